@@ -1,0 +1,118 @@
+//! Container engines behind one trait: what the runner, the inventory and the screens ask of a daemon.
+//!
+//! `Backend` is the only dyn trait of the program. Every implementation passes the same contract
+//! suite (`tests/common/contract.rs`): [`fake::Fake`] in memory, [`lxd::Lxd`] on a real daemon.
+
+pub mod error;
+pub mod fake;
+pub mod lxd;
+pub mod types;
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+
+pub use error::Error;
+pub use types::{
+    ConfigEdit, ExecSpec, ImageInfo, Instance, InstanceSpec, InstanceState, Network, Pool, Power, Profile,
+    Progress, RemoteImage, Server, Snapshot, Status, TtyInput,
+};
+
+/// Shorthand for what every call answers.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Takes the output of a command as it arrives: `fd` is 1 or 2, chunks split anywhere.
+pub type Output<'a> = &'a mut (dyn FnMut(u8, &[u8]) + Send);
+
+/// A container engine. Every method has a deadline of its own and answers [`Error::Unreachable`]
+/// or [`Error::Timeout`] instead of hanging; long operations report through [`Progress`] and stop
+/// (the daemon's operation too) when its token is cancelled.
+#[async_trait]
+pub trait Backend: Send + Sync {
+    /// Who answers: product, version, capabilities.
+    async fn server(&self) -> Result<Server>;
+
+    /// All instances, without their snapshots (cheap: one call at any size).
+    async fn instances(&self) -> Result<Vec<Instance>>;
+    /// One instance; none where there is no such one.
+    async fn instance(&self, name: &str) -> Result<Option<Instance>>;
+    /// Live facts of one instance: addresses, memory, disk.
+    async fn state(&self, name: &str) -> Result<InstanceState>;
+    /// The snapshots of one instance, oldest first.
+    async fn snapshots(&self, name: &str) -> Result<Vec<Snapshot>>;
+    /// Names of the snapshots of all instances in as few calls as the daemon allows: instance -> names.
+    async fn snapshot_names(&self) -> Result<std::collections::BTreeMap<String, Vec<String>>>;
+
+    /// Makes an instance from a local image; it is left stopped.
+    async fn create(&self, spec: &InstanceSpec, progress: &Progress) -> Result<()>;
+    /// Copies an instance (with its snapshots), or one snapshot of it, to a new name; it is left stopped.
+    async fn copy(
+        &self,
+        from: &str,
+        snapshot: Option<&str>,
+        spec: &InstanceSpec,
+        progress: &Progress,
+    ) -> Result<()>;
+    /// Removes a stopped instance with its snapshots.
+    async fn delete(&self, name: &str) -> Result<()>;
+    /// Renames a stopped instance.
+    async fn rename(&self, from: &str, to: &str) -> Result<()>;
+    /// Starts or stops; already being there is a success.
+    async fn power(&self, name: &str, power: Power) -> Result<()>;
+    /// Changes user config keys and the description by GET + PUT with `ETag`, retrying on a lost race.
+    async fn edit(&self, name: &str, edit: &ConfigEdit) -> Result<()>;
+
+    /// Takes a snapshot.
+    async fn snapshot(&self, name: &str, snapshot: &str) -> Result<()>;
+    /// Removes a snapshot.
+    async fn delete_snapshot(&self, name: &str, snapshot: &str) -> Result<()>;
+    /// Renames a snapshot.
+    async fn rename_snapshot(&self, name: &str, from: &str, to: &str) -> Result<()>;
+    /// Puts the instance back to a snapshot. Instance config and devices added since are dropped by the daemon.
+    async fn restore(&self, name: &str, snapshot: &str) -> Result<()>;
+
+    /// Runs a command without a terminal and returns its exit code; 128 + n for a signal.
+    async fn exec(&self, name: &str, spec: &ExecSpec, output: Output<'_>, progress: &Progress)
+    -> Result<i32>;
+    /// Runs a command on a terminal of its own: keys and window sizes in, bytes out, until it ends.
+    async fn exec_tty(
+        &self,
+        name: &str,
+        spec: &ExecSpec,
+        input: mpsc::Receiver<TtyInput>,
+        output: mpsc::Sender<Vec<u8>>,
+    ) -> Result<i32>;
+    /// Writes a file inside the instance (stopped ones too), with mode and numeric owner, and checks its size.
+    async fn push(&self, name: &str, path: &str, bytes: &[u8], mode: u32, owner: (u32, u32)) -> Result<()>;
+    /// Reads a file from inside the instance.
+    async fn pull(&self, name: &str, path: &str) -> Result<Vec<u8>>;
+
+    /// A local image by alias or fingerprint.
+    async fn image(&self, alias: &str) -> Result<Option<ImageInfo>>;
+    /// Fetches an image from a simplestreams server into the local store under `alias`.
+    async fn pull_image(&self, source: &RemoteImage, alias: &str, progress: &Progress) -> Result<()>;
+    /// Uploads a unified image file under `alias`, with its SHA-256 sent along so that a cut upload is refused.
+    async fn import_image(&self, file: &Path, alias: &str, progress: &Progress) -> Result<()>;
+    /// Removes a local image.
+    async fn delete_image(&self, alias: &str) -> Result<()>;
+
+    /// A profile.
+    async fn profile(&self, name: &str) -> Result<Option<Profile>>;
+    /// Makes or replaces a profile.
+    async fn put_profile(&self, profile: &Profile) -> Result<()>;
+    /// Removes a profile.
+    async fn delete_profile(&self, name: &str) -> Result<()>;
+
+    /// Storage pools with their use.
+    async fn pools(&self) -> Result<Vec<Pool>>;
+    /// Makes a storage pool.
+    async fn create_pool(&self, name: &str, driver: &str, size: Option<u64>) -> Result<()>;
+    /// Managed bridges.
+    async fn networks(&self) -> Result<Vec<Network>>;
+    /// Makes a managed bridge with IPv4 NAT.
+    async fn create_network(&self, name: &str) -> Result<()>;
+
+    /// Sends a unit each time that something changed on the daemon; ends when the connection does.
+    async fn watch(&self) -> Result<mpsc::Receiver<()>>;
+}

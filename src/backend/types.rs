@@ -1,0 +1,302 @@
+//! What a daemon knows, in the words of the field. Strings here come from outside: they are shown
+//! through [`crate::log::sanitize`] only.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// The prefix of the config keys by which we know our own objects.
+pub const TAG: &str = "user.halolab.";
+
+/// A daemon that answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Server {
+    /// `lxd` or `incus`.
+    pub product: String,
+    /// Its version, for people; decisions use `extensions`.
+    pub version: String,
+    /// Where it was reached: a socket path or a URL.
+    pub address: String,
+    /// Whether we may use it.
+    pub trusted: bool,
+    /// Whether it is a cluster member.
+    pub clustered: bool,
+    /// The firewall driver it chose at start (`nftables`, `xtables`).
+    pub firewall: String,
+    /// Its `api_extensions`.
+    #[serde(skip)]
+    pub extensions: Vec<String>,
+    /// Its storage drivers.
+    pub storage_drivers: Vec<String>,
+    /// Process id of the daemon, where it is on this host.
+    pub pid: Option<u32>,
+}
+
+impl Server {
+    /// Whether the daemon has an API extension.
+    pub fn has(&self, extension: &str) -> bool {
+        self.extensions.iter().any(|e| e == extension)
+    }
+
+    /// The product's name as people write it.
+    pub fn title(&self) -> &'static str {
+        if self.product == "incus" { "Incus" } else { "LXD" }
+    }
+
+    /// The product's own command-line client, for the commands that a plan shows.
+    pub fn client(&self) -> &'static str {
+        if self.product == "incus" { "incus" } else { "lxc" }
+    }
+}
+
+/// Whether an instance runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// It runs.
+    Running,
+    /// It is stopped.
+    #[default]
+    Stopped,
+    /// It is frozen: nothing inside answers.
+    Frozen,
+    /// The daemon cannot tell, or says that it is broken.
+    Error,
+}
+
+/// An instance as a list shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instance {
+    /// Its name.
+    pub name: String,
+    /// Whether it runs.
+    pub status: Status,
+    /// The daemon's word for the status.
+    pub status_text: String,
+    /// What a person wrote about it.
+    pub description: String,
+    /// RFC 3339.
+    pub created: String,
+    /// RFC 3339; empty if never started.
+    pub last_used: String,
+    /// `volatile.uuid`: survives renames; checked before a destructive call.
+    pub uuid: String,
+    /// Instance config, without profiles.
+    pub config: BTreeMap<String, String>,
+    /// Names of its profiles, in order.
+    pub profiles: Vec<String>,
+    /// Its own devices, without profiles.
+    pub devices: BTreeMap<String, BTreeMap<String, String>>,
+    /// Config with its profiles laid under it.
+    pub expanded_config: BTreeMap<String, String>,
+    /// Devices with its profiles laid under them.
+    pub expanded_devices: BTreeMap<String, BTreeMap<String, String>>,
+    /// Cluster member.
+    pub location: String,
+}
+
+impl Instance {
+    /// One of our tags, as `stage` for `user.halolab.stage`.
+    pub fn tag(&self, key: &str) -> Option<&str> {
+        self.config
+            .get(&format!("{TAG}{key}"))
+            .map(String::as_str)
+            .filter(|v| !v.is_empty())
+    }
+
+    /// The pool of its root disk.
+    pub fn pool(&self) -> Option<&str> {
+        let root = self
+            .expanded_devices
+            .values()
+            .find(|d| d.get("path").is_some_and(|p| p == "/"))?;
+        root.get("pool").map(String::as_str)
+    }
+}
+
+/// Live facts of an instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceState {
+    /// Global IPv4 and IPv6 addresses, IPv4 first.
+    pub addresses: Vec<String>,
+    /// Bytes of memory in use.
+    pub memory: u64,
+    /// Bytes of root disk in use; none where the pool cannot tell.
+    pub disk: Option<u64>,
+    /// Processes inside.
+    pub processes: i64,
+}
+
+/// A snapshot.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Its name, without the instance's.
+    pub name: String,
+    /// RFC 3339.
+    pub created: String,
+    /// Bytes it holds alone; none where the pool cannot tell (btrfs without quotas, dir).
+    pub size: Option<u64>,
+    /// Instance config at that time.
+    pub config: BTreeMap<String, String>,
+}
+
+impl Snapshot {
+    /// One of our tags at the time of the snapshot.
+    pub fn tag(&self, key: &str) -> Option<&str> {
+        self.config
+            .get(&format!("{TAG}{key}"))
+            .map(String::as_str)
+            .filter(|v| !v.is_empty())
+    }
+}
+
+/// What to make an instance from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceSpec {
+    /// Its name.
+    pub name: String,
+    /// Local image alias or fingerprint; not used by a copy.
+    pub image: String,
+    /// Profiles, in order.
+    pub profiles: Vec<String>,
+    /// Config keys; a copy lays them over the source's.
+    pub config: BTreeMap<String, String>,
+    /// Devices; a copy takes the source's and lays these over them.
+    pub devices: BTreeMap<String, BTreeMap<String, String>>,
+    /// What a person reads about it.
+    pub description: String,
+}
+
+/// A change of an instance's config: `None` removes a key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigEdit {
+    /// Keys to set or remove.
+    pub config: BTreeMap<String, Option<String>>,
+    /// A new description.
+    pub description: Option<String>,
+    /// The new list of profiles.
+    pub profiles: Option<Vec<String>>,
+}
+
+/// Start or stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Power {
+    /// Start it.
+    Start,
+    /// Ask it to stop, and stop it by force after the time is up.
+    Stop {
+        /// Seconds given to a clean stop; 0 stops by force at once.
+        seconds: u32,
+    },
+}
+
+/// A command inside an instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecSpec {
+    /// Program and arguments; no shell unless named.
+    pub argv: Vec<String>,
+    /// Environment on top of the daemon's.
+    pub env: BTreeMap<String, String>,
+    /// Numeric user; 0 is root.
+    pub uid: u32,
+    /// Working directory; empty is the daemon's choice.
+    pub cwd: String,
+    /// Columns and rows of a terminal; only for `exec_tty`.
+    pub size: (u16, u16),
+}
+
+/// What a person types into a terminal inside an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TtyInput {
+    /// Keys, as bytes.
+    Bytes(Vec<u8>),
+    /// The window is now this many columns and rows.
+    Resize(u16, u16),
+}
+
+/// A local image.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageInfo {
+    /// SHA-256 that the daemon knows it by.
+    pub fingerprint: String,
+    /// Bytes.
+    pub size: u64,
+    /// RFC 3339.
+    pub uploaded: String,
+    /// `os`, `release`, `description`, ...
+    pub properties: BTreeMap<String, String>,
+}
+
+/// An image on a simplestreams server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemoteImage {
+    /// URL of the server.
+    pub server: String,
+    /// Alias there.
+    pub alias: String,
+    /// PEM of a certificate authority to trust for this server; none is the system's.
+    pub certificate: Option<String>,
+}
+
+/// A profile.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profile {
+    /// Its name.
+    pub name: String,
+    /// What a person reads about it.
+    pub description: String,
+    /// Config keys.
+    pub config: BTreeMap<String, String>,
+    /// Devices.
+    pub devices: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// A storage pool.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// Its name.
+    pub name: String,
+    /// `btrfs`, `zfs`, `dir`, ...
+    pub driver: String,
+    /// Bytes in use.
+    pub used: u64,
+    /// Bytes in all.
+    pub total: u64,
+    /// `Created`, or what is wrong.
+    pub status: String,
+}
+
+/// A managed bridge.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// Its name.
+    pub name: String,
+    /// `bridge`, ...
+    pub kind: String,
+    /// Whether the daemon manages it.
+    pub managed: bool,
+    /// `ipv4.address`.
+    pub ipv4: String,
+}
+
+/// Who hears of a long operation, and what stops it.
+#[derive(Clone, Debug, Default)]
+pub struct Progress {
+    /// Text (`rootfs: 31%`), and percent where known.
+    pub sink: Option<mpsc::UnboundedSender<(String, Option<u8>)>>,
+    /// Cancelled by the user.
+    pub cancel: CancellationToken,
+}
+
+impl Progress {
+    /// Tells whoever listens.
+    pub fn say(&self, text: impl Into<String>, percent: Option<u8>) {
+        if let Some(sink) = &self.sink {
+            // A closed screen must not stop an operation.
+            let _ = sink.send((text.into(), percent));
+        }
+    }
+}

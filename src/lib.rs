@@ -1,0 +1,27 @@
+//! halolab: sets up AI and development labs, and keeps them healthy.
+//!
+//! | module | knows | does I/O |
+//! |---|---|---|
+//! | [`stage`] | what a lab is made of | no |
+//! | [`plan`] | what will be done, in which order | no |
+//! | [`labs`] | which labs there are, out of what the daemon holds | yes |
+//! | [`config`] | the user's settings | yes |
+//! | [`run`] | how far it is done | yes |
+//! | [`backend`] | the daemons | yes |
+//! | [`host`] | the machine | yes |
+//! | [`log`] | output of commands, and what of it may reach a terminal | yes |
+//! | [`app`] | what the screens hold | only `effect` and `terminal` |
+//! | [`ui`] | how it looks | no |
+//! | [`cli`] | the verbs | yes |
+
+pub mod app;
+pub mod backend;
+pub mod cli;
+pub mod config;
+pub mod host;
+pub mod labs;
+pub mod log;
+pub mod plan;
+pub mod run;
+pub mod stage;
+pub mod ui;

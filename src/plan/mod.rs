@@ -1,0 +1,126 @@
+//! Plans: what a choice comes to, before anything happens. Pure data with a digest.
+
+pub mod planner;
+pub mod step;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+pub use planner::{PlanError, Request, plan};
+pub use step::Step;
+
+/// What the user picked for a lab.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Choice {
+    /// First run: make it.
+    Create,
+    /// Go back to this snapshot.
+    Restore(String),
+    /// Make a new lab from a snapshot of this one: (snapshot, new name).
+    RestoreAs(String, String),
+    /// Build it anew from fresh packages; the old one is kept as NAME-prev.
+    Recreate,
+    /// Make it anew from its snapshot `clean`; the old one is kept as NAME-prev.
+    RecreateFromClean,
+    /// Run the stage's update steps.
+    Update,
+    /// Take an instance of that name that is not ours under our care, as it is.
+    Adopt,
+    /// Leave it alone.
+    Skip,
+}
+
+/// What will be done, in the order in which it will be done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Version of this format; 1.
+    pub version: u32,
+    /// Steps on the host, before any lab.
+    pub host: Vec<Action>,
+    /// One track a lab; tracks run side by side.
+    pub labs: Vec<Track>,
+}
+
+/// The actions of one lab, one after another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Track {
+    /// The lab.
+    pub lab: String,
+    /// Its stage.
+    pub stage: String,
+    /// What was chosen.
+    pub choice: Choice,
+    /// What is done.
+    pub actions: Vec<Action>,
+    /// What the user loses, in sentences; empty where nothing is lost.
+    pub loses: Vec<String>,
+    /// What stays, in sentences.
+    pub keeps: Vec<String>,
+}
+
+/// One action of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Action {
+    /// Unique in its plan, stable between runs: `ai-lab/packages`.
+    pub id: String,
+    /// What is done, as a sentence without a full stop.
+    pub sentence: String,
+    /// The same as a command of the daemon's own client or a shell.
+    pub command: String,
+    /// What it destroys; none where nothing is.
+    pub destroys: Option<String>,
+    /// How it can be taken back.
+    pub undo: Undo,
+    /// About how many seconds it takes.
+    pub seconds: u32,
+    /// What the runner does.
+    pub step: Step,
+    /// Its failure is reported and the run goes on.
+    #[serde(default)]
+    pub optional: bool,
+}
+
+/// Whether and how an action can be taken back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Undo {
+    /// It changes nothing that matters.
+    Nothing,
+    /// By this, as a sentence.
+    By(String),
+    /// Not at all.
+    Never,
+}
+
+impl Plan {
+    /// SHA-256 over the plan as hexadecimal: what `--accept-plan` names.
+    pub fn digest(&self) -> String {
+        let bytes = serde_json::to_vec(self).unwrap_or_default();
+        Sha256::digest(&bytes)
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect()
+    }
+
+    /// All actions, host first.
+    pub fn actions(&self) -> impl Iterator<Item = &Action> {
+        self.host.iter().chain(self.labs.iter().flat_map(|t| &t.actions))
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.actions().next().is_none()
+    }
+
+    /// Whether any action destroys something.
+    pub fn destroys(&self) -> bool {
+        self.actions().any(|a| a.destroys.is_some())
+    }
+
+    /// About how many seconds it takes: the host's actions, then the longest track.
+    pub fn seconds(&self) -> u32 {
+        let sum = |actions: &[Action]| actions.iter().map(|a| a.seconds).sum::<u32>();
+        sum(&self.host) + self.labs.iter().map(|t| sum(&t.actions)).max().unwrap_or(0)
+    }
+}

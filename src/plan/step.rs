@@ -1,0 +1,170 @@
+//! Steps: the only ways in which halolab changes the machine.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::backend::{ConfigEdit, InstanceSpec, Power, Profile, RemoteImage};
+
+/// One change of the machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Step {
+    /// Runs a script on the host, through sudo where not root, unless its check holds.
+    HostScript {
+        /// Shell text.
+        script: String,
+        /// Exits 0 where there is nothing to do.
+        check: Option<String>,
+        /// Environment.
+        env: BTreeMap<String, String>,
+    },
+    /// Waits until the daemon answers and is ready.
+    WaitDaemon {
+        /// Seconds.
+        seconds: u32,
+    },
+    /// Makes a storage pool.
+    CreatePool {
+        /// Its name.
+        name: String,
+        /// `btrfs`, `zfs` or `dir`.
+        driver: String,
+        /// Bytes of the loop file; none for drivers without one.
+        size: Option<u64>,
+    },
+    /// Makes a managed bridge with NAT.
+    CreateNetwork {
+        /// Its name.
+        name: String,
+    },
+    /// Makes or replaces a profile.
+    PutProfile {
+        /// The whole profile.
+        profile: Profile,
+    },
+    /// Makes host folders for data mounts, owned by `root` of unprivileged instances.
+    MakeDataFolders {
+        /// The folders.
+        folders: Vec<PathBuf>,
+    },
+    /// Fetches an image from a simplestreams server.
+    PullImage {
+        /// The server and the alias there.
+        source: RemoteImage,
+        /// The local alias.
+        alias: String,
+    },
+    /// Builds an image from the distribution's package sources and imports it.
+    Bootstrap {
+        /// `debian`, `ubuntu`, `arch`.
+        distribution: String,
+        /// `bookworm`, ...
+        suite: String,
+        /// Packages on top of the base.
+        packages: Vec<String>,
+        /// The local alias.
+        alias: String,
+    },
+    /// Imports an image file.
+    ImportImage {
+        /// The file.
+        file: PathBuf,
+        /// The local alias.
+        alias: String,
+    },
+    /// Makes an instance, stopped, tagged as ours and unfinished.
+    Create {
+        /// What to make.
+        spec: InstanceSpec,
+    },
+    /// Copies an instance with its snapshots, or one snapshot of it.
+    Copy {
+        /// From this instance.
+        from: String,
+        /// From this snapshot of it; none for the instance with all its snapshots.
+        snapshot: Option<String>,
+        /// What to make.
+        spec: InstanceSpec,
+    },
+    /// Starts or stops an instance.
+    Power {
+        /// The instance.
+        name: String,
+        /// Start or stop.
+        power: Power,
+    },
+    /// Waits until the instance has an address and can resolve names.
+    WaitNetwork {
+        /// The instance.
+        name: String,
+        /// Seconds.
+        seconds: u32,
+    },
+    /// Gives the instance the host's certificate authorities, so that HTTPS works behind a company's proxy.
+    PushCertificates {
+        /// The instance.
+        name: String,
+    },
+    /// Runs a script inside an instance.
+    Exec {
+        /// The instance.
+        name: String,
+        /// Shell text.
+        script: String,
+        /// Environment.
+        env: BTreeMap<String, String>,
+        /// Secret options to hand over as files: option ids; the values never enter a plan.
+        secrets: Vec<String>,
+    },
+    /// Runs a verify script inside an instance and stores the verdict on it.
+    Verify {
+        /// The instance.
+        name: String,
+        /// Shell text; its last line of output is the verdict.
+        script: String,
+        /// Environment.
+        env: BTreeMap<String, String>,
+    },
+    /// Takes a snapshot.
+    Snapshot {
+        /// The instance.
+        name: String,
+        /// The snapshot.
+        snapshot: String,
+        /// A note for people.
+        note: String,
+    },
+    /// Puts an instance back to a snapshot, and its description, profiles and notes after it.
+    Restore {
+        /// The instance.
+        name: String,
+        /// The snapshot.
+        snapshot: String,
+        /// `volatile.uuid` that the instance must have, or nothing is done.
+        uuid: String,
+    },
+    /// Changes tags, profiles or the description of an instance.
+    Edit {
+        /// The instance.
+        name: String,
+        /// The change.
+        edit: ConfigEdit,
+    },
+    /// Removes an instance with its snapshots.
+    Delete {
+        /// The instance.
+        name: String,
+        /// `volatile.uuid` that it must have; empty for one that this plan made itself.
+        uuid: String,
+        /// This instance must exist first: the kept copy, or the proven replacement.
+        only_if: Option<String>,
+    },
+    /// Removes a snapshot.
+    DeleteSnapshot {
+        /// The instance.
+        name: String,
+        /// The snapshot.
+        snapshot: String,
+    },
+}

@@ -1,0 +1,84 @@
+//! Carries a plan out: journals each action before and after, streams output to a log file, tells whoever watches.
+
+pub mod apply;
+
+pub use apply::{Context, Outcome, apply, log_file};
+use serde::{Deserialize, Serialize};
+
+/// What a run tells whoever watches it. One JSON line each in `--json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// The run began.
+    Plan {
+        /// Run id.
+        run: String,
+        /// Digest of the plan.
+        digest: String,
+        /// Number of actions.
+        actions: usize,
+    },
+    /// An action began.
+    StepStarted {
+        /// The action's id.
+        id: String,
+        /// The lab; `host` for the host.
+        lab: String,
+        /// Its sentence.
+        sentence: String,
+    },
+    /// How far an action is.
+    Progress {
+        /// The action's id.
+        id: String,
+        /// The daemon's or the script's words.
+        text: String,
+        /// Where known.
+        percent: Option<u8>,
+    },
+    /// Output was added to the lab's log. The file is the truth; this only says that it grew.
+    Output {
+        /// The lab.
+        lab: String,
+        /// Size of the log in bytes.
+        bytes: u64,
+    },
+    /// An action ended well.
+    StepFinished {
+        /// The action's id.
+        id: String,
+        /// Milliseconds.
+        millis: u64,
+        /// It had nothing to do.
+        skipped: bool,
+    },
+    /// A lab was proven, or not.
+    Verdict {
+        /// The lab.
+        lab: String,
+        /// The verdict, as stored.
+        verdict: String,
+    },
+    /// An action failed.
+    Failed {
+        /// The action's id.
+        id: String,
+        /// The lab.
+        lab: String,
+        /// What failed and why.
+        error: String,
+        /// What was kept.
+        kept: String,
+        /// The next command to type.
+        next: String,
+        /// The action is optional, and the run goes on.
+        optional: bool,
+    },
+    /// The run ended.
+    Done {
+        /// Exit code of the program, as in the design.
+        code: u8,
+        /// One sentence a lab.
+        summary: Vec<String>,
+    },
+}
