@@ -165,8 +165,6 @@ pub enum Job {
     RenameSnapshot(String, String, String),
     /// Remove snapshots of a lab.
     DeleteSnapshots(String, Vec<String>),
-    /// Remove a lab with its snapshots: name, `volatile.uuid`.
-    Remove(String, String),
 }
 
 impl Job {
@@ -179,8 +177,7 @@ impl Job {
             | Self::Note(lab, ..)
             | Self::Pin(lab, ..)
             | Self::RenameSnapshot(lab, ..)
-            | Self::DeleteSnapshots(lab, _)
-            | Self::Remove(lab, _) => lab,
+            | Self::DeleteSnapshots(lab, _) => lab,
         }
     }
 
@@ -197,17 +194,16 @@ impl Job {
             Self::DeleteSnapshots(lab, names) => {
                 format!("removing {} of {lab}", names.join(", "))
             }
-            Self::Remove(lab, _) => format!("removing {lab}"),
         }
     }
 
     /// Whether it changes the snapshots of its lab.
     pub fn is_about_snapshots(&self) -> bool {
-        !matches!(self, Self::Start(_) | Self::Stop(_) | Self::Remove(..))
+        !matches!(self, Self::Start(_) | Self::Stop(_))
     }
 
     /// Whether it destroys something.
     pub fn destroys(&self) -> bool {
-        matches!(self, Self::DeleteSnapshots(..) | Self::Remove(..))
+        matches!(self, Self::DeleteSnapshots(..))
     }
 }
