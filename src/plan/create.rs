@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use crate::{
     backend::{InstanceSpec, Profile},
     labs::{Presence, profile_name, tag},
-    stage::{FieldKind, Script, StageStep},
+    stage::{FieldKind, Script, StageStep, interpolate::interpolate},
 };
 
 use super::{
@@ -117,7 +117,7 @@ fn with_marks(case: &Case<'_>, devices: BTreeMap<String, BTreeMap<String, String
     let marks = old.into_iter().flat_map(|p| p.config.iter()).filter(|(k, _)| k.starts_with(&tag("")));
     let mut config: BTreeMap<_, _> = marks.map(|(k, v)| (k.clone(), v.clone())).collect();
     config.extend(case.stage.profile.config.iter().filter_map(|(key, value)| {
-        let value = crate::stage::answers::interpolate(value, &case.answers);
+        let value = interpolate(value, &case.answers, &case.world.facts);
         (!value.is_empty()).then_some((key.clone(), value))
     }));
     Profile { name, description: format!("{} (halolab)", case.stage.title), config, devices }
@@ -125,10 +125,10 @@ fn with_marks(case: &Case<'_>, devices: BTreeMap<String, BTreeMap<String, String
 
 fn stage_devices(case: &Case<'_>) -> BTreeMap<String, BTreeMap<String, String>> {
     let wanted = case.stage.profile.devices.iter().filter(|(_, d)| case.holds(d.when.as_ref()));
-    let interpolate = |v: &String| crate::stage::answers::interpolate(v, &case.answers);
+    let filled = |v: &String| interpolate(v, &case.answers, &case.world.facts);
     let mut devices: BTreeMap<_, _> = wanted
         .map(|(name, d)| {
-            let keys = d.config.iter().map(|(k, v)| (k.clone(), interpolate(v)));
+            let keys = d.config.iter().map(|(k, v)| (k.clone(), filled(v)));
             (name.clone(), keys.filter(|(_, v)| !v.is_empty()).collect::<BTreeMap<_, _>>())
         })
         .collect();

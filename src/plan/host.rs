@@ -8,7 +8,10 @@ use crate::{
     backend::{Pool, RemoteImage},
     host::{Fact, storage},
     labs::World,
-    stage::{Answer, Answers, BackendKind, Catalog, Family, Image, ImageSource, Script, Stage},
+    stage::{
+        Answer, Answers, BackendKind, Catalog, Family, Image, ImageSource, Script, Stage,
+        condition::{Scope, holds},
+    },
 };
 
 use super::{
@@ -67,7 +70,8 @@ fn host_stage(world: &World, stage: &Stage, builds: &[&Case<'_>]) -> Result<Vec<
         .map_err(|source| PlanError::Answer { lab: "host".into(), source })?;
     let env = crate::stage::answers::env(stage, &answers, &facts, None);
     let words = Words { lab: "host", client: "lxc" };
-    let wanted = stage.steps.iter().filter(|s| s.when.as_ref().is_none_or(|w| w.holds(&facts, &answers, None)));
+    let scope = Scope { facts: &facts, answers: &answers, image: None };
+    let wanted = stage.steps.iter().filter(|s| holds(s.when.as_ref(), &scope));
     wanted
         .map(|step| {
             let script = step.script(family).ok_or_else(|| {
@@ -123,8 +127,8 @@ fn storage_and_network(world: &World, builds: &[&Case<'_>], words: &Words<'_>) -
     if usable_pool(world).is_none() {
         let needs: u64 = builds.iter().map(|c| need(c)).sum();
         let size = storage::pool_size(number(world, "free_disk"), needs);
-        let drivers = world.server.as_ref().map_or(&[][..], |s| &s.storage_drivers);
-        let driver = storage::pool_driver(drivers).to_owned();
+        // Before the daemon is there nobody knows its drivers; the host stage installs the tools for btrfs.
+        let driver = world.server.as_ref().map_or("btrfs", |s| storage::pool_driver(&s.storage_drivers)).to_owned();
         let shown = crate::stage::size::format(size);
         actions.push(Action {
             seconds: 3,

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use crate::{
     backend::Server,
     labs::{Presence, World},
-    stage::{Answers, Catalog, Image, Stage},
+    stage::{
+        Answers, Catalog, Image, Stage,
+        condition::{Scope, holds},
+    },
 };
 
 use super::{Choice, Plan, Track, change, create, host, words::Words};
@@ -107,7 +110,7 @@ impl Case<'_> {
 
     /// Whether a condition holds here; none always does.
     pub(super) fn holds(&self, when: Option<&crate::stage::Condition>) -> bool {
-        when.is_none_or(|w| w.holds(&self.world.facts, &self.answers, self.image))
+        holds(when, &Scope { facts: &self.world.facts, answers: &self.answers, image: self.image })
     }
 
     /// A name that no instance has: `BASE`, `BASE-2`, `BASE-3`, ...

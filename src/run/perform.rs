@@ -1,18 +1,18 @@
 //! What each kind of step does. Looks before it acts: what is there already is skipped, and what an
 //! earlier attempt left half done is thrown away, never trusted.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
-
-use tokio::{sync::mpsc, time::Instant};
+use tokio::sync::mpsc;
 
 use crate::{
-    backend::{Backend, ConfigEdit, Error, ExecSpec, Instance, InstanceSpec, Power, Progress, Status},
-    labs::{marks, notes_profile, tag},
-    plan::{Action, Step, words},
-    stage::{Answer, Answers},
+    backend::{Backend, Error, Progress},
+    plan::{Action, Step},
 };
 
 use super::{Event, apply::Worker, certificates, output::Output};
+
+mod host;
+mod instance;
+mod snapshot;
 
 /// Why an action did not end well.
 pub(super) enum Failure {
@@ -37,14 +37,15 @@ pub(super) struct Done {
     pub(super) skipped: bool,
 }
 
-const DID: Result<Done, Failure> = Ok(Done { skipped: false });
-const SKIPPED: Result<Done, Failure> = Ok(Done { skipped: true });
+type Ended = Result<Done, Failure>;
+
+const DID: Ended = Ok(Done { skipped: false });
+const SKIPPED: Ended = Ok(Done { skipped: true });
 
 /// One action at work.
 struct Hand<'a> {
     worker: &'a Worker<'a>,
     lab: &'a str,
-    id: &'a str,
     /// An earlier attempt began it and did not see its end.
     again: bool,
     output: &'a mut Output,
@@ -58,7 +59,7 @@ pub(super) async fn perform(
     action: &Action,
     again: bool,
     output: &mut Output,
-) -> Result<Done, Failure> {
+) -> Ended {
     let (sink, mut said) = mpsc::unbounded_channel::<(String, Option<u8>)>();
     let progress = Progress { sink: Some(sink), cancel: worker.cx.cancel.clone() };
     let tell = async {
@@ -66,18 +67,20 @@ pub(super) async fn perform(
             worker.tell(Event::Progress { id: action.id.clone(), text: crate::log::sanitize(&text), percent });
         }
     };
-    let hand = Hand { worker, lab, id: &action.id, again, output, progress };
+    let hand = Hand { worker, lab, again, output, progress };
     // The hand drops the sink when it is done, which ends `tell`.
-    let (done, ()) = tokio::join!(Box::pin(hand.carry_out(&action.step)), tell);
+    let (done, ()) = tokio::join!(Box::pin(hand.carry_out(&action.sentence, &action.step)), tell);
     done
 }
 
-impl Hand<'_> {
-    async fn carry_out(mut self, step: &Step) -> Result<Done, Failure> {
+impl<'a> Hand<'a> {
+    async fn carry_out(mut self, sentence: &str, step: &Step) -> Ended {
         match step {
-            Step::HostScript { script, check, env } => self.host_script(script, check.as_deref(), env).await,
+            Step::HostScript { script, check, env } => self.host_script(sentence, script, check.as_deref(), env).await,
             Step::WaitDaemon { seconds } => self.wait_daemon(*seconds).await,
-            Step::CreatePool { .. } | Step::CreateNetwork { .. } | Step::PutProfile { .. } => self.environment(step).await,
+            Step::CreatePool { .. } | Step::CreateNetwork { .. } | Step::PutProfile { .. } => {
+                self.environment(step).await
+            }
             Step::MakeDataFolders { name, folders } => self.data_folders(name, folders).await,
             Step::PullImage { .. } | Step::Bootstrap { .. } | Step::ImportImage { .. } => self.image(step).await,
             Step::Create { spec } => self.create(spec).await,
@@ -85,12 +88,13 @@ impl Hand<'_> {
             Step::Power { name, power } => self.power(name, *power).await,
             Step::WaitNetwork { name, seconds } => self.wait_network(name, *seconds).await,
             Step::PushCertificates { name } => {
-                let skipped = certificates::push(self.backend().await?, name, self.output, &self.progress).await?;
+                let backend = self.backend().await?;
+                let skipped = certificates::push(backend, name, self.output, &self.progress).await?;
                 Ok(Done { skipped })
             }
             Step::Exec { name, script, env, secrets } => self.exec(name, script, env, secrets).await,
             Step::Verify { name, script, env } => self.verify(name, script, env).await,
-            Step::Snapshot { .. } => self.snapshot(step).await,
+            Step::Snapshot { name, snapshot, note, kind } => self.snapshot(name, snapshot, note, *kind).await,
             Step::Restore { name, snapshot, uuid } => self.restore(name, snapshot, uuid).await,
             Step::Edit { name, edit } => {
                 self.backend().await?.edit(name, edit).await?;
@@ -101,10 +105,7 @@ impl Hand<'_> {
         }
     }
 
-    async fn backend(&self) -> Result<&'static dyn Backend, Failure>
-    where
-        Self: Sized,
-    {
-        unreachable!()
+    async fn backend(&self) -> Result<&'a dyn Backend, Failure> {
+        Ok(self.worker.backend().await?)
     }
 }

@@ -7,6 +7,7 @@ pub mod answers;
 mod check;
 mod check_when;
 pub mod condition;
+pub mod interpolate;
 pub mod load;
 pub mod schema;
 pub mod size;
