@@ -53,6 +53,12 @@ impl From<Problem> for LoadError {
     }
 }
 
+impl From<Box<Problem>> for LoadError {
+    fn from(problem: Box<Problem>) -> Self {
+        Self::from(*problem)
+    }
+}
+
 impl Catalog {
     /// The stages built into the program.
     pub fn shipped() -> Self {
@@ -127,9 +133,9 @@ impl Catalog {
 pub fn parse(file: &str, text: &str, files: BTreeMap<String, String>) -> Result<Stage, LoadError> {
     let document = Document::parse(file, text)?;
     check_version(&document)?;
-    let mut stage: Stage = document.read().map_err(|problem| sharpen(&document, problem))?;
+    let mut stage: Stage = document.read().map_err(|problem| sharpen(&document, *problem))?;
     stage.files = files;
-    stage.origin = file.to_owned();
+    file.clone_into(&mut stage.origin);
     let problems = check::problems(&document, &stage);
     if problems.is_empty() {
         Ok(stage)
@@ -163,16 +169,16 @@ pub(super) fn read_parts(path: &Path) -> Result<(String, BTreeMap<String, String
 }
 
 /// A newer format is said to be newer, whatever else in it is unknown.
-fn check_version(document: &Document<'_>) -> Result<(), Problem> {
+fn check_version(document: &Document<'_>) -> Result<(), Box<Problem>> {
     let place = Place::default().key("version");
     match document.value(&place) {
         Some(DeValue::Integer(version)) if version.as_str() == VERSION.to_string() => Ok(()),
         Some(DeValue::Integer(version)) => {
             let message = format!("version {version} of the stage format is not known here");
-            Err(document
-                .problem(&place, message)
-                .allowed("", ["1"])
-                .hint("a stage of a newer halolab needs that halolab"))
+            let problem = document.problem(&place, message).allowed("", ["1"]);
+            Err(problem
+                .hint("a stage of a newer halolab needs that halolab")
+                .into())
         }
         // Serde says what is wrong with its type, or that it is missing.
         _ => Ok(()),
@@ -259,7 +265,7 @@ fn list(folder: &Path) -> io::Result<BTreeSet<PathBuf>> {
 }
 
 /// The files beside a `stage.toml`.
-fn scripts(folder: &Path) -> Result<BTreeMap<String, String>, Problem> {
+fn scripts(folder: &Path) -> Result<BTreeMap<String, String>, LoadError> {
     let name = folder.display().to_string();
     let entries =
         list(folder).map_err(|error| Problem::unreadable(&name, format!("cannot be listed: {error}")))?;
@@ -269,7 +275,8 @@ fn scripts(folder: &Path) -> Result<BTreeMap<String, String>, Problem> {
         .collect();
     if files.len() > MOST_FILES {
         let message = format!("has {} files; a stage has at most {MOST_FILES}", files.len());
-        return Err(Problem::unreadable(&name, message).hint("give the stage a folder of its own"));
+        let problem = Problem::unreadable(&name, message);
+        return Err(problem.hint("give the stage a folder of its own").into());
     }
     files
         .into_iter()
