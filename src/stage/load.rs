@@ -18,6 +18,9 @@ static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/stages");
 /// The version of the format that is read.
 pub const VERSION: u64 = 1;
 
+/// Mistakes shown at once: the first ones often cause the others.
+const MOST_SHOWN: usize = 10;
+
 /// Files of a stage beyond which its folder is taken for something else.
 const MOST_FILES: usize = 64;
 
@@ -37,11 +40,14 @@ pub struct LoadError {
 
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.problems.iter().enumerate() {
+        for (index, problem) in self.problems.iter().take(MOST_SHOWN).enumerate() {
             f.write_str(if index == 0 { "" } else { "\n\n" })?;
             problem.fmt(f)?;
         }
-        Ok(())
+        match self.problems.len().saturating_sub(MOST_SHOWN) {
+            0 => Ok(()),
+            more => write!(f, "\n\nand {more} more mistakes"),
+        }
     }
 }
 
