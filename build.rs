@@ -1,5 +1,4 @@
 //! Embeds anew when a stage or a theme is added: the macro that embeds them sees changed files, not new ones.
-#![expect(clippy::print_stdout, reason = "this is how a build script speaks to cargo")]
 
 use std::path::Path;
 

@@ -185,14 +185,14 @@ pub struct Document<'t> {
 
 impl<'t> Document<'t> {
     /// Parses; `file` is how messages name it.
-    pub fn parse(file: &'t str, text: &'t str) -> Result<Self, Problem> {
-        let root = DeTable::parse(text).map_err(|error| from_toml(file, text, &error))?;
+    pub fn parse(file: &'t str, text: &'t str) -> Result<Self, Box<Problem>> {
+        let root = DeTable::parse(text).map_err(|error| Box::new(from_toml(file, text, &error)))?;
         Ok(Self { file, text, root })
     }
 
     /// Reads the whole of it as a type; unknown keys are refused where the type does so.
-    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        toml::from_str(self.text).map_err(|error| from_toml(self.file, self.text, &error))
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Box<Problem>> {
+        toml::from_str(self.text).map_err(|error| Box::new(from_toml(self.file, self.text, &error)))
     }
 
     /// A mistake in the value at a place, or in the nearest thing around it that is written down.
@@ -283,27 +283,32 @@ fn from_toml(file: &str, text: &str, error: &toml::de::Error) -> Problem {
 }
 
 /// Reads a text file that a person wrote: a plain file of at most [`LARGEST_FILE`] bytes of UTF-8.
-pub fn read_text(path: &Path) -> Result<String, Problem> {
+pub fn read_text(path: &Path) -> Result<String, Box<Problem>> {
     let name = path.display().to_string();
-    let failed = |error: io::Error| Problem::unreadable(&name, format!("cannot be read: {error}"));
+    let refuse = |message: String| Box::new(Problem::unreadable(&name, message));
+    let failed = |error: io::Error| refuse(format!("cannot be read: {error}"));
     let kind = fs::metadata(path).map_err(failed)?;
     if !kind.is_file() {
         // Opening a named pipe would wait for a writer for ever.
-        return Err(Problem::unreadable(&name, "is not a plain file"));
+        return Err(refuse("is not a plain file".into()));
     }
     let mut bytes = Vec::new();
     fs::File::open(path)
         .and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes))
         .map_err(failed)?;
     if bytes.len() as u64 > LARGEST_FILE {
-        return Err(Problem::unreadable(
-            &name,
-            "is larger than 1 MiB, which no file of this kind needs to be",
+        return Err(refuse(
+            "is larger than 1 MiB, which no file of this kind needs to be".into(),
         ));
     }
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-        Problem::at(&name, &text, valid..valid + 1, "is not UTF-8 text from here on")
+        Box::new(Problem::at(
+            &name,
+            &text,
+            valid..valid + 1,
+            "is not UTF-8 text from here on",
+        ))
     })
 }

@@ -47,7 +47,7 @@ pub struct AnswerError {
     /// The option.
     pub option: String,
     /// What is wrong with it.
-    pub complaint: Complaint,
+    pub complaint: Box<Complaint>,
 }
 
 impl fmt::Display for AnswerError {
@@ -57,7 +57,7 @@ impl fmt::Display for AnswerError {
             allowed,
             hint,
             given: _,
-        } = &self.complaint;
+        } = &*self.complaint;
         write!(f, "{}: option `{}`: {message}", self.stage, self.option)?;
         if !allowed.is_empty() {
             write!(f, "\n  allowed: {}", allowed.join(", "))?;
@@ -106,10 +106,10 @@ impl Complaint {
 /// `image_file` where the image is a file. Sizes and lists are in one spelling and order, so that the same
 /// answers give the same plan.
 pub fn resolve(stage: &Stage, given: &Answers, facts: &Facts) -> Result<Answers, AnswerError> {
-    let fail = |option: &str, complaint| AnswerError {
+    let fail = |option: &str, complaint: Complaint| AnswerError {
         stage: stage.id.clone(),
         option: option.to_owned(),
-        complaint,
+        complaint: Box::new(complaint),
     };
     for id in given.keys() {
         known(stage, id).map_err(|complaint| fail(id, complaint))?;
@@ -191,16 +191,14 @@ fn choose_image<'s>(
         };
     };
     let id = text(given)?;
-    match offered.iter().find(|image| image.id == id) {
-        Some(image) => Ok(Some(image)),
-        None => {
-            let ids = offered.iter().map(|image| image.id.clone()).collect();
-            Err(Complaint::unknown("there is no image", id, ids))
-        }
+    if let Some(image) = offered.iter().find(|image| image.id == id) {
+        return Ok(Some(image));
     }
+    let ids = offered.iter().map(|image| image.id.clone()).collect();
+    Err(Complaint::unknown("there is no image", id, ids))
 }
 
-fn image_file(given: Option<&Answer>) -> Result<Answer, Complaint> {
+pub(super) fn image_file(given: Option<&Answer>) -> Result<Answer, Complaint> {
     let missing = || Complaint::new("is missing: the path of a unified image file (.tar.gz or .tar.xz)");
     let path = text(given.ok_or_else(missing)?)?;
     if !path.starts_with('/') {
@@ -241,6 +239,11 @@ pub fn offered_choices<'f>(field: &'f Field, scope: &Scope<'_>) -> Vec<&'f str> 
         .filter(|choice| holds(choice.when.as_ref(), scope))
         .map(|choice| choice.id.as_str())
         .collect()
+}
+
+/// The ids of all choices, offered here or not.
+pub(super) fn all_choices(field: &Field) -> Vec<&str> {
+    field.choices.iter().map(|choice| choice.id.as_str()).collect()
 }
 
 /// The default; what it names and is not offered here is left out of it.

@@ -18,6 +18,9 @@ static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/stages");
 /// The version of the format that is read.
 pub const VERSION: u64 = 1;
 
+/// Mistakes shown at once: the first ones often cause the others.
+const MOST_SHOWN: usize = 10;
+
 /// Files of a stage beyond which its folder is taken for something else.
 const MOST_FILES: usize = 64;
 
@@ -37,11 +40,14 @@ pub struct LoadError {
 
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.problems.iter().enumerate() {
+        for (index, problem) in self.problems.iter().take(MOST_SHOWN).enumerate() {
             f.write_str(if index == 0 { "" } else { "\n\n" })?;
             problem.fmt(f)?;
         }
-        Ok(())
+        match self.problems.len().saturating_sub(MOST_SHOWN) {
+            0 => Ok(()),
+            more => write!(f, "\n\nand {more} more mistakes"),
+        }
     }
 }
 
@@ -50,6 +56,12 @@ impl From<Problem> for LoadError {
         Self {
             problems: vec![problem],
         }
+    }
+}
+
+impl From<Box<Problem>> for LoadError {
+    fn from(problem: Box<Problem>) -> Self {
+        Self::from(*problem)
     }
 }
 
@@ -127,9 +139,9 @@ impl Catalog {
 pub fn parse(file: &str, text: &str, files: BTreeMap<String, String>) -> Result<Stage, LoadError> {
     let document = Document::parse(file, text)?;
     check_version(&document)?;
-    let mut stage: Stage = document.read().map_err(|problem| sharpen(&document, problem))?;
+    let mut stage: Stage = document.read().map_err(|problem| sharpen(&document, *problem))?;
     stage.files = files;
-    stage.origin = file.to_owned();
+    file.clone_into(&mut stage.origin);
     let problems = check::problems(&document, &stage);
     if problems.is_empty() {
         Ok(stage)
@@ -163,16 +175,16 @@ pub(super) fn read_parts(path: &Path) -> Result<(String, BTreeMap<String, String
 }
 
 /// A newer format is said to be newer, whatever else in it is unknown.
-fn check_version(document: &Document<'_>) -> Result<(), Problem> {
+fn check_version(document: &Document<'_>) -> Result<(), Box<Problem>> {
     let place = Place::default().key("version");
     match document.value(&place) {
         Some(DeValue::Integer(version)) if version.as_str() == VERSION.to_string() => Ok(()),
         Some(DeValue::Integer(version)) => {
             let message = format!("version {version} of the stage format is not known here");
-            Err(document
-                .problem(&place, message)
-                .allowed("", ["1"])
-                .hint("a stage of a newer halolab needs that halolab"))
+            let problem = document.problem(&place, message).allowed("", ["1"]);
+            Err(problem
+                .hint("a stage of a newer halolab needs that halolab")
+                .into())
         }
         // Serde says what is wrong with its type, or that it is missing.
         _ => Ok(()),
@@ -259,7 +271,7 @@ fn list(folder: &Path) -> io::Result<BTreeSet<PathBuf>> {
 }
 
 /// The files beside a `stage.toml`.
-fn scripts(folder: &Path) -> Result<BTreeMap<String, String>, Problem> {
+fn scripts(folder: &Path) -> Result<BTreeMap<String, String>, LoadError> {
     let name = folder.display().to_string();
     let entries =
         list(folder).map_err(|error| Problem::unreadable(&name, format!("cannot be listed: {error}")))?;
@@ -269,7 +281,8 @@ fn scripts(folder: &Path) -> Result<BTreeMap<String, String>, Problem> {
         .collect();
     if files.len() > MOST_FILES {
         let message = format!("has {} files; a stage has at most {MOST_FILES}", files.len());
-        return Err(Problem::unreadable(&name, message).hint("give the stage a folder of its own"));
+        let problem = Problem::unreadable(&name, message);
+        return Err(problem.hint("give the stage a folder of its own").into());
     }
     files
         .into_iter()

@@ -5,9 +5,11 @@
 
 pub mod answers;
 mod check;
-mod check_when;
 pub mod condition;
+pub mod interpolate;
+pub mod given;
 pub mod load;
+pub mod report;
 pub mod schema;
 pub mod size;
 

@@ -282,9 +282,9 @@ impl fmt::Display for Expression {
             f.write_str(if index == 0 { "" } else { word })?;
             let inside = matches!(part, Self::Any(_)) || matches!((self, part), (Self::All(_), Self::All(_)));
             if inside {
-                write!(f, "({part})")?
+                write!(f, "({part})")?;
             } else {
-                write!(f, "{part}")?
+                write!(f, "{part}")?;
             }
         }
         Ok(())

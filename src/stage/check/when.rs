@@ -1,13 +1,13 @@
 //! What the conditions of a stage refer to: options that exist and are answered before, choices that can be
 //! picked, comparisons that can hold, facts that some probe supplies.
 
-use super::{
+use crate::document::{Document, Place, Problem};
+use crate::stage::{
     answers::Complaint,
     condition::{Condition, Expression, FAMILIES, Operand},
     schema::{Field, FieldKind, Stage},
     size,
 };
-use crate::document::{Document, Place, Problem};
 
 /// A condition, where it stands, and what it may look at.
 struct When<'s> {
@@ -20,7 +20,7 @@ struct When<'s> {
 }
 
 /// Conditions that can never mean what they say.
-pub(super) fn problems(document: &Document<'_>, stage: &Stage) -> Vec<Problem> {
+pub(in crate::stage) fn problems(document: &Document<'_>, stage: &Stage) -> Vec<Problem> {
     let mut problems = vec![];
     for when in conditions(stage) {
         when.condition.expression().walk(&mut |part| {
@@ -38,7 +38,11 @@ pub(super) fn problems(document: &Document<'_>, stage: &Stage) -> Vec<Problem> {
 }
 
 /// Facts that no probe supplies: such a condition is always false.
-pub(super) fn unknown_facts(document: &Document<'_>, stage: &Stage, known: &[&str]) -> Vec<Problem> {
+pub(in crate::stage) fn unknown_facts(
+    document: &Document<'_>,
+    stage: &Stage,
+    known: &[&str],
+) -> Vec<Problem> {
     let mut warnings = vec![];
     for when in conditions(stage) {
         let mut visit = |operand: &Operand| {
@@ -68,23 +72,23 @@ fn conditions(stage: &Stage) -> Vec<When<'_>> {
     let mut found = Found(vec![]);
     for (index, image) in stage.images.iter().enumerate() {
         // The image is chosen first of all: its condition can look at the machine only.
-        found.add(root.key("image").index(index), image.when.as_ref(), &[], false);
+        found.add(&root.key("image").index(index), image.when.as_ref(), &[], false);
     }
     for (index, field) in all.iter().enumerate() {
         let place = root.key("option").index(index);
         let before = all.get(..index).unwrap_or_default();
         for (number, choice) in field.choices.iter().enumerate() {
             let place = place.key("choices").index(number);
-            found.add(place, choice.when.as_ref(), before, true);
+            found.add(&place, choice.when.as_ref(), before, true);
         }
-        found.add(place, field.when.as_ref(), before, true);
+        found.add(&place, field.when.as_ref(), before, true);
     }
     for (name, device) in &stage.profile.devices {
         let place = root.key("profile").key("device").key(name);
-        found.add(place, device.when.as_ref(), all, true);
+        found.add(&place, device.when.as_ref(), all, true);
     }
     for (index, mount) in stage.mounts.iter().enumerate() {
-        found.add(root.key("mount").index(index), mount.when.as_ref(), all, true);
+        found.add(&root.key("mount").index(index), mount.when.as_ref(), all, true);
     }
     for (key, steps) in [
         ("step", &stage.steps),
@@ -92,7 +96,7 @@ fn conditions(stage: &Stage) -> Vec<When<'_>> {
         ("verify", &stage.verifies),
     ] {
         for (index, step) in steps.iter().enumerate() {
-            found.add(root.key(key).index(index), step.when.as_ref(), all, true);
+            found.add(&root.key(key).index(index), step.when.as_ref(), all, true);
         }
     }
     found.0
@@ -101,7 +105,7 @@ fn conditions(stage: &Stage) -> Vec<When<'_>> {
 struct Found<'s>(Vec<When<'s>>);
 
 impl<'s> Found<'s> {
-    fn add(&mut self, place: Place, when: Option<&'s Condition>, options: &'s [Field], image: bool) {
+    fn add(&mut self, place: &Place, when: Option<&'s Condition>, options: &'s [Field], image: bool) {
         if let Some(condition) = when {
             self.0.push(When {
                 place: place.key("when"),
