@@ -17,4 +17,4 @@ mod screens;
 mod update;
 
 pub use model::{Engine, Model, Screen, Setup};
-pub use msg::{Effect, Errand, Finding, HostSummary, Job, LogPage, Missing, Msg, Severity};
+pub use msg::{Effect, Errand, HostSummary, Job, LogPage, Missing, Msg, Tone};

@@ -8,7 +8,7 @@ use ratatui::text::Line;
 
 use crate::{
     backend::InstanceState,
-    host::Facts,
+    host::{Facts, Finding},
     labs::{SnapshotRow, World},
     plan::Plan,
     run::{Event, Outcome},
@@ -60,33 +60,20 @@ pub struct Missing {
 /// What the host's screen shows.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct HostSummary {
-    /// The facts, for conditions and the planner.
+    /// The facts, for conditions and the planner too.
     pub facts: Facts,
-    /// Lines of label and value.
-    pub rows: Vec<(String, String)>,
     /// What was found out about them.
     pub findings: Vec<Finding>,
 }
 
-/// Something that was found out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// How bad it is.
-    pub severity: Severity,
-    /// What it is.
-    pub text: String,
-    /// What to do; empty for nothing.
-    pub advice: String,
-}
-
-/// How bad something is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// As it should be.
+/// How good what is told is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// It went well.
     Good,
-    /// Worth a look.
+    /// It was not done, or not all of it.
     Warning,
-    /// Something will not work.
+    /// It failed.
     Bad,
 }
 

@@ -8,7 +8,7 @@ use super::{
     dialog::Dialog,
     keys::{Intent, Place},
     model::{Engine, Model, Screen},
-    msg::{Effect, Errand, Missing, Msg, Severity},
+    msg::{Effect, Errand, Missing, Msg, Tone},
 };
 
 impl Model {
@@ -90,8 +90,8 @@ impl Model {
     fn take_returned(&mut self, errand: &Errand, result: Result<String, String>) -> Vec<Effect> {
         match result {
             Ok(text) if text.is_empty() => {}
-            Ok(text) => self.say(Severity::Good, text),
-            Err(text) => self.say(Severity::Bad, text),
+            Ok(text) => self.say(Tone::Good, text),
+            Err(text) => self.say(Tone::Bad, text),
         }
         match errand {
             // Whatever was done inside may have changed what the lists say.
@@ -153,7 +153,7 @@ impl Model {
                 } else {
                     "mouse off: the terminal can select text"
                 };
-                self.say(Severity::Good, text);
+                self.say(Tone::Good, text);
                 return vec![Effect::Errand(Errand::Mouse(self.mouse))];
             }
             Intent::Redraw => return vec![Effect::Errand(Errand::Redraw)],
@@ -318,7 +318,7 @@ impl Model {
         if self.stack.len() > 1 {
             self.stack.pop();
         } else {
-            self.say(Severity::Good, "this is the first screen; q leaves halolab");
+            self.say(Tone::Good, "this is the first screen; q leaves halolab");
         }
     }
 

@@ -5,7 +5,7 @@ use crate::{
         dialog::{Dialog, PromptThen, Then, ThemePicker, wrong_name},
         keys::{Intent, Place},
         model::Model,
-        msg::{Effect, Job, Severity},
+        msg::{Effect, Job, Tone},
         update::moved,
     },
     plan::Choice,
@@ -72,7 +72,7 @@ impl Model {
             }
             Intent::Enter if confirm.is_typing() => {
                 let text = "the name is not the same; esc cancels";
-                self.say(Severity::Warning, text);
+                self.say(Tone::Warning, text);
             }
             Intent::Enter | Intent::Back => self.dialog = None,
             _ => {

@@ -4,7 +4,7 @@ use crate::{
     app::{
         keys::Intent,
         model::{Engine, Model, Pick, Screen},
-        msg::{Effect, Errand, Severity},
+        msg::{Effect, Errand, Tone},
         update::moved,
     },
     backend::Status,
@@ -16,7 +16,7 @@ impl Model {
     pub(in crate::app) fn on_welcome(&mut self, intent: Intent) -> Vec<Effect> {
         match intent {
             Intent::Enter => match self.engine {
-                Engine::Looking => self.say(Severity::Warning, "the engine is still being looked for"),
+                Engine::Looking => self.say(Tone::Warning, "the engine is still being looked for"),
                 Engine::Ready | Engine::Absent(_) => self.open(Screen::Labs),
                 Engine::Failed(_) => return self.look_again(),
             },
@@ -55,7 +55,7 @@ impl Model {
         let Some(lab) = self.labs.current() else { return };
         if lab.presence != Presence::Missing {
             self.say(
-                Severity::Warning,
+                Tone::Warning,
                 "only labs that are not made yet can be marked; enter opens this one",
             );
             return;
@@ -104,16 +104,16 @@ impl Model {
                 vec![Effect::Errand(Errand::Shell(name))]
             }
             (Presence::Ours | Presence::Unfinished, false) => {
-                self.say(Severity::Warning, format!("{name} is not running; enter, then Start"));
+                self.say(Tone::Warning, format!("{name} is not running; enter, then Start"));
                 vec![]
             }
             (Presence::Missing, _) => {
-                self.say(Severity::Warning, format!("{name} is not made yet; enter sets it up"));
+                self.say(Tone::Warning, format!("{name} is not made yet; enter sets it up"));
                 vec![]
             }
             (Presence::Foreign, _) => {
                 self.say(
-                    Severity::Warning,
+                    Tone::Warning,
                     format!("{name} was not made by halolab and is not touched"),
                 );
                 vec![]
@@ -128,7 +128,7 @@ impl Model {
                 self.open_snapshots(&name)
             }
             _ => {
-                self.say(Severity::Warning, "this lab has no snapshots of ours");
+                self.say(Tone::Warning, "this lab has no snapshots of ours");
                 vec![]
             }
         }
@@ -138,7 +138,7 @@ impl Model {
     pub(in crate::app) fn refuse_read_only(&mut self) -> bool {
         if self.setup.read_only {
             self.say(
-                Severity::Warning,
+                Tone::Warning,
                 "read-only: start halolab without --read-only to change anything",
             );
         }

@@ -5,7 +5,7 @@ use crate::{
         form::{Form, Row},
         keys::Intent,
         model::{Model, Pick, Review, Screen},
-        msg::{Effect, Severity},
+        msg::{Effect, Tone},
         update::moved,
     },
     plan::{Choice, Request},
@@ -59,12 +59,12 @@ impl Model {
 
     fn review(&mut self) {
         let Some(world) = &self.world else {
-            self.say(Severity::Bad, "the engine has not been looked at yet; r looks again");
+            self.say(Tone::Bad, "the engine has not been looked at yet; r looks again");
             return;
         };
         let requests: Vec<Request> = self.wizard.picks.iter().map(|p| self.request(p)).collect();
         match (self.setup.planner)(world, &self.setup.catalog, &requests) {
-            Ok(plan) if plan.is_empty() => self.say(Severity::Good, "there is nothing to do"),
+            Ok(plan) if plan.is_empty() => self.say(Tone::Good, "there is nothing to do"),
             Ok(plan) => {
                 self.review = Some(Review {
                     apply: !plan.destroys(),
@@ -73,7 +73,7 @@ impl Model {
                 });
                 self.open(Screen::Review);
             }
-            Err(error) => self.say(Severity::Bad, error.to_string()),
+            Err(error) => self.say(Tone::Bad, error.to_string()),
         }
     }
 
@@ -128,7 +128,7 @@ impl Model {
         if self.form_mut().is_some_and(Form::check) {
             self.next_form(self.wizard.at + 1);
         } else {
-            self.say(Severity::Bad, "a field needs another value; it says which");
+            self.say(Tone::Bad, "a field needs another value; it says which");
         }
         vec![]
     }

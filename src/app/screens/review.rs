@@ -3,7 +3,7 @@
 use crate::app::{
     keys::Intent,
     model::{Model, Screen},
-    msg::{Effect, Severity},
+    msg::{Effect, Tone},
     run_view::RunView,
     update::moved,
 };
@@ -33,7 +33,7 @@ impl Model {
 
     fn apply(&mut self) -> Vec<Effect> {
         if self.is_running() {
-            self.say(Severity::Warning, "another plan is being carried out");
+            self.say(Tone::Warning, "another plan is being carried out");
             return vec![];
         }
         let Some(review) = self.review.take() else {

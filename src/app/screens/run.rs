@@ -5,7 +5,7 @@ use crate::{
         dialog::{Confirm, Dialog, Then},
         keys::Intent,
         model::{Model, Screen},
-        msg::{Effect, Errand, Severity},
+        msg::{Effect, Errand, Tone},
         run_view::RunView,
         update::moved,
     },
@@ -63,7 +63,7 @@ impl Model {
         log.go_to(line, height);
         let effect = log.wish(rows);
         if line.is_none() {
-            self.say(Severity::Warning, "not found");
+            self.say(Tone::Warning, "not found");
         }
         effect.into_iter().collect()
     }
@@ -127,7 +127,7 @@ impl Model {
         let Some(run) = &self.run else { return };
         if run.stopping {
             self.say(
-                Severity::Warning,
+                Tone::Warning,
                 "stopping: the action at work is brought to a safe end first",
             );
             return;
@@ -161,7 +161,7 @@ impl Model {
                 return match self.run.as_ref().and_then(ready) {
                     Some(lab) => vec![Effect::Errand(Errand::Shell(lab))],
                     None => {
-                        self.say(Severity::Warning, "no lab of this run is ready");
+                        self.say(Tone::Warning, "no lab of this run is ready");
                         vec![]
                     }
                 };

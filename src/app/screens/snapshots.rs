@@ -6,7 +6,7 @@ use crate::{
         entry::Entry,
         keys::Intent,
         model::{Model, Screen},
-        msg::{Effect, Job, Severity},
+        msg::{Effect, Job, Tone},
         update::moved,
     },
     labs::{SnapshotKind, SnapshotRow},
@@ -53,8 +53,8 @@ impl Model {
     pub(in crate::app) fn take_done(&mut self, job: &Job, result: Result<String, String>) -> Vec<Effect> {
         self.job = None;
         match result {
-            Ok(text) => self.say(Severity::Good, text),
-            Err(text) => self.say(Severity::Bad, text),
+            Ok(text) => self.say(Tone::Good, text),
+            Err(text) => self.say(Tone::Bad, text),
         }
         let mut effects = vec![Effect::Look];
         if job.is_about_snapshots() && self.picker.lab == job.lab() {
@@ -69,7 +69,7 @@ impl Model {
         }
         if let Some((job, _)) = &self.job {
             let text = format!("wait: {}", job.doing());
-            self.say(Severity::Warning, text);
+            self.say(Tone::Warning, text);
             return vec![];
         }
         self.job = Some((job.clone(), self.now));
@@ -171,7 +171,7 @@ impl Model {
         }
         if row.pinned {
             self.say(
-                Severity::Warning,
+                Tone::Warning,
                 format!("{} is pinned; p unpins it first", row.name),
             );
             return;
@@ -201,7 +201,7 @@ impl Model {
         let names: Vec<String> = prunable(rows, keep).iter().map(|r| r.name.clone()).collect();
         if names.is_empty() {
             self.say(
-                Severity::Good,
+                Tone::Good,
                 format!("nothing to prune: there are at most {keep} unpinned safety snapshots"),
             );
             return;
