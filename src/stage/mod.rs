@@ -6,8 +6,8 @@
 pub mod answers;
 mod check;
 pub mod condition;
-pub mod interpolate;
 pub mod given;
+pub mod interpolate;
 pub mod load;
 pub mod report;
 pub mod schema;
