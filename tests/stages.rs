@@ -363,7 +363,7 @@ mod answers {
             answers.insert(key.into(), value);
             let error = resolve(&full(), &answers, &amd()).unwrap_err().to_string();
             assert!(!error.contains("hunter2"), "a secret in an error: {error}");
-            all.push_str(&format!("{error}\n\n"));
+            all.extend([error.as_str(), "\n\n"]);
         }
         snapshot("answers-errors", &all);
     }
@@ -378,11 +378,8 @@ mod answers {
         );
         let answers = resolve(&stage, &answers, &amd()).unwrap();
         let variables = env(&stage, &answers, &amd(), image(&stage, &answers));
-        let lines: String = variables
-            .iter()
-            .map(|(key, value)| format!("{key}={value}\n"))
-            .collect();
-        snapshot("answers-env", &lines);
+        let lines: Vec<String> = variables.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        snapshot("answers-env", &lines.join("\n"));
         let none = env(&stage, &Answers::new(), &Facts::new(), None);
         assert_eq!(none.get("OPT_JUPYTER").unwrap(), "0");
         assert_eq!(none.get("OPT_NAME").unwrap(), "", "`set -u` must hold");
@@ -475,7 +472,7 @@ mod answers {
                 .unwrap_err()
                 .to_string();
             assert!(!error.contains("hunter2"), "a secret in an error: {error}");
-            all.push_str(&format!("{error}\n\n"));
+            all.extend([error.as_str(), "\n\n"]);
         }
         snapshot("answers-set-errors", &all);
     }
