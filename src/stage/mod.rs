@@ -7,6 +7,7 @@ pub mod answers;
 mod check;
 pub mod condition;
 pub mod given;
+pub mod interpolate;
 pub mod load;
 pub mod report;
 pub mod schema;
