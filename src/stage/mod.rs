@@ -18,5 +18,5 @@ pub use condition::{Condition, Scope};
 pub use load::{Catalog, LoadError};
 pub use schema::{
     BackendKind, ChoiceItem, Device, Family, Field, FieldKind, Image, ImageSource, Mount, Needs, ProfileSpec,
-    Script, Stage, StageStep,
+    Script, Setting, Stage, StageStep,
 };
