@@ -207,6 +207,22 @@ impl<'t> Document<'t> {
         self.at(key, message)
     }
 
+    /// A mistake in one word of the text at a place; in the whole text where the word is not in it once.
+    pub(crate) fn problem_at_word(&self, place: &Place, word: &str, message: impl Into<String>) -> Problem {
+        let problem = self.problem(place, message);
+        let Some((start, text)) = self.plain_string(&problem.span) else {
+            return problem;
+        };
+        let mut found = text.match_indices(word);
+        match (found.next(), found.next()) {
+            (Some((offset, _)), None) if !word.is_empty() => {
+                let start = start + offset;
+                self.at(start..start + word.len(), problem.message)
+            }
+            _ => problem,
+        }
+    }
+
     /// A mistake at some bytes.
     pub fn at(&self, span: Range<usize>, message: impl Into<String>) -> Problem {
         Problem::at(self.file, self.text, span, message)

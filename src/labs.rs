@@ -132,11 +132,13 @@ impl World {
     /// The rows of the labs list: one a stage, then copies that carry our tag.
     pub fn labs(&self, catalog: &Catalog) -> Vec<Lab> {
         let stages = catalog.iter().filter(|s| s.backend == BackendKind::Lxd);
-        let rows = stages.clone().map(|s| self.lab(&s.id, &s.id, &s.title));
+        let rows = stages.map(|s| self.lab(&s.id, &s.id, &s.title));
         let copies = self.instances.iter().filter_map(|i| {
             let stage = i.tag("stage")?;
             let hidden = i.tag("kept").is_some() || i.tag("next").is_some();
-            let listed = catalog.get(&i.name).is_some_and(|s| s.backend == BackendKind::Lxd);
+            let listed = catalog
+                .get(&i.name)
+                .is_some_and(|s| s.backend == BackendKind::Lxd);
             if hidden || listed {
                 return None;
             }
@@ -159,14 +161,21 @@ impl World {
 
     fn lab(&self, name: &str, stage: &str, title: &str) -> Lab {
         let instance = self.instance(name).cloned();
-        let tagged = instance.as_ref().and_then(|i| i.tag("stage")).unwrap_or(stage).to_owned();
+        let tagged = instance
+            .as_ref()
+            .and_then(|i| i.tag("stage"))
+            .unwrap_or(stage)
+            .to_owned();
         Lab {
             name: name.to_owned(),
             stage: tagged,
             title: title.to_owned(),
             presence: instance.as_ref().map_or(Presence::Missing, presence),
             snapshots: self.snapshots_of(name).len(),
-            verdict: instance.as_ref().and_then(|i| i.tag("verdict")).map(str::to_owned),
+            verdict: instance
+                .as_ref()
+                .and_then(|i| i.tag("verdict"))
+                .map(str::to_owned),
             kept: self.kept(name),
             instance,
         }
@@ -194,7 +203,11 @@ pub fn profile_name(lab: &str) -> String {
 
 /// The profile of an instance that holds its notes: the first of ours.
 pub fn notes_profile(instance: &Instance) -> Option<&str> {
-    instance.profiles.iter().map(String::as_str).find(|p| p.starts_with("halolab-"))
+    instance
+        .profiles
+        .iter()
+        .map(String::as_str)
+        .find(|p| p.starts_with("halolab-"))
 }
 
 /// The full config key of a tag.

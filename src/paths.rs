@@ -60,6 +60,19 @@ pub enum FileError {
     },
 }
 
+impl From<FileError> for io::Error {
+    /// For callers whose own errors are those of the system; the text stays.
+    fn from(error: FileError) -> Self {
+        let kind = match &error {
+            FileError::Io { source, .. } => source.kind(),
+            FileError::NoHome => io::ErrorKind::NotFound,
+            FileError::Symlink(_) => io::ErrorKind::AlreadyExists,
+            FileError::NotAFolder(_) => io::ErrorKind::NotADirectory,
+        };
+        Self::new(kind, error)
+    }
+}
+
 impl Paths {
     /// The folders of whoever started us, by the environment.
     pub fn discover() -> Result<Self, FileError> {

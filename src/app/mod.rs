@@ -6,15 +6,23 @@
 //!               └──── Msg ◀── effect::Performer ◀─────────┘
 //! ```
 
+pub mod attach;
 pub mod dialog;
+pub mod effect;
 pub mod entry;
+pub mod event_loop;
 pub mod form;
+mod jobs;
 pub mod keys;
 pub mod model;
 pub mod msg;
 pub mod run_view;
 mod screens;
+mod start;
+pub mod terminal;
 mod update;
 
+pub use event_loop::{Exit, run};
 pub use model::{Engine, Model, Screen, Setup};
 pub use msg::{Effect, Errand, HostSummary, Job, LogPage, Missing, Msg, Tone};
+pub use start::start;

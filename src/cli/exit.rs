@@ -33,7 +33,10 @@ pub struct Stop {
 impl Stop {
     /// An error with a code.
     pub fn new(code: Code, text: impl Display) -> Self {
-        Self { code, text: text.to_string() }
+        Self {
+            code,
+            text: text.to_string(),
+        }
     }
 
     /// Nothing was changed.

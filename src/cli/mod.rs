@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+mod consent;
 pub mod exit;
 mod labs;
 mod other;
 mod plan;
-mod run;
 mod runs;
 mod setup;
 mod shell;
@@ -52,7 +52,13 @@ pub struct Global {
     #[arg(long, global = true, value_name = "SOCKET|URL")]
     pub lxd: Option<String>,
     /// Token that a remote daemon gave out, to be trusted by it.
-    #[arg(long, global = true, value_name = "TOKEN", env = "HALOLAB_LXD_TOKEN", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "TOKEN",
+        env = "HALOLAB_LXD_TOKEN",
+        hide_env_values = true
+    )]
     pub lxd_token: Option<String>,
     /// Machine-readable: one JSON document, or JSON lines while something runs.
     #[arg(long, global = true)]

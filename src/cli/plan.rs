@@ -10,7 +10,7 @@ use crate::{
     stage::{Answers, given},
 };
 
-use super::{Code, Setup, Stop, run};
+use super::{Code, Setup, Stop, consent};
 
 /// What is planned.
 #[derive(Debug, Args)]
@@ -101,16 +101,24 @@ fn choice(text: &str) -> Result<Choice, String> {
         ("adopt", None) => Choice::Adopt,
         ("skip", None) => Choice::Skip,
         _ => {
-            return Err("allowed: create, restore:SNAPSHOT, copy:SNAPSHOT:NAME, recreate, recreate:clean, \
+            return Err(
+                "allowed: create, restore:SNAPSHOT, copy:SNAPSHOT:NAME, recreate, recreate:clean, \
                         bring-back:NAME, update, remove, adopt, skip"
-                .into());
+                    .into(),
+            );
         }
     })
 }
 
 impl PlanArgs {
-    fn of(lab: String, choose: Choice) -> Self {
-        Self { labs: vec![lab], choose: Some(choose), stage: None, set: vec![], answers: None }
+    pub(super) fn of(lab: String, choose: Choice) -> Self {
+        Self {
+            labs: vec![lab],
+            choose: Some(choose),
+            stage: None,
+            set: vec![],
+            answers: None,
+        }
     }
 }
 
@@ -122,12 +130,20 @@ pub(super) struct Planned {
 
 pub(super) async fn make(setup: &Setup, args: &PlanArgs) -> Result<Planned, Stop> {
     let mut world = setup.world(&[]).await?;
-    let stages: Vec<String> =
-        args.labs.iter().map(|lab| stage_of(&world, lab, args.stage.as_deref())).collect();
+    let stages: Vec<String> = args
+        .labs
+        .iter()
+        .map(|lab| stage_of(&world, lab, args.stage.as_deref()))
+        .collect();
     let mut labs = given::Labs::new();
     for (lab, stage) in args.labs.iter().zip(&stages) {
         let found = setup.catalog.get(stage).ok_or_else(|| {
-            let known: Vec<&str> = setup.catalog.iter().map(|s| s.id.as_str()).filter(|s| *s != "host").collect();
+            let known: Vec<&str> = setup
+                .catalog
+                .iter()
+                .map(|s| s.id.as_str())
+                .filter(|s| *s != "host")
+                .collect();
             Stop::usage(format!(
                 "there is no lab and no stage `{}`; there are: {}; for another name add `--stage STAGE`",
                 crate::log::sanitize(lab),
@@ -147,7 +163,10 @@ pub(super) async fn make(setup: &Setup, args: &PlanArgs) -> Result<Planned, Stop
     for (lab, more) in given::parse_sets(&args.set, &labs).map_err(Stop::usage)? {
         answers.entry(lab).or_default().extend(more);
     }
-    if answers.values().any(|a| a.contains_key(crate::stage::answers::IMAGE_FILE)) {
+    if answers
+        .values()
+        .any(|a| a.contains_key(crate::stage::answers::IMAGE_FILE))
+    {
         let given: Vec<&Answers> = answers.values().collect();
         world = setup.world(&given).await?;
     }
@@ -163,7 +182,10 @@ pub(super) async fn make(setup: &Setup, args: &PlanArgs) -> Result<Planned, Stop
         })
         .collect();
     let plan = crate::plan::plan(&world, &setup.catalog, &requests)?;
-    Ok(Planned { plan, secrets: answers })
+    Ok(Planned {
+        plan,
+        secrets: answers,
+    })
 }
 
 /// A lab's stage: its tag, then what was said, then its name.
@@ -184,22 +206,26 @@ fn natural(world: &World, lab: &str) -> Choice {
 
 pub(super) async fn plan(setup: &Setup, args: PlanArgs) -> Result<Code, Stop> {
     let planned = make(setup, &args).await?;
-    run::show(setup, &planned.plan)?;
+    consent::show(setup, &planned.plan)?;
     Ok(Code::OK)
 }
 
 pub(super) async fn apply(setup: &Setup, args: ApplyArgs) -> Result<Code, Stop> {
     let planned = make(setup, &args.plan).await?;
-    run::agree_and_run(setup, planned, &args.consent).await
+    consent::agree_and_run(setup, planned, &args.consent).await
 }
 
 async fn change(setup: &Setup, args: ChangeArgs, choice: Choice) -> Result<Code, Stop> {
     let planned = make(setup, &PlanArgs::of(args.lab, choice)).await?;
-    run::agree_and_run(setup, planned, &args.consent).await
+    consent::agree_and_run(setup, planned, &args.consent).await
 }
 
 pub(super) async fn recreate(setup: &Setup, args: RecreateArgs) -> Result<Code, Stop> {
-    let choice = if args.from_clean { Choice::RecreateFromClean } else { Choice::Recreate };
+    let choice = if args.from_clean {
+        Choice::RecreateFromClean
+    } else {
+        Choice::Recreate
+    };
     change(setup, args.change, choice).await
 }
 
@@ -208,5 +234,13 @@ pub(super) async fn update(setup: &Setup, args: ChangeArgs) -> Result<Code, Stop
 }
 
 pub(super) async fn remove(setup: &Setup, args: RemoveArgs) -> Result<Code, Stop> {
-    change(setup, ChangeArgs { lab: args.lab, consent: args.consent }, Choice::Remove).await
+    change(
+        setup,
+        ChangeArgs {
+            lab: args.lab,
+            consent: args.consent,
+        },
+        Choice::Remove,
+    )
+    .await
 }

@@ -1,12 +1,16 @@
 //! What every verb starts from: settings, stages, host facts, the daemon.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use tokio::sync::OnceCell;
 
 use crate::{
     backend::{self, Backend, lxd},
-    config::Config,
+    config::{Config, Settings},
     host::{self, Facts},
     labs::World,
     paths::Paths,
@@ -23,6 +27,8 @@ pub struct Setup {
     pub global: Global,
     /// Our folders.
     pub paths: Paths,
+    /// Settings, each with where it comes from.
+    pub settings: Settings,
     /// Settings.
     pub config: Config,
     /// Stages.
@@ -37,24 +43,44 @@ impl Setup {
     /// # Errors
     /// The settings cannot be read.
     pub fn load(global: Global) -> Result<Self, Stop> {
-        let paths = Paths::find().map_err(Stop::usage)?;
-        let loaded = Config::load(&paths).map_err(Stop::usage)?;
-        let catalog = Catalog::load(&paths.stage_folders());
+        let paths = Paths::discover().map_err(Stop::blocked)?;
+        let mut flags = vec![];
+        if global.ascii {
+            flags.push(("ascii", "true".to_owned()));
+        }
+        flags.extend(global.lxd.clone().map(|lxd| ("lxd", lxd)));
+        let settings = Settings::load(&paths, &flags).map_err(Stop::usage)?;
+        let catalog = Catalog::load(&paths.stages);
         for warning in catalog.warnings() {
             super::table::note(&format!("warning: {warning}"));
         }
         let (facts, backend) = (std::sync::OnceLock::new(), OnceCell::new());
-        Ok(Self { global, paths, config: loaded, catalog, facts, backend })
+        let config = settings.config.clone();
+        Ok(Self {
+            global,
+            paths,
+            settings,
+            config,
+            catalog,
+            facts,
+            backend,
+        })
     }
 
     /// Host facts, probed once.
     pub fn facts(&self) -> &Facts {
-        self.facts.get_or_init(|| host::probe(Path::new("/")))
+        self.facts.get_or_init(|| {
+            let root = Path::new("/");
+            let mut facts = host::probe(root);
+            let extra = !host::certificates::added(root).is_empty();
+            facts.insert("extra_ca".into(), extra.into());
+            facts
+        })
     }
 
     /// How to find the daemon, again and again.
     pub fn connect(&self) -> Connect {
-        let named = self.global.lxd.clone().or_else(|| self.config.lxd.clone());
+        let named = self.config.lxd.clone();
         let token = self.global.lxd_token.clone();
         Arc::new(move || {
             let (named, token) = (named.clone(), token.clone());
@@ -87,7 +113,23 @@ impl Setup {
             Err(error) => return Err(error),
         };
         let aliases = plan::aliases(&self.catalog, answers);
-        World::observe(backend.as_ref(), self.facts().clone(), self.config.clone(), &aliases).await
+        World::observe(
+            backend.as_ref(),
+            self.facts().clone(),
+            self.config.clone(),
+            &aliases,
+        )
+        .await
+    }
+
+    /// Folder of all runs.
+    pub fn runs(&self) -> PathBuf {
+        self.paths.state.join("runs")
+    }
+
+    /// The lock of runs.
+    pub fn lock(&self) -> PathBuf {
+        self.paths.runtime.join("lock")
     }
 
     /// Refuses a change under `--read-only`.

@@ -61,7 +61,9 @@ pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop
     let mut labs = world.labs(&setup.catalog);
     let mut details = None;
     if let Some(name) = &args.lab {
-        let lab = world.find(&setup.catalog, name).ok_or_else(|| unknown(name, &labs))?;
+        let lab = world
+            .find(&setup.catalog, name)
+            .ok_or_else(|| unknown(name, &labs))?;
         if lab.instance.is_some() {
             details = Some(snapshot_rows(setup.backend().await?.as_ref(), name).await?);
         }
@@ -77,7 +79,11 @@ pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop
             let snapshots = details.as_ref().map_or(names, |d| serde_json::json!(d));
             row(lab, live.get(&lab.name), snapshots)
         });
-        json(&Report { v: 1, engine, labs: rows.collect() })?;
+        json(&Report {
+            v: 1,
+            engine,
+            labs: rows.collect(),
+        })?;
         return Ok(Code::OK);
     }
     match engine {
@@ -119,13 +125,30 @@ fn text(labs: &[Lab], live: &std::collections::BTreeMap<String, InstanceState>) 
                 lab.stage.clone(),
                 lab.verdict.clone().unwrap_or_else(|| "-".into()),
                 lab.snapshots.to_string(),
-                live.and_then(|l| l.addresses.first().cloned()).unwrap_or_else(|| "-".into()),
+                live.and_then(|l| l.addresses.first().cloned())
+                    .unwrap_or_else(|| "-".into()),
                 live.map_or_else(|| "-".into(), |l| crate::stage::size::human(l.memory)),
-                if lab.kept.is_empty() { "-".into() } else { lab.kept.join(", ") },
+                if lab.kept.is_empty() {
+                    "-".into()
+                } else {
+                    lab.kept.join(", ")
+                },
             ]
         })
         .collect();
-    table(&["LAB", "STATE", "STAGE", "VERDICT", "SNAPSHOTS", "ADDRESS", "MEMORY", "KEPT"], &rows)
+    table(
+        &[
+            "LAB",
+            "STATE",
+            "STAGE",
+            "VERDICT",
+            "SNAPSHOTS",
+            "ADDRESS",
+            "MEMORY",
+            "KEPT",
+        ],
+        &rows,
+    )
 }
 
 /// The state of a lab in a word or two.
@@ -160,6 +183,13 @@ pub(super) fn snapshots_text(rows: &[SnapshotRow]) -> String {
 }
 
 pub(super) fn unknown(name: &str, labs: &[Lab]) -> Stop {
-    let known = labs.iter().map(|l| l.name.as_str()).collect::<Vec<_>>().join(", ");
-    Stop::usage(format!("there is no lab `{}`; there are: {known}", crate::log::sanitize(name)))
+    let known = labs
+        .iter()
+        .map(|l| l.name.as_str())
+        .collect::<Vec<_>>()
+        .join(", ");
+    Stop::usage(format!(
+        "there is no lab `{}`; there are: {known}",
+        crate::log::sanitize(name)
+    ))
 }

@@ -26,15 +26,26 @@ pub(super) fn json<T: Serialize>(value: &T) -> Result<(), Stop> {
 
 /// Rows under a heading, in columns as wide as their widest cell.
 pub(super) fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
-    let clean: Vec<Vec<String>> =
-        rows.iter().map(|r| r.iter().map(|c| crate::log::sanitize(c)).collect()).collect();
+    let clean: Vec<Vec<String>> = rows
+        .iter()
+        .map(|r| r.iter().map(|c| crate::log::sanitize(c)).collect())
+        .collect();
     let heading: Vec<String> = heading.iter().map(|h| (*h).to_owned()).collect();
     let all = || std::iter::once(&heading).chain(&clean);
     let widths: Vec<usize> = (0..heading.len())
-        .map(|i| all().filter_map(|r| r.get(i)).map(|c| c.width()).max().unwrap_or(0))
+        .map(|i| {
+            all()
+                .filter_map(|r| r.get(i))
+                .map(|c| c.width())
+                .max()
+                .unwrap_or(0)
+        })
         .collect();
     let line = |row: &Vec<String>| {
-        let cells = row.iter().zip(&widths).map(|(c, w)| format!("{c}{}", " ".repeat(w - c.width().min(*w))));
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .map(|(c, w)| format!("{c}{}", " ".repeat(w - c.width().min(*w))));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     all().map(line).collect::<Vec<_>>().join("\n")
@@ -42,7 +53,9 @@ pub(super) fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
 
 /// How long ago an RFC 3339 time is: `3 d`, `2 h`, `5 min`, `now`. Not a time: empty.
 pub fn age(created: &str) -> String {
-    let Ok(then) = created.parse::<jiff::Timestamp>() else { return String::new() };
+    let Ok(then) = created.parse::<jiff::Timestamp>() else {
+        return String::new();
+    };
     let seconds = jiff::Timestamp::now().as_second() - then.as_second();
     match seconds {
         // LXD 5.0 answers year 1 for what it does not know.

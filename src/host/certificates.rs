@@ -33,7 +33,9 @@ fn folder(path: &Path) -> impl Iterator<Item = String> + use<> {
         if path.is_dir() {
             return folder(&path).collect::<Vec<_>>();
         }
-        fs::read_to_string(&path).map(|text| blocks(&text)).unwrap_or_default()
+        fs::read_to_string(&path)
+            .map(|text| blocks(&text))
+            .unwrap_or_default()
     })
 }
 
@@ -43,7 +45,12 @@ fn blocks(text: &str) -> Vec<String> {
     let parts = text.split(begin).skip(1).filter_map(|part| part.split_once(end));
     parts
         .map(|(body, _)| {
-            let lines = body.lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("\n");
+            let lines = body
+                .lines()
+                .map(str::trim)
+                .filter(|l| !l.is_empty())
+                .collect::<Vec<_>>()
+                .join("\n");
             format!("{begin}\n{lines}\n{end}\n")
         })
         .collect()

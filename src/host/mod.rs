@@ -2,6 +2,7 @@
 //! Every probe reads under a root (`/`, or a test tree); one file a probe.
 
 pub mod bootstrap;
+pub mod certificates;
 pub mod command;
 mod cpu;
 pub mod facts;

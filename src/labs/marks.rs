@@ -32,7 +32,8 @@ pub fn key(instance: &str, snapshot: &str) -> String {
 /// The mark of a snapshot; an unreadable one counts as none, and is left where it is.
 pub fn read(profile: &Profile, instance: &str, snapshot: &str) -> Mark {
     let text = profile.config.get(&key(instance, snapshot));
-    text.and_then(|t| serde_json::from_str(t).ok()).unwrap_or_default()
+    text.and_then(|t| serde_json::from_str(t).ok())
+        .unwrap_or_default()
 }
 
 /// Changes the mark of a snapshot.
@@ -47,7 +48,10 @@ pub async fn change(
 ) -> Result<(), Error> {
     edit(backend, instance, |config| {
         let key = key(instance, snapshot);
-        let mut mark = config.get(&key).and_then(|t| serde_json::from_str(t).ok()).unwrap_or_default();
+        let mut mark = config
+            .get(&key)
+            .and_then(|t| serde_json::from_str(t).ok())
+            .unwrap_or_default();
         change(&mut mark);
         config.insert(key, serde_json::to_string(&mark).unwrap_or_default());
     })
@@ -86,8 +90,10 @@ pub async fn copy(backend: &dyn Backend, from: &str, to: &str) -> Result<(), Err
     edit(backend, to, |config| {
         let old = tag(&format!("snapshot.{from}."));
         let new = tag(&format!("snapshot.{to}."));
-        let moved: Vec<_> =
-            config.iter().filter_map(|(k, v)| Some((format!("{new}{}", k.strip_prefix(&old)?), v.clone()))).collect();
+        let moved: Vec<_> = config
+            .iter()
+            .filter_map(|(k, v)| Some((format!("{new}{}", k.strip_prefix(&old)?), v.clone())))
+            .collect();
         config.retain(|k, _| !k.starts_with(&new));
         config.extend(moved);
     })
@@ -99,7 +105,9 @@ pub async fn copy(backend: &dyn Backend, from: &str, to: &str) -> Result<(), Err
 /// # Errors
 /// The daemon refuses.
 pub async fn forget_all(backend: &dyn Backend, profile: &str, instance: &str) -> Result<(), Error> {
-    let Some(mut profile) = backend.profile(profile).await? else { return Ok(()) };
+    let Some(mut profile) = backend.profile(profile).await? else {
+        return Ok(());
+    };
     let prefix = tag(&format!("snapshot.{instance}."));
     let before = profile.config.len();
     profile.config.retain(|k, _| !k.starts_with(&prefix));
@@ -115,12 +123,19 @@ async fn edit(
     change: impl FnOnce(&mut BTreeMap<String, String>) + Send,
 ) -> Result<(), Error> {
     let missing = |what: String| Error::Missing { what };
-    let found =
-        backend.instance(instance).await?.ok_or_else(|| missing(format!("instance `{instance}`")))?;
+    let found = backend
+        .instance(instance)
+        .await?
+        .ok_or_else(|| missing(format!("instance `{instance}`")))?;
     let name = notes_profile(&found).ok_or_else(|| {
-        missing(format!("halolab profile on `{instance}`; adopt it first: `halolab apply {instance} --choose adopt`"))
+        missing(format!(
+            "halolab profile on `{instance}`; adopt it first: `halolab apply {instance} --choose adopt`"
+        ))
     })?;
-    let mut profile = backend.profile(name).await?.ok_or_else(|| missing(format!("profile `{name}`")))?;
+    let mut profile = backend
+        .profile(name)
+        .await?
+        .ok_or_else(|| missing(format!("profile `{name}`")))?;
     let before = profile.config.clone();
     change(&mut profile.config);
     if profile.config != before {

@@ -62,7 +62,11 @@ impl World {
     /// The world of a machine without a daemon.
     pub fn without_daemon(mut facts: Facts, config: Config) -> Self {
         facts.insert("daemon".into(), Fact::Bool(false));
-        Self { facts, config, ..Self::default() }
+        Self {
+            facts,
+            config,
+            ..Self::default()
+        }
     }
 }
 
@@ -71,7 +75,9 @@ impl World {
 /// # Errors
 /// There is no such instance, or the daemon does not answer.
 pub async fn snapshot_rows(backend: &dyn Backend, lab: &str) -> Result<Vec<SnapshotRow>, Error> {
-    let missing = || Error::Missing { what: format!("instance `{lab}`") };
+    let missing = || Error::Missing {
+        what: format!("instance `{lab}`"),
+    };
     let (instance, snapshots) = try_join(backend.instance(lab), backend.snapshots(lab)).await?;
     let instance = instance.ok_or_else(missing)?;
     let profile = match notes_profile(&instance) {

@@ -74,7 +74,10 @@ impl LogView {
         if range.start >= end {
             return Ok(vec![]);
         }
-        let block = self.before.partition_point(|n| *n <= range.start).saturating_sub(1);
+        let block = self
+            .before
+            .partition_point(|n| *n <= range.start)
+            .saturating_sub(1);
         let line = self.before.get(block).copied().unwrap_or(0);
         let mut offset = (block * BLOCK) as u64;
         // A block that begins in the middle of the first wanted line: its start lies in an earlier block.
@@ -94,9 +97,17 @@ impl LogView {
         };
         let mut at = from;
         loop {
-            let range = if forward { at..at + SEARCH } else { at.saturating_sub(SEARCH)..at };
+            let range = if forward {
+                at..at + SEARCH
+            } else {
+                at.saturating_sub(SEARCH)..at
+            };
             let lines = self.read(range.clone(), super::sanitize::LINE_BYTES)?;
-            let found = if forward { lines.iter().position(holds) } else { lines.iter().rposition(holds) };
+            let found = if forward {
+                lines.iter().position(holds)
+            } else {
+                lines.iter().rposition(holds)
+            };
             if let Some(index) = found {
                 return Ok(Some(range.start + index));
             }
@@ -172,9 +183,13 @@ impl LogView {
             if into == 0 {
                 self.before.push(self.newlines);
             }
-            let Some(part) = buffer.get_mut(..BLOCK - into) else { break };
+            let Some(part) = buffer.get_mut(..BLOCK - into) else {
+                break;
+            };
             let read = self.file.read_at(part, self.counted)?;
-            let Some(part) = part.get(..read).filter(|p| !p.is_empty()) else { break };
+            let Some(part) = part.get(..read).filter(|p| !p.is_empty()) else {
+                break;
+            };
             self.newlines += part.iter().filter(|b| **b == b'\n').count();
             self.open_line = part.last() != Some(&b'\n');
             self.counted += read as u64;

@@ -27,11 +27,16 @@ fn track(case: &Case<'_>, actions: Vec<Action>, loses: Vec<String>, keeps: Vec<S
 }
 
 fn uuid(case: &Case<'_>) -> String {
-    case.world.instance(case.lab).map(|i| i.uuid.clone()).unwrap_or_default()
+    case.world
+        .instance(case.lab)
+        .map(|i| i.uuid.clone())
+        .unwrap_or_default()
 }
 
 fn running(case: &Case<'_>) -> bool {
-    case.world.instance(case.lab).is_some_and(|i| i.status == Status::Running)
+    case.world
+        .instance(case.lab)
+        .is_some_and(|i| i.status == Status::Running)
 }
 
 fn has_snapshot(case: &Case<'_>, of: &str, snapshot: &str) -> Result<(), PlanError> {
@@ -40,7 +45,11 @@ fn has_snapshot(case: &Case<'_>, of: &str, snapshot: &str) -> Result<(), PlanErr
         return Ok(());
     }
     let known = known.iter().map(|s| crate::log::sanitize(s)).collect();
-    Err(PlanError::Snapshot { lab: of.into(), snapshot: crate::log::sanitize(snapshot), known })
+    Err(PlanError::Snapshot {
+        lab: of.into(),
+        snapshot: crate::log::sanitize(snapshot),
+        known,
+    })
 }
 
 pub(super) fn restore(case: &Case<'_>, snapshot: &str) -> Result<Track, PlanError> {
@@ -48,7 +57,10 @@ pub(super) fn restore(case: &Case<'_>, snapshot: &str) -> Result<Track, PlanErro
     let words = case.words();
     let safety = case.free_snapshot("before-restore");
     let shown = crate::log::sanitize(snapshot);
-    let lost = format!("everything in {} since {shown}, except what {safety} holds", case.lab);
+    let lost = format!(
+        "everything in {} since {shown}, except what {safety} holds",
+        case.lab
+    );
     let mut actions = vec![
         words.snapshot(case.lab, &safety, &format!("before the restore of {shown}")),
         Action {
@@ -59,7 +71,11 @@ pub(super) fn restore(case: &Case<'_>, snapshot: &str) -> Result<Track, PlanErro
                 "restore",
                 format!("put {} back to {shown}", case.lab),
                 format!("{} restore {} {shown}", words.client, case.lab),
-                Step::Restore { name: case.lab.into(), snapshot: snapshot.into(), uuid: uuid(case) },
+                Step::Restore {
+                    name: case.lab.into(),
+                    snapshot: snapshot.into(),
+                    uuid: uuid(case),
+                },
             )
         },
     ];
@@ -89,7 +105,9 @@ fn recheck(case: &Case<'_>) -> Result<Vec<Action>, PlanError> {
 }
 
 fn adopted(case: &Case<'_>) -> bool {
-    case.world.instance(case.lab).is_some_and(|i| i.tag("adopted").is_some())
+    case.world
+        .instance(case.lab)
+        .is_some_and(|i| i.tag("adopted").is_some())
 }
 
 pub(super) fn restore_as(case: &Case<'_>, snapshot: &str, name: &str) -> Result<Track, PlanError> {
@@ -104,7 +122,12 @@ pub(super) fn restore_as(case: &Case<'_>, snapshot: &str, name: &str) -> Result<
     let shown = crate::log::sanitize(snapshot);
     let sentence = format!("copy {}/{shown} to the new lab {name}", case.lab);
     let actions = vec![
-        words.copy(case.lab, Some(snapshot), copy_spec(case, name, &[("kept", ""), ("next", "")]), sentence),
+        words.copy(
+            case.lab,
+            Some(snapshot),
+            copy_spec(case, name, &[("kept", ""), ("next", "")]),
+            sentence,
+        ),
         words.snapshot(name, CLEAN, &format!("copied from {}/{shown}", case.lab)),
         words.start(name),
     ];
@@ -131,12 +154,20 @@ pub(super) fn update(case: &Case<'_>) -> Result<Track, PlanError> {
     actions.extend([words.start(case.lab), words.wait_network(case.lab)]);
     let scripts = create::scripts(case, &case.stage.updates, case.lab)?;
     if scripts.is_empty() {
-        return Err(PlanError::Blocked(format!("the stage `{}` has no update steps", case.stage.id)));
+        return Err(PlanError::Blocked(format!(
+            "the stage `{}` has no update steps",
+            case.stage.id
+        )));
     }
     let undo = Undo::By(format!("restore {safety}"));
-    actions.extend(scripts.into_iter().map(|a| Action { undo: undo.clone(), ..a }));
+    actions.extend(scripts.into_iter().map(|a| Action {
+        undo: undo.clone(),
+        ..a
+    }));
     actions.extend(create::verifies(case, case.lab)?);
-    let keeps = vec![format!("the state of now as {safety}; a failed update offers the way back to it")];
+    let keeps = vec![format!(
+        "the state of now as {safety}; a failed update offers the way back to it"
+    )];
     Ok(track(case, actions, vec![], keeps))
 }
 
@@ -160,7 +191,11 @@ fn swap(case: &Case<'_>) -> Swap {
         keep.push(words.stop(case.lab));
     }
     keep.push(words.copy(case.lab, None, spec, sentence));
-    Swap { clear: words.delete_copied(case.lab, &uuid(case), &prev), prev, keep }
+    Swap {
+        clear: words.delete_copied(case.lab, &uuid(case), &prev),
+        prev,
+        keep,
+    }
 }
 
 pub(super) fn recreate(case: &Case<'_>) -> Result<Track, PlanError> {
@@ -178,7 +213,12 @@ pub(super) fn recreate(case: &Case<'_>) -> Result<Track, PlanError> {
         description: format!("{} made by halolab", case.stage.title),
         ..copy_spec(case, case.lab, &[("next", ""), ("kept", "")])
     };
-    actions.push(words.copy(&next, None, spec, format!("put {next}, which is built and proven, in its place")));
+    actions.push(words.copy(
+        &next,
+        None,
+        spec,
+        format!("put {next}, which is built and proven, in its place"),
+    ));
     actions.push(words.delete_copied(&next, "", case.lab));
     actions.extend(after_swap(case)?);
     Ok(track(case, actions, vec![], kept_sentences(case, &swap.prev)))
@@ -186,10 +226,17 @@ pub(super) fn recreate(case: &Case<'_>) -> Result<Track, PlanError> {
 
 /// Half-made replacements of earlier runs are rebuilt, never resumed.
 fn leftovers(case: &Case<'_>) -> Vec<Action> {
-    let of = |i: &&crate::backend::Instance| i.tag("next") == Some(case.lab) && i.tag("state") == Some("building");
+    let of =
+        |i: &&crate::backend::Instance| i.tag("next") == Some(case.lab) && i.tag("state") == Some("building");
     let old = case.world.instances.iter().filter(of);
-    old.map(|i| case.words().delete(&i.name, &i.uuid, format!("the unfinished replacement {} of an earlier run", i.name)))
-        .collect()
+    old.map(|i| {
+        case.words().delete(
+            &i.name,
+            &i.uuid,
+            format!("the unfinished replacement {} of an earlier run", i.name),
+        )
+    })
+    .collect()
 }
 
 fn after_swap(case: &Case<'_>) -> Result<Vec<Action>, PlanError> {
@@ -217,7 +264,12 @@ pub(super) fn recreate_from_clean(case: &Case<'_>) -> Result<Track, PlanError> {
     let mut actions = swap.keep;
     actions.push(swap.clear);
     let sentence = format!("make {} anew from its snapshot {CLEAN}", case.lab);
-    actions.push(words.copy(&swap.prev, Some(CLEAN), copy_spec(case, case.lab, &[("kept", "")]), sentence));
+    actions.push(words.copy(
+        &swap.prev,
+        Some(CLEAN),
+        copy_spec(case, case.lab, &[("kept", "")]),
+        sentence,
+    ));
     actions.push(words.snapshot(case.lab, CLEAN, "right after set-up"));
     actions.extend(after_swap(case)?);
     Ok(track(case, actions, vec![], kept_sentences(case, &swap.prev)))
@@ -230,7 +282,11 @@ pub(super) fn bring_back(case: &Case<'_>, kept: &str) -> Result<Track, PlanError
             "`{}` is not an earlier version of {}; there are: {}",
             crate::log::sanitize(kept),
             case.lab,
-            if known.is_empty() { "none".into() } else { known.join(", ") }
+            if known.is_empty() {
+                "none".into()
+            } else {
+                known.join(", ")
+            }
         )));
     }
     let words = case.words();
@@ -259,7 +315,10 @@ pub(super) fn remove(case: &Case<'_>) -> Result<Track, PlanError> {
 
 pub(super) fn adopt(case: &Case<'_>) -> Result<Track, PlanError> {
     let words = case.words();
-    let instance = case.world.instance(case.lab).ok_or_else(|| PlanError::Missing(case.lab.into()))?;
+    let instance = case
+        .world
+        .instance(case.lab)
+        .ok_or_else(|| PlanError::Missing(case.lab.into()))?;
     let profile = create::adopted_profile(case);
     let mut profiles = instance.profiles.clone();
     if !profiles.contains(&profile.name) {
@@ -268,14 +327,30 @@ pub(super) fn adopt(case: &Case<'_>) -> Result<Track, PlanError> {
     let version = case.stage.version.to_string();
     let edit = ConfigEdit {
         profiles: Some(profiles),
-        ..tags(&[("stage", &case.stage.id), ("version", &version), ("generation", "1"), ("adopted", "yes")])
+        ..tags(&[
+            ("stage", &case.stage.id),
+            ("version", &version),
+            ("generation", "1"),
+            ("adopted", "yes"),
+        ])
     };
-    let sentence = format!("tag {} as a lab of the stage {}; nothing inside it is changed", case.lab, case.stage.id);
+    let sentence = format!(
+        "tag {} as a lab of the stage {}; nothing inside it is changed",
+        case.lab, case.stage.id
+    );
     let safety = case.free_snapshot("before-adopt");
     let actions = vec![
         words.put_profile(profile),
         words.edit("adopt", case.lab, sentence, edit),
         words.snapshot(case.lab, &safety, "when halolab took it over"),
     ];
-    Ok(track(case, actions, vec![], vec![format!("{} as it is, with its own profiles and devices", case.lab)]))
+    Ok(track(
+        case,
+        actions,
+        vec![],
+        vec![format!(
+            "{} as it is, with its own profiles and devices",
+            case.lab
+        )],
+    ))
 }

@@ -42,7 +42,9 @@ pub(super) fn track(case: &Case<'_>) -> Result<Track, PlanError> {
 /// Makes the instance `name` from the image and sets it up, up to its snapshot `clean`.
 pub(super) fn build(case: &Case<'_>, name: &str) -> Result<Vec<Action>, PlanError> {
     let words = case.words();
-    let image = case.image.ok_or_else(|| PlanError::Blocked(format!("{} has no image to start from", case.lab)))?;
+    let image = case
+        .image
+        .ok_or_else(|| PlanError::Blocked(format!("{} has no image to start from", case.lab)))?;
     let spec = InstanceSpec {
         name: name.into(),
         image: host::alias(image, &case.answers),
@@ -57,11 +59,19 @@ pub(super) fn build(case: &Case<'_>, name: &str) -> Result<Vec<Action>, PlanErro
         actions.push(make_folders(case, name, folders));
     }
     actions.extend([words.start(name), words.wait_network(name)]);
-    if case.world.facts.get("extra_ca").is_some_and(|f| *f == crate::host::Fact::Bool(true)) {
+    if case
+        .world
+        .facts
+        .get("extra_ca")
+        .is_some_and(|f| *f == crate::host::Fact::Bool(true))
+    {
         actions.push(words.action(
             "certificates",
             format!("give {name} the certificate authorities that were added to this machine"),
-            format!("{} file push … {name}/usr/local/share/ca-certificates/", words.client),
+            format!(
+                "{} file push … {name}/usr/local/share/ca-certificates/",
+                words.client
+            ),
             Step::PushCertificates { name: name.into() },
         ));
     }
@@ -78,7 +88,12 @@ pub(super) fn build(case: &Case<'_>, name: &str) -> Result<Vec<Action>, PlanErro
 }
 
 fn birth_tags(case: &Case<'_>, name: &str) -> Result<BTreeMap<String, String>, PlanError> {
-    let secret = |id: &str| case.stage.options.iter().any(|o| o.id == id && o.kind == FieldKind::Secret);
+    let secret = |id: &str| {
+        case.stage
+            .options
+            .iter()
+            .any(|o| o.id == id && o.kind == FieldKind::Secret)
+    };
     let kept: BTreeMap<_, _> = case.answers.iter().filter(|(id, _)| !secret(id)).collect();
     let answers = serde_json::to_string(&kept).map_err(|e| PlanError::Blocked(e.to_string()))?;
     let mut config = BTreeMap::from([
@@ -95,7 +110,11 @@ fn birth_tags(case: &Case<'_>, name: &str) -> Result<BTreeMap<String, String>, P
 }
 
 fn generation(case: &Case<'_>) -> u32 {
-    let old = case.world.instance(case.lab).and_then(|i| i.tag("generation")).and_then(|g| g.parse::<u32>().ok());
+    let old = case
+        .world
+        .instance(case.lab)
+        .and_then(|i| i.tag("generation"))
+        .and_then(|g| g.parse::<u32>().ok());
     old.unwrap_or(0) + 1
 }
 
@@ -114,27 +133,53 @@ pub(super) fn adopted_profile(case: &Case<'_>) -> Profile {
 fn with_marks(case: &Case<'_>, devices: BTreeMap<String, BTreeMap<String, String>>) -> Profile {
     let name = profile_name(case.lab);
     let old = case.world.profiles.get(&name);
-    let marks = old.into_iter().flat_map(|p| p.config.iter()).filter(|(k, _)| k.starts_with(&tag("")));
+    let marks = old
+        .into_iter()
+        .flat_map(|p| p.config.iter())
+        .filter(|(k, _)| k.starts_with(&tag("")));
     let mut config: BTreeMap<_, _> = marks.map(|(k, v)| (k.clone(), v.clone())).collect();
-    config.extend(case.stage.profile.config.iter().filter_map(|(key, value)| {
+    let always = case.stage.profile.config.iter();
+    let groups = case.stage.profile.settings.values().filter(|g| case.holds(g.when.as_ref()));
+    let keys = always.chain(groups.flat_map(|g| &g.config));
+    config.extend(keys.filter_map(|(key, value)| {
         let value = interpolate(value, &case.answers, &case.world.facts);
         (!value.is_empty()).then_some((key.clone(), value))
     }));
-    Profile { name, description: format!("{} (halolab)", case.stage.title), config, devices }
+    Profile {
+        name,
+        description: format!("{} (halolab)", case.stage.title),
+        config,
+        devices,
+    }
 }
 
 fn stage_devices(case: &Case<'_>) -> BTreeMap<String, BTreeMap<String, String>> {
-    let wanted = case.stage.profile.devices.iter().filter(|(_, d)| case.holds(d.when.as_ref()));
+    let wanted = case
+        .stage
+        .profile
+        .devices
+        .iter()
+        .filter(|(_, d)| case.holds(d.when.as_ref()));
     let filled = |v: &String| interpolate(v, &case.answers, &case.world.facts);
     let mut devices: BTreeMap<_, _> = wanted
         .map(|(name, d)| {
             let keys = d.config.iter().map(|(k, v)| (k.clone(), filled(v)));
-            (name.clone(), keys.filter(|(_, v)| !v.is_empty()).collect::<BTreeMap<_, _>>())
+            (
+                name.clone(),
+                keys.filter(|(_, v)| !v.is_empty()).collect::<BTreeMap<_, _>>(),
+            )
         })
         .collect();
     devices.extend(mounts(case).map(|(id, folder, path)| {
-        let keys = [("type", "disk".to_owned()), ("source", folder.display().to_string()), ("path", path)];
-        (format!("data-{id}"), keys.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())
+        let keys = [
+            ("type", "disk".to_owned()),
+            ("source", folder.display().to_string()),
+            ("path", path),
+        ];
+        (
+            format!("data-{id}"),
+            keys.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
+        )
     }));
     devices
 }
@@ -142,7 +187,11 @@ fn stage_devices(case: &Case<'_>) -> BTreeMap<String, BTreeMap<String, String>> 
 /// Data mounts: id, host folder, path inside. None on a remote daemon: the folders would be there, not here.
 fn mounts<'a>(case: &'a Case<'_>) -> impl Iterator<Item = (String, PathBuf, String)> + 'a {
     let local = case.server.address.is_empty() || case.server.address.starts_with('/');
-    let wanted = case.stage.mounts.iter().filter(move |m| local && case.holds(m.when.as_ref()));
+    let wanted = case
+        .stage
+        .mounts
+        .iter()
+        .filter(move |m| local && case.holds(m.when.as_ref()));
     let root = case.world.config.data.join(case.lab);
     wanted.map(move |m| (m.id.clone(), root.join(&m.id), m.path.clone()))
 }
@@ -152,23 +201,42 @@ pub(super) fn data_folders(case: &Case<'_>) -> Vec<PathBuf> {
 }
 
 fn make_folders(case: &Case<'_>, name: &str, folders: Vec<PathBuf>) -> Action {
-    let list = folders.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(" ");
+    let list = folders
+        .iter()
+        .map(|f| f.display().to_string())
+        .collect::<Vec<_>>()
+        .join(" ");
     Action {
         undo: Undo::By("the folders stay, with what is in them".into()),
         ..case.words().action(
             &format!("data-{name}"),
             format!("make the data folders {list}, which no snapshot, restore or recreate touches"),
             format!("mkdir -p {list}"),
-            Step::MakeDataFolders { name: name.into(), folders },
+            Step::MakeDataFolders {
+                name: name.into(),
+                folders,
+            },
         )
     }
 }
 
 /// What every choice leaves alone, in sentences.
 pub(super) fn keeps(case: &Case<'_>) -> Vec<String> {
-    let title = |id: &str| case.stage.mounts.iter().find(|m| m.id == id).map_or("data", |m| m.title.as_str());
+    let title = |id: &str| {
+        case.stage
+            .mounts
+            .iter()
+            .find(|m| m.id == id)
+            .map_or("data", |m| m.title.as_str())
+    };
     mounts(case)
-        .map(|(id, folder, path)| format!("{} in {} ({path} inside): outside snapshots and recreate", title(&id), folder.display()))
+        .map(|(id, folder, path)| {
+            format!(
+                "{} in {} ({path} inside): outside snapshots and recreate",
+                title(&id),
+                folder.display()
+            )
+        })
         .collect()
 }
 
@@ -177,14 +245,24 @@ pub(super) fn scripts(case: &Case<'_>, steps: &[StageStep], name: &str) -> Resul
     let wanted = steps.iter().filter(|s| case.holds(s.when.as_ref()));
     wanted
         .map(|step| {
-            let action = case.words().exec(&step.id, &step.title, name, text(case, step)?, case.env());
-            let Step::Exec { name, script, env, .. } = action.step else {
+            let action = case
+                .words()
+                .exec(&step.id, &step.title, name, text(case, step)?, case.env());
+            let Step::Exec {
+                name, script, env, ..
+            } = action.step
+            else {
                 return Err(PlanError::Blocked("not a script".into()));
             };
             Ok(Action {
                 seconds: step.seconds.max(1),
                 optional: step.optional,
-                step: Step::Exec { name, script, env, secrets: step.secrets.clone() },
+                step: Step::Exec {
+                    name,
+                    script,
+                    env,
+                    secrets: step.secrets.clone(),
+                },
                 ..action
             })
         })
@@ -202,8 +280,16 @@ pub(super) fn verifies(case: &Case<'_>, name: &str) -> Result<Vec<Action>, PlanE
                 ..case.words().action(
                     &format!("{}-{name}", step.id),
                     step.title.clone(),
-                    format!("{} exec {name} -- sh -eu  # the script {} of the stage", case.server.client(), step.id),
-                    Step::Verify { name: name.into(), script, env: case.env() },
+                    format!(
+                        "{} exec {name} -- sh -eu  # the script {} of the stage",
+                        case.server.client(),
+                        step.id
+                    ),
+                    Step::Verify {
+                        name: name.into(),
+                        script,
+                        env: case.env(),
+                    },
                 )
             })
         })
@@ -224,7 +310,10 @@ fn text(case: &Case<'_>, step: &StageStep) -> Result<String, PlanError> {
     match script {
         Script::Inline(text) => Ok(text.clone()),
         Script::File(file) => case.stage.files.get(file).cloned().ok_or_else(|| {
-            PlanError::Blocked(format!("stage `{}` has no file `{file}`; see `halolab stage check`", case.stage.id))
+            PlanError::Blocked(format!(
+                "stage `{}` has no file `{file}`; see `halolab stage check`",
+                case.stage.id
+            ))
         }),
     }
 }

@@ -28,8 +28,11 @@ pub(super) fn actions(
     catalog: &Catalog,
     cases: &[(&Request, Case<'_>)],
 ) -> Result<Vec<Action>, PlanError> {
-    let builds: Vec<&Case<'_>> =
-        cases.iter().filter(|(r, _)| matches!(r.choice, Choice::Create | Choice::Recreate)).map(|(_, c)| c).collect();
+    let builds: Vec<&Case<'_>> = cases
+        .iter()
+        .filter(|(r, _)| matches!(r.choice, Choice::Create | Choice::Recreate))
+        .map(|(_, c)| c)
+        .collect();
     if builds.is_empty() {
         return Ok(vec![]);
     }
@@ -37,7 +40,10 @@ pub(super) fn actions(
     for stage in catalog.iter().filter(|s| s.backend == BackendKind::Host) {
         actions.extend(host_stage(world, stage, &builds)?);
     }
-    let words = Words { lab: "host", client: world.server.as_ref().map_or("lxc", |s| s.client()) };
+    let words = Words {
+        lab: "host",
+        client: world.server.as_ref().map_or("lxc", |s| s.client()),
+    };
     if world.server.is_none() {
         let step = Step::WaitDaemon { seconds: 60 };
         let command = "lxd waitready --timeout=60".to_owned();
@@ -66,11 +72,22 @@ fn host_stage(world: &World, stage: &Stage, builds: &[&Case<'_>]) -> Result<Vec<
         _ => None,
     });
     facts.insert("bootstrap".into(), Fact::Text(bootstrap.unwrap_or_default()));
-    let answers = crate::stage::answers::resolve(stage, &Answers::new(), &facts)
-        .map_err(|source| PlanError::Answer { lab: "host".into(), source })?;
+    let answers = crate::stage::answers::resolve(stage, &Answers::new(), &facts).map_err(|source| {
+        PlanError::Answer {
+            lab: "host".into(),
+            source,
+        }
+    })?;
     let env = crate::stage::answers::env(stage, &answers, &facts, None);
-    let words = Words { lab: "host", client: "lxc" };
-    let scope = Scope { facts: &facts, answers: &answers, image: None };
+    let words = Words {
+        lab: "host",
+        client: "lxc",
+    };
+    let scope = Scope {
+        facts: &facts,
+        answers: &answers,
+        image: None,
+    };
     let wanted = stage.steps.iter().filter(|s| holds(s.when.as_ref(), &scope));
     wanted
         .map(|step| {
@@ -81,7 +98,11 @@ fn host_stage(world: &World, stage: &Stage, builds: &[&Case<'_>]) -> Result<Vec<
                 ))
             })?;
             let check = step.check.as_ref().map(|c| text(stage, c)).transpose()?;
-            let step_kind = Step::HostScript { script: text(stage, script)?, check, env: env.clone() };
+            let step_kind = Step::HostScript {
+                script: text(stage, script)?,
+                check,
+                env: env.clone(),
+            };
             let command = format!("sudo sh -eu  # the script {} of the stage host", step.id);
             Ok(Action {
                 seconds: step.seconds.max(1),
@@ -97,7 +118,10 @@ fn text(stage: &Stage, script: &Script) -> Result<String, PlanError> {
     match script {
         Script::Inline(text) => Ok(text.clone()),
         Script::File(file) => stage.files.get(file).cloned().ok_or_else(|| {
-            PlanError::Blocked(format!("stage `{}` has no file `{file}`; see `halolab stage check`", stage.id))
+            PlanError::Blocked(format!(
+                "stage `{}` has no file `{file}`; see `halolab stage check`",
+                stage.id
+            ))
         }),
     }
 }
@@ -128,7 +152,11 @@ fn storage_and_network(world: &World, builds: &[&Case<'_>], words: &Words<'_>) -
         let needs: u64 = builds.iter().map(|c| need(c)).sum();
         let size = storage::pool_size(number(world, "free_disk"), needs);
         // Before the daemon is there nobody knows its drivers; the host stage installs the tools for btrfs.
-        let driver = world.server.as_ref().map_or("btrfs", |s| storage::pool_driver(&s.storage_drivers)).to_owned();
+        let driver = world
+            .server
+            .as_ref()
+            .map_or("btrfs", |s| storage::pool_driver(&s.storage_drivers))
+            .to_owned();
         let shown = crate::stage::size::format(size);
         actions.push(Action {
             seconds: 3,
@@ -137,7 +165,11 @@ fn storage_and_network(world: &World, builds: &[&Case<'_>], words: &Words<'_>) -
                 "pool",
                 format!("make the storage pool {POOL} ({driver}, copy-on-write, {shown})"),
                 format!("{} storage create {POOL} {driver} size={size}B", words.client),
-                Step::CreatePool { name: POOL.into(), driver, size: Some(size) },
+                Step::CreatePool {
+                    name: POOL.into(),
+                    driver,
+                    size: Some(size),
+                },
             )
         });
     }
@@ -157,7 +189,12 @@ fn storage_and_network(world: &World, builds: &[&Case<'_>], words: &Words<'_>) -
 }
 
 fn need(case: &Case<'_>) -> u64 {
-    case.stage.needs.disk.as_deref().and_then(|d| crate::stage::size::parse(d).ok()).unwrap_or(0)
+    case.stage
+        .needs
+        .disk
+        .as_deref()
+        .and_then(|d| crate::stage::size::parse(d).ok())
+        .unwrap_or(0)
 }
 
 fn bridge_name(world: &World) -> &'static str {
@@ -172,7 +209,10 @@ fn bridge_name(world: &World) -> &'static str {
 /// The pool for labs: the configured one, the default profile's, then the first.
 fn usable_pool(world: &World) -> Option<&Pool> {
     let default = world.profiles.get("default").and_then(|p| {
-        p.devices.values().find(|d| d.get("path").is_some_and(|p| p == "/")).and_then(|d| d.get("pool"))
+        p.devices
+            .values()
+            .find(|d| d.get("path").is_some_and(|p| p == "/"))
+            .and_then(|d| d.get("pool"))
     });
     let wanted = world.config.pool.as_ref().or(default);
     let named = |name: &String| world.pools.iter().find(|p| p.name == *name);
@@ -184,7 +224,11 @@ fn usable_pool(world: &World) -> Option<&Pool> {
 
 fn usable_network(world: &World) -> Option<BTreeMap<String, String>> {
     let default = world.profiles.get("default");
-    let nic = default.and_then(|p| p.devices.values().find(|d| d.get("type").is_some_and(|t| t == "nic")));
+    let nic = default.and_then(|p| {
+        p.devices
+            .values()
+            .find(|d| d.get("type").is_some_and(|t| t == "nic"))
+    });
     if let Some(nic) = nic {
         let mut nic = nic.clone();
         nic.insert("name".into(), "eth0".into());
@@ -195,7 +239,9 @@ fn usable_network(world: &World) -> Option<BTreeMap<String, String>> {
 }
 
 fn nic_on(network: &str) -> BTreeMap<String, String> {
-    [("type", "nic"), ("name", "eth0"), ("network", network)].map(|(k, v)| (k.to_owned(), v.to_owned())).into()
+    [("type", "nic"), ("name", "eth0"), ("network", network)]
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .into()
 }
 
 /// Root disk and network of a lab's profile.
@@ -203,14 +249,26 @@ pub(super) fn base_devices(world: &World) -> Result<BTreeMap<String, BTreeMap<St
     let pool = match (usable_pool(world), &world.config.pool) {
         (Some(pool), _) => pool.name.clone(),
         (None, Some(name)) if world.server.is_some() && !world.pools.is_empty() => {
-            let known = world.pools.iter().map(|p| p.name.clone()).collect::<Vec<_>>().join(", ");
-            return Err(PlanError::Blocked(format!("the configured pool `{name}` does not exist; there are: {known}")));
+            let known = world
+                .pools
+                .iter()
+                .map(|p| p.name.clone())
+                .collect::<Vec<_>>()
+                .join(", ");
+            return Err(PlanError::Blocked(format!(
+                "the configured pool `{name}` does not exist; there are: {known}"
+            )));
         }
         (None, _) => POOL.to_owned(),
     };
     let nic = usable_network(world).unwrap_or_else(|| nic_on(bridge_name(world)));
-    let root = [("type", "disk"), ("path", "/"), ("pool", &pool)].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
-    Ok(BTreeMap::from([("root".to_owned(), root), ("eth0".to_owned(), nic)]))
+    let root = [("type", "disk"), ("path", "/"), ("pool", &pool)]
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .into();
+    Ok(BTreeMap::from([
+        ("root".to_owned(), root),
+        ("eth0".to_owned(), nic),
+    ]))
 }
 
 /// The local alias of an image: the same source has the same alias, so that labs share it.
@@ -224,7 +282,11 @@ pub fn alias(image: &Image, answers: &Answers) -> String {
         ImageSource::File {} => format!("file {file}"),
         source => serde_json::to_string(source).unwrap_or_default(),
     };
-    let hash: String = Sha256::digest(source.as_bytes()).iter().take(4).map(|b| format!("{b:02x}")).collect();
+    let hash: String = Sha256::digest(source.as_bytes())
+        .iter()
+        .take(4)
+        .map(|b| format!("{b:02x}"))
+        .collect();
     format!("halolab/{}-{hash}", image.id)
 }
 
@@ -243,17 +305,43 @@ fn image_action(
     let (sentence, command, step, seconds) = match &image.source {
         ImageSource::Local { .. } if here => return Ok(None),
         ImageSource::Local { alias } => {
-            return Err(PlanError::Blocked(format!("the daemon has no image `{alias}`; choose another image for {}", case.lab)));
+            return Err(PlanError::Blocked(format!(
+                "the daemon has no image `{alias}`; choose another image for {}",
+                case.lab
+            )));
         }
-        ImageSource::Remote { remote, alias: wanted } => {
+        ImageSource::Remote {
+            remote,
+            alias: wanted,
+        } => {
             let (source, certificate) = remote_image(case, remote, wanted)?;
             let sentence = format!("fetch the image {} from {}", image.title, source.server);
-            let command = format!("{} image copy {remote}:{wanted} local: --alias {alias}", words.client);
-            (sentence, command, Step::PullImage { source, alias, certificate, refresh }, 90)
+            let command = format!(
+                "{} image copy {remote}:{wanted} local: --alias {alias}",
+                words.client
+            );
+            (
+                sentence,
+                command,
+                Step::PullImage {
+                    source,
+                    alias,
+                    certificate,
+                    refresh,
+                },
+                90,
+            )
         }
-        ImageSource::Bootstrap { distribution, suite, packages } => {
+        ImageSource::Bootstrap {
+            distribution,
+            suite,
+            packages,
+        } => {
             let sentence = format!("build the image {} here from package sources", image.title);
-            let command = format!("mmdebstrap --variant=minbase {suite} && {} image import", words.client);
+            let command = format!(
+                "mmdebstrap --variant=minbase {suite} && {} image import",
+                words.client
+            );
             let step = Step::Bootstrap {
                 distribution: distribution.clone(),
                 suite: suite.clone(),
@@ -266,14 +354,22 @@ fn image_action(
         ImageSource::File {} => {
             let file = match case.answers.get("image_file") {
                 Some(Answer::Text(file)) if !file.is_empty() => PathBuf::from(file),
-                _ => return Err(PlanError::Blocked(format!("{}: no image file given; add `--set {}.image_file=PATH`", case.lab, case.lab))),
+                _ => {
+                    return Err(PlanError::Blocked(format!(
+                        "{}: no image file given; add `--set {}.image_file=PATH`",
+                        case.lab, case.lab
+                    )));
+                }
             };
             let sentence = format!("import the image file {}", file.display());
             let command = format!("{} image import {} --alias {alias}", words.client, file.display());
             (sentence, command, Step::ImportImage { file, alias }, 15)
         }
     };
-    Ok(Some(Action { seconds, ..words.action(&id, sentence, command, step) }))
+    Ok(Some(Action {
+        seconds,
+        ..words.action(&id, sentence, command, step)
+    }))
 }
 
 fn remote_image(
@@ -284,16 +380,27 @@ fn remote_image(
     let config = &case.world.config;
     let known = || config.remotes.keys().cloned().collect::<Vec<_>>().join(", ");
     let found = config.remotes.get(remote).ok_or_else(|| {
-        PlanError::Blocked(format!("no image server is called `{remote}` in config.toml; there are: {}", known()))
+        PlanError::Blocked(format!(
+            "no image server is called `{remote}` in config.toml; there are: {}",
+            known()
+        ))
     })?;
-    let url = if case.server.product == "incus" { &found.incus } else { &found.lxd };
+    let url = if case.server.product == "incus" {
+        &found.incus
+    } else {
+        &found.lxd
+    };
     let server = url.clone().ok_or_else(|| {
         PlanError::Blocked(format!(
             "the image server `{remote}` does not serve {}; choose an image that is built here, or set `[remotes.{remote}]` in config.toml",
             case.server.title()
         ))
     })?;
-    let source = RemoteImage { server, alias: alias.to_owned(), certificate: None };
+    let source = RemoteImage {
+        server,
+        alias: alias.to_owned(),
+        certificate: None,
+    };
     Ok((source, found.certificate.clone()))
 }
 

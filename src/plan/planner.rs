@@ -33,7 +33,9 @@ pub struct Request {
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// The lab's name cannot be used.
-    #[error("`{0}` cannot be a lab's name; allowed: a-z, 0-9 and -, at most 40 characters, a letter or digit first")]
+    #[error(
+        "`{0}` cannot be a lab's name; allowed: a-z, 0-9 and -, at most 40 characters, a letter or digit first"
+    )]
     Name(String),
     /// No such stage.
     #[error("there is no stage `{stage}`; there are: {}", known.join(", "))]
@@ -97,7 +99,10 @@ pub(super) struct Case<'a> {
 
 impl Case<'_> {
     pub(super) fn words(&self) -> Words<'_> {
-        Words { lab: self.lab, client: self.server.client() }
+        Words {
+            lab: self.lab,
+            client: self.server.client(),
+        }
     }
 
     /// The environment of the stage's scripts.
@@ -110,7 +115,14 @@ impl Case<'_> {
 
     /// Whether a condition holds here; none always does.
     pub(super) fn holds(&self, when: Option<&crate::stage::Condition>) -> bool {
-        holds(when, &Scope { facts: &self.world.facts, answers: &self.answers, image: self.image })
+        holds(
+            when,
+            &Scope {
+                facts: &self.world.facts,
+                answers: &self.answers,
+                image: self.image,
+            },
+        )
     }
 
     /// A name that no instance has: `BASE`, `BASE-2`, `BASE-3`, ...
@@ -121,13 +133,19 @@ impl Case<'_> {
     /// A snapshot name that the lab does not have: `BASE-1`, `BASE-2`, ...
     pub(super) fn free_snapshot(&self, base: &str) -> String {
         let taken = self.world.snapshots_of(self.lab);
-        (1..).map(|n| format!("{base}-{n}")).find(|name| !taken.contains(name)).unwrap_or_default()
+        (1..)
+            .map(|n| format!("{base}-{n}"))
+            .find(|name| !taken.contains(name))
+            .unwrap_or_default()
     }
 }
 
 fn free(base: &str, taken: impl Fn(&str) -> bool) -> String {
     let more = (2..).map(|n| format!("{base}-{n}"));
-    std::iter::once(base.to_owned()).chain(more).find(|name| !taken(name)).unwrap_or_default()
+    std::iter::once(base.to_owned())
+        .chain(more)
+        .find(|name| !taken(name))
+        .unwrap_or_default()
 }
 
 /// Turns choices into a plan.
@@ -140,9 +158,16 @@ pub fn plan(world: &World, catalog: &Catalog, requests: &[Request]) -> Result<Pl
         .filter(|r| r.choice != Choice::Skip)
         .map(|request| Ok((request, case(world, catalog, request)?)))
         .collect::<Result<Vec<_>, PlanError>>()?;
-    let labs = cases.iter().map(|(request, case)| track(request, case)).collect::<Result<Vec<_>, _>>()?;
+    let labs = cases
+        .iter()
+        .map(|(request, case)| track(request, case))
+        .collect::<Result<Vec<_>, _>>()?;
     let host = host::actions(world, catalog, &cases)?;
-    Ok(Plan { version: VERSION, host, labs })
+    Ok(Plan {
+        version: VERSION,
+        host,
+        labs,
+    })
 }
 
 fn track(request: &Request, case: &Case<'_>) -> Result<Track, PlanError> {
@@ -177,7 +202,9 @@ fn case<'a>(world: &'a World, catalog: &'a Catalog, request: &'a Request) -> Res
         | (Choice::Adopt, Presence::Foreign)
         | (Choice::Remove, Presence::Ours | Presence::Unfinished) => {}
         (_, Presence::Foreign) => return Err(PlanError::Foreign(request.lab.clone())),
-        (Choice::Create | Choice::Adopt, Presence::Ours) => return Err(PlanError::Exists(request.lab.clone())),
+        (Choice::Create | Choice::Adopt, Presence::Ours) => {
+            return Err(PlanError::Exists(request.lab.clone()));
+        }
         (_, Presence::Ours) => {}
         (_, Presence::Missing) => return Err(PlanError::Missing(request.lab.clone())),
         (_, Presence::Unfinished) => return Err(PlanError::Unfinished(request.lab.clone())),
@@ -185,21 +212,36 @@ fn case<'a>(world: &'a World, catalog: &'a Catalog, request: &'a Request) -> Res
     let mut given = former_answers(world, &request.lab);
     given.extend(request.answers.clone());
     let facts = &world.facts;
-    let answers = crate::stage::answers::resolve(stage, &given, facts)
-        .map_err(|source| PlanError::Answer { lab: request.lab.clone(), source })?;
+    let answers =
+        crate::stage::answers::resolve(stage, &given, facts).map_err(|source| PlanError::Answer {
+            lab: request.lab.clone(),
+            source,
+        })?;
     let image = crate::stage::answers::image(stage, &answers);
     let server = world.server.clone().unwrap_or_default();
-    Ok(Case { world, stage, lab: &request.lab, answers, image, server })
+    Ok(Case {
+        world,
+        stage,
+        lab: &request.lab,
+        answers,
+        image,
+        server,
+    })
 }
 
 /// Whether we may give an instance this name; room is left for `-prev-9` and `-next`.
 pub fn valid_name(name: &str) -> bool {
     let ok = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    name.len() <= 40 && !name.starts_with('-') && !name.ends_with('-') && !name.is_empty() && name.chars().all(ok)
+    name.len() <= 40
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+        && !name.is_empty()
+        && name.chars().all(ok)
 }
 
 /// The answers that a lab was made with, as stored on it; secrets are never stored.
 pub fn former_answers(world: &World, lab: &str) -> Answers {
     let text = world.instance(lab).and_then(|i| i.tag("answers"));
-    text.and_then(|t| serde_json::from_str(t).ok()).unwrap_or_default()
+    text.and_then(|t| serde_json::from_str(t).ok())
+        .unwrap_or_default()
 }

@@ -45,7 +45,13 @@ impl Words<'_> {
     }
 
     pub(super) fn create(&self, spec: InstanceSpec, image: &str) -> Action {
-        let command = format!("{} init {} {} --profile {}", self.client, spec.image, spec.name, spec.profiles.join(" --profile "));
+        let command = format!(
+            "{} init {} {} --profile {}",
+            self.client,
+            spec.image,
+            spec.name,
+            spec.profiles.join(" --profile ")
+        );
         Action {
             undo: Undo::By(format!("delete {}", spec.name)),
             seconds: 8,
@@ -58,7 +64,13 @@ impl Words<'_> {
         }
     }
 
-    pub(super) fn copy(&self, from: &str, snapshot: Option<&str>, spec: InstanceSpec, sentence: String) -> Action {
+    pub(super) fn copy(
+        &self,
+        from: &str,
+        snapshot: Option<&str>,
+        spec: InstanceSpec,
+        sentence: String,
+    ) -> Action {
         let source = snapshot.map_or_else(|| from.to_owned(), |s| format!("{from}/{s}"));
         Action {
             undo: Undo::By(format!("delete {}", spec.name)),
@@ -67,7 +79,11 @@ impl Words<'_> {
                 &format!("copy-{}", spec.name),
                 sentence,
                 format!("{} copy {source} {}", self.client, spec.name),
-                Step::Copy { from: from.into(), snapshot: snapshot.map(Into::into), spec },
+                Step::Copy {
+                    from: from.into(),
+                    snapshot: snapshot.map(Into::into),
+                    spec,
+                },
             )
         }
     }
@@ -77,7 +93,10 @@ impl Words<'_> {
             &format!("start-{name}"),
             format!("start {name}"),
             format!("{} start {name}", self.client),
-            Step::Power { name: name.into(), power: Power::Start },
+            Step::Power {
+                name: name.into(),
+                power: Power::Start,
+            },
         )
     }
 
@@ -89,7 +108,10 @@ impl Words<'_> {
                 &format!("stop-{name}"),
                 format!("stop {name} (programs inside are asked to end, and ended after 30 s)"),
                 format!("{} stop {name} --timeout 30", self.client),
-                Step::Power { name: name.into(), power: Power::Stop { seconds: 30 } },
+                Step::Power {
+                    name: name.into(),
+                    power: Power::Stop { seconds: 30 },
+                },
             )
         }
     }
@@ -101,7 +123,10 @@ impl Words<'_> {
                 &format!("network-{name}"),
                 format!("wait until {name} has an address"),
                 format!("{} list {name}", self.client),
-                Step::WaitNetwork { name: name.into(), seconds: 60 },
+                Step::WaitNetwork {
+                    name: name.into(),
+                    seconds: 60,
+                },
             )
         }
     }
@@ -113,18 +138,30 @@ impl Words<'_> {
                 &format!("snapshot-{name}-{snapshot}"),
                 format!("take the snapshot {snapshot} of {name}: {note}"),
                 format!("{} snapshot {name} {snapshot}", self.client),
-                Step::Snapshot { name: name.into(), snapshot: snapshot.into(), note: note.into(), kind: kind(snapshot) },
+                Step::Snapshot {
+                    name: name.into(),
+                    snapshot: snapshot.into(),
+                    note: note.into(),
+                    kind: kind(snapshot),
+                },
             )
         }
     }
 
     pub(super) fn edit(&self, id: &str, name: &str, sentence: String, edit: ConfigEdit) -> Action {
-        let keys: Vec<_> = edit.config.iter().map(|(k, v)| format!("{k}={}", v.as_deref().unwrap_or(""))).collect();
+        let keys: Vec<_> = edit
+            .config
+            .iter()
+            .map(|(k, v)| format!("{k}={}", v.as_deref().unwrap_or("")))
+            .collect();
         self.action(
             id,
             sentence,
             format!("{} config set {name} {}", self.client, keys.join(" ")),
-            Step::Edit { name: name.into(), edit },
+            Step::Edit {
+                name: name.into(),
+                edit,
+            },
         )
     }
 
@@ -137,7 +174,11 @@ impl Words<'_> {
                 &format!("delete-{name}"),
                 format!("delete {name}, of which {copy} holds everything by then"),
                 format!("{} delete {name}", self.client),
-                Step::Delete { name: name.into(), uuid: uuid.into(), only_if: Some(copy.into()) },
+                Step::Delete {
+                    name: name.into(),
+                    uuid: uuid.into(),
+                    only_if: Some(copy.into()),
+                },
             )
         }
     }
@@ -152,18 +193,37 @@ impl Words<'_> {
                 &format!("delete-{name}"),
                 format!("delete {name} with its snapshots"),
                 format!("{} delete {name}", self.client),
-                Step::Delete { name: name.into(), uuid: uuid.into(), only_if: None },
+                Step::Delete {
+                    name: name.into(),
+                    uuid: uuid.into(),
+                    only_if: None,
+                },
             )
         }
     }
 
     /// A script of the stage inside an instance.
-    pub(super) fn exec(&self, id: &str, title: &str, name: &str, script: String, env: BTreeMap<String, String>) -> Action {
+    pub(super) fn exec(
+        &self,
+        id: &str,
+        title: &str,
+        name: &str,
+        script: String,
+        env: BTreeMap<String, String>,
+    ) -> Action {
         self.action(
             id,
             title.to_owned(),
-            format!("{} exec {name} -- sh -eu  # the script {id} of the stage", self.client),
-            Step::Exec { name: name.into(), script, env, secrets: vec![] },
+            format!(
+                "{} exec {name} -- sh -eu  # the script {id} of the stage",
+                self.client
+            ),
+            Step::Exec {
+                name: name.into(),
+                script,
+                env,
+                secrets: vec![],
+            },
         )
     }
 }
@@ -172,7 +232,10 @@ impl Words<'_> {
 pub(super) fn tags(pairs: &[(&str, &str)]) -> ConfigEdit {
     let value = |v: &str| (!v.is_empty()).then(|| v.to_owned());
     ConfigEdit {
-        config: pairs.iter().map(|(k, v)| (crate::labs::tag(k), value(v))).collect(),
+        config: pairs
+            .iter()
+            .map(|(k, v)| (crate::labs::tag(k), value(v)))
+            .collect(),
         ..ConfigEdit::default()
     }
 }

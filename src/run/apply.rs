@@ -73,7 +73,11 @@ pub(super) struct Worker<'a> {
 impl Worker<'_> {
     /// The daemon, found when it is first needed.
     pub(super) async fn backend(&self) -> Result<&dyn Backend, backend::Error> {
-        Ok(self.backend.get_or_try_init(|| (self.cx.connect)()).await?.as_ref())
+        Ok(self
+            .backend
+            .get_or_try_init(|| (self.cx.connect)())
+            .await?
+            .as_ref())
     }
 
     pub(super) fn tell(&self, event: Event) {
@@ -102,26 +106,59 @@ enum End {
 /// went wrong is in the outcome and the events.
 pub async fn apply(plan: &Plan, run: &str, cx: &Context) -> Outcome {
     let folder = cx.runs.join(run);
-    let opened = if folder.join("plan.json").exists() { Journal::open(&folder) } else { Journal::create(&folder, plan) };
+    let opened = if folder.join("plan.json").exists() {
+        Journal::open(&folder)
+    } else {
+        Journal::create(&folder, plan)
+    };
     let opened = opened.and_then(|mut journal| {
-        journal.write(Entry::Opened { digest: plan.digest(), pid: std::process::id() })?;
+        journal.write(Entry::Opened {
+            digest: plan.digest(),
+            pid: std::process::id(),
+        })?;
         Ok(journal)
     });
     let journal = match opened {
         Ok(journal) => journal,
         Err(error) => {
-            let text = format!("nothing was changed: the journal in {} cannot be written: {error}", folder.display());
-            let _ = cx.events.send(Event::Done { code: 3, summary: vec![text.clone()] });
-            return Outcome { run: run.into(), code: 3, summary: vec![text] };
+            let text = format!(
+                "nothing was changed: the journal in {} cannot be written: {error}",
+                folder.display()
+            );
+            let _ = cx.events.send(Event::Done {
+                code: 3,
+                summary: vec![text.clone()],
+            });
+            return Outcome {
+                run: run.into(),
+                code: 3,
+                summary: vec![text],
+            };
         }
     };
-    let worker = Worker { cx, run, journal: Mutex::new(journal), backend: OnceCell::new() };
+    let worker = Worker {
+        cx,
+        run,
+        journal: Mutex::new(journal),
+        backend: OnceCell::new(),
+    };
     let actions = plan.actions().count();
-    worker.tell(Event::Plan { run: run.into(), digest: plan.digest(), actions });
+    worker.tell(Event::Plan {
+        run: run.into(),
+        digest: plan.digest(),
+        actions,
+    });
     let (code, summary) = tracks(plan, &worker).await;
     let _ = worker.journal(|j| j.write(Entry::Closed { code }));
-    worker.tell(Event::Done { code, summary: summary.clone() });
-    Outcome { run: run.into(), code, summary }
+    worker.tell(Event::Done {
+        code,
+        summary: summary.clone(),
+    });
+    Outcome {
+        run: run.into(),
+        code,
+        summary,
+    }
 }
 
 async fn tracks(plan: &Plan, worker: &Worker<'_>) -> (u8, Vec<String>) {
@@ -130,19 +167,38 @@ async fn tracks(plan: &Plan, worker: &Worker<'_>) -> (u8, Vec<String>) {
         End::Failed { .. } => return (5, vec!["the preparation failed; no lab was touched".into()]),
         End::Cancelled => return (130, vec!["stopped before any lab was touched".into()]),
     }
-    let ends = join_all(plan.labs.iter().map(|t| track(worker, &t.lab, &t.actions, Some(t)))).await;
+    let ends = join_all(
+        plan.labs
+            .iter()
+            .map(|t| track(worker, &t.lab, &t.actions, Some(t))),
+    )
+    .await;
     let mut code = 0;
     let mut summary = vec![];
     for (track, end) in plan.labs.iter().zip(ends) {
         let (its_code, sentence) = match end {
-            End::Well => (0, format!("{}: done; enter it with `halolab shell {}`", track.lab, track.lab)),
+            End::Well => (
+                0,
+                format!("{}: done; enter it with `halolab shell {}`", track.lab, track.lab),
+            ),
             End::Failed { index } => {
                 let what = track.actions.get(index).map_or("", |a| a.sentence.as_str());
-                (5, format!("{}: failed to {what}; {}", track.lab, advice(track, index, worker.run).1))
+                (
+                    5,
+                    format!(
+                        "{}: failed to {what}; {}",
+                        track.lab,
+                        advice(track, index, worker.run).1
+                    ),
+                )
             }
-            End::Cancelled => {
-                (130, format!("{}: stopped; go on with `halolab runs resume {}`", track.lab, worker.run))
-            }
+            End::Cancelled => (
+                130,
+                format!(
+                    "{}: stopped; go on with `halolab runs resume {}`",
+                    track.lab, worker.run
+                ),
+            ),
         };
         code = code.max(its_code);
         summary.push(sentence);
@@ -160,7 +216,14 @@ async fn track(worker: &Worker<'_>, lab: &str, actions: &[Action], whole: Option
         Err(error) => {
             let first = actions.first().map_or("", |a| a.id.as_str());
             let error = format!("the log {} cannot be written: {error}", path.display());
-            failed(worker, lab, first, &error, ("nothing was changed".into(), "free some disk space".into()), false);
+            failed(
+                worker,
+                lab,
+                first,
+                &error,
+                ("nothing was changed".into(), "free some disk space".into()),
+                false,
+            );
             return End::Failed { index: 0 };
         }
     };
@@ -169,8 +232,16 @@ async fn track(worker: &Worker<'_>, lab: &str, actions: &[Action], whole: Option
             return End::Cancelled;
         }
         if worker.journal(|j| j.finished(&action.id)) {
-            worker.tell(Event::StepStarted { id: action.id.clone(), lab: lab.into(), sentence: action.sentence.clone() });
-            worker.tell(Event::StepFinished { id: action.id.clone(), millis: 0, skipped: true });
+            worker.tell(Event::StepStarted {
+                id: action.id.clone(),
+                lab: lab.into(),
+                sentence: action.sentence.clone(),
+            });
+            worker.tell(Event::StepFinished {
+                id: action.id.clone(),
+                millis: 0,
+                skipped: true,
+            });
             continue;
         }
         match one(worker, lab, action, &mut output).await {
@@ -180,7 +251,12 @@ async fn track(worker: &Worker<'_>, lab: &str, actions: &[Action], whole: Option
                 output.line(&format!("!! {error}"));
                 let advice = whole.map_or_else(|| host_advice(worker.run), |t| advice(t, index, worker.run));
                 failed(worker, lab, &action.id, &error, advice, action.optional);
-                let written = worker.journal(|j| j.write(Entry::Failed { id: action.id.clone(), error }));
+                let written = worker.journal(|j| {
+                    j.write(Entry::Failed {
+                        id: action.id.clone(),
+                        error,
+                    })
+                });
                 if !action.optional || written.is_err() {
                     return End::Failed { index };
                 }
@@ -191,30 +267,60 @@ async fn track(worker: &Worker<'_>, lab: &str, actions: &[Action], whole: Option
 }
 
 async fn one(worker: &Worker<'_>, lab: &str, action: &Action, output: &mut Output) -> Result<(), Failure> {
-    let journal_failed =
-        |e: std::io::Error| Failure::Failed(format!("the journal cannot be written ({e}); nothing further was begun"));
+    let journal_failed = |e: std::io::Error| {
+        Failure::Failed(format!(
+            "the journal cannot be written ({e}); nothing further was begun"
+        ))
+    };
     let again = worker.begun(&action.id);
-    worker.journal(|j| j.write(Entry::Started { id: action.id.clone() })).map_err(journal_failed)?;
-    worker.tell(Event::StepStarted { id: action.id.clone(), lab: lab.into(), sentence: action.sentence.clone() });
+    worker
+        .journal(|j| {
+            j.write(Entry::Started {
+                id: action.id.clone(),
+            })
+        })
+        .map_err(journal_failed)?;
+    worker.tell(Event::StepStarted {
+        id: action.id.clone(),
+        lab: lab.into(),
+        sentence: action.sentence.clone(),
+    });
     output.line(&format!("==> {}", action.sentence));
     output.mark();
     let clock = Instant::now();
     let done = perform::perform(worker, lab, action, again, output).await?;
     output.tell();
-    let entry = Entry::Finished { id: action.id.clone(), skipped: done.skipped };
+    let entry = Entry::Finished {
+        id: action.id.clone(),
+        skipped: done.skipped,
+    };
     worker.journal(|j| j.write(entry)).map_err(journal_failed)?;
     let millis = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
-    worker.tell(Event::StepFinished { id: action.id.clone(), millis, skipped: done.skipped });
+    worker.tell(Event::StepFinished {
+        id: action.id.clone(),
+        millis,
+        skipped: done.skipped,
+    });
     Ok(())
 }
 
 fn failed(worker: &Worker<'_>, lab: &str, id: &str, error: &str, advice: (String, String), optional: bool) {
     let (kept, next) = advice;
-    worker.tell(Event::Failed { id: id.into(), lab: lab.into(), error: error.into(), kept, next, optional });
+    worker.tell(Event::Failed {
+        id: id.into(),
+        lab: lab.into(),
+        error: error.into(),
+        kept,
+        next,
+        optional,
+    });
 }
 
 fn host_advice(run: &str) -> (String, String) {
-    ("no lab was touched".into(), format!("`halolab runs resume {run}` when that is mended"))
+    (
+        "no lab was touched".into(),
+        format!("`halolab runs resume {run}` when that is mended"),
+    )
 }
 
 /// What was kept when action `index` of a track failed, and what to type next.
@@ -231,9 +337,13 @@ fn advice(track: &Track, index: usize, run: &str) -> (String, String) {
             }
             Step::Create { spec } if spec.name == *lab => {
                 kept = format!("the unfinished {lab}; look inside with `halolab shell {lab}`");
-                next = format!("go on with `halolab runs resume {run}`, or anew with `halolab apply {lab} --choose create`");
+                next = format!(
+                    "go on with `halolab runs resume {run}`, or anew with `halolab apply {lab} --choose create`"
+                );
             }
-            Step::Copy { spec, snapshot: None, .. } if spec.config.contains_key(&crate::labs::tag("kept")) && spec.name != *lab => {
+            Step::Copy {
+                spec, snapshot: None, ..
+            } if spec.config.contains_key(&crate::labs::tag("kept")) && spec.name != *lab => {
                 kept = format!("the {lab} of before, whole, as {}", spec.name);
                 next = format!("go on with `halolab runs resume {run}`");
             }

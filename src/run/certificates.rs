@@ -46,11 +46,20 @@ pub(super) async fn push(
         backend.push(name, &path, pem.as_bytes(), 0o644, (0, 0)).await?;
     }
     let argv = ["/bin/sh", "-eu", "-c", REGISTER].map(str::to_owned).to_vec();
-    let spec = ExecSpec { argv, ..ExecSpec::default() };
-    let code = backend.exec(name, &spec, &mut |_, bytes| output.write(bytes), progress).await?;
+    let spec = ExecSpec {
+        argv,
+        ..ExecSpec::default()
+    };
+    let code = backend
+        .exec(name, &spec, &mut |_, bytes| output.write(bytes), progress)
+        .await?;
     if code != 0 {
         let what = format!("register certificate authorities in {name}");
-        return Err(Error::Refused { what, message: output.last_line() }.into());
+        return Err(Error::Refused {
+            what,
+            message: output.last_line(),
+        }
+        .into());
     }
     Ok(false)
 }

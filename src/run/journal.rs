@@ -77,9 +77,12 @@ impl Journal {
     /// # Errors
     /// The folder cannot be written; nothing was changed then.
     pub fn create(folder: &Path, plan: &Plan) -> io::Result<Self> {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
         let bytes = serde_json::to_vec_pretty(plan)?;
-        crate::paths::write_private(&folder.join("plan.json"), &bytes)?;
+        crate::paths::write_private(&folder.join("plan.json"), &bytes).map_err(io::Error::other)?;
         Self::open(folder)
     }
 
@@ -90,7 +93,11 @@ impl Journal {
     pub fn open(folder: &Path) -> io::Result<Self> {
         let path = folder.join("journal.jsonl");
         let entries = if path.exists() { read(&path)? } else { vec![] };
-        let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path)?;
+        let mut file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&path)?;
         if !entries.is_empty() {
             // Ends a line that a crash may have cut.
             file.write_all(b"\n")?;
@@ -104,7 +111,11 @@ impl Journal {
     /// # Errors
     /// The disk is full or gone.
     pub fn write(&mut self, entry: Entry) -> io::Result<()> {
-        let line = Line { v: VERSION, ts: jiff::Timestamp::now().to_string(), entry: entry.clone() };
+        let line = Line {
+            v: VERSION,
+            ts: jiff::Timestamp::now().to_string(),
+            entry: entry.clone(),
+        };
         let mut bytes = serde_json::to_vec(&line)?;
         bytes.push(b'\n');
         self.file.write_all(&bytes)?;
@@ -115,12 +126,16 @@ impl Journal {
 
     /// Whether an action is known to have ended well.
     pub fn finished(&self, wanted: &str) -> bool {
-        self.entries.iter().any(|e| matches!(e, Entry::Finished { id, .. } if id == wanted))
+        self.entries
+            .iter()
+            .any(|e| matches!(e, Entry::Finished { id, .. } if id == wanted))
     }
 
     /// Whether an action was begun and may have happened.
     pub fn begun(&self, wanted: &str) -> bool {
-        self.entries.iter().any(|e| matches!(e, Entry::Started { id } if id == wanted))
+        self.entries
+            .iter()
+            .any(|e| matches!(e, Entry::Started { id } if id == wanted))
     }
 
     /// All lines so far.
@@ -135,7 +150,9 @@ impl Journal {
 /// The file cannot be read.
 pub fn read(path: &Path) -> io::Result<Vec<Entry>> {
     let lines = BufReader::new(File::open(path)?).lines();
-    let parsed = lines.map_while(Result::ok).filter_map(|l| serde_json::from_str::<Line>(&l).ok());
+    let parsed = lines
+        .map_while(Result::ok)
+        .filter_map(|l| serde_json::from_str::<Line>(&l).ok());
     Ok(parsed.map(|l| l.entry).collect())
 }
 
@@ -168,7 +185,10 @@ pub fn records(runs: &Path) -> Vec<Record> {
 pub fn record(folder: &Path) -> Option<Record> {
     let plan = serde_json::from_slice(&std::fs::read(folder.join("plan.json")).ok()?).ok()?;
     let entries = read(&folder.join("journal.jsonl")).unwrap_or_default();
-    let finished = entries.iter().filter(|e| matches!(e, Entry::Finished { .. })).count();
+    let finished = entries
+        .iter()
+        .filter(|e| matches!(e, Entry::Finished { .. }))
+        .count();
     let code = entries.iter().rev().find_map(|e| match e {
         Entry::Closed { code } => Some(Some(*code)),
         Entry::Opened { .. } => Some(None),

@@ -11,7 +11,9 @@ use std::{
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another halolab works.
-    #[error("another halolab is at work ({0}); wait for it, or look with `halolab runs` and `halolab status`")]
+    #[error(
+        "another halolab is at work ({0}); wait for it, or look with `halolab runs` and `halolab status`"
+    )]
     Held(String),
     /// The lock file cannot be used.
     #[error("cannot use the lock {path}: {source}")]
@@ -36,13 +38,22 @@ impl Lock {
     /// # Errors
     /// Another process has it, or the file cannot be used.
     pub fn take(path: &Path, run: &str) -> Result<Self, LockError> {
-        let failed = |source| LockError::File { path: path.display().to_string(), source };
+        let failed = |source| LockError::File {
+            path: path.display().to_string(),
+            source,
+        };
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(failed)?;
         }
         let mut options = OpenOptions::new();
-        let mut file =
-            options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path).map_err(failed)?;
+        let mut file = options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -54,7 +65,9 @@ impl Lock {
         }
         let now = jiff::Timestamp::now().strftime("%F %T");
         let who = format!("run {run}, pid {}, since {now} UTC\n", std::process::id());
-        file.set_len(0).and_then(|()| file.write_all(who.as_bytes())).map_err(failed)?;
+        file.set_len(0)
+            .and_then(|()| file.write_all(who.as_bytes()))
+            .map_err(failed)?;
         Ok(Self { _file: file })
     }
 }

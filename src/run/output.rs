@@ -37,10 +37,21 @@ impl Output {
     /// # Errors
     /// The file cannot be written.
     pub fn open(path: &Path, lab: &str, events: UnboundedSender<Event>) -> io::Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(path)?;
         let bytes = file.metadata()?.len();
         let told = Instant::now();
-        Ok(Self { file, bytes, lab: lab.to_owned(), events, told, tail: vec![] })
+        Ok(Self {
+            file,
+            bytes,
+            lab: lab.to_owned(),
+            events,
+            told,
+            tail: vec![],
+        })
     }
 
     /// Adds bytes as they came.
@@ -68,7 +79,10 @@ impl Output {
     /// Says how long the file is.
     pub fn tell(&mut self) {
         self.told = Instant::now();
-        let _ = self.events.send(Event::Output { lab: self.lab.clone(), bytes: self.bytes });
+        let _ = self.events.send(Event::Output {
+            lab: self.lab.clone(),
+            bytes: self.bytes,
+        });
     }
 
     /// Forgets the tail: what follows is another command's.
@@ -79,7 +93,11 @@ impl Output {
     /// The last line with something in it since the last mark, safe to show, at most 300 characters.
     pub fn last_line(&self) -> String {
         let text = String::from_utf8_lossy(&self.tail);
-        let last = text.lines().rev().map(crate::log::sanitize).find(|l| !l.trim().is_empty());
+        let last = text
+            .lines()
+            .rev()
+            .map(crate::log::sanitize)
+            .find(|l| !l.trim().is_empty());
         last.unwrap_or_default().trim().chars().take(300).collect()
     }
 }

@@ -61,13 +61,26 @@ pub(super) async fn perform(
     output: &mut Output,
 ) -> Ended {
     let (sink, mut said) = mpsc::unbounded_channel::<(String, Option<u8>)>();
-    let progress = Progress { sink: Some(sink), cancel: worker.cx.cancel.clone() };
+    let progress = Progress {
+        sink: Some(sink),
+        cancel: worker.cx.cancel.clone(),
+    };
     let tell = async {
         while let Some((text, percent)) = said.recv().await {
-            worker.tell(Event::Progress { id: action.id.clone(), text: crate::log::sanitize(&text), percent });
+            worker.tell(Event::Progress {
+                id: action.id.clone(),
+                text: crate::log::sanitize(&text),
+                percent,
+            });
         }
     };
-    let hand = Hand { worker, lab, again, output, progress };
+    let hand = Hand {
+        worker,
+        lab,
+        again,
+        output,
+        progress,
+    };
     // The hand drops the sink when it is done, which ends `tell`.
     let (done, ()) = tokio::join!(Box::pin(hand.carry_out(&action.sentence, &action.step)), tell);
     done
@@ -76,13 +89,17 @@ pub(super) async fn perform(
 impl<'a> Hand<'a> {
     async fn carry_out(mut self, sentence: &str, step: &Step) -> Ended {
         match step {
-            Step::HostScript { script, check, env } => self.host_script(sentence, script, check.as_deref(), env).await,
+            Step::HostScript { script, check, env } => {
+                self.host_script(sentence, script, check.as_deref(), env).await
+            }
             Step::WaitDaemon { seconds } => self.wait_daemon(*seconds).await,
             Step::CreatePool { .. } | Step::CreateNetwork { .. } | Step::PutProfile { .. } => {
                 self.environment(step).await
             }
             Step::MakeDataFolders { name, folders } => self.data_folders(name, folders).await,
-            Step::PullImage { .. } | Step::Bootstrap { .. } | Step::ImportImage { .. } => self.image(step).await,
+            Step::PullImage { .. } | Step::Bootstrap { .. } | Step::ImportImage { .. } => {
+                self.image(step).await
+            }
             Step::Create { spec } => self.create(spec).await,
             Step::Copy { from, snapshot, spec } => self.copy(from, snapshot.as_deref(), spec).await,
             Step::Power { name, power } => self.power(name, *power).await,
@@ -92,9 +109,19 @@ impl<'a> Hand<'a> {
                 let skipped = certificates::push(backend, name, self.output, &self.progress).await?;
                 Ok(Done { skipped })
             }
-            Step::Exec { name, script, env, secrets } => self.exec(name, script, env, secrets).await,
+            Step::Exec {
+                name,
+                script,
+                env,
+                secrets,
+            } => self.exec(name, script, env, secrets).await,
             Step::Verify { name, script, env } => self.verify(name, script, env).await,
-            Step::Snapshot { name, snapshot, note, kind } => self.snapshot(name, snapshot, note, *kind).await,
+            Step::Snapshot {
+                name,
+                snapshot,
+                note,
+                kind,
+            } => self.snapshot(name, snapshot, note, *kind).await,
             Step::Restore { name, snapshot, uuid } => self.restore(name, snapshot, uuid).await,
             Step::Edit { name, edit } => {
                 self.backend().await?.edit(name, edit).await?;

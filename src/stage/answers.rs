@@ -226,7 +226,12 @@ fn resolve_field(
         Some(Answer::Bool(_)) => false,
     };
     if empty && field.required {
-        return Err(Complaint::new("must not be empty"));
+        let mut complaint = Complaint::new("must not be empty");
+        complaint.hint = Some(match field.kind {
+            FieldKind::Secret => format!("give it in a file: --answers FILE with `{} = \"…\"`", field.id),
+            _ => format!("give it: --set {}=VALUE", field.id),
+        });
+        return Err(complaint);
     }
     Ok(value)
 }

@@ -9,7 +9,9 @@ pub fn interpolate(text: &str, answers: &Answers, facts: &Facts) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, tail)) = rest.split_once("${") {
-        let Some((name, after)) = tail.split_once('}') else { break };
+        let Some((name, after)) = tail.split_once('}') else {
+            break;
+        };
         out.push_str(before);
         out.push_str(&value(name, answers, facts));
         rest = after;

@@ -96,7 +96,7 @@ impl Catalog {
     }
 
     /// All stages, in the order of the menu.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Stage> + ExactSizeIterator {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Stage> + ExactSizeIterator + Clone {
         self.stages.iter()
     }
 

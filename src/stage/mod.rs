@@ -6,8 +6,8 @@
 pub mod answers;
 mod check;
 pub mod condition;
-pub mod interpolate;
 pub mod given;
+pub mod interpolate;
 pub mod load;
 pub mod report;
 pub mod schema;
@@ -18,5 +18,5 @@ pub use condition::{Condition, Scope};
 pub use load::{Catalog, LoadError};
 pub use schema::{
     BackendKind, ChoiceItem, Device, Family, Field, FieldKind, Image, ImageSource, Mount, Needs, ProfileSpec,
-    Script, Stage, StageStep,
+    Script, Setting, Stage, StageStep,
 };

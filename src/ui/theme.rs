@@ -133,13 +133,19 @@ impl Theme {
         let dark = read("dark", embedded("dark").unwrap_or_default())?;
         let file = read(name, text)?;
         let styles = match depth {
-            Depth::Full => Styles::default().patched(&dark.truecolor).patched(&file.truecolor),
+            Depth::Full => Styles::default()
+                .patched(&dark.truecolor)
+                .patched(&file.truecolor),
             Depth::Ansi | Depth::Mono => Styles::default().patched(&dark.ansi).patched(&file.ansi),
         };
         Ok(Self {
             name: name.into(),
             title: file.title.unwrap_or_else(|| name.into()),
-            styles: if depth == Depth::Mono { mono(styles) } else { styles },
+            styles: if depth == Depth::Mono {
+                mono(styles)
+            } else {
+                styles
+            },
         })
     }
 
@@ -196,9 +202,7 @@ fn read_user(path: &Path, depth: Depth) -> Result<Theme, ThemeError> {
         file: crate::log::sanitize(&path.to_string_lossy()),
         reason,
     };
-    let size = std::fs::metadata(path)
-        .map_err(|e| invalid(e.to_string()))?
-        .len();
+    let size = std::fs::metadata(path).map_err(|e| invalid(e.to_string()))?.len();
     if size > FILE_LIMIT {
         return Err(invalid(format!("it is larger than {FILE_LIMIT} bytes")));
     }

@@ -9,7 +9,7 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    backend::{Error, RemoteImage},
+    backend::{Error, RemoteImage, types::TAG},
     host::{bootstrap, command::Command},
     plan::Step,
 };
@@ -26,7 +26,9 @@ impl Hand<'_> {
     ) -> Ended {
         let cancel = self.progress.cancel.clone();
         if let Some(check) = check
-            && Command::script("look whether there is anything to do", check, env.clone()).succeeds().await
+            && Command::script("look whether there is anything to do", check, env.clone())
+                .succeeds()
+                .await
         {
             return SKIPPED;
         }
@@ -35,7 +37,10 @@ impl Hand<'_> {
         match command.run(&mut |_, bytes| output.write(bytes), &cancel).await {
             Ok(0) => DID,
             Ok(_) if cancel.is_cancelled() => Err(Failure::Cancelled),
-            Ok(code) => Err(Failure::Failed(format!("the script ended with {code}: {}", self.output.last_line()))),
+            Ok(code) => Err(Failure::Failed(format!(
+                "the script ended with {code}: {}",
+                self.output.last_line()
+            ))),
             Err(_) if cancel.is_cancelled() => Err(Failure::Cancelled),
             Err(error) => Err(Failure::Failed(error.to_string())),
         }
@@ -66,16 +71,27 @@ impl Hand<'_> {
                 backend.create_pool(name, driver, *size).await?;
             }
             Step::CreateNetwork { name } => {
-                if backend.networks().await?.iter().any(|n| n.name == *name && n.managed) {
+                if backend
+                    .networks()
+                    .await?
+                    .iter()
+                    .any(|n| n.name == *name && n.managed)
+                {
                     return SKIPPED;
                 }
                 backend.create_network(name).await?;
             }
             Step::PutProfile { profile } => {
-                if backend.profile(&profile.name).await?.as_ref() == Some(profile) {
+                let found = backend.profile(&profile.name).await?;
+                // Notes and pins may have been written since the plan was made.
+                let marks = found.iter().flat_map(|p| p.config.clone()).filter(|(k, _)| k.starts_with(TAG));
+                let mut wanted = profile.clone();
+                wanted.config.retain(|k, _| !k.starts_with(TAG));
+                wanted.config.extend(marks);
+                if found.as_ref() == Some(&wanted) {
                     return SKIPPED;
                 }
-                backend.put_profile(profile).await?;
+                backend.put_profile(&wanted).await?;
             }
             _ => {}
         }
@@ -91,29 +107,58 @@ impl Hand<'_> {
         let instance = self.backend().await?.instance(name).await?;
         let owner = instance.map_or(0, |i| root_on_host(&i.config));
         let list = missing.iter().map(|f| quoted(f)).collect::<Vec<_>>().join(" ");
-        let parents = missing.iter().filter_map(|f| f.parent()).map(quoted).collect::<Vec<_>>().join(" ");
+        let parents = missing
+            .iter()
+            .filter_map(|f| f.parent())
+            .map(quoted)
+            .collect::<Vec<_>>()
+            .join(" ");
         let script = format!("mkdir -p {parents}\nmkdir -p -m 0755 {list}\nchown {owner}:{owner} {list}\n");
-        self.host_script("make the data folders", &script, None, &BTreeMap::new()).await
+        self.host_script("make the data folders", &script, None, &BTreeMap::new())
+            .await
     }
 
     pub(super) async fn image(&mut self, step: &Step) -> Ended {
         let backend = self.backend().await?;
         match step {
-            Step::PullImage { source, alias, certificate, refresh } => {
+            Step::PullImage {
+                source,
+                alias,
+                certificate,
+                refresh,
+            } => {
                 if !refresh && backend.image(alias).await?.is_some() {
                     return SKIPPED;
                 }
-                let source = RemoteImage { certificate: read(certificate.as_deref())?, ..source.clone() };
-                backend.pull_image(&source, alias, &self.progress).await.map_err(|e| remote_failed(&source, e))?;
+                let source = RemoteImage {
+                    certificate: read(certificate.as_deref())?,
+                    ..source.clone()
+                };
+                backend
+                    .pull_image(&source, alias, &self.progress)
+                    .await
+                    .map_err(|e| remote_failed(&source, e))?;
             }
-            Step::Bootstrap { distribution, suite, packages, alias, refresh } => {
+            Step::Bootstrap {
+                distribution,
+                suite,
+                packages,
+                alias,
+                refresh,
+            } => {
                 if !refresh && backend.image(alias).await?.is_some() {
                     return SKIPPED;
                 }
                 let output = &mut *self.output;
-                let recipe = bootstrap::Recipe { distribution, suite, packages, refresh: *refresh };
+                let recipe = bootstrap::Recipe {
+                    distribution,
+                    suite,
+                    packages,
+                    refresh: *refresh,
+                };
                 let cache = &self.worker.cx.cache;
-                let built = bootstrap::build(&recipe, cache, &mut |b| output.write(b), &self.progress.cancel).await;
+                let built =
+                    bootstrap::build(&recipe, cache, &mut |b| output.write(b), &self.progress.cancel).await;
                 let file = built.map_err(|e| Failure::Failed(e.to_string()))?;
                 backend.import_image(&file, alias, &self.progress).await?;
             }
@@ -131,7 +176,8 @@ impl Hand<'_> {
 
 fn read(file: Option<&Path>) -> Result<Option<String>, Failure> {
     let failed = |f: &Path, e: std::io::Error| Failure::Failed(format!("cannot read {}: {e}", f.display()));
-    file.map(|f| std::fs::read_to_string(f).map_err(|e| failed(f, e))).transpose()
+    file.map(|f| std::fs::read_to_string(f).map_err(|e| failed(f, e)))
+        .transpose()
 }
 
 fn remote_failed(source: &RemoteImage, error: Error) -> Failure {
@@ -156,9 +202,14 @@ fn root_on_host(config: &BTreeMap<String, String>) -> u64 {
         #[serde(rename = "Nsid")]
         inside: u64,
     }
-    let map = ["volatile.idmap.next", "volatile.idmap.current"].iter().find_map(|k| config.get(*k));
+    let map = ["volatile.idmap.next", "volatile.idmap.current"]
+        .iter()
+        .find_map(|k| config.get(*k));
     let ranges: Vec<Range> = map.and_then(|m| serde_json::from_str(m).ok()).unwrap_or_default();
-    ranges.iter().find(|r| r.uid && r.inside == 0).map_or(0, |r| r.host)
+    ranges
+        .iter()
+        .find(|r| r.uid && r.inside == 0)
+        .map_or(0, |r| r.host)
 }
 
 fn quoted(path: &Path) -> String {

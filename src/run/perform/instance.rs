@@ -27,7 +27,12 @@ impl Hand<'_> {
 
     pub(super) async fn copy(&mut self, from: &str, snapshot: Option<&str>, spec: &InstanceSpec) -> Ended {
         let backend = self.backend().await?;
-        if self.again && backend.instance(&spec.name).await?.is_some_and(|i| self.whole(&i)) {
+        if self.again
+            && backend
+                .instance(&spec.name)
+                .await?
+                .is_some_and(|i| self.whole(&i))
+        {
             return SKIPPED;
         }
         self.clear_leftover(backend, &spec.name).await?;
@@ -39,9 +44,21 @@ impl Hand<'_> {
             marks::copy(backend, from, &spec.name).await.or_else(unmarked)?;
         }
         // A copy counts only from here on: the daemon lists it before it is whole.
-        let removed = spec.config.iter().filter(|(_, v)| v.is_empty()).map(|(k, _)| (k.clone(), None));
+        let removed = spec
+            .config
+            .iter()
+            .filter(|(_, v)| v.is_empty())
+            .map(|(k, _)| (k.clone(), None));
         let config = removed.chain([(tag("state"), None)]).collect();
-        backend.edit(&spec.name, &ConfigEdit { config, ..ConfigEdit::default() }).await?;
+        backend
+            .edit(
+                &spec.name,
+                &ConfigEdit {
+                    config,
+                    ..ConfigEdit::default()
+                },
+            )
+            .await?;
         DID
     }
 
@@ -52,11 +69,18 @@ impl Hand<'_> {
 
     /// Throws away what an earlier attempt of ours left half made under a name; anything else there stops us.
     async fn clear_leftover(&mut self, backend: &dyn Backend, name: &str) -> Result<(), Failure> {
-        let Some(found) = backend.instance(name).await? else { return Ok(()) };
+        let Some(found) = backend.instance(name).await? else {
+            return Ok(());
+        };
         if found.tag("state") != Some("building") {
-            return Err(Error::Exists { what: format!("instance `{name}`") }.into());
+            return Err(Error::Exists {
+                what: format!("instance `{name}`"),
+            }
+            .into());
         }
-        self.output.line(&format!("    throwing away the unfinished {name} of an earlier attempt"));
+        self.output.line(&format!(
+            "    throwing away the unfinished {name} of an earlier attempt"
+        ));
         stop_and_delete(backend, &found).await?;
         Ok(())
     }
@@ -68,7 +92,8 @@ impl Hand<'_> {
             (Status::Running, Power::Start) | (Status::Stopped, Power::Stop { .. }) => return SKIPPED,
             (Status::Running, Power::Stop { seconds }) if seconds > 0 => {
                 if backend.power(name, power).await.is_err() {
-                    self.output.line(&format!("    {name} did not stop within {seconds} s; ending it"));
+                    self.output
+                        .line(&format!("    {name} did not stop within {seconds} s; ending it"));
                     backend.power(name, Power::Stop { seconds: 0 }).await?;
                 }
             }
@@ -109,27 +134,65 @@ impl Hand<'_> {
         let held = self.hand_over(name, secrets, &mut env).await?;
         let code = self.run_script(name, script, env).await;
         if !held.is_empty() {
-            let argv = ["rm", "-f", "--"].into_iter().map(str::to_owned).chain(held).collect();
-            let spec = ExecSpec { argv, ..ExecSpec::default() };
-            self.backend().await?.exec(name, &spec, &mut |_, _| {}, &self.progress).await?;
+            let argv = ["rm", "-f", "--"]
+                .into_iter()
+                .map(str::to_owned)
+                .chain(held)
+                .collect();
+            let spec = ExecSpec {
+                argv,
+                ..ExecSpec::default()
+            };
+            self.backend()
+                .await?
+                .exec(name, &spec, &mut |_, _| {}, &self.progress)
+                .await?;
         }
         match code? {
             0 => DID,
-            code => Err(Failure::Failed(format!("the script ended with {code}: {}", self.output.last_line()))),
+            code => Err(Failure::Failed(format!(
+                "the script ended with {code}: {}",
+                self.output.last_line()
+            ))),
         }
     }
 
     pub(super) async fn verify(&mut self, name: &str, script: &str, env: &BTreeMap<String, String>) -> Ended {
         let code = self.run_script(name, script, env.clone()).await?;
         let said = self.output.last_line();
-        let verdict = if code == 0 { said.clone() } else { format!("FAILED: {said}") };
+        let verdict = if code == 0 {
+            said.clone()
+        } else {
+            format!("FAILED: {said}")
+        };
         let config = [(tag("verdict"), Some(verdict.clone()))].into();
-        self.backend().await?.edit(name, &ConfigEdit { config, ..ConfigEdit::default() }).await?;
-        self.worker.tell(super::Event::Verdict { lab: self.lab.to_owned(), verdict });
-        if code == 0 { DID } else { Err(Failure::Failed(format!("the proof failed with {code}: {said}"))) }
+        self.backend()
+            .await?
+            .edit(
+                name,
+                &ConfigEdit {
+                    config,
+                    ..ConfigEdit::default()
+                },
+            )
+            .await?;
+        self.worker.tell(super::Event::Verdict {
+            lab: self.lab.to_owned(),
+            verdict,
+        });
+        if code == 0 {
+            DID
+        } else {
+            Err(Failure::Failed(format!("the proof failed with {code}: {said}")))
+        }
     }
 
-    async fn run_script(&mut self, name: &str, script: &str, env: BTreeMap<String, String>) -> Result<i32, Failure> {
+    async fn run_script(
+        &mut self,
+        name: &str,
+        script: &str,
+        env: BTreeMap<String, String>,
+    ) -> Result<i32, Failure> {
         if script.len() > SCRIPT_LIMIT {
             return Err(Failure::Failed(format!(
                 "the script has {} bytes and at most {SCRIPT_LIMIT} can be run; split the step in two",
@@ -137,10 +200,17 @@ impl Hand<'_> {
             )));
         }
         let argv = ["/bin/sh", "-eu", "-c", script].map(str::to_owned).to_vec();
-        let spec = ExecSpec { argv, env, cwd: "/root".into(), ..ExecSpec::default() };
+        let spec = ExecSpec {
+            argv,
+            env,
+            cwd: "/root".into(),
+            ..ExecSpec::default()
+        };
         let backend = self.backend().await?;
         let output = &mut *self.output;
-        Ok(backend.exec(name, &spec, &mut |_, bytes| output.write(bytes), &self.progress).await?)
+        Ok(backend
+            .exec(name, &spec, &mut |_, bytes| output.write(bytes), &self.progress)
+            .await?)
     }
 
     /// Writes secrets into files that only root inside can read; returns them, to be removed after.
@@ -154,7 +224,9 @@ impl Hand<'_> {
         let backend = self.backend().await?;
         let mut files = vec![];
         for id in secrets {
-            let Some(Answer::Text(value)) = given.and_then(|g| g.get(id)) else { continue };
+            let Some(Answer::Text(value)) = given.and_then(|g| g.get(id)) else {
+                continue;
+            };
             let path = format!("/root/.halolab-secret-{id}");
             backend.push(name, &path, value.as_bytes(), 0o600, (0, 0)).await?;
             env.insert(format!("SECRET_{}", id.to_uppercase()), path.clone());
@@ -165,7 +237,9 @@ impl Hand<'_> {
 
     pub(super) async fn delete(&mut self, name: &str, uuid: &str, only_if: Option<&str>) -> Ended {
         let backend = self.backend().await?;
-        let Some(found) = backend.instance(name).await? else { return SKIPPED };
+        let Some(found) = backend.instance(name).await? else {
+            return SKIPPED;
+        };
         if !uuid.is_empty() && found.uuid != uuid {
             return Err(Failure::Failed(format!(
                 "{name} is not the instance that you were shown: someone else replaced it; nothing was deleted, \
@@ -184,20 +258,31 @@ impl Hand<'_> {
 
     /// Makes sure that `copy` is whole and has every snapshot of `name`.
     async fn must_hold(&self, backend: &dyn Backend, copy: &str, name: &str) -> Result<(), Failure> {
-        let whole = backend.instance(copy).await?.is_some_and(|i| i.tag("state") != Some("building"));
+        let whole = backend
+            .instance(copy)
+            .await?
+            .is_some_and(|i| i.tag("state") != Some("building"));
         let mine = backend.snapshots(name).await?;
-        let held = if whole { backend.snapshots(copy).await? } else { vec![] };
+        let held = if whole {
+            backend.snapshots(copy).await?
+        } else {
+            vec![]
+        };
         let lacks = mine.iter().find(|s| !held.iter().any(|h| h.name == s.name));
         if whole && lacks.is_none() {
             return Ok(());
         }
-        Err(Failure::Failed(format!("{copy} does not hold everything of {name}; {name} was not deleted")))
+        Err(Failure::Failed(format!(
+            "{copy} does not hold everything of {name}; {name} was not deleted"
+        )))
     }
 }
 
 pub(super) async fn existing(backend: &dyn Backend, name: &str) -> Result<Instance, Failure> {
     let found = backend.instance(name).await?;
-    Ok(found.ok_or_else(|| Error::Missing { what: format!("instance `{name}`") })?)
+    Ok(found.ok_or_else(|| Error::Missing {
+        what: format!("instance `{name}`"),
+    })?)
 }
 
 /// An instance without a profile of ours has no marks to copy.

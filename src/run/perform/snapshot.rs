@@ -8,11 +8,20 @@ use crate::{
 use super::{DID, Ended, Failure, Hand, SKIPPED, instance::existing};
 
 impl Hand<'_> {
-    pub(super) async fn snapshot(&mut self, name: &str, snapshot: &str, note: &str, kind: SnapshotKind) -> Ended {
+    pub(super) async fn snapshot(
+        &mut self,
+        name: &str,
+        snapshot: &str,
+        note: &str,
+        kind: SnapshotKind,
+    ) -> Ended {
         let backend = self.backend().await?;
         if has(backend, name, snapshot).await? {
             if !self.again {
-                return Err(Error::Exists { what: format!("snapshot `{snapshot}` of `{name}`") }.into());
+                return Err(Error::Exists {
+                    what: format!("snapshot `{snapshot}` of `{name}`"),
+                }
+                .into());
             }
             if marked(backend, name, snapshot).await? {
                 return SKIPPED;
@@ -41,17 +50,25 @@ impl Hand<'_> {
             )));
         }
         if before.status == Status::Frozen {
-            return Err(Failure::Failed(format!("{name} is frozen; start it or stop it first, then restore")));
+            return Err(Failure::Failed(format!(
+                "{name} is frozen; start it or stop it first, then restore"
+            )));
         }
         backend.restore(name, snapshot).await?;
         // Measured on LXD 5.0.2: a restore empties the description.
         let after = existing(backend, name).await?;
         if after.description != before.description {
-            let edit = ConfigEdit { description: Some(before.description), ..ConfigEdit::default() };
+            let edit = ConfigEdit {
+                description: Some(before.description),
+                ..ConfigEdit::default()
+            };
             backend.edit(name, &edit).await?;
         }
         if after.profiles != before.profiles {
-            let edit = ConfigEdit { profiles: Some(before.profiles), ..ConfigEdit::default() };
+            let edit = ConfigEdit {
+                profiles: Some(before.profiles),
+                ..ConfigEdit::default()
+            };
             backend.edit(name, &edit).await?;
         }
         DID
@@ -80,7 +97,9 @@ async fn has(backend: &dyn Backend, name: &str, snapshot: &str) -> Result<bool, 
 
 async fn marked(backend: &dyn Backend, name: &str, snapshot: &str) -> Result<bool, Failure> {
     let instance = existing(backend, name).await?;
-    let Some(profile) = notes_profile(&instance) else { return Ok(false) };
+    let Some(profile) = notes_profile(&instance) else {
+        return Ok(false);
+    };
     let profile = backend.profile(profile).await?;
     Ok(profile.is_some_and(|p| p.config.contains_key(&marks::key(name, snapshot))))
 }

@@ -25,7 +25,7 @@ pub(in crate::stage) fn problems(document: &Document<'_>, stage: &Stage) -> Vec<
     for when in conditions(stage) {
         when.condition.expression().walk(&mut |part| {
             if let Err(wrong) = when.part(stage, part) {
-                let problem = document.problem(&when.place, wrong.message);
+                let problem = document.problem_at_word(&when.place, &wrong.given, wrong.message);
                 problems.push(if wrong.allowed.is_empty() {
                     problem
                 } else {
