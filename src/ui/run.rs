@@ -168,14 +168,14 @@ fn action_lines(model: &Model, run: &RunView, action: &Action, width: usize) -> 
         Mark::Failed => "failed".into(),
         Mark::Waiting => String::new(),
     };
-    let room = width.saturating_sub(time.width() + 4);
+    let room = width.saturating_sub(time.width() + 5);
     let sentence = fit(&clean(&action.sentence), room, look.glyphs.more);
     let gap = room.saturating_sub(sentence.width());
     let text = if state.mark == Mark::Waiting { styles.dim } else { styles.text };
     let mut lines = vec![Line::from(vec![
         Span::styled(format!(" {glyph} "), style),
         Span::styled(sentence, text),
-        Span::raw(" ".repeat(gap)),
+        Span::raw(" ".repeat(gap + 1)),
         Span::styled(format!("{time} "), styles.dim),
     ])];
     if let (Mark::Running, Some((words, percent))) = (state.mark, &state.progress) {
