@@ -378,7 +378,10 @@ mod answers {
         );
         let answers = resolve(&stage, &answers, &amd()).unwrap();
         let variables = env(&stage, &answers, &amd(), image(&stage, &answers));
-        let lines: Vec<String> = variables.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let lines: Vec<String> = variables
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
         snapshot("answers-env", &lines.join("\n"));
         let none = env(&stage, &Answers::new(), &Facts::new(), None);
         assert_eq!(none.get("OPT_JUPYTER").unwrap(), "0");

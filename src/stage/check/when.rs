@@ -87,6 +87,10 @@ fn conditions(stage: &Stage) -> Vec<When<'_>> {
         let place = root.key("profile").key("device").key(name);
         found.add(&place, device.when.as_ref(), all, true);
     }
+    for (name, setting) in &stage.profile.settings {
+        let place = root.key("profile").key("setting").key(name);
+        found.add(&place, setting.when.as_ref(), all, true);
+    }
     for (index, mount) in stage.mounts.iter().enumerate() {
         found.add(&root.key("mount").index(index), mount.when.as_ref(), all, true);
     }
