@@ -9,7 +9,7 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    backend::{Error, RemoteImage},
+    backend::{Error, RemoteImage, types::TAG},
     host::{bootstrap, command::Command},
     plan::Step,
 };
@@ -82,10 +82,16 @@ impl Hand<'_> {
                 backend.create_network(name).await?;
             }
             Step::PutProfile { profile } => {
-                if backend.profile(&profile.name).await?.as_ref() == Some(profile) {
+                let found = backend.profile(&profile.name).await?;
+                // Notes and pins may have been written since the plan was made.
+                let marks = found.iter().flat_map(|p| p.config.clone()).filter(|(k, _)| k.starts_with(TAG));
+                let mut wanted = profile.clone();
+                wanted.config.retain(|k, _| !k.starts_with(TAG));
+                wanted.config.extend(marks);
+                if found.as_ref() == Some(&wanted) {
                     return SKIPPED;
                 }
-                backend.put_profile(profile).await?;
+                backend.put_profile(&wanted).await?;
             }
             _ => {}
         }
