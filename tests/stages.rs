@@ -3,7 +3,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::panic,
     reason = "a test fails by panicking"
 )]
 
@@ -155,6 +154,15 @@ fn shipped_stages_load() {
                 assert_eq!(error.option, "image", "{error}");
             }
         }
+    }
+}
+
+#[test]
+fn no_shipped_stage_has_a_warning() {
+    for stage in ["host", "ai-lab", "dev-lab"] {
+        let checked = report::check(&Path::new("stages").join(stage), halolab::host::KNOWN).unwrap();
+        let warnings: Vec<String> = checked.warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(warnings, Vec::<String>::new());
     }
 }
 

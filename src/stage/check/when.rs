@@ -50,7 +50,8 @@ pub(in crate::stage) fn unknown_facts(
                 && !known.contains(&name.as_str())
             {
                 let message = format!("no probe supplies `host.{name}`: it is always false");
-                warnings.push(document.problem(&when.place, message).allowed(name, known));
+                let problem = document.problem_at_word(&when.place, name, message);
+                warnings.push(problem.allowed(name, known));
             }
         };
         when.condition.expression().walk(&mut |part| match part {
