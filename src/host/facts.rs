@@ -24,6 +24,7 @@ pub const KNOWN: &[&str] = &[
     "kfd",
     "lxd",
     "memory",
+    "npu",
     "os",
     "os_id",
     "render_gid",

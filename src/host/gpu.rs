@@ -28,6 +28,7 @@ pub(super) fn probe(root: &Root) -> Found {
         ("gpu_name", name(root, &cards).into()),
         ("gfx", gfx(root, &cards).into()),
         ("kfd", root.has("/dev/kfd").into()),
+        ("npu", root.has("/dev/accel/accel0").into()),
         ("render_gid", render_gid(root).into()),
     ]
 }
