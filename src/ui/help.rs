@@ -36,7 +36,10 @@ pub(super) fn view(model: &Model, scroll: usize, frame: &mut Frame<'_>) {
         })
         .collect();
     let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2);
-    let size = (84.min(frame.area().width), height.min(frame.area().height.saturating_sub(2)));
+    let size = (
+        84.min(frame.area().width),
+        height.min(frame.area().height.saturating_sub(2)),
+    );
     let inside = popup(&model.look, frame, "keys of this screen", size);
     scrolled(&model.look, frame, inside, lines, scroll);
 }
