@@ -134,6 +134,15 @@ impl Command {
         }
     }
 
+    /// A script that only looks whether there is anything to do: as the user, so that looking needs no password.
+    pub fn check(what: &str, text: &str, environment: BTreeMap<String, String>) -> Self {
+        Self {
+            root: false,
+            deadline: Duration::from_mins(1),
+            ..Self::script(what, text, environment)
+        }
+    }
+
     /// Runs it and answers its exit code, 128 + n for a signal. `output` gets what it writes, as it arrives.
     pub async fn run(&self, output: Output<'_>, cancel: &CancellationToken) -> Result<i32, Error> {
         if let Some(size) = self

@@ -17,7 +17,10 @@ pub const BRIDGES: &str = "HALOLAB_BRIDGE";
 /// Looks at the live firewall. `driver` is the daemon's own (`environment.firewall`), `bridge` the labs' bridge.
 /// None where nothing is cut, or where there is no iptables at all.
 pub async fn check(driver: &str, bridge: &str) -> Result<Option<Finding>, Error> {
-    let command = Command { root: true, ..Command::new("iptables", ["-w", "-S"]) };
+    let command = Command {
+        root: true,
+        ..Command::new("iptables", ["-w", "-S"])
+    };
     match command.read().await {
         Ok(rules) => Ok(finding(&rules, driver, bridge)),
         Err(Error::Start { .. }) => Ok(None),
@@ -41,7 +44,11 @@ pub fn finding(rules: &str, driver: &str, bridge: &str) -> Option<Finding> {
         return None;
     }
     let who = if rules.docker { "Docker" } else { "A firewall" };
-    let where_to = if rules.docker { "Docker's own chain for exceptions, DOCKER-USER" } else { "the chain FORWARD" };
+    let where_to = if rules.docker {
+        "Docker's own chain for exceptions, DOCKER-USER"
+    } else {
+        "the chain FORWARD"
+    };
     Some(Finding {
         id: "network.forward_dropped".into(),
         severity: Severity::Fail,
@@ -94,7 +101,10 @@ impl<'r> Rules<'r> {
     /// Whether a rule that is reached accepts packets of the bridge on this side. DOCKER-USER comes first in FORWARD.
     fn accepts(&self, side: &str, bridge: &str) -> bool {
         let end = self.refusal.unwrap_or(self.rules.len());
-        let jumps = self.rules.iter().any(|(chain, words)| *chain == "FORWARD" && words == &["-j", "DOCKER-USER"]);
+        let jumps = self
+            .rules
+            .iter()
+            .any(|(chain, words)| *chain == "FORWARD" && words == &["-j", "DOCKER-USER"]);
         self.rules.iter().enumerate().any(|(index, (chain, words))| {
             let reached = match *chain {
                 "FORWARD" => index < end,
@@ -148,7 +158,16 @@ mod tests {
     #[test]
     fn the_words_name_the_bridge_and_who_did_it() {
         let found = finding(DOCKER, "nftables", "lxdbr0").unwrap();
-        assert!(found.text.contains("Docker") && found.text.contains("lxdbr0"), "{}", found.text);
-        assert!(finding(REJECT, "nftables", "lxdbr0").unwrap().text.starts_with("A firewall"));
+        assert!(
+            found.text.contains("Docker") && found.text.contains("lxdbr0"),
+            "{}",
+            found.text
+        );
+        assert!(
+            finding(REJECT, "nftables", "lxdbr0")
+                .unwrap()
+                .text
+                .starts_with("A firewall")
+        );
     }
 }

@@ -26,7 +26,7 @@ impl Hand<'_> {
     ) -> Ended {
         let cancel = self.progress.cancel.clone();
         if let Some(check) = check
-            && Command::script("look whether there is anything to do", check, env.clone())
+            && Command::check("look whether there is anything to do", check, env.clone())
                 .succeeds()
                 .await
         {
@@ -84,7 +84,10 @@ impl Hand<'_> {
             Step::PutProfile { profile } => {
                 let found = backend.profile(&profile.name).await?;
                 // Notes and pins may have been written since the plan was made.
-                let marks = found.iter().flat_map(|p| p.config.clone()).filter(|(k, _)| k.starts_with(TAG));
+                let marks = found
+                    .iter()
+                    .flat_map(|p| p.config.clone())
+                    .filter(|(k, _)| k.starts_with(TAG));
                 let mut wanted = profile.clone();
                 wanted.config.retain(|k, _| !k.starts_with(TAG));
                 wanted.config.extend(marks);
