@@ -46,6 +46,7 @@ const STRIX_HALO: &[(&str, &str)] = &[
     ("proc/meminfo", "MemTotal:       130491700 kB\nMemFree: 1 kB\n"),
     ("run/systemd/system/x", ""),
     ("dev/kfd", ""),
+    ("dev/accel/accel0", ""),
     ("usr/bin/incusd", ""),
     (
         "sys/class/kfd/kfd/topology/nodes/0/properties",
@@ -79,6 +80,7 @@ fn a_strix_halo_box_is_seen_as_one() {
         ("gpu_nvidia", false),
         ("gpu_intel", false),
         ("kfd", true),
+        ("npu", true),
         ("systemd", true),
         ("incus", true),
         ("lxd", false),

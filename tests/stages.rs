@@ -3,7 +3,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::panic,
     reason = "a test fails by panicking"
 )]
 
@@ -155,6 +154,15 @@ fn shipped_stages_load() {
                 assert_eq!(error.option, "image", "{error}");
             }
         }
+    }
+}
+
+#[test]
+fn no_shipped_stage_has_a_warning() {
+    for stage in ["host", "ai-lab", "dev-lab"] {
+        let checked = report::check(&Path::new("stages").join(stage), halolab::host::KNOWN).unwrap();
+        let warnings: Vec<String> = checked.warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(warnings, Vec::<String>::new());
     }
 }
 
@@ -378,7 +386,10 @@ mod answers {
         );
         let answers = resolve(&stage, &answers, &amd()).unwrap();
         let variables = env(&stage, &answers, &amd(), image(&stage, &answers));
-        let lines: Vec<String> = variables.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let lines: Vec<String> = variables
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
         snapshot("answers-env", &lines.join("\n"));
         let none = env(&stage, &Answers::new(), &Facts::new(), None);
         assert_eq!(none.get("OPT_JUPYTER").unwrap(), "0");

@@ -131,6 +131,11 @@ impl Place {
         if model.help.is_some() {
             return Self::Help;
         }
+        Self::under_help(model)
+    }
+
+    /// The place whose keys the help lists.
+    pub fn under_help(model: &Model) -> Self {
         match &model.dialog {
             Some(Dialog::Themes(_)) => return Self::Themes,
             Some(Dialog::Prompt(_)) => return Self::Prompt,

@@ -19,7 +19,7 @@ pub use super::dialog::Dialog;
 use super::{
     entry::Entry,
     form::Form,
-    msg::{HostSummary, Job, Severity},
+    msg::{HostSummary, Job, Tone},
     run_view::RunView,
 };
 
@@ -73,8 +73,8 @@ pub enum Screen {
 /// One line that tells something, until the next key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// How bad it is.
-    pub severity: Severity,
+    /// How good it is.
+    pub tone: Tone,
     /// What it says.
     pub text: String,
 }
@@ -308,9 +308,9 @@ impl Model {
     }
 
     /// Tells something in one line.
-    pub fn say(&mut self, severity: Severity, text: impl Into<String>) {
+    pub fn say(&mut self, tone: Tone, text: impl Into<String>) {
         self.notice = Some(Notice {
-            severity,
+            tone,
             text: text.into(),
         });
     }

@@ -8,7 +8,7 @@ use ratatui::text::Line;
 
 use crate::{
     backend::InstanceState,
-    host::Facts,
+    host::{Facts, Finding},
     labs::{SnapshotRow, World},
     plan::Plan,
     run::{Event, Outcome},
@@ -60,33 +60,20 @@ pub struct Missing {
 /// What the host's screen shows.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct HostSummary {
-    /// The facts, for conditions and the planner.
+    /// The facts, for conditions and the planner too.
     pub facts: Facts,
-    /// Lines of label and value.
-    pub rows: Vec<(String, String)>,
     /// What was found out about them.
     pub findings: Vec<Finding>,
 }
 
-/// Something that was found out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// How bad it is.
-    pub severity: Severity,
-    /// What it is.
-    pub text: String,
-    /// What to do; empty for nothing.
-    pub advice: String,
-}
-
-/// How bad something is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// As it should be.
+/// How good what is told is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// It went well.
     Good,
-    /// Worth a look.
+    /// It was not done, or not all of it.
     Warning,
-    /// Something will not work.
+    /// It failed.
     Bad,
 }
 
@@ -165,8 +152,6 @@ pub enum Job {
     RenameSnapshot(String, String, String),
     /// Remove snapshots of a lab.
     DeleteSnapshots(String, Vec<String>),
-    /// Remove a lab with its snapshots: name, `volatile.uuid`.
-    Remove(String, String),
 }
 
 impl Job {
@@ -179,8 +164,7 @@ impl Job {
             | Self::Note(lab, ..)
             | Self::Pin(lab, ..)
             | Self::RenameSnapshot(lab, ..)
-            | Self::DeleteSnapshots(lab, _)
-            | Self::Remove(lab, _) => lab,
+            | Self::DeleteSnapshots(lab, _) => lab,
         }
     }
 
@@ -197,17 +181,16 @@ impl Job {
             Self::DeleteSnapshots(lab, names) => {
                 format!("removing {} of {lab}", names.join(", "))
             }
-            Self::Remove(lab, _) => format!("removing {lab}"),
         }
     }
 
     /// Whether it changes the snapshots of its lab.
     pub fn is_about_snapshots(&self) -> bool {
-        !matches!(self, Self::Start(_) | Self::Stop(_) | Self::Remove(..))
+        !matches!(self, Self::Start(_) | Self::Stop(_))
     }
 
     /// Whether it destroys something.
     pub fn destroys(&self) -> bool {
-        matches!(self, Self::DeleteSnapshots(..) | Self::Remove(..))
+        matches!(self, Self::DeleteSnapshots(..))
     }
 }

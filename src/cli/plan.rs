@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::{
     labs::{Presence, World},
-    plan::{Choice, Plan, Request},
+    plan::{Choice, Plan, Request, planner::HOST},
     stage::{Answers, given},
 };
 
@@ -152,6 +152,9 @@ pub(super) async fn make(setup: &Setup, args: &PlanArgs) -> Result<Planned, Stop
         })?;
         labs.insert(lab.clone(), found);
     }
+    if let Some(host) = setup.catalog.get(HOST) {
+        labs.insert(HOST.into(), host);
+    }
     let mut answers = match &args.answers {
         Some(file) => {
             let text = std::fs::read_to_string(file)
@@ -170,7 +173,7 @@ pub(super) async fn make(setup: &Setup, args: &PlanArgs) -> Result<Planned, Stop
         let given: Vec<&Answers> = answers.values().collect();
         world = setup.world(&given).await?;
     }
-    let requests: Vec<Request> = args
+    let mut requests: Vec<Request> = args
         .labs
         .iter()
         .zip(stages)
@@ -181,6 +184,12 @@ pub(super) async fn make(setup: &Setup, args: &PlanArgs) -> Result<Planned, Stop
             answers: answers.get(lab).cloned().unwrap_or_default(),
         })
         .collect();
+    requests.push(Request {
+        lab: HOST.into(),
+        stage: HOST.into(),
+        choice: Choice::Skip,
+        answers: answers.get(HOST).cloned().unwrap_or_default(),
+    });
     let plan = crate::plan::plan(&world, &setup.catalog, &requests)?;
     Ok(Planned {
         plan,

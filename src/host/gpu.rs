@@ -29,6 +29,7 @@ pub(super) fn probe(root: &Root) -> Found {
         ("gfx", gfx(root, &cards).into()),
         ("npu", root.has("/dev/accel/accel0").into()),
         ("kfd", root.has("/dev/kfd").into()),
+        ("npu", root.has("/dev/accel/accel0").into()),
         ("render_gid", render_gid(root).into()),
     ]
 }

@@ -1,6 +1,9 @@
 //! What comes before any lab: a daemon, a pool, a bridge, and the images. Fetch before remove.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use sha2::{Digest as _, Sha256};
 
@@ -26,6 +29,7 @@ const POOL: &str = "default";
 pub(super) fn actions(
     world: &World,
     catalog: &Catalog,
+    given: &Answers,
     cases: &[(&Request, Case<'_>)],
 ) -> Result<Vec<Action>, PlanError> {
     let builds: Vec<&Case<'_>> = cases
@@ -38,7 +42,7 @@ pub(super) fn actions(
     }
     let mut actions = vec![];
     for stage in catalog.iter().filter(|s| s.backend == BackendKind::Host) {
-        actions.extend(host_stage(world, stage, &builds)?);
+        actions.extend(host_stage(world, stage, given, &builds)?);
     }
     let words = Words {
         lab: "host",
@@ -64,15 +68,18 @@ pub(super) fn actions(
     Ok(actions)
 }
 
-fn host_stage(world: &World, stage: &Stage, builds: &[&Case<'_>]) -> Result<Vec<Action>, PlanError> {
+fn host_stage(
+    world: &World,
+    stage: &Stage,
+    given: &Answers,
+    builds: &[&Case<'_>],
+) -> Result<Vec<Action>, PlanError> {
     let family = host_family(world);
-    let mut facts = world.facts.clone();
-    let bootstrap = builds.iter().find_map(|c| match &c.image?.source {
-        ImageSource::Bootstrap { distribution, .. } => Some(distribution.clone()),
-        _ => None,
-    });
-    facts.insert("bootstrap".into(), Fact::Text(bootstrap.unwrap_or_default()));
-    let answers = crate::stage::answers::resolve(stage, &Answers::new(), &facts).map_err(|source| {
+    let facts = world.facts.clone();
+    let mut given = given.clone();
+    let bootstraps: BTreeSet<String> = builds.iter().filter_map(|c| bootstrapped(c)).collect();
+    given.insert("bootstrap".into(), Answer::List(bootstraps.into_iter().collect()));
+    let answers = crate::stage::answers::resolve(stage, &given, &facts).map_err(|source| {
         PlanError::Answer {
             lab: "host".into(),
             source,
@@ -112,6 +119,14 @@ fn host_stage(world: &World, stage: &Stage, builds: &[&Case<'_>]) -> Result<Vec<
             })
         })
         .collect()
+}
+
+/// The distribution whose image is built here for a lab.
+fn bootstrapped(case: &Case<'_>) -> Option<String> {
+    match &case.image?.source {
+        ImageSource::Bootstrap { distribution, .. } => Some(distribution.clone()),
+        _ => None,
+    }
 }
 
 fn text(stage: &Stage, script: &Script) -> Result<String, PlanError> {

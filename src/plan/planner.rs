@@ -16,6 +16,9 @@ use super::{Choice, Plan, Track, change, create, host, words::Words};
 /// Version of the plan format.
 const VERSION: u32 = 1;
 
+/// The name under which the host's own stage gets its answers.
+pub const HOST: &str = "host";
+
 /// What the user wants of one lab.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
@@ -155,14 +158,16 @@ fn free(base: &str, taken: impl Fn(&str) -> bool) -> String {
 pub fn plan(world: &World, catalog: &Catalog, requests: &[Request]) -> Result<Plan, PlanError> {
     let cases = requests
         .iter()
-        .filter(|r| r.choice != Choice::Skip)
+        .filter(|r| r.choice != Choice::Skip && r.lab != HOST)
         .map(|request| Ok((request, case(world, catalog, request)?)))
         .collect::<Result<Vec<_>, PlanError>>()?;
     let labs = cases
         .iter()
         .map(|(request, case)| track(request, case))
         .collect::<Result<Vec<_>, _>>()?;
-    let host = host::actions(world, catalog, &cases)?;
+    // Answers for the host's own stage come as a request that changes nothing else.
+    let given = requests.iter().find(|r| r.lab == HOST).map(|r| r.answers.clone()).unwrap_or_default();
+    let host = host::actions(world, catalog, &given, &cases)?;
     Ok(Plan {
         version: VERSION,
         host,

@@ -36,3 +36,10 @@ fn value(name: &str, answers: &Answers, facts: &Facts) -> String {
         None => String::new(),
     }
 }
+
+/// The names in the `${…}` of a text; none for one without its end.
+pub(super) fn references(text: &str) -> impl Iterator<Item = Option<&str>> {
+    text.split("${")
+        .skip(1)
+        .map(|rest| rest.split_once('}').map(|(name, _)| name))
+}

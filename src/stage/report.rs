@@ -11,7 +11,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::{
     answers::Answer,
-    check::{steps, when},
+    check::{profile, steps, when},
     load::{Catalog, LoadError, parse, read_parts},
     schema::{BackendKind, Family, Field, FieldKind, ImageSource, Stage, StageStep},
 };
@@ -104,7 +104,10 @@ fn show_images(out: &mut String, stage: &Stage) {
                 distribution,
                 suite,
                 packages: _,
-            } => format!("{distribution} {suite} built here from its package sources"),
+            } => {
+                let release = format!("{distribution} {suite}");
+                format!("{} built here from its package sources", release.trim_end())
+            }
             ImageSource::Local { alias } => format!("{alias}, which the daemon has"),
             ImageSource::File {} => "a file: answer `image_file`".into(),
         };
@@ -115,7 +118,7 @@ fn show_images(out: &mut String, stage: &Stage) {
             image.id,
             image.title,
             image.family.name(),
-            source.trim()
+            source
         );
         if !when.is_empty() {
             let _ = writeln!(out, "    {}", when.trim());
@@ -252,6 +255,7 @@ pub fn check_text(
     let stage = parse(file, text, files)?;
     let document = Document::parse(file, text)?;
     let mut warnings = when::unknown_facts(&document, &stage, known);
+    warnings.extend(profile::unknown_facts(&document, &stage, known));
     warnings.extend(
         steps::unused_files(&stage).into_iter().map(|name| {
             Problem::unreadable(file, format!("no step runs the file `{}`", name.escape_debug()))

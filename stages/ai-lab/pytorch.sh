@@ -119,14 +119,18 @@ choose_wheels() {
 
 install_wheels() {
     choose_wheels
+    # pip is content with what is installed where an index does not answer: an update would do nothing
+    # and seem to have worked.
+    try "The index $index does not answer. Without a way to that server, set torch_index or pytorch_source = distribution." \
+        thrice curl -fsSL --connect-timeout 20 -o /dev/null "${index%/}/torch/"
     say "Installing $requirements from $index"
     # One index alone: beside PyPI, a newer build for another GPU would win. The pins of the former
     # version are left out of this one call; they would keep an update from doing anything.
     set -- --upgrade --upgrade-strategy only-if-needed --index-url "$index"
     case $index in http://*) set -- "$@" --trusted-host "$(host_of "$index")" ;; esac
     # shellcheck disable=SC2086
-    try "PyTorch could not be installed from $index. No line for this Python or GPU there? Choose another line or \
-python = 3.12; without a way to that server, set torch_index or pytorch_source = distribution." \
+    try "PyTorch could not be installed from $index; the lines above say why. Where it has no build for this Python or \
+GPU, choose another line or python = 3.12." \
         thrice as_lab env PIP_CONSTRAINT=/dev/null \
         $venv/bin/python -m pip install "$@" $requirements
     check_line

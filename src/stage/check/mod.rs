@@ -1,5 +1,6 @@
 //! What serde cannot see in a stage: names, references, defaults, sizes, scripts.
 
+pub(super) mod profile;
 pub(super) mod steps;
 pub(super) mod when;
 
@@ -7,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::{
     answers::{Answer, IMAGE, IMAGE_FILE, all_choices, validate},
-    schema::{BackendKind, Family, Field, FieldKind, ImageSource, Stage},
+    schema::{BackendKind, Family, Field, FieldKind, ImageSource, ProfileSpec, Stage},
     size,
 };
 use crate::document::{Document, Place, Problem};
@@ -73,10 +74,7 @@ impl Check<'_> {
         }
         for (key, unused) in [
             ("image", stage.images.is_empty()),
-            (
-                "profile",
-                stage.profile.config.is_empty() && stage.profile.devices.is_empty(),
-            ),
+            ("profile", stage.profile == ProfileSpec::default()),
             ("mount", stage.mounts.is_empty()),
         ] {
             if !unused {
@@ -216,47 +214,6 @@ impl Check<'_> {
                 .problem(&place, format!("the default: {}", complaint.message));
             self.problems
                 .push(problem.allowed(&complaint.given, complaint.allowed));
-        }
-    }
-
-    fn profile(&mut self) {
-        let place = Place::default().key("profile").key("config");
-        for key in self.stage.profile.config.keys() {
-            if key.starts_with("user.halolab.") || key.starts_with("volatile.") {
-                let message = format!("`{key}` is kept by halolab or the daemon itself");
-                self.say_at_key(&place.key(key), message);
-            }
-        }
-    }
-
-    fn mounts(&mut self) {
-        let list = Place::default().key("mount");
-        self.unique(&list, self.stage.mounts.iter().map(|mount| mount.id.as_str()));
-        let mut paths = BTreeSet::new();
-        for (index, mount) in self.stage.mounts.iter().enumerate() {
-            let place = list.index(index);
-            let id = place.key("id");
-            self.name(&id, &mount.id);
-            self.line(&place.key("title"), &mount.title, true);
-            if ["root", "eth0"].contains(&mount.id.as_str())
-                || self.stage.profile.devices.contains_key(&mount.id)
-            {
-                self.say(&id, format!("a device of the name `{}` exists already", mount.id));
-            }
-            let path = place.key("path");
-            let part = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(char::is_control);
-            if !mount
-                .path
-                .strip_prefix('/')
-                .is_some_and(|path| path.split('/').all(part))
-            {
-                self.say(
-                    &path,
-                    "must be an absolute path inside the lab, without `.` and `..`, not `/` itself",
-                );
-            } else if !paths.insert(&mount.path) {
-                self.say(&path, "something else is mounted here already");
-            }
         }
     }
 

@@ -50,7 +50,8 @@ pub(in crate::stage) fn unknown_facts(
                 && !known.contains(&name.as_str())
             {
                 let message = format!("no probe supplies `host.{name}`: it is always false");
-                warnings.push(document.problem(&when.place, message).allowed(name, known));
+                let problem = document.problem_at_word(&when.place, name, message);
+                warnings.push(problem.allowed(name, known));
             }
         };
         when.condition.expression().walk(&mut |part| match part {
@@ -86,6 +87,10 @@ fn conditions(stage: &Stage) -> Vec<When<'_>> {
     for (name, device) in &stage.profile.devices {
         let place = root.key("profile").key("device").key(name);
         found.add(&place, device.when.as_ref(), all, true);
+    }
+    for (name, setting) in &stage.profile.settings {
+        let place = root.key("profile").key("setting").key(name);
+        found.add(&place, setting.when.as_ref(), all, true);
     }
     for (index, mount) in stage.mounts.iter().enumerate() {
         found.add(&root.key("mount").index(index), mount.when.as_ref(), all, true);
