@@ -27,7 +27,6 @@ pub(super) fn probe(root: &Root) -> Found {
         ("gpu_intel", has("8086").into()),
         ("gpu_name", name(root, &cards).into()),
         ("gfx", gfx(root, &cards).into()),
-        ("npu", root.has("/dev/accel/accel0").into()),
         ("kfd", root.has("/dev/kfd").into()),
         ("npu", root.has("/dev/accel/accel0").into()),
         ("render_gid", render_gid(root).into()),

@@ -139,12 +139,7 @@ fn with_marks(case: &Case<'_>, devices: BTreeMap<String, BTreeMap<String, String
         .filter(|(k, _)| k.starts_with(&tag("")));
     let mut config: BTreeMap<_, _> = marks.map(|(k, v)| (k.clone(), v.clone())).collect();
     let always = case.stage.profile.config.iter();
-    let groups = case
-        .stage
-        .profile
-        .settings
-        .values()
-        .filter(|g| case.holds(g.when.as_ref()));
+    let groups = case.stage.profile.settings.values().filter(|g| case.holds(g.when.as_ref()));
     let keys = always.chain(groups.flat_map(|g| &g.config));
     config.extend(keys.filter_map(|(key, value)| {
         let value = interpolate(value, &case.answers, &case.world.facts);
