@@ -26,7 +26,8 @@ if [ "$(id -u)" != 0 ]; then
 fi
 
 packages="lxd lxd-client btrfs-progs dnsmasq-base nftables iptables iproute2 busybox-static mmdebstrap tmux python3"
-packages="$packages openssl jq curl squashfs-tools xz-utils procps ca-certificates gcc libc6-dev util-linux"
+packages="$packages openssl jq curl squashfs-tools xz-utils procps ca-certificates gcc libc6-dev util-linux arch-install-scripts"
+packages="$packages pacman-package-manager"
 if command -v apt-get >/dev/null; then
   # shellcheck disable=SC2086
   tests/lab/packages.sh $packages
@@ -72,6 +73,7 @@ export LXD_DIR=$lab/lxd HALOLAB_TEST_LXD=$lab/lxd/unix.socket
 export HALOLAB_TEST_CACHE=${HALOLAB_TEST_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/halolab-test}
 mkdir -p "$HALOLAB_TEST_CACHE"
 
+export HALOLAB_TEST_BRIDGE=$bridge
 import() { # ALIAS FILE
   lxc image import -q "$2" --alias "$1" >/dev/null
 }
@@ -80,7 +82,7 @@ import lab/bb "$HALOLAB_TEST_CACHE/bb.tar.gz"
 if [ -z "$fast" ]; then
   image=$(tests/lab/debian-image.sh "$HALOLAB_TEST_CACHE")
   import lab/debian "$image"
-  export HALOLAB_TEST_DEBIAN=$image
+  export HALOLAB_TEST_DEBIAN=lab/debian
 fi
 if [ -n "$incus" ]; then
   HALOLAB_TEST_INCUS=$(tests/incus-up.sh)
@@ -91,9 +93,9 @@ say "LXD $(lxc query /1.0 | jq -r '.environment.server_version') ready after $SE
 
 code=0
 cargo test --locked "$@" 9>&- || code=$?
-if [ $code = 0 ] && [ -x tests/stage_scripts.sh ]; then
-  say "stage scripts"
-  tests/stage_scripts.sh 9>&- || code=$?
+if [ $code = 0 ] && [ -z "$fast" ] && [ $# = 0 ]; then
+  say "the scripts of the shipped stages, after $SECONDS s"
+  tests/stage_scripts.sh "$HALOLAB_TEST_LXD" 9>&- || code=$?
 fi
 [ $code = 0 ] && say "all tests passed in $SECONDS s" || say "FAILED (exit code $code) after $SECONDS s"
 exit $code

@@ -2,7 +2,9 @@
 
 use std::{
     collections::BTreeMap,
-    env, fmt, fs, io,
+    env,
+    fmt::{self, Write as _},
+    fs, io,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -146,12 +148,11 @@ impl Recipe<'_> {
         for (name, value) in self.environment(Path::new("")) {
             hash.update(format!("{name}={value}\n"));
         }
-        let key: String = hash
-            .finalize()
-            .iter()
-            .take(6)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let mut key = String::new();
+        for byte in hash.finalize().iter().take(6) {
+            // Writing to a string cannot fail.
+            let _ = write!(key, "{byte:02x}");
+        }
         let name: Vec<&str> = [self.distribution, self.suite, &key]
             .into_iter()
             .filter(|part| !part.is_empty())
