@@ -55,4 +55,14 @@ impl Lxd {
         let told: super::wire::Envelope = serde_json::from_slice(&bytes).map_err(|e| self.transport.protocol(&about, &e.to_string()))?;
         Err(about.refused(told.error_code, &told.error))
     }
+
+    /// The names in a folder.
+    pub(super) async fn list_folder(&self, name: &str, folder: &str) -> Result<Vec<String>> {
+        let bytes = self.read_file(name, folder).await?;
+        let about = about(&format!("list {folder} in"), name);
+        let told: super::wire::Envelope =
+            serde_json::from_slice(&bytes).map_err(|e| self.transport.protocol(&about, &e.to_string()))?;
+        let raw = told.metadata.as_deref().map_or("null", |m| m.get());
+        Ok(serde_json::from_str::<Option<Vec<String>>>(raw).ok().flatten().unwrap_or_default())
+    }
 }
