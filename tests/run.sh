@@ -7,7 +7,7 @@
 # Root, Debian or Ubuntu (elsewhere: install the named programs yourself), with or without systemd.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-fast= incus= keep=
+fast='' incus='' keep=''
 while [ $# -gt 0 ]; do
   case $1 in
     --fast) fast=1 ;;

@@ -67,7 +67,7 @@ ln -sf /usr/lib/systemd/system/dhcpcd.service "$root/etc/systemd/system/multi-us
 if [ -n "$keys" ] && [ -x "$root/usr/bin/pacman-key" ]; then
   chroot "$root" sh -c 'pacman-key --init && pacman-key --populate archlinux'
 fi
-rm -rf "$root"/etc/hostname "$root"/etc/resolv.conf "$root"/var/cache/pacman/pkg/* "$root"/dev/* "$root"/run/* "$root"/tmp/*
+rm -rf "$root"/etc/hostname "$root"/etc/resolv.conf "$root"/var/cache/pacman/pkg/* "${root:?}"/dev/* "$root"/run/* "$root"/tmp/*
 : >"$root/etc/machine-id"
 [ -e "$root/etc/locale.conf" ] || echo LANG=C.UTF-8 >"$root/etc/locale.conf"
 

@@ -87,7 +87,7 @@ fi
 
 say 75 "settings"
 rm -rf "$root"/etc/hostname "$root"/etc/resolv.conf "$root"/etc/apt/sources.list "$root"/etc/apt/sources.list.d/* \
-  "$root"/var/cache/apt/archives/*.deb "$root"/dev/* "$root"/run/* "$root"/tmp/*
+  "$root"/var/cache/apt/archives/*.deb "${root:?}"/dev/* "$root"/run/* "$root"/tmp/*
 : >"$root/etc/machine-id"
 sources >"$root/etc/apt/sources.list"
 # what was right for building only: no recommended packages, no documentation, no waiting for the disk

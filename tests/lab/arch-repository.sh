@@ -19,7 +19,8 @@ size = 4096
 arch = $(uname -m)
 license = MIT
 P
-  local file=$name-1.0-1-$(uname -m).pkg.tar.gz
+  local file
+  file=$name-1.0-1-$(uname -m).pkg.tar.gz
   (cd "$root" && tar --owner=0 --group=0 -czf "$folder/$file" .PKGINFO -- *)
   mkdir -p "$work/database/$name-1.0-1"
   cat >"$work/database/$name-1.0-1/desc" <<D
