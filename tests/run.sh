@@ -2,7 +2,7 @@
 # Runs every test against a private LXD of its own: own folder, bridge and pool, never the user's.
 #   tests/run.sh [--fast] [--incus] [--keep] [-- ARGUMENTS OF CARGO TEST]
 #   --fast   without the Debian image, which takes a minute to build the first time
-#   --incus  also on Incus (tests/incus-up.sh)
+#   --incus  also starts Incus 6 (tests/lab/incus.sh) as HALOLAB_TEST_INCUS
 #   --keep   leaves the daemon running, and says how to reach and how to stop it
 # Root, Debian or Ubuntu (elsewhere: install the named programs yourself), with or without systemd.
 set -euo pipefail
@@ -42,21 +42,23 @@ number=
 for n in 0 1 2 3 4 5 6 7; do
   exec 9>"$locks/halolab-test-$n"
   flock -n 9 || continue
-  for left in /var/tmp/halolab-test-$n.*; do [ ! -e "$left" ] || tests/lab/lxd.sh down "$left" hltest$n; done
+  for left in /var/tmp/halolab-test-$n.*; do
+    [ ! -e "$left/incus" ] || tests/lab/incus.sh down "$left/incus" hlincus$n
+    [ ! -e "$left" ] || tests/lab/lxd.sh down "$left" hltest$n
+  done
   subnet=10.$((150 + n)).77
   if ! ip -4 route | grep -q "^$subnet\." && ! ip link show hltest$n >/dev/null 2>&1; then number=$n; break; fi
 done
 [ -n "$number" ] || { say "no free bridge name hltest0..7 and subnet 10.150..157.77.0/24"; exit 1; }
 bridge=hltest$number
 lab=$(mktemp -d "/var/tmp/halolab-test-$number.XXXXXX"); chmod 711 "$lab"
-incus_stop=:
 stop() {
   local code=$?
   trap '' INT TERM HUP
   if [ -n "$keep" ]; then
     say "kept: LXD_DIR=$lab/lxd; stop it with: tests/lab/lxd.sh down $lab $bridge"
   else
-    $incus_stop || true
+    [ -z "$incus" ] || tests/lab/incus.sh down "$lab/incus" hlincus$number || true
     tests/lab/lxd.sh down "$lab" $bridge || true
   fi
   exit $code
@@ -85,9 +87,10 @@ if [ -z "$fast" ]; then
   export HALOLAB_TEST_DEBIAN=lab/debian
 fi
 if [ -n "$incus" ]; then
-  HALOLAB_TEST_INCUS=$(tests/incus-up.sh)
+  HALOLAB_TEST_INCUS=$(tests/lab/incus.sh up "$lab/incus" hlincus$number 10.$((170 + number)).77)
   export HALOLAB_TEST_INCUS
-  incus_stop="tests/incus-down.sh"
+  tests/lab/incus.sh import "$lab/incus" lab/bb "$HALOLAB_TEST_CACHE/bb.tar.gz"
+  say "Incus ready as $HALOLAB_TEST_INCUS"
 fi
 say "LXD $(lxc query /1.0 | jq -r '.environment.server_version') ready after $SECONDS s"
 
