@@ -95,7 +95,7 @@ fi
 say "LXD $(lxc query /1.0 | jq -r '.environment.server_version') ready after $SECONDS s"
 
 code=0
-cargo test --locked "$@" 9>&- || code=$?
+cargo test --locked --no-fail-fast "$@" 9>&- || code=$?
 if [ $code = 0 ] && [ -z "$fast" ] && [ $# = 0 ]; then
   say "the scripts of the shipped stages, after $SECONDS s"
   tests/stage_scripts.sh "$HALOLAB_TEST_LXD" 9>&- || code=$?

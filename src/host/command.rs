@@ -13,10 +13,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::backend::Output;
-
 pub use error::Error;
 use error::LONGEST_SCRIPT;
+
+/// Takes output as it arrives: 1 is standard output, 2 standard error; chunks are split anywhere.
+pub type Output<'a> = &'a mut (dyn FnMut(u8, &[u8]) + Send);
 
 /// How long a group has between the polite signal and the last one.
 const GRACE: Duration = Duration::from_secs(5);
