@@ -72,8 +72,8 @@ struct Rules<'r> {
     refusal: Option<usize>,
     /// Docker is at work here.
     docker: bool,
-    /// The rules, in order: chain, and the words behind it.
-    rules: Vec<(&'r str, Vec<&'r str>)>,
+    /// All rules, in order: chain, and the words behind it.
+    list: Vec<(&'r str, Vec<&'r str>)>,
 }
 
 impl<'r> Rules<'r> {
@@ -84,11 +84,11 @@ impl<'r> Rules<'r> {
             match (words.next(), words.next()) {
                 (Some("-P"), Some("FORWARD")) => all.policy_drops = words.next() == Some("DROP"),
                 (Some("-N"), Some("DOCKER-USER")) => all.docker = true,
-                (Some("-A"), Some(chain)) => all.rules.push((chain, words.collect())),
+                (Some("-A"), Some(chain)) => all.list.push((chain, words.collect())),
                 _ => {}
             }
         }
-        all.refusal = all.rules.iter().position(|(chain, words)| {
+        all.refusal = all.list.iter().position(|(chain, words)| {
             *chain == "FORWARD" && matches!(words.as_slice(), ["-j", "DROP" | "REJECT", ..])
         });
         all
@@ -100,12 +100,12 @@ impl<'r> Rules<'r> {
 
     /// Whether a rule that is reached accepts packets of the bridge on this side. DOCKER-USER comes first in FORWARD.
     fn accepts(&self, side: &str, bridge: &str) -> bool {
-        let end = self.refusal.unwrap_or(self.rules.len());
+        let end = self.refusal.unwrap_or(self.list.len());
         let jumps = self
-            .rules
+            .list
             .iter()
             .any(|(chain, words)| *chain == "FORWARD" && words == &["-j", "DOCKER-USER"]);
-        self.rules.iter().enumerate().any(|(index, (chain, words))| {
+        self.list.iter().enumerate().any(|(index, (chain, words))| {
             let reached = match *chain {
                 "FORWARD" => index < end,
                 "DOCKER-USER" => jumps,

@@ -30,7 +30,7 @@ impl Hand<'_> {
     ) -> Ended {
         let cancel = self.progress.cancel.clone();
         if let Some(check) = check
-            && Command::script("look whether there is anything to do", check, env.clone())
+            && Command::check("look whether there is anything to do", check, env.clone())
                 .succeeds()
                 .await
         {
