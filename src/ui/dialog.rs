@@ -13,6 +13,7 @@ use ratatui::{
     layout::{Constraint, Layout, Rect},
     style::Modifier,
     text::{Line, Span},
+    widgets::{Block, Clear},
 };
 
 use crate::{
@@ -42,6 +43,8 @@ pub(super) fn entry(model: &Model, entry: &Entry, active: bool, frame: &mut Fram
     } else {
         styles.input
     });
+    frame.render_widget(Clear, area);
+    frame.render_widget(Block::new().style(styles.input), area);
     frame.render_widget(&shown, area);
 }
 

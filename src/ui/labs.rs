@@ -50,6 +50,8 @@ pub(super) fn view(model: &Model, frame: &mut Frame<'_>) {
     let body = widgets::surround(model, frame, title);
     let areas = areas(body);
     let styles = model.look.styles();
+    let hint = Line::styled(format!("  {}", hint(model)), styles.accent);
+    frame.render_widget(hint, Rect { height: 1, ..areas.heads });
     let heads = Line::styled(heads(areas.heads.width), styles.dim);
     frame.render_widget(
         heads,
@@ -78,6 +80,16 @@ pub(super) fn view(model: &Model, frame: &mut Frame<'_>) {
     }
 }
 
+/// What to do here.
+fn hint(model: &Model) -> String {
+    match (model.labs.marked.len(), model.labs.is_first_run()) {
+        (0, true) => "Mark with space what is to be set up, then press enter.".into(),
+        (0, false) => String::new(),
+        (1, _) => "1 marked: enter goes on to its options.".into(),
+        (many, _) => format!("{many} marked: enter goes on to their options."),
+    }
+}
+
 /// The rows, and where they are drawn.
 pub(super) fn list(model: &Model, body: Rect) -> (Listing, Rect) {
     let area = areas(body).list;
@@ -103,7 +115,7 @@ fn heads(width: u16) -> String {
     let [name, state, snapshots, disk, memory] = widths(width);
     let count = if snapshots < 9 { "snap" } else { "snapshots" };
     format!(
-        "      {}{}{}{}{}proof",
+        "      {}{}{}{}{}about",
         column("name", name, ""),
         column("state", state, ""),
         column(count, snapshots, ""),

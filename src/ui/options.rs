@@ -24,7 +24,7 @@ use crate::{
         form::{Form, FormField, Row, Value},
     },
     log::clean,
-    stage::FieldKind,
+    stage::{Answer, FieldKind},
 };
 
 use super::{
@@ -188,11 +188,12 @@ fn value(look: &Look, form: &Form, index: usize, field: &FormField, offered: &[S
             (text, styles.accent)
         }
         Value::Line(entry) if entry.text().is_empty() => {
-            let hint = match field.field.kind {
-                FieldKind::Size => "(as 40GiB)",
-                _ => "(empty)",
+            let hint = match (&field.field.default, field.field.kind) {
+                (Some(Answer::Text(default)), FieldKind::Size) => format!("({})", clean(default)),
+                (None, FieldKind::Size) => "(as 40GiB)".into(),
+                _ => "(empty)".into(),
             };
-            (hint.into(), styles.dim)
+            (hint, styles.dim)
         }
         Value::Line(entry) if field.field.kind == FieldKind::Secret => {
             ("*".repeat(entry.text().width().min(24)), styles.text)

@@ -174,7 +174,7 @@ fn action_lines(model: &Model, run: &RunView, action: &Action, width: usize) -> 
         Mark::Failed => "failed".into(),
         Mark::Waiting => String::new(),
     };
-    let room = width.saturating_sub(time.width() + 4);
+    let room = width.saturating_sub(time.width() + 5);
     let sentence = fit(&clean(&action.sentence), room, look.glyphs.more);
     let gap = room.saturating_sub(sentence.width());
     let text = if state.mark == Mark::Waiting {
@@ -185,7 +185,7 @@ fn action_lines(model: &Model, run: &RunView, action: &Action, width: usize) -> 
     let mut lines = vec![Line::from(vec![
         Span::styled(format!(" {glyph} "), style),
         Span::styled(sentence, text),
-        Span::raw(" ".repeat(gap)),
+        Span::raw(" ".repeat(gap + 1)),
         Span::styled(format!("{time} "), styles.dim),
     ])];
     if let (Mark::Running, Some((words, percent))) = (state.mark, &state.progress) {
