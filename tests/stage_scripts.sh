@@ -18,7 +18,7 @@ chmod 755 "$state"
 LXD_CONF=$state/lxc
 mkdir "$LXD_CONF"
 printf 'default-remote: local\nremotes:\n  local: {addr: "unix://"}\n' >"$LXD_CONF/config.yml"
-servers=() instances=() failures=0
+servers=() instances=() common=() failures=0
 prefix=scripts-$$
 
 finish() {
