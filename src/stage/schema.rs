@@ -73,7 +73,7 @@ pub enum BackendKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Family {
-    /// Arch, CachyOS, Manjaro: pacman.
+    /// Arch, `CachyOS`, Manjaro: pacman.
     Arch,
     /// Debian, Ubuntu: apt.
     Debian,
