@@ -1,5 +1,5 @@
 # Both labs on an instance whose package manager is the real pacman, with packages made here.
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2016,SC2034,SC2154
 
 say "--- Arch: the real pacman, packages made here"
 files=$state/arch-files
