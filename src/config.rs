@@ -1,8 +1,18 @@
 //! The user's settings: `config.toml`, system-wide under the user's. Flag > environment > file > default.
 
-use std::{collections::BTreeMap, path::PathBuf};
+mod layers;
+
+use std::{collections::BTreeMap, fs, io::ErrorKind, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
+use toml_edit::DocumentMut;
+
+pub use layers::{ConfigError, Origin, Settings};
+
+use crate::{
+    document::read_text,
+    paths::{Paths, write_private},
+};
 
 /// Settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,4 +78,35 @@ impl Default for Config {
             keep_safety: 3,
         }
     }
+}
+
+/// Writes the theme into the user's `config.toml`; all else in it, comments too, stays.
+pub fn set_theme(paths: &Paths, name: &str) -> Result<(), ConfigError> {
+    if !layers::is_theme_name(name) {
+        return Err(ConfigError::Theme(name.to_owned()));
+    }
+    let path = paths.config_file();
+    // Many keep their dotfiles elsewhere: their link stays one, and the file behind it is written.
+    let path = fs::canonicalize(&path).unwrap_or(path);
+    let text = match fs::symlink_metadata(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        _ => read_text(&path)?,
+    };
+    let mut document: DocumentMut =
+        text.parse()
+            .map_err(|error: toml_edit::TomlError| ConfigError::Edit {
+                path: path.clone(),
+                message: error.message().to_owned(),
+            })?;
+    match document.get_mut("theme").and_then(|item| item.as_value_mut()) {
+        Some(value) => {
+            let comments = value.decor().clone();
+            *value = name.into();
+            *value.decor_mut() = comments;
+        }
+        None => {
+            document.insert("theme", toml_edit::value(name));
+        }
+    }
+    Ok(write_private(&path, document.to_string().as_bytes())?)
 }

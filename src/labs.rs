@@ -1,15 +1,25 @@
-//! The labs: what the daemon holds, seen through the stages. Decided from tags on the daemon, never from a local file.
+//! The labs: what the daemon holds, seen through the stages. Decided from tags on the daemon, never
+//! from a local file.
+//!
+//! Tags on an instance: `user.halolab.{stage,version,generation,run,verdict,answers,image}`; `state =
+//! building` until it is whole; `kept = LAB` on an earlier version that a recreate kept. Notes and
+//! pins of snapshots are on the lab's profile, because a restore throws instance config away.
+
+pub mod marks;
+mod observe;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    backend::{Backend, Error, ImageInfo, Instance, InstanceState, Network, Pool, Profile, Server},
+    backend::{ImageInfo, Instance, Network, Pool, Profile, Server, types::TAG},
     config::Config,
     host::Facts,
-    stage::Catalog,
+    stage::{BackendKind, Catalog},
 };
+
+pub use observe::{snapshot_rows, states};
 
 /// How a lab stands to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,14 +57,15 @@ pub struct Lab {
 }
 
 /// Why a snapshot was taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SnapshotKind {
     /// The state right after set-up.
     Clean,
     /// Taken by halolab before it changed something.
     Safety,
-    /// Taken by the user.
+    /// Taken by the user, or by another tool.
+    #[default]
     User,
 }
 
@@ -96,34 +107,110 @@ pub struct World {
     pub pools: Vec<Pool>,
     /// Managed bridges.
     pub networks: Vec<Network>,
-    /// Our profiles, by name.
+    /// The profile `default` and ours, by name.
     pub profiles: BTreeMap<String, Profile>,
     /// Local images, by alias.
     pub images: BTreeMap<String, ImageInfo>,
 }
 
 impl World {
-    /// Looks at the daemon and the host.
-    pub async fn observe(backend: &dyn Backend, facts: Facts, config: Config) -> Result<Self, Error> {
-        let _ = (backend, facts, config);
-        Ok(Self::default())
+    /// An instance by name.
+    pub fn instance(&self, name: &str) -> Option<&Instance> {
+        self.instances.iter().find(|i| i.name == name)
     }
 
-    /// The rows of the labs list: one a stage, then copies and earlier versions that carry our tag.
+    /// Names of an instance's snapshots, oldest first.
+    pub fn snapshots_of(&self, name: &str) -> &[String] {
+        self.snapshots.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// How a name stands to us.
+    pub fn presence(&self, name: &str) -> Presence {
+        self.instance(name).map_or(Presence::Missing, presence)
+    }
+
+    /// The rows of the labs list: one a stage, then copies that carry our tag.
     pub fn labs(&self, catalog: &Catalog) -> Vec<Lab> {
-        let _ = catalog;
-        vec![]
+        let stages = catalog.iter().filter(|s| s.backend == BackendKind::Lxd);
+        let rows = stages.map(|s| self.lab(&s.id, &s.id, &s.title));
+        let copies = self.instances.iter().filter_map(|i| {
+            let stage = i.tag("stage")?;
+            let hidden = i.tag("kept").is_some() || i.tag("next").is_some();
+            let listed = catalog
+                .get(&i.name)
+                .is_some_and(|s| s.backend == BackendKind::Lxd);
+            if hidden || listed {
+                return None;
+            }
+            let title = catalog.get(stage).map_or(stage, |s| s.title.as_str());
+            Some(self.lab(&i.name, stage, title))
+        });
+        rows.chain(copies).collect()
+    }
+
+    /// The row of one lab; none where neither a stage nor a tagged instance has that name.
+    pub fn find(&self, catalog: &Catalog, name: &str) -> Option<Lab> {
+        if let Some(lab) = self.labs(catalog).into_iter().find(|l| l.name == name) {
+            return Some(lab);
+        }
+        let instance = self.instance(name)?;
+        let stage = instance.tag("stage")?;
+        let title = catalog.get(stage).map_or(stage, |s| s.title.as_str());
+        Some(self.lab(name, stage, title))
+    }
+
+    fn lab(&self, name: &str, stage: &str, title: &str) -> Lab {
+        let instance = self.instance(name).cloned();
+        let tagged = instance
+            .as_ref()
+            .and_then(|i| i.tag("stage"))
+            .unwrap_or(stage)
+            .to_owned();
+        Lab {
+            name: name.to_owned(),
+            stage: tagged,
+            title: title.to_owned(),
+            presence: instance.as_ref().map_or(Presence::Missing, presence),
+            snapshots: self.snapshots_of(name).len(),
+            verdict: instance
+                .as_ref()
+                .and_then(|i| i.tag("verdict"))
+                .map(str::to_owned),
+            kept: self.kept(name),
+            instance,
+        }
+    }
+
+    /// Earlier versions of a lab that a recreate kept.
+    pub fn kept(&self, name: &str) -> Vec<String> {
+        let of = |i: &&Instance| i.tag("kept") == Some(name);
+        self.instances.iter().filter(of).map(|i| i.name.clone()).collect()
     }
 }
 
-/// The snapshots of one lab, newest first, with notes and pins.
-pub async fn snapshot_rows(backend: &dyn Backend, lab: &str) -> Result<Vec<SnapshotRow>, Error> {
-    let _ = (backend, lab);
-    Ok(vec![])
+fn presence(instance: &Instance) -> Presence {
+    match (instance.tag("stage"), instance.tag("state")) {
+        (None, _) => Presence::Foreign,
+        (Some(_), Some("building")) => Presence::Unfinished,
+        (Some(_), _) => Presence::Ours,
+    }
 }
 
-/// Live facts of the running labs, by name.
-pub async fn states(backend: &dyn Backend, labs: &[Lab]) -> BTreeMap<String, InstanceState> {
-    let _ = (backend, labs);
-    BTreeMap::new()
+/// Name of the profile of a lab: its devices, its mounts and the notes of its snapshots.
+pub fn profile_name(lab: &str) -> String {
+    format!("halolab-{lab}")
+}
+
+/// The profile of an instance that holds its notes: the first of ours.
+pub fn notes_profile(instance: &Instance) -> Option<&str> {
+    instance
+        .profiles
+        .iter()
+        .map(String::as_str)
+        .find(|p| p.starts_with("halolab-"))
+}
+
+/// The full config key of a tag.
+pub fn tag(key: &str) -> String {
+    format!("{TAG}{key}")
 }

@@ -6,6 +6,8 @@
 //! | [`plan`] | what will be done, in which order | no |
 //! | [`labs`] | which labs there are, out of what the daemon holds | yes |
 //! | [`config`] | the user's settings | yes |
+//! | [`document`] | TOML that people write, with the place of each mistake | reads files |
+//! | [`paths`] | where files are, and how private ones are written | yes |
 //! | [`run`] | how far it is done | yes |
 //! | [`backend`] | the daemons | yes |
 //! | [`host`] | the machine | yes |
@@ -18,9 +20,11 @@ pub mod app;
 pub mod backend;
 pub mod cli;
 pub mod config;
+pub mod document;
 pub mod host;
 pub mod labs;
 pub mod log;
+pub mod paths;
 pub mod plan;
 pub mod run;
 pub mod stage;

@@ -1,1 +1,30 @@
-fn main() {}
+//! The program: arguments in, exit code out.
+
+use std::{io::Write as _, process::ExitCode};
+
+use clap::Parser as _;
+use halolab::cli::{Cli, Stop, run};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    let ended = match runtime {
+        Ok(runtime) => {
+            let ended = runtime.block_on(Box::pin(run(cli)));
+            // A thread that still reads the terminal must not keep us.
+            runtime.shutdown_background();
+            ended
+        }
+        Err(error) => Err(Stop::from(error)),
+    };
+    match ended {
+        Ok(code) => ExitCode::from(code.0),
+        Err(stop) => {
+            let _ = writeln!(std::io::stderr(), "halolab: {}", stop.text);
+            ExitCode::from(stop.code.0)
+        }
+    }
+}

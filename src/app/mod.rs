@@ -1,1 +1,28 @@
-//! app.
+//! The program behind the screens: a model with one owner, messages in, effects out.
+//!
+//! ```text
+//! keys ──▶ event_loop::run ──▶ Model::update(Msg) -> Vec<Effect>      pure
+//!               ▲    └─▶ ui::view(&Model)                 │
+//!               └──── Msg ◀── effect::Performer ◀─────────┘
+//! ```
+
+pub mod attach;
+pub mod dialog;
+pub mod effect;
+pub mod entry;
+pub mod event_loop;
+pub mod form;
+mod jobs;
+pub mod keys;
+pub mod model;
+pub mod msg;
+pub mod run_view;
+mod screens;
+mod start;
+pub mod terminal;
+mod update;
+
+pub use event_loop::{Exit, run};
+pub use model::{Engine, Model, Screen, Setup};
+pub use msg::{Effect, Errand, HostSummary, Job, LogPage, Missing, Msg, Tone};
+pub use start::start;

@@ -1,1 +1,159 @@
-//! cli.
+//! The command line: one file a group of verbs. stdout is data, stderr is messages; without a terminal nothing
+//! ever waits for input.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+mod consent;
+mod doctor;
+pub mod exit;
+mod labs;
+mod other;
+mod plan;
+mod runs;
+mod setup;
+mod shell;
+mod snapshot;
+mod status;
+mod table;
+
+pub use exit::{Code, Stop};
+pub use setup::Setup;
+
+/// Sets up AI and development labs on Strix Halo and NVIDIA boxes, and keeps them healthy.
+#[derive(Debug, Parser)]
+#[command(name = "halolab", version, after_help = EXAMPLES, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do; nothing opens the screens (needs a terminal).
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+    /// Options of every verb.
+    #[command(flatten)]
+    pub global: Global,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  halolab                                        open the screens
+  halolab apply ai-lab dev-lab --yes             make both labs, side by side
+  halolab plan ai-lab --choose recreate          see what a recreate would do
+  halolab apply ai-lab --choose restore:clean    go back to the state after set-up
+  halolab snapshot create ai-lab works -m 'ComfyUI runs'
+  halolab status --json                          for scripts and agents
+
+Exit: 0 ok, 1 failed, 2 usage, 3 blocked before any change, 4 failed and rolled back, 5 failed and resumable,
+6 reboot needed, 7 declined, 8 another halolab is at work, 130/143 signals.";
+
+/// Options of every verb.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that the user types")]
+pub struct Global {
+    /// Socket or URL of the LXD or Incus daemon.
+    #[arg(long, global = true, value_name = "SOCKET|URL")]
+    pub lxd: Option<String>,
+    /// Token that a remote daemon gave out, to be trusted by it.
+    #[arg(
+        long,
+        global = true,
+        value_name = "TOKEN",
+        env = "HALOLAB_LXD_TOKEN",
+        hide_env_values = true
+    )]
+    pub lxd_token: Option<String>,
+    /// Machine-readable: one JSON document, or JSON lines while something runs.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Only ASCII characters.
+    #[arg(long, global = true)]
+    pub ascii: bool,
+    /// No colours.
+    #[arg(long, global = true)]
+    pub no_color: bool,
+    /// Never ask; fail where an answer is missing.
+    #[arg(long, global = true)]
+    pub no_input: bool,
+    /// Refuse everything that changes something.
+    #[arg(long, global = true)]
+    pub read_only: bool,
+    /// Say less.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say more (-vv: everything) in the log file.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Write what halolab does to this file.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub log_file: Option<PathBuf>,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Show what would be done, and change nothing.
+    Plan(plan::PlanArgs),
+    /// Do it: create by default, or what --choose says.
+    Apply(plan::ApplyArgs),
+    /// Labs, their state, snapshots and addresses.
+    Status(status::StatusArgs),
+    /// Create, list, restore, copy, annotate, pin, rename, delete and prune snapshots.
+    #[command(subcommand)]
+    Snapshot(snapshot::SnapshotVerb),
+    /// Build a lab anew beside the old one, prove it, then swap; the old one is kept.
+    Recreate(plan::RecreateArgs),
+    /// Update the packages of a lab, after a safety snapshot.
+    Update(plan::ChangeArgs),
+    /// Delete a lab with its snapshots.
+    Remove(plan::RemoveArgs),
+    /// Start labs.
+    Start(labs::NamesArgs),
+    /// Stop labs.
+    Stop(labs::NamesArgs),
+    /// Enter a lab, or run one command in it.
+    Shell(shell::ShellArgs),
+    /// What is wrong with this machine, and how to mend it.
+    Doctor(doctor::DoctorArgs),
+    /// What labs are made of: list, show, check, schema.
+    #[command(subcommand)]
+    Stage(other::StageVerb),
+    /// Earlier runs: list, show, resume.
+    #[command(subcommand)]
+    Runs(runs::RunsVerb),
+    /// Settings and where each comes from.
+    #[command(subcommand)]
+    Config(other::ConfigVerb),
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    Man,
+}
+
+/// Runs a verb.
+///
+/// # Errors
+/// As the verb's text says; the exit code is in it.
+pub async fn run(cli: Cli) -> Result<Code, Stop> {
+    let Cli { verb, global } = cli;
+    match verb {
+        None => setup::screens(global).await,
+        Some(Verb::Plan(args)) => plan::plan(&Setup::load(global)?, args).await,
+        Some(Verb::Apply(args)) => plan::apply(&Setup::load(global)?, args).await,
+        Some(Verb::Status(args)) => status::status(&Setup::load(global)?, args).await,
+        Some(Verb::Snapshot(verb)) => snapshot::run(&Setup::load(global)?, verb).await,
+        Some(Verb::Recreate(args)) => plan::recreate(&Setup::load(global)?, args).await,
+        Some(Verb::Update(args)) => plan::update(&Setup::load(global)?, args).await,
+        Some(Verb::Remove(args)) => plan::remove(&Setup::load(global)?, args).await,
+        Some(Verb::Start(args)) => labs::start(&Setup::load(global)?, args).await,
+        Some(Verb::Stop(args)) => labs::stop(&Setup::load(global)?, args).await,
+        Some(Verb::Shell(args)) => shell::shell(&Setup::load(global)?, args).await,
+        Some(Verb::Doctor(args)) => doctor::doctor(&Setup::load(global)?, args).await,
+        Some(Verb::Stage(verb)) => other::stage(&Setup::load(global)?, verb),
+        Some(Verb::Runs(verb)) => runs::run(&Setup::load(global)?, verb).await,
+        Some(Verb::Config(verb)) => other::config(&Setup::load(global)?, verb),
+        Some(Verb::Completions { shell }) => other::completions(shell),
+        Some(Verb::Man) => other::man(),
+    }
+}

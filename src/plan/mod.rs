@@ -1,11 +1,17 @@
 //! Plans: what a choice comes to, before anything happens. Pure data with a digest.
 
+mod change;
+mod create;
+mod host;
 pub mod planner;
 pub mod step;
+mod words;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+pub use create::CLEAN;
+pub use host::{alias, aliases};
 pub use planner::{PlanError, Request, plan};
 pub use step::Step;
 
@@ -25,6 +31,10 @@ pub enum Choice {
     RecreateFromClean,
     /// Run the stage's update steps.
     Update,
+    /// Put an earlier version that a recreate kept back in its place; the present one is kept too.
+    BringBack(String),
+    /// Delete it with its snapshots.
+    Remove,
     /// Take an instance of that name that is not ours under our care, as it is.
     Adopt,
     /// Leave it alone.

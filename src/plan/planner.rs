@@ -1,11 +1,23 @@
 //! From choices to a plan. Pure: the same world and the same choices give the same plan and digest.
 
+use std::collections::BTreeMap;
+
 use crate::{
-    labs::World,
-    stage::{Answers, Catalog},
+    backend::Server,
+    labs::{Presence, World},
+    stage::{
+        Answers, Catalog, Image, Stage,
+        condition::{Scope, holds},
+    },
 };
 
-use super::{Choice, Plan};
+use super::{Choice, Plan, Track, change, create, host, words::Words};
+
+/// Version of the plan format.
+const VERSION: u32 = 1;
+
+/// The name under which the host's own stage gets its answers.
+pub const HOST: &str = "host";
 
 /// What the user wants of one lab.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,16 +32,221 @@ pub struct Request {
     pub answers: Answers,
 }
 
-/// Why there is no plan.
+/// Why there is no plan. Each text names the way out.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
-    /// As the message says; it names the way out.
+    /// The lab's name cannot be used.
+    #[error(
+        "`{0}` cannot be a lab's name; allowed: a-z, 0-9 and -, at most 40 characters, a letter or digit first"
+    )]
+    Name(String),
+    /// No such stage.
+    #[error("there is no stage `{stage}`; there are: {}", known.join(", "))]
+    Stage {
+        /// Asked for.
+        stage: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// An instance of that name is not ours.
+    #[error(
+        "there is an instance `{0}` that halolab did not make, and it is not touched; take it over as it is with \
+         `halolab apply {0} --choose adopt`, or rename it"
+    )]
+    Foreign(String),
+    /// The lab exists already.
+    #[error("`{0}` exists already; choose restore:SNAPSHOT, recreate, update or skip")]
+    Exists(String),
+    /// The lab does not exist.
+    #[error("there is no lab `{0}` yet; make it with `halolab apply {0} --choose create`")]
+    Missing(String),
+    /// The lab was not finished.
+    #[error("`{0}` was begun and not finished; make it anew with `halolab apply {0} --choose create`")]
+    Unfinished(String),
+    /// No such snapshot.
+    #[error("`{lab}` has no snapshot `{snapshot}`; it has: {}", if known.is_empty() { "none".into() } else { known.join(", ") })]
+    Snapshot {
+        /// The lab.
+        lab: String,
+        /// Asked for.
+        snapshot: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// The name of a copy is taken.
+    #[error("the name `{0}` is taken; choose another one")]
+    Taken(String),
+    /// An answer does not fit.
+    #[error("{lab}: {source}")]
+    Answer {
+        /// The lab.
+        lab: String,
+        /// Which answer, and what is allowed.
+        #[source]
+        source: crate::stage::answers::AnswerError,
+    },
+    /// Something else stands in the way.
     #[error("{0}")]
-    Impossible(String),
+    Blocked(String),
 }
 
-/// Plans.
+/// All that the parts of the planner look at for one lab.
+pub(super) struct Case<'a> {
+    pub(super) world: &'a World,
+    pub(super) stage: &'a Stage,
+    pub(super) lab: &'a str,
+    pub(super) answers: Answers,
+    pub(super) image: Option<&'a Image>,
+    pub(super) server: Server,
+}
+
+impl Case<'_> {
+    pub(super) fn words(&self) -> Words<'_> {
+        Words {
+            lab: self.lab,
+            client: self.server.client(),
+        }
+    }
+
+    /// The environment of the stage's scripts.
+    pub(super) fn env(&self) -> BTreeMap<String, String> {
+        let mut env = crate::stage::answers::env(self.stage, &self.answers, &self.world.facts, self.image);
+        env.insert("LAB".into(), self.lab.to_owned());
+        env.insert("STAGE".into(), self.stage.id.clone());
+        env
+    }
+
+    /// Whether a condition holds here; none always does.
+    pub(super) fn holds(&self, when: Option<&crate::stage::Condition>) -> bool {
+        holds(
+            when,
+            &Scope {
+                facts: &self.world.facts,
+                answers: &self.answers,
+                image: self.image,
+            },
+        )
+    }
+
+    /// A name that no instance has: `BASE`, `BASE-2`, `BASE-3`, ...
+    pub(super) fn free_name(&self, base: &str) -> String {
+        free(base, |name| self.world.instance(name).is_some())
+    }
+
+    /// A snapshot name that the lab does not have: `BASE-1`, `BASE-2`, ...
+    pub(super) fn free_snapshot(&self, base: &str) -> String {
+        let taken = self.world.snapshots_of(self.lab);
+        (1..)
+            .map(|n| format!("{base}-{n}"))
+            .find(|name| !taken.contains(name))
+            .unwrap_or_default()
+    }
+}
+
+fn free(base: &str, taken: impl Fn(&str) -> bool) -> String {
+    let more = (2..).map(|n| format!("{base}-{n}"));
+    std::iter::once(base.to_owned())
+        .chain(more)
+        .find(|name| !taken(name))
+        .unwrap_or_default()
+}
+
+/// Turns choices into a plan.
+///
+/// # Errors
+/// A choice does not fit what exists, or an answer its option.
 pub fn plan(world: &World, catalog: &Catalog, requests: &[Request]) -> Result<Plan, PlanError> {
-    let _ = (world, catalog, requests);
-    Err(PlanError::Impossible("no planner yet".into()))
+    let cases = requests
+        .iter()
+        .filter(|r| r.choice != Choice::Skip && r.lab != HOST)
+        .map(|request| Ok((request, case(world, catalog, request)?)))
+        .collect::<Result<Vec<_>, PlanError>>()?;
+    let labs = cases
+        .iter()
+        .map(|(request, case)| track(request, case))
+        .collect::<Result<Vec<_>, _>>()?;
+    // Answers for the host's own stage come as a request that changes nothing else.
+    let given = requests.iter().find(|r| r.lab == HOST).map(|r| r.answers.clone()).unwrap_or_default();
+    let host = host::actions(world, catalog, &given, &cases)?;
+    Ok(Plan {
+        version: VERSION,
+        host,
+        labs,
+    })
+}
+
+fn track(request: &Request, case: &Case<'_>) -> Result<Track, PlanError> {
+    let mut track = match &request.choice {
+        Choice::Create => create::track(case),
+        Choice::Restore(snapshot) => change::restore(case, snapshot),
+        Choice::RestoreAs(snapshot, name) => change::restore_as(case, snapshot, name),
+        Choice::Recreate => change::recreate(case),
+        Choice::RecreateFromClean => change::recreate_from_clean(case),
+        Choice::BringBack(kept) => change::bring_back(case, kept),
+        Choice::Update => change::update(case),
+        Choice::Remove => change::remove(case),
+        Choice::Adopt => change::adopt(case),
+        Choice::Skip => return Err(PlanError::Blocked("skip has no plan".into())),
+    }?;
+    track.choice = request.choice.clone();
+    Ok(track)
+}
+
+fn case<'a>(world: &'a World, catalog: &'a Catalog, request: &'a Request) -> Result<Case<'a>, PlanError> {
+    let name_ok = valid_name(&request.lab);
+    if !name_ok {
+        return Err(PlanError::Name(crate::log::sanitize(&request.lab)));
+    }
+    let stage = catalog.get(&request.stage).ok_or_else(|| PlanError::Stage {
+        stage: crate::log::sanitize(&request.stage),
+        known: catalog.iter().map(|s| s.id.clone()).collect(),
+    })?;
+    let presence = world.presence(&request.lab);
+    match (&request.choice, presence) {
+        (Choice::Create, Presence::Missing | Presence::Unfinished)
+        | (Choice::Adopt, Presence::Foreign)
+        | (Choice::Remove, Presence::Ours | Presence::Unfinished) => {}
+        (_, Presence::Foreign) => return Err(PlanError::Foreign(request.lab.clone())),
+        (Choice::Create | Choice::Adopt, Presence::Ours) => {
+            return Err(PlanError::Exists(request.lab.clone()));
+        }
+        (_, Presence::Ours) => {}
+        (_, Presence::Missing) => return Err(PlanError::Missing(request.lab.clone())),
+        (_, Presence::Unfinished) => return Err(PlanError::Unfinished(request.lab.clone())),
+    }
+    let mut given = former_answers(world, &request.lab);
+    given.extend(request.answers.clone());
+    let facts = &world.facts;
+    let answers =
+        crate::stage::answers::resolve(stage, &given, facts).map_err(|source| PlanError::Answer {
+            lab: request.lab.clone(),
+            source,
+        })?;
+    let image = crate::stage::answers::image(stage, &answers);
+    let server = world.server.clone().unwrap_or_default();
+    Ok(Case {
+        world,
+        stage,
+        lab: &request.lab,
+        answers,
+        image,
+        server,
+    })
+}
+
+/// Whether we may give an instance this name; room is left for `-prev-9` and `-next`.
+pub fn valid_name(name: &str) -> bool {
+    let ok = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    name.len() <= 40
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+        && !name.is_empty()
+        && name.chars().all(ok)
+}
+
+/// The answers that a lab was made with, as stored on it; secrets are never stored.
+pub fn former_answers(world: &World, lab: &str) -> Answers {
+    let text = world.instance(lab).and_then(|i| i.tag("answers"));
+    text.and_then(|t| serde_json::from_str(t).ok())
+        .unwrap_or_default()
 }

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::backend::{ConfigEdit, InstanceSpec, Power, Profile, RemoteImage};
+use crate::{
+    backend::{ConfigEdit, InstanceSpec, Power, Profile, RemoteImage},
+    labs::SnapshotKind,
+};
 
 /// One change of the machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,8 +46,11 @@ pub enum Step {
         /// The whole profile.
         profile: Profile,
     },
-    /// Makes host folders for data mounts, owned by `root` of unprivileged instances.
+    /// Makes host folders for data mounts, owned by what the instance sees as `root`. Folders that
+    /// exist keep their owner.
     MakeDataFolders {
+        /// The instance whose id map says who its `root` is on the host.
+        name: String,
         /// The folders.
         folders: Vec<PathBuf>,
     },
@@ -54,6 +60,10 @@ pub enum Step {
         source: RemoteImage,
         /// The local alias.
         alias: String,
+        /// File with a certificate authority for the server (PEM); none is the system's.
+        certificate: Option<PathBuf>,
+        /// Asks the server for a newer one even if the alias exists here.
+        refresh: bool,
     },
     /// Builds an image from the distribution's package sources and imports it.
     Bootstrap {
@@ -65,6 +75,8 @@ pub enum Step {
         packages: Vec<String>,
         /// The local alias.
         alias: String,
+        /// Builds a new one even if the alias exists here.
+        refresh: bool,
     },
     /// Imports an image file.
     ImportImage {
@@ -134,6 +146,8 @@ pub enum Step {
         snapshot: String,
         /// A note for people.
         note: String,
+        /// Why it is taken.
+        kind: SnapshotKind,
     },
     /// Puts an instance back to a snapshot, and its description, profiles and notes after it.
     Restore {
@@ -157,7 +171,7 @@ pub enum Step {
         name: String,
         /// `volatile.uuid` that it must have; empty for one that this plan made itself.
         uuid: String,
-        /// This instance must exist first: the kept copy, or the proven replacement.
+        /// This instance must exist first, whole, with every snapshot of this one.
         only_if: Option<String>,
     },
     /// Removes a snapshot.

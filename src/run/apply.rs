@@ -1,21 +1,43 @@
-//! Applies a plan.
+//! Applies a plan: the host's actions first, then the labs side by side, each action journaled before and after.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    path::{Path, PathBuf},
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
 
-use tokio::sync::mpsc;
+use futures_util::future::join_all;
+use tokio::sync::{OnceCell, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::{backend::Backend, plan::Plan, stage::Answers};
+use crate::{
+    backend::{self, Backend},
+    plan::{Action, Plan, Step, Track},
+    stage::Answers,
+};
 
-use super::Event;
+use super::{
+    Entry, Event, Journal,
+    output::Output,
+    perform::{self, Failure},
+};
+
+/// Finds the daemon: called when a plan first needs it, which may be after its own steps installed it.
+pub type Connect =
+    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = backend::Result<Arc<dyn Backend>>> + Send>> + Send + Sync>;
 
 /// What every run works with.
 #[derive(Clone)]
 pub struct Context {
-    /// The daemon; none before the host's actions have installed one.
-    pub backend: Option<Arc<dyn Backend>>,
+    /// Finds the daemon.
+    pub connect: Connect,
     /// Folder of all runs: `$XDG_STATE_HOME/halolab/runs`.
     pub runs: PathBuf,
+    /// Folder for built images: `$XDG_CACHE_HOME/halolab`.
+    pub cache: PathBuf,
     /// Values of secret options, by lab.
     pub secrets: BTreeMap<String, Answers>,
     /// Who is told.
@@ -36,16 +58,297 @@ pub struct Outcome {
 }
 
 /// The log file of one lab (`host` for the host) in a run's folder: `RUN/LAB.log`.
-pub fn log_file(runs: &std::path::Path, run: &str, lab: &str) -> PathBuf {
+pub fn log_file(runs: &Path, run: &str, lab: &str) -> PathBuf {
     runs.join(run).join(format!("{lab}.log"))
 }
 
-/// Carries the plan out. Never panics and never returns early: what went wrong is in the outcome and the events.
+/// What the actions of a run share.
+pub(super) struct Worker<'a> {
+    pub(super) cx: &'a Context,
+    pub(super) run: &'a str,
+    journal: Mutex<Journal>,
+    backend: OnceCell<Arc<dyn Backend>>,
+}
+
+impl Worker<'_> {
+    /// The daemon, found when it is first needed.
+    pub(super) async fn backend(&self) -> Result<&dyn Backend, backend::Error> {
+        Ok(self
+            .backend
+            .get_or_try_init(|| (self.cx.connect)())
+            .await?
+            .as_ref())
+    }
+
+    pub(super) fn tell(&self, event: Event) {
+        // A closed screen must not stop an installation.
+        let _ = self.cx.events.send(event);
+    }
+
+    fn journal<T>(&self, with: impl FnOnce(&mut Journal) -> T) -> T {
+        with(&mut self.journal.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether an earlier attempt of this run began the action and did not see its end.
+    pub(super) fn begun(&self, id: &str) -> bool {
+        self.journal(|j| j.begun(id) && !j.finished(id))
+    }
+}
+
+/// How a track ended.
+enum End {
+    Well,
+    Failed { index: usize },
+    Cancelled,
+}
+
+/// Carries the plan out, or on from where its journal ends. Never panics and never returns early: what
+/// went wrong is in the outcome and the events.
 pub async fn apply(plan: &Plan, run: &str, cx: &Context) -> Outcome {
-    let _ = (plan, cx);
+    let folder = cx.runs.join(run);
+    let opened = if folder.join("plan.json").exists() {
+        Journal::open(&folder)
+    } else {
+        Journal::create(&folder, plan)
+    };
+    let opened = opened.and_then(|mut journal| {
+        journal.write(Entry::Opened {
+            digest: plan.digest(),
+            pid: std::process::id(),
+        })?;
+        Ok(journal)
+    });
+    let journal = match opened {
+        Ok(journal) => journal,
+        Err(error) => {
+            let text = format!(
+                "nothing was changed: the journal in {} cannot be written: {error}",
+                folder.display()
+            );
+            let _ = cx.events.send(Event::Done {
+                code: 3,
+                summary: vec![text.clone()],
+            });
+            return Outcome {
+                run: run.into(),
+                code: 3,
+                summary: vec![text],
+            };
+        }
+    };
+    let worker = Worker {
+        cx,
+        run,
+        journal: Mutex::new(journal),
+        backend: OnceCell::new(),
+    };
+    let actions = plan.actions().count();
+    worker.tell(Event::Plan {
+        run: run.into(),
+        digest: plan.digest(),
+        actions,
+    });
+    let (code, summary) = tracks(plan, &worker).await;
+    let _ = worker.journal(|j| j.write(Entry::Closed { code }));
+    worker.tell(Event::Done {
+        code,
+        summary: summary.clone(),
+    });
     Outcome {
         run: run.into(),
-        code: 1,
-        summary: vec![],
+        code,
+        summary,
     }
+}
+
+async fn tracks(plan: &Plan, worker: &Worker<'_>) -> (u8, Vec<String>) {
+    match track(worker, "host", &plan.host, None).await {
+        End::Well => {}
+        End::Failed { .. } => return (5, vec!["the preparation failed; no lab was touched".into()]),
+        End::Cancelled => return (130, vec!["stopped before any lab was touched".into()]),
+    }
+    let ends = join_all(
+        plan.labs
+            .iter()
+            .map(|t| track(worker, &t.lab, &t.actions, Some(t))),
+    )
+    .await;
+    let mut code = 0;
+    let mut summary = vec![];
+    for (track, end) in plan.labs.iter().zip(ends) {
+        let (its_code, sentence) = match end {
+            End::Well => (
+                0,
+                format!("{}: done; enter it with `halolab shell {}`", track.lab, track.lab),
+            ),
+            End::Failed { index } => {
+                let what = track.actions.get(index).map_or("", |a| a.sentence.as_str());
+                (
+                    5,
+                    format!(
+                        "{}: failed to {what}; {}",
+                        track.lab,
+                        advice(track, index, worker.run).1
+                    ),
+                )
+            }
+            End::Cancelled => (
+                130,
+                format!(
+                    "{}: stopped; go on with `halolab runs resume {}`",
+                    track.lab, worker.run
+                ),
+            ),
+        };
+        code = code.max(its_code);
+        summary.push(sentence);
+    }
+    (code, summary)
+}
+
+async fn track(worker: &Worker<'_>, lab: &str, actions: &[Action], whole: Option<&Track>) -> End {
+    if actions.is_empty() {
+        return End::Well;
+    }
+    let path = log_file(&worker.cx.runs, worker.run, lab);
+    let mut output = match Output::open(&path, lab, worker.cx.events.clone()) {
+        Ok(output) => output,
+        Err(error) => {
+            let first = actions.first().map_or("", |a| a.id.as_str());
+            let error = format!("the log {} cannot be written: {error}", path.display());
+            failed(
+                worker,
+                lab,
+                first,
+                &error,
+                ("nothing was changed".into(), "free some disk space".into()),
+                false,
+            );
+            return End::Failed { index: 0 };
+        }
+    };
+    for (index, action) in actions.iter().enumerate() {
+        if worker.cx.cancel.is_cancelled() {
+            return End::Cancelled;
+        }
+        if worker.journal(|j| j.finished(&action.id)) {
+            worker.tell(Event::StepStarted {
+                id: action.id.clone(),
+                lab: lab.into(),
+                sentence: action.sentence.clone(),
+            });
+            worker.tell(Event::StepFinished {
+                id: action.id.clone(),
+                millis: 0,
+                skipped: true,
+            });
+            continue;
+        }
+        match one(worker, lab, action, &mut output).await {
+            Ok(()) => {}
+            Err(Failure::Cancelled) => return End::Cancelled,
+            Err(Failure::Failed(error)) => {
+                output.line(&format!("!! {error}"));
+                let advice = whole.map_or_else(|| host_advice(worker.run), |t| advice(t, index, worker.run));
+                failed(worker, lab, &action.id, &error, advice, action.optional);
+                let written = worker.journal(|j| {
+                    j.write(Entry::Failed {
+                        id: action.id.clone(),
+                        error,
+                    })
+                });
+                if !action.optional || written.is_err() {
+                    return End::Failed { index };
+                }
+            }
+        }
+    }
+    End::Well
+}
+
+async fn one(worker: &Worker<'_>, lab: &str, action: &Action, output: &mut Output) -> Result<(), Failure> {
+    let journal_failed = |e: std::io::Error| {
+        Failure::Failed(format!(
+            "the journal cannot be written ({e}); nothing further was begun"
+        ))
+    };
+    let again = worker.begun(&action.id);
+    worker
+        .journal(|j| {
+            j.write(Entry::Started {
+                id: action.id.clone(),
+            })
+        })
+        .map_err(journal_failed)?;
+    worker.tell(Event::StepStarted {
+        id: action.id.clone(),
+        lab: lab.into(),
+        sentence: action.sentence.clone(),
+    });
+    output.line(&format!("==> {}", action.sentence));
+    output.mark();
+    let clock = Instant::now();
+    let done = perform::perform(worker, lab, action, again, output).await?;
+    output.tell();
+    let entry = Entry::Finished {
+        id: action.id.clone(),
+        skipped: done.skipped,
+    };
+    worker.journal(|j| j.write(entry)).map_err(journal_failed)?;
+    let millis = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+    worker.tell(Event::StepFinished {
+        id: action.id.clone(),
+        millis,
+        skipped: done.skipped,
+    });
+    Ok(())
+}
+
+fn failed(worker: &Worker<'_>, lab: &str, id: &str, error: &str, advice: (String, String), optional: bool) {
+    let (kept, next) = advice;
+    worker.tell(Event::Failed {
+        id: id.into(),
+        lab: lab.into(),
+        error: error.into(),
+        kept,
+        next,
+        optional,
+    });
+}
+
+fn host_advice(run: &str) -> (String, String) {
+    (
+        "no lab was touched".into(),
+        format!("`halolab runs resume {run}` when that is mended"),
+    )
+}
+
+/// What was kept when action `index` of a track failed, and what to type next.
+fn advice(track: &Track, index: usize, run: &str) -> (String, String) {
+    let lab = &track.lab;
+    let done = track.actions.iter().take(index);
+    let mut kept = format!("{lab} is as it was");
+    let mut next = format!("go on with `halolab runs resume {run}`");
+    for action in done {
+        match &action.step {
+            Step::Snapshot { name, snapshot, .. } if name == lab && snapshot != crate::plan::CLEAN => {
+                kept = format!("the state before is the snapshot {snapshot}");
+                next = format!("go back with `halolab apply {lab} --choose restore:{snapshot}`");
+            }
+            Step::Create { spec } if spec.name == *lab => {
+                kept = format!("the unfinished {lab}; look inside with `halolab shell {lab}`");
+                next = format!(
+                    "go on with `halolab runs resume {run}`, or anew with `halolab apply {lab} --choose create`"
+                );
+            }
+            Step::Copy {
+                spec, snapshot: None, ..
+            } if spec.config.contains_key(&crate::labs::tag("kept")) && spec.name != *lab => {
+                kept = format!("the {lab} of before, whole, as {}", spec.name);
+                next = format!("go on with `halolab runs resume {run}`");
+            }
+            _ => {}
+        }
+    }
+    (kept, next)
 }

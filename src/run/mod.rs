@@ -1,8 +1,16 @@
 //! Carries a plan out: journals each action before and after, streams output to a log file, tells whoever watches.
 
 pub mod apply;
+mod certificates;
+pub mod journal;
+pub mod lock;
+pub mod output;
+mod perform;
 
-pub use apply::{Context, Outcome, apply, log_file};
+pub use apply::{Connect, Context, Outcome, apply, log_file};
+pub use journal::{Entry, Journal};
+pub use lock::Lock;
+
 use serde::{Deserialize, Serialize};
 
 /// What a run tells whoever watches it. One JSON line each in `--json`.

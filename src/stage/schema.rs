@@ -73,7 +73,7 @@ pub enum BackendKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Family {
-    /// Arch, CachyOS, Manjaro: pacman.
+    /// Arch, `CachyOS`, Manjaro: pacman.
     Arch,
     /// Debian, Ubuntu: apt.
     Debian,
@@ -231,9 +231,23 @@ pub struct ProfileSpec {
     /// Instance config keys, as `"security.nesting" = "true"`.
     #[serde(default)]
     pub config: BTreeMap<String, String>,
+    /// Config keys that are set only where a condition holds, in groups by name.
+    #[serde(default, rename = "setting")]
+    pub settings: BTreeMap<String, Setting>,
     /// Devices by name.
     #[serde(default, rename = "device")]
     pub devices: BTreeMap<String, Device>,
+}
+
+/// Config keys of a profile that depend on a condition.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Setting {
+    /// Set only where this holds.
+    #[serde(default)]
+    pub when: Option<Condition>,
+    /// The keys, as `"nvidia.runtime" = "true"`.
+    pub config: BTreeMap<String, String>,
 }
 
 /// A device of a profile.

@@ -1,1 +1,126 @@
-//! ui.
+//! How a model looks. Reads the model, draws, and changes nothing.
+
+mod dialog;
+mod help;
+mod labs;
+mod log_pane;
+pub mod look;
+mod menu;
+mod options;
+mod result;
+mod review;
+mod run;
+mod snapshots;
+pub mod theme;
+mod welcome;
+mod widgets;
+mod words;
+
+use ratatui::{
+    Frame,
+    layout::Rect,
+    text::Line,
+    widgets::{Block, Paragraph, Wrap},
+};
+
+use crate::app::{
+    Model, Screen,
+    model::{Dialog, SMALLEST},
+};
+
+/// Draws the whole screen.
+pub fn view(model: &Model, frame: &mut Frame<'_>) {
+    let styles = model.look.styles();
+    frame.render_widget(Block::new().style(styles.screen), frame.area());
+    let area = frame.area();
+    if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
+        return too_small(model, frame);
+    }
+    match model.screen() {
+        Screen::Welcome => welcome::view(model, frame),
+        Screen::Labs => labs::view(model, frame),
+        Screen::Menu => menu::view(model, frame),
+        Screen::Snapshots => snapshots::view(model, frame),
+        Screen::Options => options::view(model, frame),
+        Screen::Review => review::view(model, frame),
+        Screen::Run => run::view(model, frame),
+        Screen::Result => result::view(model, frame),
+    }
+    match &model.dialog {
+        Some(Dialog::Confirm(confirm)) => dialog::confirm(model, confirm, frame),
+        Some(Dialog::Prompt(prompt)) => dialog::prompt(model, prompt, frame),
+        Some(Dialog::Themes(picker)) => dialog::themes(model, picker, frame),
+        None => {}
+    }
+    if let Some(scroll) = model.help {
+        help::view(model, scroll, frame);
+    }
+}
+
+fn too_small(model: &Model, frame: &mut Frame<'_>) {
+    let area = frame.area();
+    let running = if model.is_running() {
+        " The run goes on."
+    } else {
+        ""
+    };
+    let text = format!(
+        "halolab needs a window of {} x {}; this one is {} x {}.{running} q quits.",
+        SMALLEST.0, SMALLEST.1, area.width, area.height
+    );
+    let text = Paragraph::new(Line::styled(text, model.look.styles().warn)).wrap(Wrap { trim: true });
+    frame.render_widget(text, area);
+}
+
+fn window(model: &Model) -> Rect {
+    Rect::new(0, 0, model.size.0, model.size.1)
+}
+
+fn body(model: &Model) -> Rect {
+    widgets::parts(model, window(model)).body
+}
+
+/// The list row at a place of the window, for the mouse.
+pub(crate) fn row_at(model: &Model, x: u16, y: u16) -> Option<usize> {
+    if model.is_small() || model.help.is_some() || model.dialog.is_some() {
+        return None;
+    }
+    let body = body(model);
+    let (listing, area) = match model.screen() {
+        Screen::Labs => labs::list(model, body),
+        Screen::Menu => menu::list(model, body),
+        Screen::Snapshots => snapshots::list(model, body),
+        Screen::Options => options::list(model, body),
+        _ => return None,
+    };
+    if x < area.x || x >= area.right() {
+        return None;
+    }
+    listing.row_at(area, y)
+}
+
+/// Scroll positions of the host's screen.
+pub(crate) fn welcome_rows(model: &Model) -> usize {
+    let area = body(model);
+    widgets::positions(welcome::text(model, area.width).len(), area.height)
+}
+
+/// Scroll positions of the plan.
+pub(crate) fn review_rows(model: &Model) -> usize {
+    let area = review::text_area(body(model));
+    let count = model.review.as_ref().map_or(0, |r| review::text(model, r, area.width).len());
+    widgets::positions(count, area.height)
+}
+
+/// Scroll positions of the result.
+pub(crate) fn result_rows(model: &Model) -> usize {
+    let area = body(model);
+    let count = model.run.as_ref().map_or(0, |r| result::text(model, r, area.width).len());
+    widgets::positions(count, area.height)
+}
+
+/// Lines of the log that are in view.
+pub(crate) fn log_height(model: &Model) -> usize {
+    let Some(run) = &model.run else { return 1 };
+    usize::from(log_pane::inside(run::areas(run, body(model)).log).height).max(1)
+}

@@ -24,7 +24,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-pub use locate::{connect, connect_with};
+pub use locate::connect;
 pub use tls::Trust;
 use transport::{About, Target, Transport};
 
@@ -58,7 +58,7 @@ impl Lxd {
         slice: Duration,
     ) -> Result<Self> {
         let socket = socket.into();
-        let http = tls::client_builder(tls::plain()?)
+        let http = tls::client_builder(tls::plain())
             .unix_socket(socket.clone())
             .build()
             .map_err(|e| locate::unusable(&socket.display().to_string(), &e.to_string()))?;

@@ -1,0 +1,158 @@
+//! Dialogs, the theme picker and the help.
+
+use crate::{
+    app::{
+        dialog::{Dialog, PromptThen, Then, ThemePicker, wrong_name},
+        keys::{Intent, Place},
+        model::Model,
+        msg::{Effect, Job, Tone},
+        update::moved,
+    },
+    plan::Choice,
+    ui::look::Look,
+};
+
+impl Model {
+    pub(in crate::app) fn on_help(&mut self, intent: Intent) -> Vec<Effect> {
+        let place = Place::under_help(self);
+        let rows = place.keys().len() + place.common().len();
+        self.help = match (intent, self.help) {
+            (Intent::Back, _) => None,
+            (_, at) => Some(moved(at.unwrap_or(0), intent, rows, self.page())),
+        };
+        vec![]
+    }
+
+    pub(in crate::app) fn open_themes(&mut self) {
+        let before = self.look.theme.name.clone();
+        let cursor = self.themes.iter().position(|t| t.name == before).unwrap_or(0);
+        self.dialog = Some(Dialog::Themes(ThemePicker { cursor, before }));
+    }
+
+    pub(in crate::app) fn on_themes(&mut self, intent: Intent) -> Vec<Effect> {
+        let Some(Dialog::Themes(picker)) = &mut self.dialog else {
+            return vec![];
+        };
+        match intent {
+            Intent::Enter => {
+                self.dialog = None;
+                return vec![Effect::SaveTheme(self.look.theme.name.clone())];
+            }
+            Intent::Back => {
+                let before = picker.before.clone();
+                self.dialog = None;
+                self.show_theme(|name| name == before);
+            }
+            _ => {
+                picker.cursor = moved(picker.cursor, intent, self.themes.len(), 1);
+                let cursor = picker.cursor;
+                let name = self.themes.get(cursor).map(|t| t.name.clone());
+                self.show_theme(|n| Some(n) == name.as_deref());
+            }
+        }
+        vec![]
+    }
+
+    fn show_theme(&mut self, wanted: impl Fn(&str) -> bool) {
+        if let Some(theme) = self.themes.iter().find(|t| wanted(&t.name)) {
+            self.look = Look::new(theme.clone(), self.look.ascii);
+        }
+    }
+
+    pub(in crate::app) fn on_confirm(&mut self, intent: Intent) -> Vec<Effect> {
+        let Some(Dialog::Confirm(confirm)) = &mut self.dialog else {
+            return vec![];
+        };
+        match intent {
+            Intent::Next => confirm.marked = !confirm.marked,
+            Intent::Enter if confirm.is_yes() => {
+                let then = confirm.then.clone();
+                self.dialog = None;
+                return self.then(then);
+            }
+            Intent::Enter if confirm.is_typing() => {
+                let text = "the name is not the same; esc cancels";
+                self.say(Tone::Warning, text);
+            }
+            Intent::Enter | Intent::Back => self.dialog = None,
+            _ => {
+                let rows = confirm.text.len() + confirm.loses.len() + confirm.keeps.len();
+                confirm.scroll = moved(confirm.scroll, intent, rows, 5);
+            }
+        }
+        vec![]
+    }
+
+    fn then(&mut self, then: Then) -> Vec<Effect> {
+        match then {
+            Then::Do(job) => self.start_job(job),
+            Then::Plan(lab, choice) => self.plan_for(&lab, choice),
+            Then::Stop | Then::StopAndQuit => {
+                let Some(run) = self.run.as_mut().filter(|r| r.is_running()) else {
+                    return vec![];
+                };
+                run.stopping = true;
+                run.then_quit = then == Then::StopAndQuit;
+                vec![Effect::Cancel]
+            }
+        }
+    }
+
+    pub(in crate::app) fn on_prompt(&mut self, intent: Intent) -> Vec<Effect> {
+        let Some(Dialog::Prompt(prompt)) = &mut self.dialog else {
+            return vec![];
+        };
+        let last = prompt.lines.len().saturating_sub(1);
+        match intent {
+            Intent::Back => self.dialog = None,
+            Intent::Previous => prompt.at = prompt.at.saturating_sub(1),
+            Intent::Next => prompt.at = (prompt.at + 1).min(last),
+            Intent::Enter if prompt.at < last => prompt.at += 1,
+            Intent::Enter => return self.prompt_done(),
+            _ => {}
+        }
+        vec![]
+    }
+
+    fn prompt_done(&mut self) -> Vec<Effect> {
+        let Some(Dialog::Prompt(prompt)) = &self.dialog else {
+            return vec![];
+        };
+        let (first, second) = (prompt.text(0).to_owned(), prompt.text(1).to_owned());
+        let then = prompt.then.clone();
+        if let Some(wrong) = self.wrong_line(&then, &first) {
+            if let Some(Dialog::Prompt(prompt)) = &mut self.dialog {
+                prompt.error = Some(wrong);
+                prompt.at = 0;
+            }
+            return vec![];
+        }
+        self.dialog = None;
+        match then {
+            PromptThen::Copy(lab, snapshot) => self.plan_for(&lab, Choice::RestoreAs(snapshot, first)),
+            PromptThen::NewSnapshot(lab) => self.start_job(Job::NewSnapshot(lab, first, second)),
+            PromptThen::Note(lab, snapshot) => self.start_job(Job::Note(lab, snapshot, first)),
+            PromptThen::Rename(_, from) if from == first => vec![],
+            PromptThen::Rename(lab, from) => self.start_job(Job::RenameSnapshot(lab, from, first)),
+        }
+    }
+
+    fn wrong_line(&self, then: &PromptThen, name: &str) -> Option<String> {
+        let snapshot_taken = |own: &str| match &self.picker.rows {
+            Some(Ok(rows)) => name != own && rows.iter().any(|row| row.name == name),
+            _ => false,
+        };
+        match then {
+            PromptThen::Note(..) => None,
+            PromptThen::Copy(..) => wrong_name(name).or_else(|| {
+                let world = self.world.as_ref()?;
+                let taken = world.instances.iter().any(|i| i.name == name);
+                taken.then(|| format!("there is an instance {name} already"))
+            }),
+            PromptThen::NewSnapshot(_) => wrong_name(name)
+                .or_else(|| snapshot_taken("").then(|| format!("there is a snapshot {name} already"))),
+            PromptThen::Rename(_, own) => wrong_name(name)
+                .or_else(|| snapshot_taken(own).then(|| format!("there is a snapshot {name} already"))),
+        }
+    }
+}

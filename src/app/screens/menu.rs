@@ -1,0 +1,241 @@
+//! The menu of one lab: what can be done with it, in the state in which it is.
+
+use crate::{
+    app::{
+        dialog::{Confirm, Dialog, Then},
+        entry,
+        keys::Intent,
+        model::{Model, Pick},
+        msg::{Effect, Errand, Job},
+        update::moved,
+    },
+    backend::Status,
+    labs::{Lab, Presence},
+    plan::{CLEAN, Choice},
+};
+
+/// One line of the menu.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MenuItem {
+    /// What it does.
+    pub(crate) entry: Entry,
+    /// Its word.
+    pub(crate) title: String,
+    /// What comes of it.
+    pub(crate) line: String,
+}
+
+/// What a line of the menu does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    Create,
+    Remove,
+    Adopt,
+    Restore,
+    Recreate,
+    RecreateFromClean,
+    BringBack(String),
+    Update,
+    Skip,
+    Start,
+    Stop,
+    Shell,
+}
+
+/// The menu of a lab; `clean` says whether it has that snapshot.
+pub(crate) fn menu_items(lab: &Lab, clean: bool) -> Vec<MenuItem> {
+    let item = |entry, title: &str, line: &str| MenuItem {
+        entry,
+        title: title.into(),
+        line: line.into(),
+    };
+    let skip = item(Entry::Skip, "Skip", "leave it alone, back to the labs");
+    match lab.presence {
+        Presence::Missing => vec![
+            item(Entry::Create, "Create", "asks its options, then shows the plan"),
+            skip,
+        ],
+        Presence::Foreign => vec![
+            item(
+                Entry::Adopt,
+                "Adopt",
+                "take it under halolab's care as it is; nothing inside changes",
+            ),
+            skip,
+        ],
+        Presence::Unfinished => vec![
+            item(
+                Entry::Create,
+                "Continue",
+                "make it again from the start; what is half made is thrown away",
+            ),
+            item(Entry::Remove, "Remove", "throw away what is half made"),
+            skip,
+        ],
+        Presence::Ours => ours(lab, clean, skip),
+    }
+}
+
+fn ours(lab: &Lab, clean: bool, skip: MenuItem) -> Vec<MenuItem> {
+    let item = |entry, title: &str, line: String| MenuItem {
+        entry,
+        title: title.into(),
+        line,
+    };
+    let running = lab.instance.as_ref().is_some_and(|i| i.status == Status::Running);
+    let count = match lab.snapshots {
+        1 => "1 snapshot".to_owned(),
+        many => format!("{many} snapshots"),
+    };
+    let mut items = vec![
+        item(
+            Entry::Restore,
+            "Restore…",
+            format!("go back to a snapshot, or copy one: {count}"),
+        ),
+        item(
+            Entry::Recreate,
+            "Recreate",
+            "from fresh packages; the present one is kept beside it".into(),
+        ),
+    ];
+    if clean {
+        items.push(item(
+            Entry::RecreateFromClean,
+            "Recreate from clean",
+            "at once, from the snapshot `clean`; the present one is kept".into(),
+        ));
+    }
+    items.push(item(
+        Entry::Update,
+        "Update",
+        "safety snapshot, then package updates inside, then the proof".into(),
+    ));
+    items.push(skip);
+    if running {
+        items.push(item(Entry::Shell, "Shell", "a shell inside the lab".into()));
+        items.push(item(Entry::Stop, "Stop", "shut it down; nothing is lost".into()));
+    } else {
+        items.push(item(Entry::Start, "Start", "start it".into()));
+    }
+    items.extend(lab.kept.iter().map(|kept| {
+        item(
+            Entry::BringBack(kept.clone()),
+            "Bring back",
+            format!("put the earlier version {kept} in its place; this one is kept"),
+        )
+    }));
+    items.push(item(
+        Entry::Remove,
+        "Remove…",
+        "delete the lab with its snapshots; asks for its name".into(),
+    ));
+    items
+}
+
+impl Model {
+    /// The menu of the lab that is open.
+    pub(crate) fn menu(&self) -> Vec<MenuItem> {
+        let clean = |lab: &Lab| {
+            let world = self.world.as_ref();
+            world
+                .and_then(|w| w.snapshots.get(&lab.name))
+                .is_some_and(|names| names.iter().any(|n| n == CLEAN))
+        };
+        let lab = self.labs.get(&self.picker.lab);
+        lab.map_or_else(Vec::new, |lab| menu_items(lab, clean(lab)))
+    }
+
+    pub(in crate::app) fn on_menu(&mut self, intent: Intent) -> Vec<Effect> {
+        let items = self.menu();
+        match intent {
+            Intent::Enter => {
+                let entry = items.into_iter().nth(self.menu_cursor).map(|item| item.entry);
+                return entry.map_or_else(Vec::new, |entry| self.choose(entry));
+            }
+            Intent::Back => self.back(),
+            _ => self.menu_cursor = moved(self.menu_cursor, intent, items.len(), self.page()),
+        }
+        vec![]
+    }
+
+    fn choose(&mut self, entry: Entry) -> Vec<Effect> {
+        let Some(lab) = self.labs.get(&self.picker.lab).cloned() else {
+            self.back();
+            return vec![];
+        };
+        match entry {
+            Entry::Skip => {
+                self.back();
+                return vec![];
+            }
+            Entry::Restore => return self.open_snapshots(&lab.name),
+            _ if self.refuse_read_only() => return vec![],
+            _ => {}
+        }
+        let choice = match entry {
+            Entry::Create => Choice::Create,
+            Entry::Recreate => Choice::Recreate,
+            Entry::RecreateFromClean => Choice::RecreateFromClean,
+            Entry::BringBack(kept) => Choice::BringBack(kept),
+            Entry::Update => Choice::Update,
+            Entry::Adopt => {
+                self.ask_to_adopt(&lab);
+                return vec![];
+            }
+            Entry::Remove => {
+                self.ask_to_remove(&lab);
+                return vec![];
+            }
+            Entry::Start => return self.start_job(Job::Start(lab.name)),
+            Entry::Stop => return self.start_job(Job::Stop(lab.name)),
+            Entry::Shell => return vec![Effect::Errand(Errand::Shell(lab.name))],
+            Entry::Skip | Entry::Restore => return vec![],
+        };
+        let asks = matches!(choice, Choice::Create | Choice::Recreate);
+        self.begin(vec![Pick {
+            lab: lab.name,
+            stage: lab.stage,
+            choice,
+            asks,
+        }])
+    }
+
+    fn ask_to_adopt(&mut self, lab: &Lab) {
+        let mut confirm = Confirm::new(
+            format!("Adopt {}?", lab.name),
+            "Adopt",
+            Then::Plan(lab.name.clone(), Choice::Adopt),
+        );
+        confirm.text = vec![
+            format!(
+                "halolab did not make the instance \"{}\" and has not touched it.",
+                lab.name
+            ),
+            "Adopted, it can be restored, updated and recreated here like any other lab.".into(),
+        ];
+        confirm.keeps = vec!["everything inside, its snapshots, its devices".into()];
+        confirm.name = Some((lab.name.clone(), entry::Entry::default()));
+        self.dialog = Some(Dialog::Confirm(Box::new(confirm)));
+    }
+
+    fn ask_to_remove(&mut self, lab: &Lab) {
+        let mut confirm = Confirm::new(
+            format!("Remove {}?", lab.name),
+            "Show the plan",
+            Then::Plan(lab.name.clone(), Choice::Remove),
+        );
+        confirm.loses = vec![match lab.snapshots {
+            0 => format!("the lab {} with all that is inside", lab.name),
+            1 => format!("the lab {} with all that is inside, and its snapshot", lab.name),
+            many => format!(
+                "the lab {} with all that is inside, and its {many} snapshots",
+                lab.name
+            ),
+        }];
+        confirm.keeps = vec!["models, caches and homes on data mounts".into()];
+        confirm.text = vec!["No safety snapshot can outlive its lab, so this cannot be undone.".into()];
+        confirm.name = Some((lab.name.clone(), entry::Entry::default()));
+        self.dialog = Some(Dialog::Confirm(Box::new(confirm)));
+    }
+}

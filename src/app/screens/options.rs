@@ -1,0 +1,144 @@
+//! From choices through their forms to a plan.
+
+use crate::{
+    app::{
+        form::{Form, Row},
+        keys::Intent,
+        model::{Model, Pick, Review, Screen},
+        msg::{Effect, Tone},
+        update::moved,
+    },
+    plan::{Choice, Request},
+    stage::Answers,
+};
+
+impl Model {
+    /// Begins with these choices: their forms one after another, then the plan.
+    pub(in crate::app) fn begin(&mut self, picks: Vec<Pick>) -> Vec<Effect> {
+        if self.refuse_read_only() {
+            return vec![];
+        }
+        let facts = self.facts();
+        for pick in picks.iter().filter(|p| p.asks) {
+            let former = self.former_answers(&pick.lab);
+            if let Some(stage) = self.setup.catalog.get(&pick.stage) {
+                let forms = &mut self.wizard.forms;
+                forms
+                    .entry(pick.lab.clone())
+                    .or_insert_with(|| Form::new(&pick.lab, stage, &facts, &former));
+            }
+        }
+        self.wizard.picks = picks;
+        self.wizard.at = 0;
+        self.next_form(0);
+        vec![]
+    }
+
+    /// What the lab was made with, so that making it again asks nothing twice.
+    fn former_answers(&self, lab: &str) -> Answers {
+        let world = self.world.as_ref();
+        world.map_or_else(Answers::new, |world| {
+            crate::plan::planner::former_answers(world, lab)
+        })
+    }
+
+    /// Shows the next form from a pick on; after the last one, the plan.
+    fn next_form(&mut self, from: usize) {
+        let asks = |pick: &Pick| {
+            pick.asks && self.wizard.forms.get(&pick.lab).is_some_and(|f| !f.is_empty())
+        };
+        let next = self.wizard.picks.iter().skip(from).position(asks);
+        match next {
+            Some(index) => {
+                self.wizard.at = from + index;
+                self.open(Screen::Options);
+            }
+            None => self.review(),
+        }
+    }
+
+    fn review(&mut self) {
+        let Some(world) = &self.world else {
+            self.say(Tone::Bad, "the engine has not been looked at yet; r looks again");
+            return;
+        };
+        let requests: Vec<Request> = self.wizard.picks.iter().map(|p| self.request(p)).collect();
+        match (self.setup.planner)(world, &self.setup.catalog, &requests) {
+            Ok(plan) if plan.is_empty() => self.say(Tone::Good, "there is nothing to do"),
+            Ok(plan) => {
+                self.review = Some(Review {
+                    apply: !plan.destroys(),
+                    plan,
+                    scroll: 0,
+                });
+                self.open(Screen::Review);
+            }
+            Err(error) => self.say(Tone::Bad, error.to_string()),
+        }
+    }
+
+    fn request(&self, pick: &Pick) -> Request {
+        let form = self.wizard.forms.get(&pick.lab).filter(|_| pick.asks);
+        Request {
+            lab: pick.lab.clone(),
+            stage: pick.stage.clone(),
+            choice: pick.choice.clone(),
+            answers: form.map(Form::answers).unwrap_or_default(),
+        }
+    }
+
+    /// The plan of one choice that needs no form.
+    pub(in crate::app) fn plan_for(&mut self, lab: &str, choice: Choice) -> Vec<Effect> {
+        let stage = self.labs.get(lab).map(|l| l.stage.clone()).unwrap_or_default();
+        self.begin(vec![Pick {
+            lab: lab.into(),
+            stage,
+            choice,
+            asks: false,
+        }])
+    }
+
+    pub(in crate::app) fn on_options(&mut self, intent: Intent) -> Vec<Effect> {
+        if intent == Intent::Back {
+            self.form_before();
+            return vec![];
+        }
+        let page = self.page();
+        let Some(form) = self.form_mut() else {
+            self.back();
+            return vec![];
+        };
+        let last = form.rows().len() - 1;
+        match intent {
+            Intent::Enter if form.row() == Row::Continue => return self.form_done(),
+            Intent::Continue => return self.form_done(),
+            Intent::Enter | Intent::Down => form.step(1),
+            Intent::Up => form.step(-1),
+            Intent::Toggle | Intent::Right => form.change(true),
+            Intent::Left => form.change(false),
+            _ => {
+                let to = moved(form.cursor, intent, last + 1, page);
+                form.step(to.cast_signed() - form.cursor.cast_signed());
+            }
+        }
+        vec![]
+    }
+
+    fn form_done(&mut self) -> Vec<Effect> {
+        if self.form_mut().is_some_and(Form::check) {
+            self.next_form(self.wizard.at + 1);
+        } else {
+            self.say(Tone::Bad, "a field needs another value; it says which");
+        }
+        vec![]
+    }
+
+    /// Esc: the form before, else the screen before. What was typed stays.
+    fn form_before(&mut self) {
+        let picks = self.wizard.picks.iter().take(self.wizard.at);
+        match picks.enumerate().filter(|(_, p)| p.asks).last() {
+            Some((index, _)) => self.wizard.at = index,
+            None => self.back(),
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! The plan before anything happens.
+
+use crate::app::{
+    keys::Intent,
+    model::{Model, Screen},
+    msg::{Effect, Tone},
+    run_view::RunView,
+    update::moved,
+};
+
+impl Model {
+    pub(in crate::app) fn on_review(&mut self, intent: Intent) -> Vec<Effect> {
+        let rows = crate::ui::review_rows(self);
+        let page = self.page();
+        let Some(review) = &mut self.review else {
+            self.back();
+            return vec![];
+        };
+        match intent {
+            Intent::Next => review.apply = !review.apply,
+            Intent::Enter if review.apply => return self.apply(),
+            Intent::Enter | Intent::Back => self.leave_review(),
+            _ => review.scroll = moved(review.scroll, intent, rows, page),
+        }
+        vec![]
+    }
+
+    /// Cancel: the plan is thrown away, the choices and forms behind it stay.
+    fn leave_review(&mut self) {
+        self.review = None;
+        self.back();
+    }
+
+    fn apply(&mut self) -> Vec<Effect> {
+        if self.is_running() {
+            self.say(Tone::Warning, "another plan is being carried out");
+            return vec![];
+        }
+        let Some(review) = self.review.take() else {
+            return vec![];
+        };
+        let secrets = self.wizard.picks.iter().filter(|p| p.asks).filter_map(|pick| {
+            let secrets = self.wizard.forms.get(&pick.lab)?.secrets();
+            (!secrets.is_empty()).then(|| (pick.lab.clone(), secrets))
+        });
+        let secrets = secrets.collect();
+        self.run = Some(RunView::new(review.plan.clone(), self.now));
+        self.stack = vec![Screen::Welcome, Screen::Labs, Screen::Run];
+        vec![Effect::Start(Box::new(review.plan), secrets)]
+    }
+}

@@ -1,0 +1,344 @@
+//! `Model::update`: takes in what happened, and says what is to be done. Touches nothing but the model.
+
+use crossterm::event::{Event as Input, KeyEvent, MouseButton, MouseEvent, MouseEventKind};
+
+use crate::ui;
+
+use super::{
+    dialog::Dialog,
+    keys::{Intent, Place},
+    model::{Engine, Model, Screen},
+    msg::{Effect, Errand, Missing, Msg, Tone},
+};
+
+impl Model {
+    /// Takes in what happened.
+    pub fn update(&mut self, msg: Msg) -> Vec<Effect> {
+        self.dirty = true;
+        match msg {
+            Msg::Input(input) => self.input(input),
+            Msg::Clock(now) => {
+                self.dirty = self.is_ticking() && now != self.now;
+                self.now = now;
+                vec![]
+            }
+            Msg::Host(host) => {
+                self.host = Some(*host);
+                vec![]
+            }
+            Msg::World(Ok(world)) => self.take_world(*world),
+            Msg::World(Err(missing)) => self.take_missing(missing),
+            Msg::States(states) => {
+                self.labs.states = states;
+                vec![]
+            }
+            Msg::Snapshots(lab, rows) => self.take_snapshots(&lab, rows),
+            Msg::Done(job, result) => self.take_done(&job, result),
+            Msg::Started(id) => {
+                if let Some(run) = &mut self.run {
+                    run.id = Some(id);
+                }
+                vec![]
+            }
+            Msg::Run(event) => self.take_event(event),
+            Msg::Ended(outcome) => self.take_outcome(outcome),
+            Msg::Page(page) => {
+                let rows = usize::from(self.size.1);
+                let log = |r: &mut super::run_view::RunView| {
+                    let pane = r.logs.iter_mut().find(|l| l.lab == page.lab)?;
+                    pane.take(page, rows)
+                };
+                self.run.as_mut().and_then(log).into_iter().collect()
+            }
+            Msg::Found(lab, line) => self.take_found(&lab, line),
+            Msg::Returned(errand, result) => self.take_returned(&errand, result),
+            Msg::Ordered(code) => {
+                let running = self.is_running();
+                self.done = Some(code);
+                running.then_some(Effect::Cancel).into_iter().collect()
+            }
+        }
+    }
+
+    fn take_world(&mut self, world: crate::labs::World) -> Vec<Effect> {
+        let at = self.labs.current().map(|lab| lab.name.clone());
+        self.engine = match world.server {
+            Some(_) => Engine::Ready,
+            None => match &self.engine {
+                Engine::Absent(text) => Engine::Absent(text.clone()),
+                _ => Engine::Absent("no LXD or Incus was found".into()),
+            },
+        };
+        self.labs.rows = world.labs(&self.setup.catalog);
+        self.world = Some(world);
+        let again = |name| self.labs.rows.iter().position(|lab| lab.name == name);
+        self.labs.cursor = at.and_then(again).unwrap_or(0);
+        let rows = &self.labs.rows;
+        self.labs.marked.retain(|name| rows.iter().any(|lab| lab.name == *name));
+        vec![]
+    }
+
+    fn take_missing(&mut self, missing: Missing) -> Vec<Effect> {
+        self.engine = if missing.absent {
+            Engine::Absent(missing.text)
+        } else {
+            Engine::Failed(missing.text)
+        };
+        vec![]
+    }
+
+    fn take_returned(&mut self, errand: &Errand, result: Result<String, String>) -> Vec<Effect> {
+        match result {
+            Ok(text) if text.is_empty() => {}
+            Ok(text) => self.say(Tone::Good, text),
+            Err(text) => self.say(Tone::Bad, text),
+        }
+        match errand {
+            // Whatever was done inside may have changed what the lists say.
+            Errand::Shell(_) => vec![Effect::Look],
+            Errand::Suspend | Errand::Redraw | Errand::Mouse(_) => vec![],
+        }
+    }
+
+    fn input(&mut self, input: Input) -> Vec<Effect> {
+        match input {
+            Input::Key(key) if key.is_press() || key.is_repeat() => self.key(key),
+            Input::Paste(text) => {
+                self.paste(&text);
+                vec![]
+            }
+            Input::Resize(columns, rows) => {
+                self.size = (columns, rows);
+                self.reread_log()
+            }
+            Input::Mouse(mouse) => self.mouse(mouse),
+            Input::Key(_) | Input::FocusGained | Input::FocusLost => {
+                self.dirty = false;
+                vec![]
+            }
+        }
+    }
+
+    fn key(&mut self, key: KeyEvent) -> Vec<Effect> {
+        let place = Place::of(self);
+        let Some(intent) = place.find(&key) else {
+            if place.is_typing() {
+                self.type_into(place, key);
+            } else {
+                self.dirty = false;
+            }
+            return vec![];
+        };
+        // What was told has been read by now; what asks for a look again stays.
+        self.notice = None;
+        self.intent(place, intent)
+    }
+
+    fn intent(&mut self, place: Place, intent: Intent) -> Vec<Effect> {
+        match intent {
+            Intent::Quit => return self.quit(0),
+            Intent::Interrupt => return self.interrupt(place),
+            Intent::Help => {
+                self.help = Some(0);
+                return vec![];
+            }
+            Intent::Themes => {
+                self.open_themes();
+                return vec![];
+            }
+            Intent::Mouse => {
+                self.mouse = !self.mouse;
+                let text = if self.mouse {
+                    "mouse on"
+                } else {
+                    "mouse off: the terminal can select text"
+                };
+                self.say(Tone::Good, text);
+                return vec![Effect::Errand(Errand::Mouse(self.mouse))];
+            }
+            Intent::Redraw => return vec![Effect::Errand(Errand::Redraw)],
+            Intent::Suspend => return vec![Effect::Errand(Errand::Suspend)],
+            _ => {}
+        }
+        match place {
+            Place::Small => vec![],
+            Place::Help => self.on_help(intent),
+            Place::Themes => self.on_themes(intent),
+            Place::Confirm | Place::ConfirmTyping => self.on_confirm(intent),
+            Place::Prompt => self.on_prompt(intent),
+            Place::Welcome => self.on_welcome(intent),
+            Place::Labs => self.on_labs(intent),
+            Place::Menu => self.on_menu(intent),
+            Place::Snapshots => self.on_snapshots(intent),
+            Place::Filter => self.on_filter(intent),
+            Place::Options | Place::OptionsTyping => self.on_options(intent),
+            Place::Review => self.on_review(intent),
+            Place::Run => self.on_run(intent),
+            Place::Search => self.on_search(intent),
+            Place::Result => self.on_result(intent),
+        }
+    }
+
+    /// Ends the program, unless a plan is being carried out: then it asks.
+    fn quit(&mut self, code: u8) -> Vec<Effect> {
+        if self.is_running() {
+            self.help = None;
+            self.ask_to_stop(true);
+        } else {
+            self.done = Some(code);
+        }
+        vec![]
+    }
+
+    /// Ctrl-C: cancels what is asked, asks about a run, else ends.
+    fn interrupt(&mut self, place: Place) -> Vec<Effect> {
+        match place {
+            Place::Help
+            | Place::Themes
+            | Place::Confirm
+            | Place::ConfirmTyping
+            | Place::Prompt
+            | Place::Filter
+            | Place::Search => self.intent(place, Intent::Back),
+            Place::Run if self.is_running() => {
+                self.ask_to_stop(false);
+                vec![]
+            }
+            _ => self.quit(130),
+        }
+    }
+
+    /// A key that is text.
+    fn type_into(&mut self, place: Place, key: KeyEvent) {
+        match (place, &mut self.dialog) {
+            (Place::ConfirmTyping, Some(Dialog::Confirm(confirm))) => {
+                if let Some((_, entry)) = &mut confirm.name {
+                    entry.key(key);
+                }
+            }
+            (Place::Prompt, Some(Dialog::Prompt(prompt))) => {
+                prompt.error = None;
+                if let Some((_, entry)) = prompt.lines.get_mut(prompt.at) {
+                    entry.key(key);
+                }
+            }
+            (Place::Filter, _) => {
+                self.picker.filter.key(key);
+                self.picker.cursor = 0;
+            }
+            (Place::Search, _) => {
+                if let Some(run) = &mut self.run {
+                    run.search.key(key);
+                }
+            }
+            (Place::OptionsTyping, _) => {
+                if let Some(form) = self.form_mut() {
+                    form.key(key);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Pasted text goes into the line that can be typed into, and nowhere else.
+    fn paste(&mut self, text: &str) {
+        let place = Place::of(self);
+        match (place, &mut self.dialog) {
+            (Place::ConfirmTyping, Some(Dialog::Confirm(confirm))) => {
+                if let Some((_, entry)) = &mut confirm.name {
+                    entry.paste(text);
+                }
+            }
+            (Place::Prompt, Some(Dialog::Prompt(prompt))) => {
+                if let Some((_, entry)) = prompt.lines.get_mut(prompt.at) {
+                    entry.paste(text);
+                }
+            }
+            (Place::Filter, _) => self.picker.filter.paste(text),
+            (Place::Search, _) => {
+                if let Some(run) = &mut self.run {
+                    run.search.paste(text);
+                }
+            }
+            (Place::OptionsTyping, _) => {
+                if let Some(form) = self.form_mut() {
+                    form.paste(text);
+                }
+            }
+            _ => self.dirty = false,
+        }
+    }
+
+    fn mouse(&mut self, mouse: MouseEvent) -> Vec<Effect> {
+        let place = Place::of(self);
+        match mouse.kind {
+            MouseEventKind::ScrollUp | MouseEventKind::ScrollDown if place != Place::Small => {
+                let up = mouse.kind == MouseEventKind::ScrollUp;
+                let intent = if up { Intent::Up } else { Intent::Down };
+                (0..3).flat_map(|_| self.intent(place, intent)).collect()
+            }
+            MouseEventKind::Down(MouseButton::Left) => {
+                if let Some(row) = ui::row_at(self, mouse.column, mouse.row) {
+                    self.select(place, row);
+                }
+                vec![]
+            }
+            _ => {
+                self.dirty = false;
+                vec![]
+            }
+        }
+    }
+
+    /// A click puts the cursor on a row; what the row does still takes enter.
+    fn select(&mut self, place: Place, row: usize) {
+        match place {
+            Place::Labs => self.labs.cursor = row,
+            Place::Menu => self.menu_cursor = row,
+            Place::Snapshots | Place::Filter => self.picker.cursor = row,
+            Place::Options | Place::OptionsTyping => {
+                if let Some(form) = self.form_mut() {
+                    let by = row.cast_signed() - form.cursor.cast_signed();
+                    form.step(by);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Opens a screen on top.
+    pub(super) fn open(&mut self, screen: Screen) {
+        if self.screen() != screen {
+            self.stack.push(screen);
+        }
+    }
+
+    /// Back to the screen before; the first one stays.
+    pub(super) fn back(&mut self) {
+        if self.stack.len() > 1 {
+            self.stack.pop();
+        } else {
+            self.say(Tone::Good, "this is the first screen; q leaves halolab");
+        }
+    }
+
+    /// Back to the labs, wherever they were left.
+    pub(super) fn back_to_labs(&mut self) {
+        self.stack = vec![Screen::Welcome, Screen::Labs];
+    }
+}
+
+/// Moves a cursor over `count` rows.
+pub(super) fn moved(cursor: usize, intent: Intent, count: usize, page: usize) -> usize {
+    let last = count.saturating_sub(1);
+    let next = match intent {
+        Intent::Up => cursor.saturating_sub(1),
+        Intent::Down => cursor + 1,
+        Intent::PageUp => cursor.saturating_sub(page),
+        Intent::PageDown => cursor + page,
+        Intent::Top => 0,
+        Intent::Bottom => last,
+        _ => cursor,
+    };
+    next.min(last)
+}

@@ -1,0 +1,75 @@
+//! How the program ends: exit codes, and errors that carry one.
+
+use std::fmt::Display;
+
+/// Exit codes of the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Code(pub u8);
+
+impl Code {
+    /// All well.
+    pub const OK: Self = Self(0);
+    /// It failed.
+    pub const FAILED: Self = Self(1);
+    /// The command line is wrong.
+    pub const USAGE: Self = Self(2);
+    /// Something stood in the way; nothing was changed.
+    pub const BLOCKED: Self = Self(3);
+    /// The user said no.
+    pub const DECLINED: Self = Self(7);
+    /// Another halolab is at work.
+    pub const LOCKED: Self = Self(8);
+}
+
+/// An error with its exit code. The text says what failed, why, and what to type next.
+#[derive(Debug)]
+pub struct Stop {
+    /// The code.
+    pub code: Code,
+    /// The text.
+    pub text: String,
+}
+
+impl Stop {
+    /// An error with a code.
+    pub fn new(code: Code, text: impl Display) -> Self {
+        Self {
+            code,
+            text: text.to_string(),
+        }
+    }
+
+    /// Nothing was changed.
+    pub fn blocked(text: impl Display) -> Self {
+        Self::new(Code::BLOCKED, text)
+    }
+
+    /// The command line is wrong.
+    pub fn usage(text: impl Display) -> Self {
+        Self::new(Code::USAGE, text)
+    }
+}
+
+impl From<crate::backend::Error> for Stop {
+    fn from(error: crate::backend::Error) -> Self {
+        Self::new(Code::FAILED, error)
+    }
+}
+
+impl From<crate::plan::PlanError> for Stop {
+    fn from(error: crate::plan::PlanError) -> Self {
+        Self::blocked(error)
+    }
+}
+
+impl From<crate::run::lock::LockError> for Stop {
+    fn from(error: crate::run::lock::LockError) -> Self {
+        Self::new(Code::LOCKED, error)
+    }
+}
+
+impl From<std::io::Error> for Stop {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(Code::FAILED, error)
+    }
+}

@@ -1,0 +1,108 @@
+//! Verbs that touch no daemon: stages, settings, completions, the manual page.
+
+use std::path::PathBuf;
+
+use clap::{CommandFactory as _, Subcommand};
+
+use crate::stage::report;
+
+use super::{
+    Cli, Code, Setup, Stop,
+    table::{json, note, out},
+};
+
+/// Verbs on stages.
+#[derive(Debug, Subcommand)]
+pub enum StageVerb {
+    /// All stages and where each comes from.
+    List,
+    /// Images, options and steps of one stage.
+    Show {
+        /// The stage.
+        stage: String,
+    },
+    /// Check a stage file.
+    Check {
+        /// `stage.toml`, or its folder.
+        file: PathBuf,
+    },
+    /// The JSON schema of `stage.toml`.
+    Schema,
+}
+
+/// Verbs on settings.
+#[derive(Debug, Subcommand)]
+pub enum ConfigVerb {
+    /// All settings.
+    Show {
+        /// Say where each comes from.
+        #[arg(long)]
+        origin: bool,
+    },
+}
+
+pub(super) fn stage(setup: &Setup, verb: StageVerb) -> Result<Code, Stop> {
+    match verb {
+        StageVerb::List if setup.global.json => json(&report::list(&setup.catalog))?,
+        StageVerb::List => out(&report::list_text(&setup.catalog)),
+        StageVerb::Show { stage } => {
+            let known = || {
+                setup
+                    .catalog
+                    .iter()
+                    .map(|s| s.id.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            };
+            let found = setup.catalog.get(&stage).ok_or_else(|| {
+                Stop::usage(format!(
+                    "there is no stage `{}`; there are: {}",
+                    crate::log::sanitize(&stage),
+                    known()
+                ))
+            })?;
+            if setup.global.json {
+                json(found)?
+            } else {
+                out(&report::show(found))
+            }
+        }
+        StageVerb::Check { file } => {
+            let file = if file.is_dir() {
+                file.join("stage.toml")
+            } else {
+                file
+            };
+            let mut known = crate::host::KNOWN.to_vec();
+            known.extend(["daemon", "bootstrap"]);
+            let checked = report::check(&file, &known).map_err(|e| Stop::new(Code::FAILED, e))?;
+            checked
+                .warnings
+                .iter()
+                .for_each(|w| note(&format!("warning: {w}")));
+            out(&format!("{}: valid", file.display()));
+        }
+        StageVerb::Schema => out(&serde_json::to_string_pretty(&report::schema()).unwrap_or_default()),
+    }
+    Ok(Code::OK)
+}
+
+pub(super) fn config(setup: &Setup, verb: ConfigVerb) -> Result<Code, Stop> {
+    let ConfigVerb::Show { origin } = verb;
+    if setup.global.json {
+        json(&setup.settings.show_json())?;
+    } else {
+        out(setup.settings.show(origin).trim_end());
+    }
+    Ok(Code::OK)
+}
+
+pub(super) fn completions(shell: clap_complete::Shell) -> Result<Code, Stop> {
+    clap_complete::generate(shell, &mut Cli::command(), "halolab", &mut std::io::stdout());
+    Ok(Code::OK)
+}
+
+pub(super) fn man() -> Result<Code, Stop> {
+    clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?;
+    Ok(Code::OK)
+}

@@ -1,0 +1,255 @@
+//! `plan`, `apply` and their short forms: one planner, one runner.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::{
+    labs::{Presence, World},
+    plan::{Choice, Plan, Request, planner::HOST},
+    stage::{Answers, given},
+};
+
+use super::{Code, Setup, Stop, consent};
+
+/// What is planned.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// The labs.
+    #[arg(required = true, value_name = "LAB")]
+    pub(super) labs: Vec<String>,
+    /// create, restore:SNAPSHOT, copy:SNAPSHOT:NAME, recreate, recreate:clean, bring-back:NAME, update, remove, adopt or
+    /// skip. Without it: create what is missing, skip what is there.
+    #[arg(long, value_name = "CHOICE", value_parser = choice)]
+    pub(super) choose: Option<Choice>,
+    /// The stage, for a lab whose name is not its stage's.
+    #[arg(long, value_name = "STAGE")]
+    pub(super) stage: Option<String>,
+    /// An answer: KEY=VALUE for each lab that has the option, LAB.KEY=VALUE for one.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(super) set: Vec<String>,
+    /// A file with answers: TOML, one table a lab.
+    #[arg(long, value_name = "FILE")]
+    pub(super) answers: Option<PathBuf>,
+}
+
+/// What is done.
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    #[command(flatten)]
+    pub(super) plan: PlanArgs,
+    #[command(flatten)]
+    pub(super) consent: Consent,
+}
+
+/// How the user agrees to a plan.
+#[derive(Debug, Args)]
+pub struct Consent {
+    /// Agree to the plan unseen.
+    #[arg(short, long, conflicts_with = "accept_plan")]
+    pub(super) yes: bool,
+    /// Agree to the plan with this digest, and to no other.
+    #[arg(long, value_name = "DIGEST")]
+    pub(super) accept_plan: Option<String>,
+    /// Show the plan and change nothing.
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+/// Arguments of `recreate`.
+#[derive(Debug, Args)]
+pub struct RecreateArgs {
+    #[command(flatten)]
+    change: ChangeArgs,
+    /// From the snapshot `clean`, at once, instead of from fresh packages.
+    #[arg(long)]
+    from_clean: bool,
+}
+
+/// Arguments of `update`.
+#[derive(Debug, Args)]
+pub struct ChangeArgs {
+    /// The lab.
+    lab: String,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+/// Arguments of `remove`.
+#[derive(Debug, Args)]
+pub struct RemoveArgs {
+    /// The lab, or an earlier version that a recreate kept.
+    lab: String,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+fn choice(text: &str) -> Result<Choice, String> {
+    let (word, rest) = text.split_once(':').map_or((text, None), |(w, r)| (w, Some(r)));
+    Ok(match (word, rest) {
+        ("create", None) => Choice::Create,
+        ("restore", Some(snapshot)) if !snapshot.is_empty() => Choice::Restore(snapshot.into()),
+        ("copy", Some(rest)) => {
+            let (snapshot, name) = rest.split_once(':').ok_or("write copy:SNAPSHOT:NAME")?;
+            Choice::RestoreAs(snapshot.into(), name.into())
+        }
+        ("recreate", None) => Choice::Recreate,
+        ("recreate", Some("clean")) => Choice::RecreateFromClean,
+        ("bring-back", Some(name)) => Choice::BringBack(name.into()),
+        ("update", None) => Choice::Update,
+        ("remove", None) => Choice::Remove,
+        ("adopt", None) => Choice::Adopt,
+        ("skip", None) => Choice::Skip,
+        _ => {
+            return Err(
+                "allowed: create, restore:SNAPSHOT, copy:SNAPSHOT:NAME, recreate, recreate:clean, \
+                        bring-back:NAME, update, remove, adopt, skip"
+                    .into(),
+            );
+        }
+    })
+}
+
+impl PlanArgs {
+    pub(super) fn of(lab: String, choose: Choice) -> Self {
+        Self {
+            labs: vec![lab],
+            choose: Some(choose),
+            stage: None,
+            set: vec![],
+            answers: None,
+        }
+    }
+}
+
+/// A plan, the world that it was made for, and the secrets that never enter it.
+pub(super) struct Planned {
+    pub(super) plan: Plan,
+    pub(super) secrets: std::collections::BTreeMap<String, Answers>,
+}
+
+pub(super) async fn make(setup: &Setup, args: &PlanArgs) -> Result<Planned, Stop> {
+    let mut world = setup.world(&[]).await?;
+    let stages: Vec<String> = args
+        .labs
+        .iter()
+        .map(|lab| stage_of(&world, lab, args.stage.as_deref()))
+        .collect();
+    let mut labs = given::Labs::new();
+    for (lab, stage) in args.labs.iter().zip(&stages) {
+        let found = setup.catalog.get(stage).ok_or_else(|| {
+            let known: Vec<&str> = setup
+                .catalog
+                .iter()
+                .map(|s| s.id.as_str())
+                .filter(|s| *s != "host")
+                .collect();
+            Stop::usage(format!(
+                "there is no lab and no stage `{}`; there are: {}; for another name add `--stage STAGE`",
+                crate::log::sanitize(lab),
+                known.join(", ")
+            ))
+        })?;
+        labs.insert(lab.clone(), found);
+    }
+    if let Some(host) = setup.catalog.get(HOST) {
+        labs.insert(HOST.into(), host);
+    }
+    let mut answers = match &args.answers {
+        Some(file) => {
+            let text = std::fs::read_to_string(file)
+                .map_err(|e| Stop::usage(format!("cannot read {}: {e}", file.display())))?;
+            given::read_answers(&file.display().to_string(), &text, &labs).map_err(Stop::usage)?
+        }
+        None => Setup::no_answers(),
+    };
+    for (lab, more) in given::parse_sets(&args.set, &labs).map_err(Stop::usage)? {
+        answers.entry(lab).or_default().extend(more);
+    }
+    if answers
+        .values()
+        .any(|a| a.contains_key(crate::stage::answers::IMAGE_FILE))
+    {
+        let given: Vec<&Answers> = answers.values().collect();
+        world = setup.world(&given).await?;
+    }
+    let mut requests: Vec<Request> = args
+        .labs
+        .iter()
+        .zip(stages)
+        .map(|(lab, stage)| Request {
+            lab: lab.clone(),
+            stage,
+            choice: args.choose.clone().unwrap_or_else(|| natural(&world, lab)),
+            answers: answers.get(lab).cloned().unwrap_or_default(),
+        })
+        .collect();
+    requests.push(Request {
+        lab: HOST.into(),
+        stage: HOST.into(),
+        choice: Choice::Skip,
+        answers: answers.get(HOST).cloned().unwrap_or_default(),
+    });
+    let plan = crate::plan::plan(&world, &setup.catalog, &requests)?;
+    Ok(Planned {
+        plan,
+        secrets: answers,
+    })
+}
+
+/// A lab's stage: its tag, then what was said, then its name.
+fn stage_of(world: &World, lab: &str, said: Option<&str>) -> String {
+    let tagged = world.instance(lab).and_then(|i| i.tag("stage"));
+    tagged.or(said).unwrap_or(lab).to_owned()
+}
+
+/// What is meant where nothing was chosen: make what is missing, leave alone what is there.
+fn natural(world: &World, lab: &str) -> Choice {
+    match world.presence(lab) {
+        Presence::Missing | Presence::Unfinished => Choice::Create,
+        Presence::Ours => Choice::Skip,
+        // The planner refuses it, and says what to do.
+        Presence::Foreign => Choice::Create,
+    }
+}
+
+pub(super) async fn plan(setup: &Setup, args: PlanArgs) -> Result<Code, Stop> {
+    let planned = make(setup, &args).await?;
+    consent::show(setup, &planned.plan)?;
+    Ok(Code::OK)
+}
+
+pub(super) async fn apply(setup: &Setup, args: ApplyArgs) -> Result<Code, Stop> {
+    let planned = make(setup, &args.plan).await?;
+    consent::agree_and_run(setup, planned, &args.consent).await
+}
+
+async fn change(setup: &Setup, args: ChangeArgs, choice: Choice) -> Result<Code, Stop> {
+    let planned = make(setup, &PlanArgs::of(args.lab, choice)).await?;
+    consent::agree_and_run(setup, planned, &args.consent).await
+}
+
+pub(super) async fn recreate(setup: &Setup, args: RecreateArgs) -> Result<Code, Stop> {
+    let choice = if args.from_clean {
+        Choice::RecreateFromClean
+    } else {
+        Choice::Recreate
+    };
+    change(setup, args.change, choice).await
+}
+
+pub(super) async fn update(setup: &Setup, args: ChangeArgs) -> Result<Code, Stop> {
+    change(setup, args, Choice::Update).await
+}
+
+pub(super) async fn remove(setup: &Setup, args: RemoveArgs) -> Result<Code, Stop> {
+    change(
+        setup,
+        ChangeArgs {
+            lab: args.lab,
+            consent: args.consent,
+        },
+        Choice::Remove,
+    )
+    .await
+}

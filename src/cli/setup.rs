@@ -1,0 +1,164 @@
+//! What every verb starts from: settings, stages, host facts, the daemon.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tokio::sync::OnceCell;
+
+use crate::{
+    backend::{self, Backend, lxd},
+    config::{Config, Settings},
+    host::{self, Facts},
+    labs::World,
+    paths::Paths,
+    plan,
+    run::Connect,
+    stage::{Answers, Catalog},
+};
+
+use super::{Code, Global, Stop};
+
+/// Settings, stages and the way to the daemon.
+pub struct Setup {
+    /// Options of the command line.
+    pub global: Global,
+    /// Our folders.
+    pub paths: Paths,
+    /// Settings, each with where it comes from.
+    pub settings: Settings,
+    /// Settings.
+    pub config: Config,
+    /// Stages.
+    pub catalog: Catalog,
+    facts: std::sync::OnceLock<Facts>,
+    backend: OnceCell<Arc<dyn Backend>>,
+}
+
+impl Setup {
+    /// Reads settings and stages. A broken file of the user's is said, and what is shipped is used instead.
+    ///
+    /// # Errors
+    /// The settings cannot be read.
+    pub fn load(global: Global) -> Result<Self, Stop> {
+        let paths = Paths::discover().map_err(Stop::blocked)?;
+        let mut flags = vec![];
+        if global.ascii {
+            flags.push(("ascii", "true".to_owned()));
+        }
+        flags.extend(global.lxd.clone().map(|lxd| ("lxd", lxd)));
+        let settings = Settings::load(&paths, &flags).map_err(Stop::usage)?;
+        let catalog = Catalog::load(&paths.stages);
+        for warning in catalog.warnings() {
+            super::table::note(&format!("warning: {warning}"));
+        }
+        let (facts, backend) = (std::sync::OnceLock::new(), OnceCell::new());
+        let config = settings.config.clone();
+        Ok(Self {
+            global,
+            paths,
+            settings,
+            config,
+            catalog,
+            facts,
+            backend,
+        })
+    }
+
+    /// Host facts, probed once.
+    pub fn facts(&self) -> &Facts {
+        self.facts.get_or_init(|| {
+            let root = Path::new("/");
+            let mut facts = host::probe(root);
+            let extra = !host::certificates::added(root).is_empty();
+            facts.insert("extra_ca".into(), extra.into());
+            facts
+        })
+    }
+
+    /// How to find the daemon, again and again.
+    pub fn connect(&self) -> Connect {
+        let named = self.config.lxd.clone();
+        let token = self.global.lxd_token.clone();
+        Arc::new(move || {
+            let (named, token) = (named.clone(), token.clone());
+            Box::pin(async move {
+                let found = lxd::connect(named.as_deref(), token.as_deref()).await?;
+                Ok(Arc::new(found) as Arc<dyn Backend>)
+            })
+        })
+    }
+
+    /// The daemon.
+    ///
+    /// # Errors
+    /// There is none, or it does not answer.
+    pub async fn backend(&self) -> Result<Arc<dyn Backend>, backend::Error> {
+        let connect = self.connect();
+        Ok(Arc::clone(self.backend.get_or_try_init(|| connect()).await?))
+    }
+
+    /// What the planner looks at. A machine without a daemon is a world too; one that does not answer is an error.
+    ///
+    /// # Errors
+    /// The daemon does not answer.
+    pub async fn world(&self, answers: &[&Answers]) -> Result<World, backend::Error> {
+        let backend = match self.backend().await {
+            Ok(backend) => backend,
+            Err(backend::Error::NotFound { .. }) => {
+                return Ok(World::without_daemon(self.facts().clone(), self.config.clone()));
+            }
+            Err(error) => return Err(error),
+        };
+        let aliases = plan::aliases(&self.catalog, answers);
+        World::observe(
+            backend.as_ref(),
+            self.facts().clone(),
+            self.config.clone(),
+            &aliases,
+        )
+        .await
+    }
+
+    /// Folder of all runs.
+    pub fn runs(&self) -> PathBuf {
+        self.paths.state.join("runs")
+    }
+
+    /// The lock of runs.
+    pub fn lock(&self) -> PathBuf {
+        self.paths.runtime.join("lock")
+    }
+
+    /// Refuses a change under `--read-only`.
+    ///
+    /// # Errors
+    /// It is read-only.
+    pub fn may_change(&self) -> Result<(), Stop> {
+        if self.global.read_only {
+            return Err(Stop::blocked("nothing was changed: --read-only is given"));
+        }
+        Ok(())
+    }
+
+    /// Answers by lab, as the screens collect them.
+    pub fn no_answers() -> BTreeMap<String, Answers> {
+        BTreeMap::new()
+    }
+}
+
+/// Opens the screens.
+pub(super) async fn screens(global: Global) -> Result<Code, Stop> {
+    use std::io::IsTerminal as _;
+    if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
+        return Err(Stop::usage(
+            "the screens need a terminal; without one say what to do: `halolab status`, `halolab plan LAB`, \
+             `halolab apply LAB --yes`, see `halolab --help`",
+        ));
+    }
+    let setup = Setup::load(global)?;
+    let code = Box::pin(crate::app::start(setup)).await?;
+    Ok(Code(code))
+}

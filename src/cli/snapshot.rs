@@ -1,0 +1,362 @@
+//! `halolab snapshot …`: what changes a lab's state goes through a plan; the rest is one call.
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use crate::{
+    labs::{SnapshotKind, SnapshotRow, marks, snapshot_rows},
+    plan::Choice,
+};
+
+use super::{
+    Code, Setup, Stop, consent,
+    plan::{Consent, PlanArgs, make},
+    status::{snapshots_text, unknown},
+    table::{json, note, out},
+};
+
+/// Verbs on snapshots.
+#[derive(Debug, Subcommand)]
+pub enum SnapshotVerb {
+    /// Take a snapshot.
+    Create {
+        /// The lab.
+        lab: String,
+        /// Its name; `snap-1`, `snap-2`, ... without.
+        name: Option<String>,
+        /// What it is.
+        #[arg(short, long, default_value = "")]
+        message: String,
+    },
+    /// List the snapshots of a lab, newest first.
+    List {
+        /// The lab.
+        lab: String,
+    },
+    /// Put a lab back to a snapshot; its state of now is kept as a safety snapshot.
+    Restore {
+        /// The lab.
+        lab: String,
+        /// The snapshot.
+        name: String,
+        #[command(flatten)]
+        consent: Consent,
+    },
+    /// Make a new lab from a snapshot.
+    Copy {
+        /// The lab.
+        lab: String,
+        /// The snapshot.
+        name: String,
+        /// The new lab.
+        new: String,
+        #[command(flatten)]
+        consent: Consent,
+    },
+    /// Write a note about a snapshot.
+    Note {
+        /// The lab.
+        lab: String,
+        /// The snapshot.
+        name: String,
+        /// The note.
+        text: String,
+    },
+    /// Keep a snapshot from being pruned or deleted.
+    Pin {
+        /// The lab.
+        lab: String,
+        /// The snapshot.
+        name: String,
+    },
+    /// Let a snapshot be pruned or deleted again.
+    Unpin {
+        /// The lab.
+        lab: String,
+        /// The snapshot.
+        name: String,
+    },
+    /// Give a snapshot another name.
+    Rename {
+        /// The lab.
+        lab: String,
+        /// The snapshot.
+        name: String,
+        /// Its new name.
+        new: String,
+    },
+    /// Delete a snapshot.
+    Rm {
+        /// The lab.
+        lab: String,
+        /// The snapshot.
+        name: String,
+        /// Do not ask.
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Delete old safety snapshots; the newest ones, pinned ones and yours stay.
+    Prune {
+        /// The lab.
+        lab: String,
+        /// How many safety snapshots to keep; `keep-safety` of the settings without.
+        #[arg(long)]
+        keep: Option<usize>,
+        /// Do not ask.
+        #[arg(short, long)]
+        yes: bool,
+        /// Only show what would be deleted.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+#[derive(Serialize)]
+struct List<'a> {
+    v: u32,
+    lab: &'a str,
+    snapshots: &'a [SnapshotRow],
+}
+
+pub(super) async fn run(setup: &Setup, verb: SnapshotVerb) -> Result<Code, Stop> {
+    match verb {
+        SnapshotVerb::List { lab } => list(setup, &lab).await,
+        SnapshotVerb::Create { lab, name, message } => create(setup, &lab, name, &message).await,
+        SnapshotVerb::Restore { lab, name, consent } => {
+            planned(setup, lab, Choice::Restore(name), consent).await
+        }
+        SnapshotVerb::Copy {
+            lab,
+            name,
+            new,
+            consent,
+        } => planned(setup, lab, Choice::RestoreAs(name, new), consent).await,
+        SnapshotVerb::Note { lab, name, text } => mark(setup, &lab, &name, |m| m.note = text).await,
+        SnapshotVerb::Pin { lab, name } => mark(setup, &lab, &name, |m| m.pinned = true).await,
+        SnapshotVerb::Unpin { lab, name } => mark(setup, &lab, &name, |m| m.pinned = false).await,
+        SnapshotVerb::Rename { lab, name, new } => rename(setup, &lab, &name, &new).await,
+        SnapshotVerb::Rm { lab, name, yes } => remove(setup, &lab, &name, yes).await,
+        SnapshotVerb::Prune {
+            lab,
+            keep,
+            yes,
+            dry_run,
+        } => {
+            let keep = keep.unwrap_or(setup.config.keep_safety);
+            let rows = rows(setup, &lab).await?;
+            let old = prunable(&rows, keep);
+            prune(setup, &lab, &old, (yes, dry_run)).await
+        }
+    }
+}
+
+async fn planned(setup: &Setup, lab: String, choice: Choice, consent: Consent) -> Result<Code, Stop> {
+    let planned = make(setup, &PlanArgs::of(lab, choice)).await?;
+    consent::agree_and_run(setup, planned, &consent).await
+}
+
+/// The snapshots of one of our labs.
+async fn rows(setup: &Setup, lab: &str) -> Result<Vec<SnapshotRow>, Stop> {
+    let world = setup.world(&[]).await?;
+    let found = world
+        .find(&setup.catalog, lab)
+        .ok_or_else(|| unknown(lab, &world.labs(&setup.catalog)))?;
+    if found.instance.is_none() {
+        return Err(Stop::blocked(format!(
+            "{lab} is not made yet; `halolab apply {lab}` makes it"
+        )));
+    }
+    Ok(snapshot_rows(setup.backend().await?.as_ref(), lab).await?)
+}
+
+/// One of our labs that may be changed, and one of its snapshots.
+async fn one(setup: &Setup, lab: &str, name: &str) -> Result<SnapshotRow, Stop> {
+    let rows = ours(setup, lab).await?;
+    let known = rows
+        .iter()
+        .map(|r| crate::log::sanitize(&r.name))
+        .collect::<Vec<_>>()
+        .join(", ");
+    rows.into_iter().find(|r| r.name == name).ok_or_else(|| {
+        Stop::blocked(format!(
+            "{lab} has no snapshot `{}`; it has: {known}",
+            crate::log::sanitize(name)
+        ))
+    })
+}
+
+async fn ours(setup: &Setup, lab: &str) -> Result<Vec<SnapshotRow>, Stop> {
+    setup.may_change()?;
+    let world = setup.world(&[]).await?;
+    if world.presence(lab) == crate::labs::Presence::Foreign {
+        return Err(crate::plan::PlanError::Foreign(lab.into()).into());
+    }
+    rows(setup, lab).await
+}
+
+async fn list(setup: &Setup, lab: &str) -> Result<Code, Stop> {
+    let rows = rows(setup, lab).await?;
+    if setup.global.json {
+        json(&List {
+            v: 1,
+            lab,
+            snapshots: &rows,
+        })?;
+    } else {
+        out(&snapshots_text(&rows));
+    }
+    Ok(Code::OK)
+}
+
+async fn create(setup: &Setup, lab: &str, name: Option<String>, message: &str) -> Result<Code, Stop> {
+    let rows = ours(setup, lab).await?;
+    let taken = |n: &String| rows.iter().any(|r| r.name == *n);
+    let name = match name {
+        Some(name) => name,
+        None => (1..)
+            .map(|n| format!("snap-{n}"))
+            .find(|n| !taken(n))
+            .unwrap_or_default(),
+    };
+    check_name(&name)?;
+    let backend = setup.backend().await?;
+    backend.snapshot(lab, &name).await?;
+    let note = message.to_owned();
+    marks::change(backend.as_ref(), lab, &name, |m| m.note = note).await?;
+    said(setup, &format!("took the snapshot {name} of {lab}"), lab, &name)
+}
+
+fn check_name(name: &str) -> Result<(), Stop> {
+    if crate::plan::planner::valid_name(name) {
+        return Ok(());
+    }
+    let shown = crate::log::sanitize(name);
+    Err(Stop::usage(format!(
+        "`{shown}` cannot be a snapshot's name; allowed: a-z, 0-9 and -, at most 40 characters"
+    )))
+}
+
+fn said(setup: &Setup, text: &str, lab: &str, name: &str) -> Result<Code, Stop> {
+    if setup.global.json {
+        json(&serde_json::json!({"v": 1, "lab": lab, "snapshot": name, "done": text}))?;
+    } else {
+        out(text);
+    }
+    Ok(Code::OK)
+}
+
+async fn mark(
+    setup: &Setup,
+    lab: &str,
+    name: &str,
+    change: impl FnOnce(&mut marks::Mark) + Send,
+) -> Result<Code, Stop> {
+    one(setup, lab, name).await?;
+    marks::change(setup.backend().await?.as_ref(), lab, name, change).await?;
+    said(setup, &format!("noted on {lab}/{name}"), lab, name)
+}
+
+async fn rename(setup: &Setup, lab: &str, name: &str, new: &str) -> Result<Code, Stop> {
+    one(setup, lab, name).await?;
+    check_name(new)?;
+    let backend = setup.backend().await?;
+    backend.rename_snapshot(lab, name, new).await?;
+    marks::rename(backend.as_ref(), lab, name, new).await?;
+    said(setup, &format!("{lab}/{name} is now {lab}/{new}"), lab, new)
+}
+
+async fn remove(setup: &Setup, lab: &str, name: &str, yes: bool) -> Result<Code, Stop> {
+    let row = one(setup, lab, name).await?;
+    if row.pinned {
+        return Err(Stop::blocked(format!(
+            "{lab}/{name} is pinned; `halolab snapshot unpin {lab} {name}` first"
+        )));
+    }
+    confirm(
+        setup,
+        &format!("Delete the snapshot {name} of {lab} for good?"),
+        yes,
+    )?;
+    delete(setup, lab, name).await?;
+    said(setup, &format!("deleted {lab}/{name}"), lab, name)
+}
+
+async fn delete(setup: &Setup, lab: &str, name: &str) -> Result<(), Stop> {
+    let backend = setup.backend().await?;
+    let deleted = backend.delete_snapshot(lab, name).await;
+    // Daemons answer errors for deletions that happened: look.
+    let there = backend.snapshots(lab).await?.iter().any(|s| s.name == name);
+    if there {
+        deleted?;
+    }
+    marks::forget(backend.as_ref(), lab, name).await?;
+    Ok(())
+}
+
+/// Safety snapshots beyond the newest `keep`, oldest last. Pinned ones, `clean` and the user's own are never in it.
+pub fn prunable(rows: &[SnapshotRow], keep: usize) -> Vec<SnapshotRow> {
+    let safety = rows
+        .iter()
+        .filter(|r| r.kind == SnapshotKind::Safety && !r.pinned);
+    safety.skip(keep).cloned().collect()
+}
+
+async fn prune(
+    setup: &Setup,
+    lab: &str,
+    old: &[SnapshotRow],
+    (yes, dry_run): (bool, bool),
+) -> Result<Code, Stop> {
+    if setup.global.json && dry_run {
+        json(&serde_json::json!({"v": 1, "lab": lab, "would_delete": old}))?;
+        return Ok(Code::OK);
+    }
+    if old.is_empty() {
+        return said(setup, "nothing to prune", lab, "");
+    }
+    if !setup.global.json {
+        out(&snapshots_text(old));
+    }
+    if dry_run {
+        return Ok(Code::OK);
+    }
+    setup.may_change()?;
+    confirm(
+        setup,
+        &format!("Delete these {} safety snapshots of {lab} for good?", old.len()),
+        yes,
+    )?;
+    for row in old {
+        delete(setup, lab, &row.name).await?;
+        if !setup.global.json {
+            note(&format!("deleted {lab}/{}", crate::log::sanitize(&row.name)));
+        }
+    }
+    said(
+        setup,
+        &format!("pruned {} snapshots of {lab}", old.len()),
+        lab,
+        "",
+    )
+}
+
+/// Asks a yes or no question; without a terminal it names the flag.
+fn confirm(setup: &Setup, question: &str, yes: bool) -> Result<(), Stop> {
+    use std::io::{BufRead as _, IsTerminal as _, Write as _};
+    if yes {
+        return Ok(());
+    }
+    let stdin = std::io::stdin();
+    if setup.global.no_input || setup.global.json || !stdin.is_terminal() {
+        return Err(Stop::usage("nothing was changed: say yes with --yes"));
+    }
+    let _ = write!(std::io::stdout(), "{question} Type yes to go on [no]: ");
+    let _ = std::io::stdout().flush();
+    let mut line = String::new();
+    stdin.lock().read_line(&mut line)?;
+    if matches!(line.trim(), "yes" | "y") {
+        Ok(())
+    } else {
+        Err(Stop::new(Code::DECLINED, "nothing was changed"))
+    }
+}

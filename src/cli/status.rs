@@ -1,0 +1,195 @@
+//! `halolab status`: the labs, from as few calls to the daemon as possible.
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::{
+    backend::InstanceState,
+    labs::{Lab, Presence, SnapshotRow, snapshot_rows, states},
+};
+
+use super::{
+    Code, Setup, Stop,
+    table::{age, bytes, json, out, table},
+};
+
+/// Arguments of `status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// One lab, with its snapshots; all labs without.
+    lab: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Report {
+    v: u32,
+    engine: Option<Engine>,
+    labs: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct Engine {
+    product: String,
+    version: String,
+    address: String,
+}
+
+#[derive(Serialize)]
+struct Row {
+    name: String,
+    stage: String,
+    presence: Presence,
+    status: Option<crate::backend::Status>,
+    verdict: Option<String>,
+    created: Option<String>,
+    kept: Vec<String>,
+    addresses: Vec<String>,
+    memory: Option<u64>,
+    disk: Option<u64>,
+    snapshot_count: usize,
+    /// Names for all labs; details for one.
+    snapshots: serde_json::Value,
+}
+
+pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop> {
+    let world = setup.world(&[]).await?;
+    let engine = world.server.as_ref().map(|s| Engine {
+        product: s.product.clone(),
+        version: s.version.clone(),
+        address: s.address.clone(),
+    });
+    let mut labs = world.labs(&setup.catalog);
+    let mut details = None;
+    if let Some(name) = &args.lab {
+        let lab = world
+            .find(&setup.catalog, name)
+            .ok_or_else(|| unknown(name, &labs))?;
+        if lab.instance.is_some() {
+            details = Some(snapshot_rows(setup.backend().await?.as_ref(), name).await?);
+        }
+        labs = vec![lab];
+    }
+    let live = match engine {
+        Some(_) => states(setup.backend().await?.as_ref(), &labs).await,
+        None => std::collections::BTreeMap::new(),
+    };
+    if setup.global.json {
+        let rows = labs.iter().map(|lab| {
+            let names = serde_json::json!(world.snapshots_of(&lab.name));
+            let snapshots = details.as_ref().map_or(names, |d| serde_json::json!(d));
+            row(lab, live.get(&lab.name), snapshots)
+        });
+        json(&Report {
+            v: 1,
+            engine,
+            labs: rows.collect(),
+        })?;
+        return Ok(Code::OK);
+    }
+    match engine {
+        Some(e) => out(&format!("{} {} at {}", e.product, e.version, e.address)),
+        None => out("no LXD or Incus yet; `halolab` or `halolab apply LAB` installs one"),
+    }
+    out(&text(&labs, &live));
+    if let Some(rows) = details {
+        out(&format!("\n{}", snapshots_text(&rows)));
+    }
+    Ok(Code::OK)
+}
+
+fn row(lab: &Lab, live: Option<&InstanceState>, snapshots: serde_json::Value) -> Row {
+    Row {
+        name: lab.name.clone(),
+        stage: lab.stage.clone(),
+        presence: lab.presence,
+        status: lab.instance.as_ref().map(|i| i.status),
+        verdict: lab.verdict.clone(),
+        created: lab.instance.as_ref().map(|i| i.created.clone()),
+        kept: lab.kept.clone(),
+        addresses: live.map(|l| l.addresses.clone()).unwrap_or_default(),
+        memory: live.map(|l| l.memory),
+        disk: live.and_then(|l| l.disk),
+        snapshot_count: lab.snapshots,
+        snapshots,
+    }
+}
+
+fn text(labs: &[Lab], live: &std::collections::BTreeMap<String, InstanceState>) -> String {
+    let rows: Vec<Vec<String>> = labs
+        .iter()
+        .map(|lab| {
+            let live = live.get(&lab.name);
+            vec![
+                lab.name.clone(),
+                state_word(lab).to_owned(),
+                lab.stage.clone(),
+                lab.verdict.clone().unwrap_or_else(|| "-".into()),
+                lab.snapshots.to_string(),
+                live.and_then(|l| l.addresses.first().cloned())
+                    .unwrap_or_else(|| "-".into()),
+                live.map_or_else(|| "-".into(), |l| crate::stage::size::human(l.memory)),
+                if lab.kept.is_empty() {
+                    "-".into()
+                } else {
+                    lab.kept.join(", ")
+                },
+            ]
+        })
+        .collect();
+    table(
+        &[
+            "LAB",
+            "STATE",
+            "STAGE",
+            "VERDICT",
+            "SNAPSHOTS",
+            "ADDRESS",
+            "MEMORY",
+            "KEPT",
+        ],
+        &rows,
+    )
+}
+
+/// The state of a lab in a word or two.
+pub fn state_word(lab: &Lab) -> &'static str {
+    use crate::backend::Status;
+    match (lab.presence, lab.instance.as_ref().map(|i| i.status)) {
+        (Presence::Missing, _) | (_, None) => "not made yet",
+        (Presence::Foreign, _) => "not ours",
+        (Presence::Unfinished, _) => "unfinished",
+        (Presence::Ours, Some(Status::Running)) => "running",
+        (Presence::Ours, Some(Status::Stopped)) => "stopped",
+        (Presence::Ours, Some(Status::Frozen)) => "frozen",
+        (Presence::Ours, Some(Status::Error)) => "broken",
+    }
+}
+
+pub(super) fn snapshots_text(rows: &[SnapshotRow]) -> String {
+    let cells: Vec<Vec<String>> = rows
+        .iter()
+        .map(|r| {
+            vec![
+                format!("{}{}", r.name, if r.pinned { " (pinned)" } else { "" }),
+                age(&r.created),
+                bytes(r.size),
+                r.verdict.clone().unwrap_or_else(|| "-".into()),
+                r.holds.clone(),
+                r.note.clone(),
+            ]
+        })
+        .collect();
+    table(&["SNAPSHOT", "AGE", "SIZE", "VERDICT", "HOLDS", "NOTE"], &cells)
+}
+
+pub(super) fn unknown(name: &str, labs: &[Lab]) -> Stop {
+    let known = labs
+        .iter()
+        .map(|l| l.name.as_str())
+        .collect::<Vec<_>>()
+        .join(", ");
+    Stop::usage(format!(
+        "there is no lab `{}`; there are: {known}",
+        crate::log::sanitize(name)
+    ))
+}

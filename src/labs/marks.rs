@@ -1,0 +1,145 @@
+//! Marks: what we know of a snapshot beyond the daemon's record. Kept on the lab's profile as
+//! `user.halolab.snapshot.INSTANCE.SNAPSHOT`, written only after the snapshot's operation ended well.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::backend::{Backend, Error, Profile};
+
+use super::{SnapshotKind, notes_profile, tag};
+
+/// What we know of one snapshot. Unknown keys of a newer version are kept.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Mark {
+    /// What a person wrote.
+    pub note: String,
+    /// Never pruned.
+    pub pinned: bool,
+    /// Why it was taken.
+    pub kind: SnapshotKind,
+    /// Keys of a newer version.
+    #[serde(flatten)]
+    pub rest: BTreeMap<String, serde_json::Value>,
+}
+
+/// The config key of a mark.
+pub fn key(instance: &str, snapshot: &str) -> String {
+    tag(&format!("snapshot.{instance}.{snapshot}"))
+}
+
+/// The mark of a snapshot; an unreadable one counts as none, and is left where it is.
+pub fn read(profile: &Profile, instance: &str, snapshot: &str) -> Mark {
+    let text = profile.config.get(&key(instance, snapshot));
+    text.and_then(|t| serde_json::from_str(t).ok())
+        .unwrap_or_default()
+}
+
+/// Changes the mark of a snapshot.
+///
+/// # Errors
+/// The instance is not there, has no profile of ours, or the daemon refuses.
+pub async fn change(
+    backend: &dyn Backend,
+    instance: &str,
+    snapshot: &str,
+    change: impl FnOnce(&mut Mark) + Send,
+) -> Result<(), Error> {
+    edit(backend, instance, |config| {
+        let key = key(instance, snapshot);
+        let mut mark = config
+            .get(&key)
+            .and_then(|t| serde_json::from_str(t).ok())
+            .unwrap_or_default();
+        change(&mut mark);
+        config.insert(key, serde_json::to_string(&mark).unwrap_or_default());
+    })
+    .await
+}
+
+/// Moves the mark of a renamed snapshot.
+///
+/// # Errors
+/// As [`change`].
+pub async fn rename(backend: &dyn Backend, instance: &str, from: &str, to: &str) -> Result<(), Error> {
+    edit(backend, instance, |config| {
+        if let Some(mark) = config.remove(&key(instance, from)) {
+            config.insert(key(instance, to), mark);
+        }
+    })
+    .await
+}
+
+/// Forgets the mark of one snapshot that is gone.
+///
+/// # Errors
+/// As [`change`].
+pub async fn forget(backend: &dyn Backend, instance: &str, snapshot: &str) -> Result<(), Error> {
+    edit(backend, instance, |config| {
+        config.remove(&key(instance, snapshot));
+    })
+    .await
+}
+
+/// Gives the copy `to` of an instance the marks of `from`, in a profile that both use.
+///
+/// # Errors
+/// As [`change`].
+pub async fn copy(backend: &dyn Backend, from: &str, to: &str) -> Result<(), Error> {
+    edit(backend, to, |config| {
+        let old = tag(&format!("snapshot.{from}."));
+        let new = tag(&format!("snapshot.{to}."));
+        let moved: Vec<_> = config
+            .iter()
+            .filter_map(|(k, v)| Some((format!("{new}{}", k.strip_prefix(&old)?), v.clone())))
+            .collect();
+        config.retain(|k, _| !k.starts_with(&new));
+        config.extend(moved);
+    })
+    .await
+}
+
+/// Forgets all marks of an instance that is gone, in the profile it used.
+///
+/// # Errors
+/// The daemon refuses.
+pub async fn forget_all(backend: &dyn Backend, profile: &str, instance: &str) -> Result<(), Error> {
+    let Some(mut profile) = backend.profile(profile).await? else {
+        return Ok(());
+    };
+    let prefix = tag(&format!("snapshot.{instance}."));
+    let before = profile.config.len();
+    profile.config.retain(|k, _| !k.starts_with(&prefix));
+    if profile.config.len() != before {
+        backend.put_profile(&profile).await?;
+    }
+    Ok(())
+}
+
+async fn edit(
+    backend: &dyn Backend,
+    instance: &str,
+    change: impl FnOnce(&mut BTreeMap<String, String>) + Send,
+) -> Result<(), Error> {
+    let missing = |what: String| Error::Missing { what };
+    let found = backend
+        .instance(instance)
+        .await?
+        .ok_or_else(|| missing(format!("instance `{instance}`")))?;
+    let name = notes_profile(&found).ok_or_else(|| {
+        missing(format!(
+            "halolab profile on `{instance}`; adopt it first: `halolab apply {instance} --choose adopt`"
+        ))
+    })?;
+    let mut profile = backend
+        .profile(name)
+        .await?
+        .ok_or_else(|| missing(format!("profile `{name}`")))?;
+    let before = profile.config.clone();
+    change(&mut profile.config);
+    if profile.config != before {
+        backend.put_profile(&profile).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! Looking at the daemon: lists first, details on demand, independent calls side by side.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::{join_all, try_join, try_join4};
+
+use crate::{
+    backend::{Backend, Error, Instance, InstanceState, Snapshot, Status},
+    config::Config,
+    host::{Fact, Facts},
+};
+
+use super::{Lab, SnapshotRow, World, marks, notes_profile};
+
+impl World {
+    /// Looks at the daemon. `aliases` are the local images that a plan may ask for.
+    ///
+    /// # Errors
+    /// The daemon does not answer or refuses.
+    pub async fn observe(
+        backend: &dyn Backend,
+        facts: Facts,
+        config: Config,
+        aliases: &[String],
+    ) -> Result<Self, Error> {
+        let (server, instances, (pools, networks), snapshots) = try_join4(
+            backend.server(),
+            backend.instances(),
+            try_join(backend.pools(), backend.networks()),
+            backend.snapshot_names(),
+        )
+        .await?;
+        let mut names: Vec<&str> = instances.iter().filter_map(notes_profile).collect();
+        names.push("default");
+        names.sort_unstable();
+        names.dedup();
+        let profiles = join_all(names.iter().map(|name| backend.profile(name))).await;
+        let mut found = BTreeMap::new();
+        for profile in profiles {
+            found.extend(profile?.map(|p| (p.name.clone(), p)));
+        }
+        let mut images = BTreeMap::new();
+        let looked = join_all(aliases.iter().map(|alias| backend.image(alias))).await;
+        for (alias, image) in aliases.iter().zip(looked) {
+            images.extend(image?.map(|i| (alias.clone(), i)));
+        }
+        let mut facts = facts;
+        facts.insert("daemon".into(), Fact::Bool(true));
+        Ok(Self {
+            server: Some(server),
+            facts,
+            config,
+            instances,
+            snapshots,
+            pools,
+            networks,
+            profiles: found,
+            images,
+        })
+    }
+
+    /// The world of a machine without a daemon.
+    pub fn without_daemon(mut facts: Facts, config: Config) -> Self {
+        facts.insert("daemon".into(), Fact::Bool(false));
+        Self {
+            facts,
+            config,
+            ..Self::default()
+        }
+    }
+}
+
+/// The snapshots of one lab, newest first, with notes and pins.
+///
+/// # Errors
+/// There is no such instance, or the daemon does not answer.
+pub async fn snapshot_rows(backend: &dyn Backend, lab: &str) -> Result<Vec<SnapshotRow>, Error> {
+    let missing = || Error::Missing {
+        what: format!("instance `{lab}`"),
+    };
+    let (instance, snapshots) = try_join(backend.instance(lab), backend.snapshots(lab)).await?;
+    let instance = instance.ok_or_else(missing)?;
+    let profile = match notes_profile(&instance) {
+        Some(name) => backend.profile(name).await?.unwrap_or_default(),
+        None => crate::backend::Profile::default(),
+    };
+    let row = |s: &Snapshot| {
+        let mark = marks::read(&profile, lab, &s.name);
+        SnapshotRow {
+            name: s.name.clone(),
+            created: s.created.clone(),
+            size: s.size,
+            note: mark.note,
+            pinned: mark.pinned,
+            kind: mark.kind,
+            verdict: s.tag("verdict").map(str::to_owned),
+            holds: holds(&instance, s),
+        }
+    };
+    Ok(snapshots.iter().rev().map(row).collect())
+}
+
+fn holds(instance: &Instance, snapshot: &Snapshot) -> String {
+    let image = snapshot
+        .config
+        .get("image.description")
+        .or_else(|| instance.config.get("image.description"))
+        .map_or("", String::as_str);
+    match (snapshot.tag("stage"), snapshot.tag("version")) {
+        (Some(stage), Some(version)) => format!("{stage} v{version} on {image}"),
+        _ => image.to_owned(),
+    }
+}
+
+/// Live facts of the running labs, by name. A lab that does not answer is left out.
+pub async fn states(backend: &dyn Backend, labs: &[Lab]) -> BTreeMap<String, InstanceState> {
+    let running = |l: &&Lab| l.instance.as_ref().is_some_and(|i| i.status == Status::Running);
+    let calls = labs.iter().filter(running).map(|l| async {
+        let state = backend.state(&l.name).await.ok()?;
+        Some((l.name.clone(), state))
+    });
+    join_all(calls).await.into_iter().flatten().collect()
+}

@@ -1,0 +1,240 @@
+//! What of outside text may reach a terminal: letters, and in log lines colours. Nothing else.
+//!
+//! A state machine reads the bytes, so that a sequence that is cut, nested or never ended is dropped
+//! whole instead of leaving debris. Characters that a reader cannot see (bidi controls, zero width,
+//! tags) are spelled out as `<U+202E>`, because a name that only looks like another is an attack.
+//! Doing it twice gives the same as doing it once.
+
+use std::borrow::Cow;
+
+use ratatui::{
+    style::Style,
+    text::{Line, Span},
+};
+use unicode_width::UnicodeWidthChar as _;
+use vte::{Params, Parser, Perform};
+
+use super::sgr;
+
+/// Columns of a log line that are kept for display; the file keeps all of it.
+pub const LINE_CELLS: usize = 4096;
+/// Bytes of a raw line that are looked at for display.
+pub const LINE_BYTES: usize = 64 * 1024;
+/// Combining marks on one character; more is a drawing attack.
+const MARKS: usize = 8;
+const TAB: usize = 8;
+
+/// One line of safe text: control functions dropped, line breaks and tabs as spaces.
+pub fn sanitize(text: &str) -> String {
+    clean(text).into_owned()
+}
+
+/// As [`sanitize`], without a copy where nothing has to change.
+pub fn clean(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+        return Cow::Borrowed(text);
+    }
+    let spaced: String = text
+        .chars()
+        .map(|c| if matches!(c, '\n' | '\r' | '\t') { ' ' } else { c })
+        .collect();
+    Cow::Owned(plain(spaced.as_bytes()))
+}
+
+/// Safe text of several lines, as an error message: line breaks stay, each line is read on its own.
+pub fn sanitize_text(text: &str) -> String {
+    let lines: Vec<_> = text
+        .lines()
+        .map(|line| clean(line.strip_suffix('\r').unwrap_or(line)))
+        .collect();
+    lines.join("\n")
+}
+
+/// One raw line of a log as it is drawn: colours stay, `\r` shows the last state of a progress bar,
+/// tabs are laid out, and the length is bounded.
+pub fn sanitize_line(bytes: &[u8]) -> Line<'static> {
+    let bytes = bytes.get(..LINE_BYTES).unwrap_or(bytes);
+    let mut row = Row::default();
+    let mut parser = Parser::new();
+    parser.advance(&mut row, bytes);
+    row.into_line()
+}
+
+fn plain(bytes: &[u8]) -> String {
+    let mut text = Plain::default();
+    Parser::new().advance(&mut text, bytes);
+    text.out
+}
+
+/// Whether a reader could not see this character, or it changes how others are seen.
+fn is_hidden(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{70f}'
+        | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffc}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}')
+        || (u32::from(c) & 0xfffe) == 0xfffe
+        || matches!(c, '\u{fdd0}'..='\u{fdef}')
+}
+
+/// Joiners and variation selectors are part of emoji; anywhere else they hide something.
+fn is_joint(c: char, before: Option<char>) -> bool {
+    matches!(c, '\u{200d}' | '\u{fe0e}' | '\u{fe0f}') && before.is_some_and(|b| u32::from(b) >= 0x2190)
+}
+
+fn spelled(c: char) -> String {
+    format!("<U+{:04X}>", u32::from(c))
+}
+
+/// What becomes of one printed character, as both machines below treat it.
+enum Shown {
+    Drop,
+    Mark(char),
+    Cell(char),
+    Spelled(String),
+}
+
+fn shown(c: char, before: Option<char>, marks: usize) -> Shown {
+    if c.is_control() || is_joint(c, before) {
+        return Shown::Drop;
+    }
+    if is_hidden(c) {
+        return Shown::Spelled(spelled(c));
+    }
+    match c.width() {
+        Some(0) | None if before.is_none() => Shown::Spelled(spelled(c)),
+        Some(0) | None if marks >= MARKS => Shown::Drop,
+        Some(0) | None => Shown::Mark(c),
+        Some(_) => Shown::Cell(c),
+    }
+}
+
+#[derive(Default)]
+struct Plain {
+    out: String,
+    before: Option<char>,
+    marks: usize,
+}
+
+impl Perform for Plain {
+    fn print(&mut self, c: char) {
+        match shown(c, self.before, self.marks) {
+            Shown::Drop => {}
+            Shown::Mark(c) => {
+                self.out.push(c);
+                self.marks += 1;
+            }
+            Shown::Cell(c) => {
+                self.out.push(c);
+                self.before = Some(c);
+                self.marks = 0;
+            }
+            Shown::Spelled(text) => {
+                self.out.push_str(&text);
+                self.before = Some('>');
+                self.marks = 0;
+            }
+        }
+    }
+}
+
+struct Cell {
+    base: char,
+    marks: String,
+    style: Style,
+}
+
+/// A line being printed: cells, and the place where the next one goes.
+#[derive(Default)]
+struct Row {
+    cells: Vec<Cell>,
+    at: usize,
+    style: Style,
+}
+
+impl Row {
+    fn put(&mut self, base: char) {
+        let cell = Cell {
+            base,
+            marks: String::new(),
+            style: sgr::visible(self.style),
+        };
+        if let Some(slot) = self.cells.get_mut(self.at) {
+            *slot = cell;
+        } else if self.cells.len() < LINE_CELLS {
+            self.cells.push(cell);
+        } else {
+            return;
+        }
+        self.at += 1;
+    }
+
+    fn last(&mut self) -> Option<&mut Cell> {
+        self.at.checked_sub(1).and_then(|i| self.cells.get_mut(i))
+    }
+
+    fn into_line(self) -> Line<'static> {
+        let mut spans: Vec<Span<'static>> = vec![];
+        let (mut text, mut style) = (String::new(), Style::default());
+        for cell in self.cells {
+            if cell.style != style && !text.is_empty() {
+                spans.push(Span::styled(std::mem::take(&mut text), style));
+            }
+            style = cell.style;
+            text.push(cell.base);
+            text.push_str(&cell.marks);
+        }
+        let text = text.trim_end();
+        if !text.is_empty() {
+            spans.push(Span::styled(text.to_owned(), style));
+        }
+        Line::from(spans)
+    }
+}
+
+impl Perform for Row {
+    fn print(&mut self, c: char) {
+        let (before, marks) = match self.last() {
+            Some(cell) => (Some(cell.base), cell.marks.chars().count()),
+            None => (None, 0),
+        };
+        match shown(c, before, marks) {
+            Shown::Drop => {}
+            Shown::Mark(c) => {
+                if let Some(cell) = self.last() {
+                    cell.marks.push(c);
+                }
+            }
+            Shown::Cell(c) => self.put(c),
+            Shown::Spelled(text) => text.chars().for_each(|c| self.put(c)),
+        }
+    }
+
+    fn execute(&mut self, byte: u8) {
+        match byte {
+            b'\r' => self.at = 0,
+            b'\t' => {
+                for _ in 0..TAB - self.at % TAB {
+                    self.put(' ');
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn csi_dispatch(&mut self, params: &Params, intermediates: &[u8], ignore: bool, action: char) {
+        if ignore || !intermediates.is_empty() {
+            return;
+        }
+        let first = params.iter().next().and_then(|p| p.first()).copied().unwrap_or(0);
+        match (action, first) {
+            ('m', _) => self.style = sgr::apply(self.style, params),
+            ('K', 0) => self.cells.truncate(self.at),
+            // Some progress bars go to the first column like this instead of by a carriage return.
+            ('G', 0 | 1) => self.at = 0,
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! The track that makes a lab: create, set up, prove, snapshot `clean`.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use crate::{
+    backend::{InstanceSpec, Profile},
+    labs::{Presence, profile_name, tag},
+    stage::{FieldKind, Script, StageStep, interpolate::interpolate},
+};
+
+use super::{
+    Action, Choice, Step, Track, Undo, host,
+    planner::{Case, PlanError},
+    words::tags,
+};
+
+/// Name of the snapshot that is taken after set-up.
+pub const CLEAN: &str = "clean";
+
+pub(super) fn track(case: &Case<'_>) -> Result<Track, PlanError> {
+    let words = case.words();
+    let mut actions = vec![];
+    let mut loses = vec![];
+    if case.world.presence(case.lab) == Presence::Unfinished {
+        let uuid = case.world.instance(case.lab).map_or("", |i| i.uuid.as_str());
+        let lost = format!("the unfinished instance {} of an earlier run", case.lab);
+        actions.push(words.delete(case.lab, uuid, lost.clone()));
+        loses.push(lost);
+    }
+    actions.push(words.put_profile(profile(case)?));
+    actions.extend(build(case, case.lab)?);
+    Ok(Track {
+        lab: case.lab.into(),
+        stage: case.stage.id.clone(),
+        choice: Choice::Create,
+        actions,
+        loses,
+        keeps: keeps(case),
+    })
+}
+
+/// Makes the instance `name` from the image and sets it up, up to its snapshot `clean`.
+pub(super) fn build(case: &Case<'_>, name: &str) -> Result<Vec<Action>, PlanError> {
+    let words = case.words();
+    let image = case
+        .image
+        .ok_or_else(|| PlanError::Blocked(format!("{} has no image to start from", case.lab)))?;
+    let spec = InstanceSpec {
+        name: name.into(),
+        image: host::alias(image, &case.answers),
+        profiles: vec![profile_name(case.lab)],
+        config: birth_tags(case, name)?,
+        devices: BTreeMap::new(),
+        description: format!("{} made by halolab", case.stage.title),
+    };
+    let mut actions = vec![words.create(spec, &image.title)];
+    let folders = data_folders(case);
+    if !folders.is_empty() {
+        actions.push(make_folders(case, name, folders));
+    }
+    actions.extend([words.start(name), words.wait_network(name)]);
+    if case
+        .world
+        .facts
+        .get("extra_ca")
+        .is_some_and(|f| *f == crate::host::Fact::Bool(true))
+    {
+        actions.push(words.action(
+            "certificates",
+            format!("give {name} the certificate authorities that were added to this machine"),
+            format!(
+                "{} file push … {name}/usr/local/share/ca-certificates/",
+                words.client
+            ),
+            Step::PushCertificates { name: name.into() },
+        ));
+    }
+    actions.extend(scripts(case, &case.stage.steps, name)?);
+    actions.extend(verifies(case, name)?);
+    actions.push(words.edit(
+        &format!("ready-{name}"),
+        name,
+        format!("mark {name} as whole"),
+        tags(&[("state", "")]),
+    ));
+    actions.push(words.snapshot(name, CLEAN, "right after set-up"));
+    Ok(actions)
+}
+
+fn birth_tags(case: &Case<'_>, name: &str) -> Result<BTreeMap<String, String>, PlanError> {
+    let secret = |id: &str| {
+        case.stage
+            .options
+            .iter()
+            .any(|o| o.id == id && o.kind == FieldKind::Secret)
+    };
+    let kept: BTreeMap<_, _> = case.answers.iter().filter(|(id, _)| !secret(id)).collect();
+    let answers = serde_json::to_string(&kept).map_err(|e| PlanError::Blocked(e.to_string()))?;
+    let mut config = BTreeMap::from([
+        (tag("stage"), case.stage.id.clone()),
+        (tag("version"), case.stage.version.to_string()),
+        (tag("generation"), generation(case).to_string()),
+        (tag("answers"), answers),
+        (tag("state"), "building".to_owned()),
+    ]);
+    if name != case.lab {
+        config.insert(tag("next"), case.lab.to_owned());
+    }
+    Ok(config)
+}
+
+fn generation(case: &Case<'_>) -> u32 {
+    let old = case
+        .world
+        .instance(case.lab)
+        .and_then(|i| i.tag("generation"))
+        .and_then(|g| g.parse::<u32>().ok());
+    old.unwrap_or(0) + 1
+}
+
+/// The lab's profile: root disk, network, the stage's devices and its data mounts. Marks of snapshots stay.
+pub(super) fn profile(case: &Case<'_>) -> Result<Profile, PlanError> {
+    let mut devices = host::base_devices(case.world)?;
+    devices.extend(stage_devices(case));
+    Ok(with_marks(case, devices))
+}
+
+/// The stage's devices and data mounts, without root disk and network: for an adopted instance, which has its own.
+pub(super) fn adopted_profile(case: &Case<'_>) -> Profile {
+    with_marks(case, stage_devices(case))
+}
+
+fn with_marks(case: &Case<'_>, devices: BTreeMap<String, BTreeMap<String, String>>) -> Profile {
+    let name = profile_name(case.lab);
+    let old = case.world.profiles.get(&name);
+    let marks = old
+        .into_iter()
+        .flat_map(|p| p.config.iter())
+        .filter(|(k, _)| k.starts_with(&tag("")));
+    let mut config: BTreeMap<_, _> = marks.map(|(k, v)| (k.clone(), v.clone())).collect();
+    let always = case.stage.profile.config.iter();
+    let groups = case.stage.profile.settings.values().filter(|g| case.holds(g.when.as_ref()));
+    let keys = always.chain(groups.flat_map(|g| &g.config));
+    config.extend(keys.filter_map(|(key, value)| {
+        let value = interpolate(value, &case.answers, &case.world.facts);
+        (!value.is_empty()).then_some((key.clone(), value))
+    }));
+    Profile {
+        name,
+        description: format!("{} (halolab)", case.stage.title),
+        config,
+        devices,
+    }
+}
+
+fn stage_devices(case: &Case<'_>) -> BTreeMap<String, BTreeMap<String, String>> {
+    let wanted = case
+        .stage
+        .profile
+        .devices
+        .iter()
+        .filter(|(_, d)| case.holds(d.when.as_ref()));
+    let filled = |v: &String| interpolate(v, &case.answers, &case.world.facts);
+    let mut devices: BTreeMap<_, _> = wanted
+        .map(|(name, d)| {
+            let keys = d.config.iter().map(|(k, v)| (k.clone(), filled(v)));
+            (
+                name.clone(),
+                keys.filter(|(_, v)| !v.is_empty()).collect::<BTreeMap<_, _>>(),
+            )
+        })
+        .collect();
+    devices.extend(mounts(case).map(|(id, folder, path)| {
+        let keys = [
+            ("type", "disk".to_owned()),
+            ("source", folder.display().to_string()),
+            ("path", path),
+        ];
+        (
+            format!("data-{id}"),
+            keys.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
+        )
+    }));
+    devices
+}
+
+/// Data mounts: id, host folder, path inside. None on a remote daemon: the folders would be there, not here.
+fn mounts<'a>(case: &'a Case<'_>) -> impl Iterator<Item = (String, PathBuf, String)> + 'a {
+    let local = case.server.address.is_empty() || case.server.address.starts_with('/');
+    let wanted = case
+        .stage
+        .mounts
+        .iter()
+        .filter(move |m| local && case.holds(m.when.as_ref()));
+    let root = case.world.config.data.join(case.lab);
+    wanted.map(move |m| (m.id.clone(), root.join(&m.id), m.path.clone()))
+}
+
+pub(super) fn data_folders(case: &Case<'_>) -> Vec<PathBuf> {
+    mounts(case).map(|(_, folder, _)| folder).collect()
+}
+
+fn make_folders(case: &Case<'_>, name: &str, folders: Vec<PathBuf>) -> Action {
+    let list = folders
+        .iter()
+        .map(|f| f.display().to_string())
+        .collect::<Vec<_>>()
+        .join(" ");
+    Action {
+        undo: Undo::By("the folders stay, with what is in them".into()),
+        ..case.words().action(
+            &format!("data-{name}"),
+            format!("make the data folders {list}, which no snapshot, restore or recreate touches"),
+            format!("mkdir -p {list}"),
+            Step::MakeDataFolders {
+                name: name.into(),
+                folders,
+            },
+        )
+    }
+}
+
+/// What every choice leaves alone, in sentences.
+pub(super) fn keeps(case: &Case<'_>) -> Vec<String> {
+    let title = |id: &str| {
+        case.stage
+            .mounts
+            .iter()
+            .find(|m| m.id == id)
+            .map_or("data", |m| m.title.as_str())
+    };
+    mounts(case)
+        .map(|(id, folder, path)| {
+            format!(
+                "{} in {} ({path} inside): outside snapshots and recreate",
+                title(&id),
+                folder.display()
+            )
+        })
+        .collect()
+}
+
+/// The stage's scripts for the lab's distribution family.
+pub(super) fn scripts(case: &Case<'_>, steps: &[StageStep], name: &str) -> Result<Vec<Action>, PlanError> {
+    let wanted = steps.iter().filter(|s| case.holds(s.when.as_ref()));
+    wanted
+        .map(|step| {
+            let action = case
+                .words()
+                .exec(&step.id, &step.title, name, text(case, step)?, case.env());
+            let Step::Exec {
+                name, script, env, ..
+            } = action.step
+            else {
+                return Err(PlanError::Blocked("not a script".into()));
+            };
+            Ok(Action {
+                seconds: step.seconds.max(1),
+                optional: step.optional,
+                step: Step::Exec {
+                    name,
+                    script,
+                    env,
+                    secrets: step.secrets.clone(),
+                },
+                ..action
+            })
+        })
+        .collect()
+}
+
+pub(super) fn verifies(case: &Case<'_>, name: &str) -> Result<Vec<Action>, PlanError> {
+    let wanted = case.stage.verifies.iter().filter(|s| case.holds(s.when.as_ref()));
+    wanted
+        .map(|step| {
+            let script = text(case, step)?;
+            Ok(Action {
+                seconds: step.seconds.max(1),
+                optional: step.optional,
+                ..case.words().action(
+                    &format!("{}-{name}", step.id),
+                    step.title.clone(),
+                    format!(
+                        "{} exec {name} -- sh -eu  # the script {} of the stage",
+                        case.server.client(),
+                        step.id
+                    ),
+                    Step::Verify {
+                        name: name.into(),
+                        script,
+                        env: case.env(),
+                    },
+                )
+            })
+        })
+        .collect()
+}
+
+fn text(case: &Case<'_>, step: &StageStep) -> Result<String, PlanError> {
+    let family = case.image.map_or(crate::stage::Family::Any, |i| i.family);
+    let script = step.script(family).ok_or_else(|| {
+        PlanError::Blocked(format!(
+            "the step `{}` of stage `{}` has no script for {}; choose another image, or add `run.{}` to the stage",
+            step.id,
+            case.stage.id,
+            family.name(),
+            family.name()
+        ))
+    })?;
+    match script {
+        Script::Inline(text) => Ok(text.clone()),
+        Script::File(file) => case.stage.files.get(file).cloned().ok_or_else(|| {
+            PlanError::Blocked(format!(
+                "stage `{}` has no file `{file}`; see `halolab stage check`",
+                case.stage.id
+            ))
+        }),
+    }
+}

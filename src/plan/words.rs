@@ -1,0 +1,250 @@
+//! Actions with their words: one place for the sentence, the equivalent command and the undo of each step.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    backend::{ConfigEdit, InstanceSpec, Power, Profile},
+    labs::SnapshotKind,
+};
+
+use super::{Action, Step, Undo};
+
+/// Makes the actions of one lab.
+#[derive(Clone, Debug)]
+pub(super) struct Words<'a> {
+    /// Prefix of the ids.
+    pub(super) lab: &'a str,
+    /// `lxc` or `incus`.
+    pub(super) client: &'a str,
+}
+
+impl Words<'_> {
+    /// An action that changes nothing that matters and takes a second.
+    pub(super) fn action(&self, id: &str, sentence: String, command: String, step: Step) -> Action {
+        Action {
+            id: format!("{}/{id}", self.lab),
+            sentence,
+            command,
+            destroys: None,
+            undo: Undo::Nothing,
+            seconds: 1,
+            step,
+            optional: false,
+        }
+    }
+
+    pub(super) fn put_profile(&self, profile: Profile) -> Action {
+        let name = profile.name.clone();
+        let devices = profile.devices.keys().cloned().collect::<Vec<_>>().join(", ");
+        self.action(
+            "profile",
+            format!("write the profile {name} ({devices})"),
+            format!("{} profile edit {name}", self.client),
+            Step::PutProfile { profile },
+        )
+    }
+
+    pub(super) fn create(&self, spec: InstanceSpec, image: &str) -> Action {
+        let command = format!(
+            "{} init {} {} --profile {}",
+            self.client,
+            spec.image,
+            spec.name,
+            spec.profiles.join(" --profile ")
+        );
+        Action {
+            undo: Undo::By(format!("delete {}", spec.name)),
+            seconds: 8,
+            ..self.action(
+                &format!("create-{}", spec.name),
+                format!("create the instance {} from {image}", spec.name),
+                command,
+                Step::Create { spec },
+            )
+        }
+    }
+
+    pub(super) fn copy(
+        &self,
+        from: &str,
+        snapshot: Option<&str>,
+        spec: InstanceSpec,
+        sentence: String,
+    ) -> Action {
+        let source = snapshot.map_or_else(|| from.to_owned(), |s| format!("{from}/{s}"));
+        Action {
+            undo: Undo::By(format!("delete {}", spec.name)),
+            seconds: 2,
+            ..self.action(
+                &format!("copy-{}", spec.name),
+                sentence,
+                format!("{} copy {source} {}", self.client, spec.name),
+                Step::Copy {
+                    from: from.into(),
+                    snapshot: snapshot.map(Into::into),
+                    spec,
+                },
+            )
+        }
+    }
+
+    pub(super) fn start(&self, name: &str) -> Action {
+        self.action(
+            &format!("start-{name}"),
+            format!("start {name}"),
+            format!("{} start {name}", self.client),
+            Step::Power {
+                name: name.into(),
+                power: Power::Start,
+            },
+        )
+    }
+
+    pub(super) fn stop(&self, name: &str) -> Action {
+        Action {
+            undo: Undo::By(format!("start {name}")),
+            seconds: 5,
+            ..self.action(
+                &format!("stop-{name}"),
+                format!("stop {name} (programs inside are asked to end, and ended after 30 s)"),
+                format!("{} stop {name} --timeout 30", self.client),
+                Step::Power {
+                    name: name.into(),
+                    power: Power::Stop { seconds: 30 },
+                },
+            )
+        }
+    }
+
+    pub(super) fn wait_network(&self, name: &str) -> Action {
+        Action {
+            seconds: 5,
+            ..self.action(
+                &format!("network-{name}"),
+                format!("wait until {name} has an address"),
+                format!("{} list {name}", self.client),
+                Step::WaitNetwork {
+                    name: name.into(),
+                    seconds: 60,
+                },
+            )
+        }
+    }
+
+    pub(super) fn snapshot(&self, name: &str, snapshot: &str, note: &str) -> Action {
+        Action {
+            undo: Undo::By(format!("delete the snapshot {snapshot}")),
+            ..self.action(
+                &format!("snapshot-{name}-{snapshot}"),
+                format!("take the snapshot {snapshot} of {name}: {note}"),
+                format!("{} snapshot {name} {snapshot}", self.client),
+                Step::Snapshot {
+                    name: name.into(),
+                    snapshot: snapshot.into(),
+                    note: note.into(),
+                    kind: kind(snapshot),
+                },
+            )
+        }
+    }
+
+    pub(super) fn edit(&self, id: &str, name: &str, sentence: String, edit: ConfigEdit) -> Action {
+        let keys: Vec<_> = edit
+            .config
+            .iter()
+            .map(|(k, v)| format!("{k}={}", v.as_deref().unwrap_or("")))
+            .collect();
+        self.action(
+            id,
+            sentence,
+            format!("{} config set {name} {}", self.client, keys.join(" ")),
+            Step::Edit {
+                name: name.into(),
+                edit,
+            },
+        )
+    }
+
+    /// Removes an instance of which a whole copy exists by then.
+    pub(super) fn delete_copied(&self, name: &str, uuid: &str, copy: &str) -> Action {
+        Action {
+            undo: Undo::By(format!("copy {copy} back to {name}")),
+            seconds: 2,
+            ..self.action(
+                &format!("delete-{name}"),
+                format!("delete {name}, of which {copy} holds everything by then"),
+                format!("{} delete {name}", self.client),
+                Step::Delete {
+                    name: name.into(),
+                    uuid: uuid.into(),
+                    only_if: Some(copy.into()),
+                },
+            )
+        }
+    }
+
+    /// Removes an instance for good.
+    pub(super) fn delete(&self, name: &str, uuid: &str, destroys: String) -> Action {
+        Action {
+            destroys: Some(destroys),
+            undo: Undo::Never,
+            seconds: 2,
+            ..self.action(
+                &format!("delete-{name}"),
+                format!("delete {name} with its snapshots"),
+                format!("{} delete {name}", self.client),
+                Step::Delete {
+                    name: name.into(),
+                    uuid: uuid.into(),
+                    only_if: None,
+                },
+            )
+        }
+    }
+
+    /// A script of the stage inside an instance.
+    pub(super) fn exec(
+        &self,
+        id: &str,
+        title: &str,
+        name: &str,
+        script: String,
+        env: BTreeMap<String, String>,
+    ) -> Action {
+        self.action(
+            id,
+            title.to_owned(),
+            format!(
+                "{} exec {name} -- sh -eu  # the script {id} of the stage",
+                self.client
+            ),
+            Step::Exec {
+                name: name.into(),
+                script,
+                env,
+                secrets: vec![],
+            },
+        )
+    }
+}
+
+/// `config` as an edit that sets these tags; an empty value removes the tag.
+pub(super) fn tags(pairs: &[(&str, &str)]) -> ConfigEdit {
+    let value = |v: &str| (!v.is_empty()).then(|| v.to_owned());
+    ConfigEdit {
+        config: pairs
+            .iter()
+            .map(|(k, v)| (crate::labs::tag(k), value(v)))
+            .collect(),
+        ..ConfigEdit::default()
+    }
+}
+
+/// Why we take a snapshot of this name.
+fn kind(snapshot: &str) -> SnapshotKind {
+    match snapshot {
+        super::CLEAN => SnapshotKind::Clean,
+        name if name.starts_with("before-") => SnapshotKind::Safety,
+        _ => SnapshotKind::User,
+    }
+}

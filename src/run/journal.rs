@@ -1,0 +1,216 @@
+//! The journal of a run: one JSON line before and one after each action, synced to disk, so that
+//! whatever kills us leaves a record of what was begun.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, BufRead as _, BufReader, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::plan::Plan;
+
+/// Version of the journal's format.
+const VERSION: u32 = 1;
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "entry", rename_all = "kebab-case")]
+pub enum Entry {
+    /// The run, or its continuation, began.
+    Opened {
+        /// Digest of the plan.
+        digest: String,
+        /// Process id of the runner.
+        pid: u32,
+    },
+    /// Written before an action changes anything.
+    Started {
+        /// The action.
+        id: String,
+    },
+    /// The action ended well.
+    Finished {
+        /// The action.
+        id: String,
+        /// It had nothing to do.
+        skipped: bool,
+    },
+    /// The action failed; what it changed is not known.
+    Failed {
+        /// The action.
+        id: String,
+        /// Why.
+        error: String,
+    },
+    /// The run ended.
+    Closed {
+        /// Exit code.
+        code: u8,
+    },
+    /// A line of a newer version.
+    #[serde(other)]
+    Unknown,
+}
+
+/// One line of the file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Line {
+    v: u32,
+    ts: String,
+    #[serde(flatten)]
+    entry: Entry,
+}
+
+/// A run's folder: `plan.json`, `journal.jsonl`, one `LAB.log` a lab.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+    entries: Vec<Entry>,
+}
+
+impl Journal {
+    /// Makes the folder of a new run and stores its plan.
+    ///
+    /// # Errors
+    /// The folder cannot be written; nothing was changed then.
+    pub fn create(folder: &Path, plan: &Plan) -> io::Result<Self> {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
+        let bytes = serde_json::to_vec_pretty(plan)?;
+        crate::paths::write_private(&folder.join("plan.json"), &bytes).map_err(io::Error::other)?;
+        Self::open(folder)
+    }
+
+    /// Opens the journal of a run, new or old. A last line that was cut by a crash is left out.
+    ///
+    /// # Errors
+    /// The file cannot be read or written.
+    pub fn open(folder: &Path) -> io::Result<Self> {
+        let path = folder.join("journal.jsonl");
+        let entries = if path.exists() { read(&path)? } else { vec![] };
+        let mut file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&path)?;
+        if !entries.is_empty() {
+            // Ends a line that a crash may have cut.
+            file.write_all(b"\n")?;
+        }
+        File::open(folder)?.sync_all()?;
+        Ok(Self { file, entries })
+    }
+
+    /// Adds a line, durably.
+    ///
+    /// # Errors
+    /// The disk is full or gone.
+    pub fn write(&mut self, entry: Entry) -> io::Result<()> {
+        let line = Line {
+            v: VERSION,
+            ts: jiff::Timestamp::now().to_string(),
+            entry: entry.clone(),
+        };
+        let mut bytes = serde_json::to_vec(&line)?;
+        bytes.push(b'\n');
+        self.file.write_all(&bytes)?;
+        self.file.sync_data()?;
+        self.entries.push(entry);
+        Ok(())
+    }
+
+    /// Whether an action is known to have ended well.
+    pub fn finished(&self, wanted: &str) -> bool {
+        self.entries
+            .iter()
+            .any(|e| matches!(e, Entry::Finished { id, .. } if id == wanted))
+    }
+
+    /// Whether an action was begun and may have happened.
+    pub fn begun(&self, wanted: &str) -> bool {
+        self.entries
+            .iter()
+            .any(|e| matches!(e, Entry::Started { id } if id == wanted))
+    }
+
+    /// All lines so far.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+}
+
+/// The lines of a journal; lines that cannot be read are left out.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn read(path: &Path) -> io::Result<Vec<Entry>> {
+    let lines = BufReader::new(File::open(path)?).lines();
+    let parsed = lines
+        .map_while(Result::ok)
+        .filter_map(|l| serde_json::from_str::<Line>(&l).ok());
+    Ok(parsed.map(|l| l.entry).collect())
+}
+
+/// A run that is on disk.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Record {
+    /// Its id.
+    pub id: String,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// The plan.
+    pub plan: Plan,
+    /// Exit code; none where it never ended.
+    pub code: Option<u8>,
+    /// Actions that ended well.
+    pub finished: usize,
+    /// The last failure.
+    pub error: Option<String>,
+}
+
+/// All runs, newest first. A folder that cannot be read is left out and left alone.
+pub fn records(runs: &Path) -> Vec<Record> {
+    let entries = std::fs::read_dir(runs).into_iter().flatten().flatten();
+    let mut found: Vec<Record> = entries.filter_map(|e| record(&e.path())).collect();
+    found.sort_by(|a, b| b.id.cmp(&a.id));
+    found
+}
+
+/// One run.
+pub fn record(folder: &Path) -> Option<Record> {
+    let plan = serde_json::from_slice(&std::fs::read(folder.join("plan.json")).ok()?).ok()?;
+    let entries = read(&folder.join("journal.jsonl")).unwrap_or_default();
+    let finished = entries
+        .iter()
+        .filter(|e| matches!(e, Entry::Finished { .. }))
+        .count();
+    let code = entries.iter().rev().find_map(|e| match e {
+        Entry::Closed { code } => Some(Some(*code)),
+        Entry::Opened { .. } => Some(None),
+        _ => None,
+    });
+    let error = entries.iter().rev().find_map(|e| match e {
+        Entry::Failed { error, .. } => Some(error.clone()),
+        _ => None,
+    });
+    Some(Record {
+        id: folder.file_name()?.to_str()?.to_owned(),
+        folder: folder.to_owned(),
+        plan,
+        code: code.flatten(),
+        finished,
+        error,
+    })
+}
+
+/// The id of a new run: when it began, and its plan, so that ids sort by time.
+pub fn new_id(plan: &Plan) -> String {
+    let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S%3f");
+    let digest = plan.digest();
+    format!("{now}-{}", digest.get(..4).unwrap_or("0000"))
+}

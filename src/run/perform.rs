@@ -1,0 +1,138 @@
+//! What each kind of step does. Looks before it acts: what is there already is skipped, and what an
+//! earlier attempt left half done is thrown away, never trusted.
+
+use tokio::sync::mpsc;
+
+use crate::{
+    backend::{Backend, Error, Progress},
+    plan::{Action, Step},
+};
+
+use super::{Event, apply::Worker, certificates, output::Output};
+
+mod host;
+mod instance;
+mod snapshot;
+
+/// Why an action did not end well.
+pub(super) enum Failure {
+    /// The user stopped it.
+    Cancelled,
+    /// As the text says.
+    Failed(String),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Cancelled { .. } => Self::Cancelled,
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+/// An action that ended well.
+pub(super) struct Done {
+    /// It had nothing to do.
+    pub(super) skipped: bool,
+}
+
+type Ended = Result<Done, Failure>;
+
+const DID: Ended = Ok(Done { skipped: false });
+const SKIPPED: Ended = Ok(Done { skipped: true });
+
+/// One action at work.
+struct Hand<'a> {
+    worker: &'a Worker<'a>,
+    lab: &'a str,
+    /// An earlier attempt began it and did not see its end.
+    again: bool,
+    output: &'a mut Output,
+    progress: Progress,
+}
+
+/// Carries one action out.
+pub(super) async fn perform(
+    worker: &Worker<'_>,
+    lab: &str,
+    action: &Action,
+    again: bool,
+    output: &mut Output,
+) -> Ended {
+    let (sink, mut said) = mpsc::unbounded_channel::<(String, Option<u8>)>();
+    let progress = Progress {
+        sink: Some(sink),
+        cancel: worker.cx.cancel.clone(),
+    };
+    let tell = async {
+        while let Some((text, percent)) = said.recv().await {
+            worker.tell(Event::Progress {
+                id: action.id.clone(),
+                text: crate::log::sanitize(&text),
+                percent,
+            });
+        }
+    };
+    let hand = Hand {
+        worker,
+        lab,
+        again,
+        output,
+        progress,
+    };
+    // The hand drops the sink when it is done, which ends `tell`.
+    let (done, ()) = tokio::join!(Box::pin(hand.carry_out(&action.sentence, &action.step)), tell);
+    done
+}
+
+impl<'a> Hand<'a> {
+    async fn carry_out(mut self, sentence: &str, step: &Step) -> Ended {
+        match step {
+            Step::HostScript { script, check, env } => {
+                self.host_script(sentence, script, check.as_deref(), env).await
+            }
+            Step::WaitDaemon { seconds } => self.wait_daemon(*seconds).await,
+            Step::CreatePool { .. } | Step::CreateNetwork { .. } | Step::PutProfile { .. } => {
+                self.environment(step).await
+            }
+            Step::MakeDataFolders { name, folders } => self.data_folders(name, folders).await,
+            Step::PullImage { .. } | Step::Bootstrap { .. } | Step::ImportImage { .. } => {
+                self.image(step).await
+            }
+            Step::Create { spec } => self.create(spec).await,
+            Step::Copy { from, snapshot, spec } => self.copy(from, snapshot.as_deref(), spec).await,
+            Step::Power { name, power } => self.power(name, *power).await,
+            Step::WaitNetwork { name, seconds } => self.wait_network(name, *seconds).await,
+            Step::PushCertificates { name } => {
+                let backend = self.backend().await?;
+                let skipped = certificates::push(backend, name, self.output, &self.progress).await?;
+                Ok(Done { skipped })
+            }
+            Step::Exec {
+                name,
+                script,
+                env,
+                secrets,
+            } => self.exec(name, script, env, secrets).await,
+            Step::Verify { name, script, env } => self.verify(name, script, env).await,
+            Step::Snapshot {
+                name,
+                snapshot,
+                note,
+                kind,
+            } => self.snapshot(name, snapshot, note, *kind).await,
+            Step::Restore { name, snapshot, uuid } => self.restore(name, snapshot, uuid).await,
+            Step::Edit { name, edit } => {
+                self.backend().await?.edit(name, edit).await?;
+                DID
+            }
+            Step::Delete { name, uuid, only_if } => self.delete(name, uuid, only_if.as_deref()).await,
+            Step::DeleteSnapshot { name, snapshot } => self.delete_snapshot(name, snapshot).await,
+        }
+    }
+
+    async fn backend(&self) -> Result<&'a dyn Backend, Failure> {
+        Ok(self.worker.backend().await?)
+    }
+}

@@ -1,0 +1,217 @@
+//! Steps on the host and in the daemon's surroundings: scripts, pool, bridge, profile, images, data folders.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::{
+    backend::{Error, RemoteImage, types::TAG},
+    host::{bootstrap, command::Command},
+    plan::Step,
+};
+
+use super::{DID, Ended, Failure, Hand, SKIPPED};
+
+impl Hand<'_> {
+    pub(super) async fn host_script(
+        &mut self,
+        what: &str,
+        script: &str,
+        check: Option<&str>,
+        env: &BTreeMap<String, String>,
+    ) -> Ended {
+        let cancel = self.progress.cancel.clone();
+        if let Some(check) = check
+            && Command::script("look whether there is anything to do", check, env.clone())
+                .succeeds()
+                .await
+        {
+            return SKIPPED;
+        }
+        let command = Command::script(what, script, env.clone());
+        let output = &mut *self.output;
+        match command.run(&mut |_, bytes| output.write(bytes), &cancel).await {
+            Ok(0) => DID,
+            Ok(_) if cancel.is_cancelled() => Err(Failure::Cancelled),
+            Ok(code) => Err(Failure::Failed(format!(
+                "the script ended with {code}: {}",
+                self.output.last_line()
+            ))),
+            Err(_) if cancel.is_cancelled() => Err(Failure::Cancelled),
+            Err(error) => Err(Failure::Failed(error.to_string())),
+        }
+    }
+
+    pub(super) async fn wait_daemon(&mut self, seconds: u32) -> Ended {
+        let until = Instant::now() + Duration::from_secs(u64::from(seconds));
+        loop {
+            match self.worker.backend().await {
+                Ok(_) => return DID,
+                Err(error) if Instant::now() > until => return Err(error.into()),
+                Err(error) => self.progress.say(error.to_string(), None),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(300)) => {}
+                () = self.progress.cancel.cancelled() => return Err(Failure::Cancelled),
+            }
+        }
+    }
+
+    pub(super) async fn environment(&mut self, step: &Step) -> Ended {
+        let backend = self.backend().await?;
+        match step {
+            Step::CreatePool { name, driver, size } => {
+                if backend.pools().await?.iter().any(|p| p.name == *name) {
+                    return SKIPPED;
+                }
+                backend.create_pool(name, driver, *size).await?;
+            }
+            Step::CreateNetwork { name } => {
+                if backend
+                    .networks()
+                    .await?
+                    .iter()
+                    .any(|n| n.name == *name && n.managed)
+                {
+                    return SKIPPED;
+                }
+                backend.create_network(name).await?;
+            }
+            Step::PutProfile { profile } => {
+                let found = backend.profile(&profile.name).await?;
+                // Notes and pins may have been written since the plan was made.
+                let marks = found.iter().flat_map(|p| p.config.clone()).filter(|(k, _)| k.starts_with(TAG));
+                let mut wanted = profile.clone();
+                wanted.config.retain(|k, _| !k.starts_with(TAG));
+                wanted.config.extend(marks);
+                if found.as_ref() == Some(&wanted) {
+                    return SKIPPED;
+                }
+                backend.put_profile(&wanted).await?;
+            }
+            _ => {}
+        }
+        DID
+    }
+
+    /// Folders are made for the `root` that the instance has on the host; one that exists keeps its owner.
+    pub(super) async fn data_folders(&mut self, name: &str, folders: &[PathBuf]) -> Ended {
+        let missing: Vec<_> = folders.iter().filter(|f| !f.exists()).collect();
+        if missing.is_empty() {
+            return SKIPPED;
+        }
+        let instance = self.backend().await?.instance(name).await?;
+        let owner = instance.map_or(0, |i| root_on_host(&i.config));
+        let list = missing.iter().map(|f| quoted(f)).collect::<Vec<_>>().join(" ");
+        let parents = missing
+            .iter()
+            .filter_map(|f| f.parent())
+            .map(quoted)
+            .collect::<Vec<_>>()
+            .join(" ");
+        let script = format!("mkdir -p {parents}\nmkdir -p -m 0755 {list}\nchown {owner}:{owner} {list}\n");
+        self.host_script("make the data folders", &script, None, &BTreeMap::new())
+            .await
+    }
+
+    pub(super) async fn image(&mut self, step: &Step) -> Ended {
+        let backend = self.backend().await?;
+        match step {
+            Step::PullImage {
+                source,
+                alias,
+                certificate,
+                refresh,
+            } => {
+                if !refresh && backend.image(alias).await?.is_some() {
+                    return SKIPPED;
+                }
+                let source = RemoteImage {
+                    certificate: read(certificate.as_deref())?,
+                    ..source.clone()
+                };
+                backend
+                    .pull_image(&source, alias, &self.progress)
+                    .await
+                    .map_err(|e| remote_failed(&source, e))?;
+            }
+            Step::Bootstrap {
+                distribution,
+                suite,
+                packages,
+                alias,
+                refresh,
+            } => {
+                if !refresh && backend.image(alias).await?.is_some() {
+                    return SKIPPED;
+                }
+                let output = &mut *self.output;
+                let recipe = bootstrap::Recipe {
+                    distribution,
+                    suite,
+                    packages,
+                    refresh: *refresh,
+                };
+                let cache = &self.worker.cx.cache;
+                let built =
+                    bootstrap::build(&recipe, cache, &mut |b| output.write(b), &self.progress.cancel).await;
+                let file = built.map_err(|e| Failure::Failed(e.to_string()))?;
+                backend.import_image(&file, alias, &self.progress).await?;
+            }
+            Step::ImportImage { file, alias } => {
+                if backend.image(alias).await?.is_some() {
+                    return SKIPPED;
+                }
+                backend.import_image(file, alias, &self.progress).await?;
+            }
+            _ => {}
+        }
+        DID
+    }
+}
+
+fn read(file: Option<&Path>) -> Result<Option<String>, Failure> {
+    let failed = |f: &Path, e: std::io::Error| Failure::Failed(format!("cannot read {}: {e}", f.display()));
+    file.map(|f| std::fs::read_to_string(f).map_err(|e| failed(f, e)))
+        .transpose()
+}
+
+fn remote_failed(source: &RemoteImage, error: Error) -> Failure {
+    match error {
+        Error::Cancelled { .. } => Failure::Cancelled,
+        other => Failure::Failed(format!(
+            "the image {} could not be fetched from {}: {other}; choose an image that is built here (`--set image=…`, \
+             see `halolab stage show`), or another server in `[remotes]` of config.toml",
+            source.alias, source.server
+        )),
+    }
+}
+
+/// The host's user id that is `root` inside, from the id map that the daemon chose.
+fn root_on_host(config: &BTreeMap<String, String>) -> u64 {
+    #[derive(serde::Deserialize)]
+    struct Range {
+        #[serde(rename = "Isuid")]
+        uid: bool,
+        #[serde(rename = "Hostid")]
+        host: u64,
+        #[serde(rename = "Nsid")]
+        inside: u64,
+    }
+    let map = ["volatile.idmap.next", "volatile.idmap.current"]
+        .iter()
+        .find_map(|k| config.get(*k));
+    let ranges: Vec<Range> = map.and_then(|m| serde_json::from_str(m).ok()).unwrap_or_default();
+    ranges
+        .iter()
+        .find(|r| r.uid && r.inside == 0)
+        .map_or(0, |r| r.host)
+}
+
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+}

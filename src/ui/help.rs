@@ -1,0 +1,42 @@
+//! The help: the keys of the screen below, from the table by which they work.
+//!
+//! ```text
+//!  ╭ keys ─────────────────────────────────────╮
+//!  │ enter        open the lab                  │
+//!  │ up, k        one line up                   │
+//!  ╰────────────────────────────────────────────╯
+//! ```
+
+use ratatui::{
+    Frame,
+    text::{Line, Span},
+};
+
+use crate::app::{
+    Model,
+    keys::{self, Place},
+};
+
+use super::{
+    widgets::{popup, scrolled},
+    words::column,
+};
+
+pub(super) fn view(model: &Model, scroll: usize, frame: &mut Frame<'_>) {
+    let styles = model.look.styles();
+    let place = Place::under_help(model);
+    let keys = place.keys().iter().chain(place.common());
+    let lines: Vec<Line<'static>> = keys
+        .map(|key| {
+            let names: Vec<String> = key.chords.iter().copied().map(keys::name).collect();
+            Line::from(vec![
+                Span::styled(column(&names.join(", "), 20, ".."), styles.key),
+                Span::styled(format!(" {}", key.help), styles.text),
+            ])
+        })
+        .collect();
+    let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2);
+    let size = (84.min(frame.area().width), height.min(frame.area().height.saturating_sub(2)));
+    let inside = popup(&model.look, frame, "keys of this screen", size);
+    scrolled(&model.look, frame, inside, lines, scroll);
+}

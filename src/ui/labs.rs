@@ -1,0 +1,185 @@
+//! The labs: one row each, with its state, proof, snapshots and use; details beside it where there is room.
+//!
+//! ```text
+//!  halolab · labs                                                  ● LXD 5.0.2
+//!    name        state         snapshots  disk      memory    proof
+//!  ▸ ai-lab      ● running     3          12.1 GiB  1.1 GiB   ✔ gfx1151 ok
+//!    dev-lab     · not made    [ ]
+//! ```
+
+use ratatui::{
+    Frame,
+    layout::{Constraint, Layout, Rect},
+    text::{Line, Span},
+};
+
+use crate::{
+    app::{Engine, Model},
+    labs::{Lab, Presence},
+    log::clean,
+};
+
+use super::{
+    widgets::{self, Lines, Listing, labelled, scrolled, titled, wrap},
+    words::{bytes, column, date},
+};
+
+/// From this width on, the details have a place of their own.
+const WIDE: u16 = 110;
+
+struct Areas {
+    heads: Rect,
+    list: Rect,
+    details: Rect,
+}
+
+fn areas(body: Rect) -> Areas {
+    let [table, details] = if body.width >= WIDE {
+        Layout::horizontal([Constraint::Fill(3), Constraint::Fill(2)]).areas(body)
+    } else {
+        let height = if body.height >= 18 { 8 } else { 0 };
+        Layout::vertical([Constraint::Fill(1), Constraint::Length(height)]).areas(body)
+    };
+    let [heads, list] = Layout::vertical([Constraint::Length(2), Constraint::Fill(1)]).areas(table);
+    Areas {
+        heads,
+        list,
+        details,
+    }
+}
+
+pub(super) fn view(model: &Model, frame: &mut Frame<'_>) {
+    let first = model.labs.is_first_run();
+    let title = if first { "choose labs" } else { "labs" };
+    let body = widgets::surround(model, frame, title);
+    let areas = areas(body);
+    let styles = model.look.styles();
+    let heads = Line::styled(heads(areas.heads.width), styles.dim);
+    frame.render_widget(heads, Rect { y: areas.heads.y + 1, height: 1, ..areas.heads });
+    if model.labs.rows.is_empty() {
+        let text = match &model.engine {
+            Engine::Looking => model.look.own("The container engine is being looked for…"),
+            _ => "There is no stage to make a lab from; see `halolab stage list`.".into(),
+        };
+        let lines = wrap(&Line::styled(format!("  {text}"), styles.dim), areas.list.width, 2);
+        scrolled(&model.look, frame, areas.list, lines, 0);
+    } else {
+        list(model, body).0.draw(&model.look, frame, areas.list);
+    }
+    if areas.details.height > 2 {
+        details(model, frame, areas.details);
+    }
+}
+
+/// The rows, and where they are drawn.
+pub(super) fn list(model: &Model, body: Rect) -> (Listing, Rect) {
+    let area = areas(body).list;
+    let rows = model.labs.rows.iter().enumerate();
+    let lines = rows.map(|(index, lab)| (Some(index), row(model, lab, area.width)));
+    let listing = Listing {
+        lines: lines.collect(),
+        cursor: model.labs.cursor,
+    };
+    (listing, area)
+}
+
+/// Widths of name, state, snapshots, disk and memory; what is 0 is left out.
+fn widths(width: u16) -> [usize; 5] {
+    match width {
+        0..=69 => [16, 14, 5, 0, 0],
+        70..=89 => [18, 14, 5, 10, 10],
+        _ => [24, 15, 10, 12, 12],
+    }
+}
+
+fn heads(width: u16) -> String {
+    let [name, state, snapshots, disk, memory] = widths(width);
+    let count = if snapshots < 9 { "snap" } else { "snapshots" };
+    format!(
+        "      {}{}{}{}{}proof",
+        column("name", name, ""),
+        column("state", state, ""),
+        column(count, snapshots, ""),
+        column("disk", disk, ""),
+        column("memory", memory, ""),
+    )
+}
+
+fn row(model: &Model, lab: &Lab, width: u16) -> Line<'static> {
+    let (look, styles) = (&model.look, model.look.styles());
+    let [name, state, snapshots, disk, memory] = widths(width);
+    let more = look.glyphs.more;
+    let (glyph, word, style) = look.state(lab);
+    let live = model.labs.states.get(&lab.name);
+    let mark = match (lab.presence, model.labs.marked.contains(&lab.name)) {
+        (Presence::Missing, true) => "[x] ",
+        (Presence::Missing, false) => "[ ] ",
+        _ => "    ",
+    };
+    let count = match lab.presence {
+        Presence::Ours => lab.snapshots.to_string(),
+        _ => String::new(),
+    };
+    let used = live.and_then(|s| s.disk).map(bytes).unwrap_or_default();
+    let ram = live.map(|s| bytes(s.memory)).unwrap_or_default();
+    let proof = match lab.presence {
+        Presence::Missing => clean(&lab.title).into_owned(),
+        _ => lab.verdict.as_deref().map(|v| clean(v).into_owned()).unwrap_or_default(),
+    };
+    Line::from(vec![
+        Span::styled(mark, styles.accent),
+        Span::styled(column(&clean(&lab.name), name - 1, more) + " ", styles.text),
+        Span::styled(column(&format!("{glyph} {word}"), state, more), style),
+        Span::styled(column(&count, snapshots, more), styles.text),
+        Span::styled(column(&used, disk, ""), styles.text),
+        Span::styled(column(&ram, memory, ""), styles.text),
+        Span::styled(proof, styles.dim),
+    ])
+}
+
+fn details(model: &Model, frame: &mut Frame<'_>, area: Rect) {
+    let Some(lab) = model.labs.current() else {
+        return;
+    };
+    let block = titled(&model.look, &clean(&lab.name), false);
+    let inside = block.inner(area);
+    frame.render_widget(block, area);
+    scrolled(&model.look, frame, inside, about(model, lab, inside.width), 0);
+}
+
+/// What is known of a lab: state, stage, proof, addresses, use, kept copies, what survives.
+pub(super) fn about(model: &Model, lab: &Lab, width: u16) -> Lines {
+    let (look, styles) = (&model.look, model.look.styles());
+    let (glyph, word, style) = look.state(lab);
+    let stage = model.setup.catalog.get(&lab.stage);
+    let mut lines = labelled(look, "State", &format!("{glyph} {word}"), style, width);
+    let mut add = |label: &str, value: &str| {
+        if !value.is_empty() {
+            lines.extend(labelled(look, label, value, styles.text, width));
+        }
+    };
+    add("Stage", &clean(&lab.title));
+    if let (Presence::Missing, Some(stage)) = (lab.presence, stage) {
+        add("What", &clean(&stage.summary));
+    }
+    if lab.presence == Presence::Foreign {
+        add("Note", "an instance of this name that halolab did not make; it is not touched");
+    }
+    add("Proof", &lab.verdict.as_deref().map(clean).unwrap_or_default());
+    if let Some(state) = model.labs.states.get(&lab.name) {
+        add("Address", &clean(&state.addresses.join(", ")));
+        let disk = state.disk.map_or_else(|| "disk unknown".to_owned(), |d| format!("{} disk", bytes(d)));
+        add("Uses", &format!("{disk}, {} memory", bytes(state.memory)));
+    }
+    if let Some(instance) = &lab.instance {
+        add("Made", &date(&instance.created));
+    }
+    add("Kept", &clean(&lab.kept.join(", ")));
+    let mounts: Vec<String> = stage
+        .iter()
+        .flat_map(|s| &s.mounts)
+        .map(|m| clean(&m.title).into_owned())
+        .collect();
+    add("Outlives", &mounts.join(", "));
+    lines
+}

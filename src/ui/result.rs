@@ -1,0 +1,111 @@
+//! How a run ended: a sentence a lab, how to get in, what was kept, what to type next.
+//!
+//! ```text
+//!  halolab · result                                                ● LXD 5.0.2
+//!  ✔ done in 3:20
+//!  ai-lab
+//!    ✔ ai-lab is ready
+//!    proof   gfx1151 ok
+//!    enter   halolab shell ai-lab
+//! ```
+
+use ratatui::{Frame, text::Line};
+
+use crate::{
+    app::{
+        Model,
+        run_view::{Failure, RunView},
+    },
+    log::clean,
+    plan::Choice,
+};
+
+use super::{
+    review::chosen,
+    widgets::{self, Lines, heading, labelled, point, scrolled, wrap},
+    words::clock,
+};
+
+pub(super) fn view(model: &Model, frame: &mut Frame<'_>) {
+    let area = widgets::surround(model, frame, "result");
+    let Some(run) = &model.run else { return };
+    let lines = text(model, run, area.width);
+    scrolled(&model.look, frame, area, lines, run.scroll);
+}
+
+pub(super) fn text(model: &Model, run: &RunView, width: u16) -> Lines {
+    let (look, styles, glyphs) = (&model.look, model.look.styles(), &model.look.glyphs);
+    let Some(outcome) = &run.outcome else {
+        return vec![];
+    };
+    let elapsed = clock(run.ended.unwrap_or(model.now).saturating_sub(run.began));
+    let (glyph, word, style) = match outcome.code {
+        0 => (glyphs.ok, "done", styles.ok),
+        3 => (glyphs.failed, "blocked before anything was changed", styles.error),
+        4 => (glyphs.warn, "failed, and put back as it was", styles.warn),
+        5 => (glyphs.warn, "not finished; it can be resumed", styles.warn),
+        6 => (glyphs.warn, "done up to a reboot", styles.warn),
+        _ if run.stopping => (glyphs.warn, "stopped", styles.warn),
+        _ => (glyphs.failed, "failed", styles.error),
+    };
+    let mut lines = vec![
+        Line::default(),
+        Line::styled(format!(" {glyph} {word} after {elapsed}"), style),
+    ];
+    for sentence in &outcome.summary {
+        lines.extend(point(glyphs.dot, &clean(sentence), styles.text, width));
+    }
+    lines.push(Line::default());
+    for failure in run.failures.iter().filter(|f| f.lab == "host") {
+        lines.extend(failed(model, failure, width));
+        lines.push(Line::default());
+    }
+    for track in &run.plan.labs {
+        lines.push(heading(look, &format!("{}: {}", clean(&track.lab), chosen(&track.choice))));
+        let failures: Vec<_> = run.failures.iter().filter(|f| f.lab == track.lab).collect();
+        for failure in &failures {
+            lines.extend(failed(model, failure, width));
+        }
+        if let Some(verdict) = run.verdicts.get(&track.lab) {
+            lines.extend(labelled(look, "  proof", &clean(verdict), styles.ok, width));
+        }
+        if outcome.code == 0 && !matches!(track.choice, Choice::Remove | Choice::Skip) {
+            let lab = match &track.choice {
+                Choice::RestoreAs(_, name) => name,
+                _ => &track.lab,
+            };
+            let command = format!("halolab shell {}", clean(lab));
+            lines.extend(labelled(look, "  enter", &command, styles.accent, width));
+        }
+        for kept in &track.keeps {
+            lines.extend(labelled(look, "  kept", &clean(kept), styles.text, width));
+        }
+        lines.push(Line::default());
+    }
+    let log = format!("halolab runs show {}", clean(&outcome.run));
+    lines.extend(labelled(look, "This run", &log, styles.dim, width));
+    let next = Line::styled(format!(" {} Enter: to the labs.", glyphs.cursor), styles.accent);
+    lines.extend(wrap(&next, width, 3));
+    lines
+}
+
+fn failed(model: &Model, failure: &Failure, width: u16) -> Lines {
+    let (look, styles) = (&model.look, model.look.styles());
+    let (word, style) = if failure.optional {
+        ("left out, as it is optional", styles.warn)
+    } else {
+        ("failed", styles.error)
+    };
+    let text = format!("{} {word}", clean(&failure.id));
+    let mut lines = point(look.glyphs.failed, &text, style, width);
+    for part in crate::log::sanitize_text(&failure.error).lines() {
+        lines.extend(labelled(look, "  why", part, styles.text, width));
+    }
+    if !failure.kept.is_empty() {
+        lines.extend(labelled(look, "  kept", &clean(&failure.kept), styles.text, width));
+    }
+    if !failure.next.is_empty() {
+        lines.extend(labelled(look, "  next", &clean(&failure.next), styles.accent, width));
+    }
+    lines
+}

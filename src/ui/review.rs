@@ -1,0 +1,172 @@
+//! The plan before anything happens: what is lost and kept, and each action with its command and undo.
+//!
+//! ```text
+//!  halolab · plan                                                  ● LXD 5.0.2
+//!  ai-lab: restore before-update                        2 actions, about 4 s
+//!    loses   what was changed since
+//!    keeps   models, caches
+//!    1. take the snapshot safety-3 of ai-lab                           1 s
+//!       $ lxc snapshot ai-lab safety-3        undo: remove it
+//!
+//!   [▸ Cancel ]   [  Apply ]
+//! ```
+
+use ratatui::{
+    Frame,
+    layout::{Constraint, Layout, Rect},
+    text::{Line, Span},
+};
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::{
+    app::{Model, model::Review},
+    log::clean,
+    plan::{Action, Choice, Track, Undo},
+};
+
+use super::{
+    look::Look,
+    widgets::{self, Lines, buttons, heading, point, scrolled, wrap},
+    words::estimate,
+};
+
+pub(super) fn text_area(body: Rect) -> Rect {
+    let [text, _] = Layout::vertical([Constraint::Fill(1), Constraint::Length(3)]).areas(body);
+    text
+}
+
+pub(super) fn view(model: &Model, frame: &mut Frame<'_>) {
+    let body = widgets::surround(model, frame, "plan");
+    let (look, styles) = (&model.look, model.look.styles());
+    let Some(review) = &model.review else { return };
+    let area = text_area(body);
+    let lines = text(model, review, area.width);
+    scrolled(look, frame, area, lines, review.scroll);
+    let foot = Rect {
+        y: area.bottom(),
+        height: body.bottom() - area.bottom(),
+        ..body
+    };
+    let [rule, total, row] = Layout::vertical([Constraint::Length(1); 3]).areas(foot);
+    let border = look.border().horizontal_top.repeat(rule.width.into());
+    frame.render_widget(Line::styled(border, styles.border), rule);
+    let count = review.plan.actions().count();
+    let says = format!(
+        " {}, about {}. Nothing has happened yet.",
+        counted(count, "action"),
+        estimate(review.plan.seconds())
+    );
+    frame.render_widget(Line::styled(says, styles.text), total);
+    let marked = usize::from(review.apply);
+    frame.render_widget(buttons(look, &["Cancel", "Apply"], marked), row);
+}
+
+fn counted(count: usize, what: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{s}")
+}
+
+pub(super) fn text(model: &Model, review: &Review, width: u16) -> Lines {
+    let look = &model.look;
+    let plan = &review.plan;
+    let mut lines = vec![];
+    if !plan.host.is_empty() {
+        lines.push(heading(look, "This machine, first"));
+        lines.extend(actions(look, &plan.host, width));
+        lines.push(Line::default());
+    }
+    for track in &plan.labs {
+        lines.push(track_head(look, track, width));
+        lines.extend(losses(look, track, width));
+        lines.extend(actions(look, &track.actions, width));
+        lines.push(Line::default());
+    }
+    if plan.labs.len() > 1 {
+        let text = " The labs are worked on side by side.";
+        lines.push(Line::styled(text, look.styles().dim));
+    }
+    lines
+}
+
+/// What was chosen, in words.
+pub(super) fn chosen(choice: &Choice) -> String {
+    match choice {
+        Choice::Create => "create".into(),
+        Choice::Restore(snapshot) => format!("restore {}", clean(snapshot)),
+        Choice::RestoreAs(snapshot, name) => format!("copy {} to {}", clean(snapshot), clean(name)),
+        Choice::Recreate => "recreate from fresh packages".into(),
+        Choice::RecreateFromClean => "recreate from clean".into(),
+        Choice::BringBack(kept) => format!("bring back {}", clean(kept)),
+        Choice::Update => "update".into(),
+        Choice::Remove => "remove".into(),
+        Choice::Adopt => "adopt".into(),
+        Choice::Skip => "skip".into(),
+    }
+}
+
+fn track_head(look: &Look, track: &Track, width: u16) -> Line<'static> {
+    let styles = look.styles();
+    let left = format!(" {}: {}", clean(&track.lab), chosen(&track.choice));
+    let seconds = track.actions.iter().map(|a| a.seconds).sum();
+    let right = format!("{}, {} ", counted(track.actions.len(), "action"), estimate(seconds));
+    let gap = usize::from(width).saturating_sub(left.width() + right.width());
+    Line::from(vec![
+        Span::styled(left, styles.accent),
+        Span::raw(" ".repeat(gap)),
+        Span::styled(right, styles.dim),
+    ])
+}
+
+/// The table of what is lost and what is kept.
+fn losses(look: &Look, track: &Track, width: u16) -> Lines {
+    let styles = look.styles();
+    let row = |label: &str, text: &str, style| {
+        let line = Line::from(vec![
+            Span::styled(format!("   {label} "), style),
+            Span::styled(clean(text).into_owned(), styles.text),
+        ]);
+        wrap(&line, width, 4 + label.width())
+    };
+    let mut lines = vec![];
+    for loss in &track.loses {
+        lines.extend(row(&format!("{} loses", look.glyphs.warn), loss, styles.error));
+    }
+    for kept in &track.keeps {
+        lines.extend(row(&format!("{} keeps", look.glyphs.ok), kept, styles.ok));
+    }
+    if !lines.is_empty() {
+        lines.push(Line::default());
+    }
+    lines
+}
+
+fn actions(look: &Look, actions: &[Action], width: u16) -> Lines {
+    actions
+        .iter()
+        .enumerate()
+        .flat_map(|(index, action)| action_lines(look, index + 1, action, width))
+        .collect()
+}
+
+fn action_lines(look: &Look, number: usize, action: &Action, width: u16) -> Lines {
+    let styles = look.styles();
+    let optional = if action.optional { " (optional)" } else { "" };
+    let head = Line::from(vec![
+        Span::styled(format!("  {number:>2}. "), styles.dim),
+        Span::styled(clean(&action.sentence).into_owned(), styles.text),
+        Span::styled(format!("{optional}  {}", estimate(action.seconds)), styles.dim),
+    ]);
+    let mut lines = wrap(&head, width, 6);
+    let detail = |text: String, style| wrap(&Line::styled(format!("      {text}"), style), width, 8);
+    lines.extend(detail(format!("$ {}", clean(&action.command)), styles.dim));
+    if let Some(destroys) = &action.destroys {
+        let text = format!("{} destroys {}", look.glyphs.warn, clean(destroys));
+        lines.extend(detail(text, styles.error));
+    }
+    match &action.undo {
+        Undo::Nothing => {}
+        Undo::By(how) => lines.extend(detail(format!("undo: {}", clean(how)), styles.dim)),
+        Undo::Never => lines.extend(point(look.glyphs.warn, "cannot be undone", styles.warn, width)),
+    }
+    lines
+}

@@ -1,0 +1,187 @@
+//! A run: the actions of each lab with their marks on the left, the live log on the right.
+//!
+//! ```text
+//!  halolab · run                          3 of 9 · 1:12           ● LXD 5.0.2
+//!  ai-lab: create        │ log of ai-lab ─────────────────────────── following
+//!   ✔ create     0.9 s   │ Get:1 http://deb.debian.org bookworm …
+//!   ▶ packages   0:42    │ …
+//!   · snapshot           │
+//! ```
+
+use ratatui::{
+    Frame,
+    layout::{Constraint, Layout, Rect},
+    style::Style,
+    text::{Line, Span},
+    widgets::{Block, Borders},
+};
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::{
+    app::{
+        Model,
+        run_view::{Mark, RunView},
+    },
+    log::clean,
+    plan::Action,
+};
+
+use super::{
+    log_pane,
+    look::Look,
+    review::chosen,
+    widgets::{self, Listing},
+    words::{clock, fit, took},
+};
+
+pub(super) struct Areas {
+    steps: Rect,
+    pub(super) log: Rect,
+    search: Rect,
+}
+
+pub(super) fn areas(run: &RunView, body: Rect) -> Areas {
+    let [bar, body] = Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(body);
+    let search = u16::from(run.typing);
+    let [body, search] =
+        Layout::vertical([Constraint::Fill(1), Constraint::Length(search)]).areas(body);
+    let _ = bar;
+    if run.zoomed {
+        let steps = Rect { height: 0, ..body };
+        return Areas {
+            steps,
+            log: body,
+            search,
+        };
+    }
+    let [steps, log] = if body.width >= 76 {
+        let width = (body.width / 3).clamp(30, 60);
+        Layout::horizontal([Constraint::Length(width), Constraint::Fill(1)]).areas(body)
+    } else {
+        Layout::vertical([Constraint::Fill(1), Constraint::Fill(1)]).areas(body)
+    };
+    Areas { steps, log, search }
+}
+
+pub(super) fn view(model: &Model, frame: &mut Frame<'_>) {
+    let body = widgets::surround(model, frame, "run");
+    let look = &model.look;
+    let Some(run) = &model.run else { return };
+    let bar = Rect { height: 1, ..body };
+    frame.render_widget(progress(model, run, bar.width), bar);
+    let areas = areas(run, body);
+    if areas.steps.height > 0 {
+        steps(model, run, frame, areas.steps);
+    }
+    log_pane::view(look, run, frame, areas.log);
+    if areas.search.height > 0 {
+        let [label, line] = Layout::horizontal([Constraint::Length(9), Constraint::Fill(1)]).areas(areas.search);
+        frame.render_widget(Line::styled(" search: ", look.styles().key), label);
+        super::dialog::entry(model, &run.search, true, frame, line);
+    }
+}
+
+/// How far the run is: a bar, counts and a clock.
+fn progress(model: &Model, run: &RunView, width: u16) -> Line<'static> {
+    let (glyphs, styles) = (&model.look.glyphs, model.look.styles());
+    let (ended, all) = run.counts();
+    let elapsed = run.ended.unwrap_or(model.now).saturating_sub(run.began);
+    let (word, style) = match (&run.outcome, run.stopping) {
+        (Some(outcome), _) if outcome.code == 0 => ("done", styles.ok),
+        (Some(_), _) => ("ended with a failure", styles.error),
+        (None, true) => ("stopping", styles.warn),
+        (None, false) => ("running", styles.busy),
+    };
+    let dot = glyphs.dot;
+    let text = format!(" {word} {dot} {ended} of {all} actions {dot} {} ", clock(elapsed));
+    let room = usize::from(width).saturating_sub(text.width() + 1);
+    let full = (room * ended).checked_div(all).unwrap_or(0);
+    Line::from(vec![
+        Span::styled(text, style),
+        Span::styled(glyphs.bar_full.repeat(full), styles.ok),
+        Span::styled(glyphs.bar_empty.repeat(room - full), styles.border),
+    ])
+}
+
+fn steps(model: &Model, run: &RunView, frame: &mut Frame<'_>, area: Rect) {
+    let look = &model.look;
+    let beside = area.width < frame.area().width;
+    let block = Block::new()
+        .borders(if beside { Borders::RIGHT } else { Borders::NONE })
+        .border_set(look.border())
+        .border_style(look.styles().border);
+    let inside = block.inner(area);
+    frame.render_widget(block, area);
+    let mut lines = vec![];
+    let mut current = 0;
+    let mut add = |title: String, actions: &[Action], lines: &mut Vec<Line<'static>>| {
+        lines.push(Line::styled(title, look.styles().accent));
+        for action in actions {
+            let state = run.state(&action.id);
+            if matches!(state.mark, Mark::Running | Mark::Failed) {
+                current = lines.len();
+            }
+            lines.extend(action_lines(model, run, action, usize::from(inside.width)));
+        }
+    };
+    if !run.plan.host.is_empty() {
+        add(" this machine".into(), &run.plan.host, &mut lines);
+    }
+    for track in &run.plan.labs {
+        let verdict = run.verdicts.get(&track.lab).map(|v| format!(" {} {}", look.glyphs.dot, clean(v)));
+        let title = format!(
+            " {}: {}{}",
+            clean(&track.lab),
+            chosen(&track.choice),
+            verdict.unwrap_or_default()
+        );
+        let title = fit(&title, inside.width.into(), look.glyphs.more);
+        add(title, &track.actions, &mut lines);
+    }
+    let lines = lines.into_iter().enumerate().map(|(index, line)| (Some(index), line));
+    let listing = Listing {
+        lines: lines.collect(),
+        cursor: current,
+    };
+    listing.draw_plain(look, frame, inside);
+}
+
+fn mark(look: &Look, mark: Mark) -> (&'static str, Style) {
+    let (glyphs, styles) = (&look.glyphs, look.styles());
+    match mark {
+        Mark::Waiting => (glyphs.waiting, styles.dim),
+        Mark::Running => (glyphs.busy, styles.busy),
+        Mark::Done => (glyphs.ok, styles.ok),
+        Mark::Skipped => (glyphs.skipped, styles.dim),
+        Mark::Failed => (glyphs.failed, styles.error),
+    }
+}
+
+fn action_lines(model: &Model, run: &RunView, action: &Action, width: usize) -> Vec<Line<'static>> {
+    let (look, styles) = (&model.look, model.look.styles());
+    let state = run.state(&action.id);
+    let (glyph, style) = mark(look, state.mark);
+    let time = match state.mark {
+        Mark::Running => clock(model.now.saturating_sub(state.began)),
+        Mark::Done => took(state.millis),
+        Mark::Skipped => "was done".into(),
+        Mark::Failed => "failed".into(),
+        Mark::Waiting => String::new(),
+    };
+    let room = width.saturating_sub(time.width() + 4);
+    let sentence = fit(&clean(&action.sentence), room, look.glyphs.more);
+    let gap = room.saturating_sub(sentence.width());
+    let text = if state.mark == Mark::Waiting { styles.dim } else { styles.text };
+    let mut lines = vec![Line::from(vec![
+        Span::styled(format!(" {glyph} "), style),
+        Span::styled(sentence, text),
+        Span::raw(" ".repeat(gap)),
+        Span::styled(format!("{time} "), styles.dim),
+    ])];
+    if let (Mark::Running, Some((words, percent))) = (state.mark, &state.progress) {
+        let percent = percent.map(|p| format!("{p} % ")).unwrap_or_default();
+        let text = format!("   {percent}{}", clean(words));
+        lines.push(Line::styled(fit(&text, width, look.glyphs.more), styles.busy));
+    }
+    lines
+}

@@ -1,0 +1,197 @@
+#!/bin/sh
+# Puts the shell functions that the other steps read into the lab, and keeps the certificate
+# authorities that the host handed over: a later upgrade of ca-certificates would drop them.
+set -eu
+
+main() {
+    mkdir -p /usr/local/lib/halolab /etc/halolab
+    write_library >/usr/local/lib/halolab/lab.sh.new
+    mv /usr/local/lib/halolab/lab.sh.new /usr/local/lib/halolab/lab.sh
+    keep_authorities
+    echo "Ready for the steps of $STAGE (image family $IMAGE_FAMILY)."
+}
+
+write_library() {
+    cat <<'LIBRARY'
+# shellcheck shell=sh
+# Shell functions of halolab's steps. Each run writes this file anew.
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 GIT_TERMINAL_PROMPT=0
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_PROGRESS_BAR=off
+if [ -n "${HOST_PROXY:-}" ]; then
+    export http_proxy="$HOST_PROXY" https_proxy="$HOST_PROXY" no_proxy=localhost,127.0.0.1
+fi
+set -a
+for file in /etc/halolab/*.env; do
+    # shellcheck disable=SC1090
+    [ ! -r "$file" ] || . "$file"
+done
+set +a
+
+say() { printf '%s\n' "$*"; }
+
+# WORDS: what failed and what to do, as the last line of stderr.
+fail() {
+    printf '%s\n' "$*" >&2
+    exit 1
+}
+
+# WORDS COMMAND...: runs it; where it fails, ends with the words.
+try() {
+    words=$1
+    shift
+    "$@" || fail "$words"
+}
+
+# COMMAND...: up to three times, since mirrors have bad moments.
+thrice() {
+    for pause in 2 5 0; do
+        if "$@"; then return 0; fi
+        [ "$pause" = 0 ] || { say "Again in $pause seconds: $*" && sleep "$pause"; }
+    done
+    return 1
+}
+
+# COMMAND...: as the user lab, in its home.
+as_lab() (
+    cd /home/lab || exit
+    exec runuser -u lab -- env HOME=/home/lab USER=lab LOGNAME=lab "$@" </dev/null
+)
+
+# URL FILE
+fetch() {
+    say "Fetching $1"
+    thrice curl -fsSL --connect-timeout 20 --speed-limit 1000 --speed-time 60 -o "$2" "$1" </dev/null
+}
+
+apt_get() {
+    apt-get -q -y -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confdef \
+        -o Dpkg::Options::=--force-confold "$@" </dev/null
+}
+
+# pacman 7 fences its downloads in; where the kernel or the container forbids that, it says so and
+# stops, and --disable-sandbox is its own way out.
+pacman_run() {
+    pacman --noconfirm --noprogressbar "$@" </dev/null && return 0
+    pacman -S --help | grep -q -e --disable-sandbox || return 1
+    pacman --noconfirm --noprogressbar --disable-sandbox "$@" </dev/null
+}
+
+# PACKAGE...: by the distribution's package manager; those that are there already stay.
+install_packages() {
+    say "Installing: $*"
+    case $IMAGE_FAMILY in
+        arch) thrice pacman_run -S --needed "$@" ;;
+        debian) thrice apt_get --no-install-recommends install "$@" ;;
+        *) fail "This step knows Arch and Debian images, not the family '$IMAGE_FAMILY'. Choose another image." ;;
+    esac
+}
+
+# The name of this machine's kind in the file names of Go, Node and most others.
+architecture() {
+    case $(uname -m) in
+        x86_64) echo amd64 ;;
+        aarch64) echo arm64 ;;
+        *) uname -m ;;
+    esac
+}
+
+# SOURCE KEYRING KEY REPOSITORY PACKAGE: adds a vendor's signed apt repository, given as "address suite
+# component", and installs the package. Source and keyring bear the vendor's own names, since the
+# packages write these files too, and apt refuses two entries with different keys.
+vendor_apt() {
+    source=/etc/apt/sources.list.d/$1.sources keyring=$2 repository=$4 package=$5
+    fetch "$3" "/tmp/halolab-$1.key" || return 1
+    mkdir -p "${keyring%/*}"
+    gpg --batch --yes --dearmor -o "$keyring" <"/tmp/halolab-$1.key" 2>/dev/null ||
+        cp "/tmp/halolab-$1.key" "$keyring"
+    chmod 644 "$keyring"
+    # shellcheck disable=SC2086
+    set -- $repository
+    printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: %s\nArchitectures: %s\nSigned-By: %s\n' \
+        "$1" "$2" "${3:-}" "$(dpkg --print-architecture)" "$keyring" >"$source"
+    # A source that does not answer would break each later update of the whole lab.
+    if ! thrice apt_get update -o "Dir::Etc::sourcelist=$source" -o Dir::Etc::sourceparts=/dev/null \
+        -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=any; then
+        rm -f "$source"
+        return 1
+    fi
+    install_packages "$package" || {
+        dpkg-query -s "$package" >/dev/null 2>&1 || rm -f "$source"
+        return 1
+    }
+}
+
+# NAME COMMAND URL: installs a vendor's .deb, or unpacks its archive to /opt/NAME and links COMMAND.
+# The same address is not fetched twice.
+vendor_archive() {
+    if [ "$(cat "/opt/$1/.source" 2>/dev/null)" = "$3" ]; then
+        say "$3 is installed already."
+        return 0
+    fi
+    file=/tmp/halolab-${3##*/}
+    fetch "$3" "$file" || return 1
+    rm -rf "/opt/$1.new"
+    mkdir -p "/opt/$1.new"
+    case $3 in
+        *.deb)
+            [ "$IMAGE_FAMILY" = debian ] || fail "$3 is a package for Debian and Ubuntu: give the address of a .tar.gz."
+            apt_get install "$file" || return 1
+            ;;
+        *.tar.* | *.tgz)
+            tar --no-same-owner --strip-components=1 -C "/opt/$1.new" -xf "$file" || return 1
+            program=$(find "/opt/$1.new" -type f -perm -u+x \( -path "*/bin/$2" -o -path "/opt/$1.new/$2" \) | sort | head -n 1)
+            [ -n "$program" ] || fail "$3 holds no program $2."
+            ln -sfn "/opt/$1/${program#"/opt/$1.new/"}" "/usr/local/bin/$2"
+            ;;
+        *) fail "$3 is neither a .deb nor a .tar archive." ;;
+    esac
+    printf '%s\n' "$3" >"/opt/$1.new/.source"
+    rm -rf "/opt/$1" "$file"
+    mv "/opt/$1.new" "/opt/$1"
+}
+
+# SHA256 FILE
+check_sum() {
+    printf '%s  %s\n' "$1" "$2" | sha256sum -c --quiet - ||
+        fail "${2##*/} arrived damaged: its SHA-256 is not $1. Try again; if it stays so, the server is not to be trusted."
+}
+
+has_systemd() { [ -d /run/systemd/system ]; }
+
+# WORD LIST: whether the list, separated by spaces, holds the word.
+listed() {
+    case " $2 " in *" $1 "*) return 0 ;; esac
+    return 1
+}
+LIBRARY
+}
+
+# The host's bundle was pushed over the image's. Each authority in it that the distribution's own
+# package does not bring becomes a local one.
+keep_authorities() {
+    bundle=/etc/ssl/certs/ca-certificates.crt
+    [ -s "$bundle" ] || return 0
+    if command -v update-ca-trust >/dev/null; then
+        mkdir -p /etc/ca-certificates/trust-source/anchors
+        [ -s /etc/ca-certificates/trust-source/anchors/halolab-host.pem ] ||
+            cp "$bundle" /etc/ca-certificates/trust-source/anchors/halolab-host.pem
+        update-ca-trust
+        return 0
+    fi
+    mkdir -p /usr/local/share/ca-certificates
+    find /usr/share/ca-certificates -name '*.crt' -exec cat {} + 2>/dev/null | awk '
+        /BEGIN CERTIFICATE/ { block = ""; inside = 1 }
+        inside { block = block $0 "\n" }
+        /END CERTIFICATE/ {
+            inside = 0
+            if (block in known) next
+            known[block] = 1
+            if (package) next
+            file = sprintf("/usr/local/share/ca-certificates/halolab-host-%03d.crt", ++count)
+            printf "%s", block > file
+            close(file)
+        }' package=1 - package=0 "$bundle"
+    if command -v update-ca-certificates >/dev/null; then update-ca-certificates >/dev/null 2>&1; fi
+}
+
+main </dev/null

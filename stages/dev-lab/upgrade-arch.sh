@@ -1,0 +1,1 @@
+../ai-lab/upgrade-arch.sh

@@ -1,0 +1,80 @@
+//! Dependencies point one way, as ARCHITECTURE.md says; pure modules do no I/O; files stay small.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = vec![];
+    let mut folders = vec![root.join(folder)];
+    let file = root.join(format!("{folder}.rs"));
+    if file.exists() {
+        found.push((file.clone(), fs::read_to_string(file).unwrap()));
+    }
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push((path.clone(), fs::read_to_string(path).unwrap()));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "no sources in {folder}");
+    found
+}
+
+/// Lines of code of a folder that match, as `file: line`.
+fn offenders(folder: &str, forbidden: &[&str]) -> Vec<String> {
+    let mut found = vec![];
+    for (path, text) in sources(folder) {
+        // Grouped imports are written below one `use crate::{`: each module is then at the start of a line.
+        let grouped: Vec<String> = forbidden.iter().filter_map(|f| f.strip_prefix("crate::")).map(|m| format!("    {m}")).collect();
+        let bad = text.lines().filter(|line| {
+            let code = line.split("//").next().unwrap_or_default();
+            let starts = |m: &String| code.strip_prefix(m.as_str()).is_some_and(|rest| rest.starts_with("::") || rest.starts_with(','));
+            forbidden.iter().any(|f| code.contains(f)) || grouped.iter().any(starts)
+        });
+        found.extend(bad.map(|line| format!("{}: {}", path.display(), line.trim())));
+    }
+    found
+}
+
+#[test]
+fn lower_layers_do_not_know_upper_ones() {
+    for (folder, forbidden) in [
+        ("host", &["crate::app", "crate::ui", "crate::cli", "crate::run", "crate::plan", "crate::backend", "crate::labs"][..]),
+        ("stage", &["crate::app", "crate::ui", "crate::cli", "crate::run", "crate::plan", "crate::backend", "crate::labs"]),
+        ("log", &["crate::app", "crate::ui", "crate::cli", "crate::run", "crate::plan", "crate::backend"]),
+        ("backend", &["crate::app", "crate::ui", "crate::cli", "crate::run", "crate::plan", "crate::labs"]),
+        ("labs", &["crate::app", "crate::ui", "crate::cli", "crate::run", "crate::plan"]),
+        ("plan", &["crate::app", "crate::ui", "crate::cli", "crate::run"]),
+        ("run", &["crate::app", "crate::ui", "crate::cli"]),
+        ("app/update", &["crate::ui", "crate::cli"]),
+    ] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(folder);
+        if path.exists() || path.with_extension("rs").exists() {
+            assert_eq!(offenders(folder, forbidden), Vec::<String>::new(), "{folder} knows too much");
+        }
+    }
+}
+
+#[test]
+fn the_planner_and_the_drawing_touch_nothing() {
+    let io = ["std::fs", "tokio::spawn", "tokio::fs", "std::net", "std::process", ".await", "Instant::now", "Timestamp::now"];
+    assert_eq!(offenders("plan", &io), Vec::<String>::new());
+}
+
+#[test]
+fn files_stay_small() {
+    let long: Vec<String> = sources("")
+        .into_iter()
+        .filter(|(_, text)| text.lines().count() > 450)
+        .map(|(path, text)| format!("{}: {} lines", path.display(), text.lines().count()))
+        .collect();
+    assert_eq!(long, Vec::<String>::new());
+}

@@ -1,0 +1,210 @@
+//! The planner: the same world and choices give the same plan, and nothing is destroyed before it is kept.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::{collections::BTreeMap, path::Path};
+
+use halolab::{
+    backend::{Instance, Network, Pool, Profile, Server, Status},
+    host::Facts,
+    labs::{World, profile_name, tag},
+    plan::{self, Choice, Plan, PlanError, Request, Step, Undo},
+    stage::{Answer, Answers, BackendKind, Catalog, load},
+};
+use proptest::prelude::*;
+
+fn catalog() -> Catalog {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/labs");
+    let stage = |name: &str| load::read(&root.join(name).join("stage.toml")).unwrap();
+    let host = Catalog::shipped();
+    let hosts = host.iter().filter(|s| s.backend == BackendKind::Host).cloned();
+    Catalog::of(hosts.chain([stage("mini-lab"), stage("side-lab")]).collect())
+}
+
+fn facts() -> Facts {
+    [("family", "debian".into()), ("systemd", true.into()), ("free_disk", (200_u64 << 30).into())]
+        .map(|(k, v)| (k.to_owned(), v))
+        .into()
+}
+
+/// A machine with LXD, a pool and a bridge, and no lab.
+fn empty() -> World {
+    World {
+        server: Some(Server { product: "lxd".into(), address: "/var/lib/lxd/unix.socket".into(), trusted: true, ..Server::default() }),
+        facts: facts().into_iter().chain([("daemon".to_owned(), true.into())]).collect(),
+        pools: vec![Pool { name: "default".into(), driver: "btrfs".into(), ..Pool::default() }],
+        networks: vec![Network { name: "lxdbr0".into(), kind: "bridge".into(), managed: true, ..Network::default() }],
+        images: [("lab/bb".to_owned(), halolab::backend::ImageInfo::default())].into(),
+        ..World::default()
+    }
+}
+
+/// The same with the lab, running, with these snapshots.
+fn with_lab(snapshots: &[&str]) -> World {
+    let mut world = empty();
+    let config = [("stage", "mini-lab"), ("version", "1"), ("generation", "1"), ("answers", r#"{"colour":"blue"}"#)];
+    world.instances.push(Instance {
+        name: "mini-lab".into(),
+        status: Status::Running,
+        uuid: "11-22".into(),
+        description: "Mini lab made by halolab".into(),
+        config: config.map(|(k, v)| (tag(k), v.to_owned())).into(),
+        profiles: vec![profile_name("mini-lab")],
+        ..Instance::default()
+    });
+    world.snapshots.insert("mini-lab".into(), snapshots.iter().map(|s| (*s).to_owned()).collect());
+    world.profiles.insert(profile_name("mini-lab"), Profile { name: profile_name("mini-lab"), ..Profile::default() });
+    world
+}
+
+fn request(choice: Choice) -> Request {
+    Request { lab: "mini-lab".into(), stage: "mini-lab".into(), choice, answers: Answers::new() }
+}
+
+fn plan_of(world: &World, choice: Choice) -> Result<Plan, PlanError> {
+    plan::plan(world, &catalog(), &[request(choice)])
+}
+
+/// What a plan does, a line an action.
+fn lines(plan: &Plan) -> String {
+    let line = |a: &plan::Action| format!("{} | {} | {:?}", a.id, a.sentence, a.undo);
+    plan.actions().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_first_run_makes_sets_up_proves_and_snapshots() {
+    insta::assert_snapshot!(lines(&plan_of(&empty(), Choice::Create).unwrap()));
+}
+
+#[test]
+fn a_machine_without_a_daemon_gets_one_first() {
+    let world = World::without_daemon(facts(), halolab::config::Config::default());
+    // No daemon has the local image of the test's stage: that is said before anything is done.
+    let error = plan_of(&world, Choice::Create).unwrap_err().to_string();
+    assert!(error.contains("lab/bb"), "{error}");
+}
+
+#[test]
+fn a_restore_takes_a_safety_snapshot_first() {
+    let plan = plan_of(&with_lab(&["clean", "before-restore-1"]), Choice::Restore("clean".into())).unwrap();
+    insta::assert_snapshot!(lines(&plan));
+    assert!(matches!(&plan.labs[0].actions[0].step, Step::Snapshot { snapshot, .. } if snapshot == "before-restore-2"));
+}
+
+#[test]
+fn a_recreate_builds_beside_and_keeps_the_old_one() {
+    insta::assert_snapshot!(lines(&plan_of(&with_lab(&["clean"]), Choice::Recreate).unwrap()));
+}
+
+#[test]
+fn a_recreate_from_clean_copies_before_it_deletes() {
+    insta::assert_snapshot!(lines(&plan_of(&with_lab(&["clean"]), Choice::RecreateFromClean).unwrap()));
+}
+
+#[test]
+fn an_update_takes_a_safety_snapshot_first() {
+    insta::assert_snapshot!(lines(&plan_of(&with_lab(&["clean"]), Choice::Update).unwrap()));
+}
+
+#[test]
+fn two_labs_are_two_tracks_and_share_what_comes_first() {
+    let other = Request { lab: "side-lab".into(), stage: "side-lab".into(), ..request(Choice::Create) };
+    let plan = plan::plan(&empty(), &catalog(), &[request(Choice::Create), other]).unwrap();
+    assert_eq!(plan.labs.iter().map(|t| t.lab.as_str()).collect::<Vec<_>>(), ["mini-lab", "side-lab"]);
+}
+
+#[test]
+fn what_is_not_ours_is_never_touched() {
+    let mut world = with_lab(&[]);
+    world.instances[0].config.clear();
+    for choice in [Choice::Create, Choice::Recreate, Choice::Update, Choice::Remove, Choice::Restore("clean".into())] {
+        let error = plan_of(&world, choice.clone()).unwrap_err();
+        assert!(matches!(error, PlanError::Foreign(_)), "{choice:?}: {error}");
+    }
+    let plan = plan_of(&world, Choice::Adopt).unwrap();
+    assert!(!plan.destroys());
+}
+
+#[test]
+fn impossible_choices_name_the_way_out() {
+    let say = |world: &World, choice| plan_of(world, choice).unwrap_err().to_string();
+    insta::assert_snapshot!([
+        say(&with_lab(&[]), Choice::Create),
+        say(&empty(), Choice::Update),
+        say(&with_lab(&["clean", "works"]), Choice::Restore("clena".into())),
+        say(&with_lab(&["clean"]), Choice::RestoreAs("clean".into(), "mini-lab".into())),
+        say(&with_lab(&["clean"]), Choice::RestoreAs("clean".into(), "Bad Name".into())),
+        say(&with_lab(&["clean"]), Choice::BringBack("other".into())),
+    ]
+    .join("\n"));
+}
+
+#[test]
+fn former_answers_are_used_again_and_secrets_never_enter_a_plan() {
+    let plan = plan_of(&with_lab(&["clean"]), Choice::Recreate).unwrap();
+    let text = serde_json::to_string(&plan).unwrap();
+    assert!(text.contains("\"OPT_COLOUR\":\"blue\""), "the lab was made with blue");
+    let mut asked = request(Choice::Create);
+    asked.answers.insert("token".into(), Answer::Text("s3cret-canary".into()));
+    let plan = plan::plan(&empty(), &catalog(), &[asked]).unwrap();
+    assert!(!serde_json::to_string(&plan).unwrap().contains("s3cret-canary"));
+}
+
+/// Every delete of something that exists comes after a whole copy of it, or says that it cannot be undone.
+fn nothing_is_lost_unsaid(plan: &Plan) {
+    for track in &plan.labs {
+        let mut copied: BTreeMap<&str, &str> = BTreeMap::new();
+        for action in &track.actions {
+            match &action.step {
+                Step::Copy { from, snapshot: None, spec } => {
+                    copied.insert(from, &spec.name);
+                }
+                Step::Delete { name, only_if: Some(copy), .. } => {
+                    assert_eq!(copied.get(name.as_str()), Some(&copy.as_str()), "{}", action.id);
+                }
+                Step::Delete { only_if: None, .. } => {
+                    assert!(action.destroys.is_some() && action.undo == Undo::Never, "{}", action.id);
+                    assert!(!track.loses.is_empty());
+                }
+                Step::Restore { .. } => {
+                    assert!(track.actions.iter().any(|a| matches!(&a.step, Step::Snapshot { snapshot, .. } if snapshot.starts_with("before-"))));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn plans_are_reproducible_and_lose_nothing_unsaid(
+        snapshots in proptest::collection::vec("[a-z]{1,8}|clean|before-restore-[0-9]", 0..6),
+        pick in 0_usize..8,
+        index in 0_usize..6,
+    ) {
+        let names: Vec<&str> = snapshots.iter().map(String::as_str).collect();
+        let world = with_lab(&names);
+        let snapshot = names.get(index % names.len().max(1)).copied().unwrap_or("clean").to_owned();
+        let choice = match pick {
+            0 => Choice::Restore(snapshot),
+            1 => Choice::RestoreAs(snapshot, "copy".into()),
+            2 => Choice::Recreate,
+            3 => Choice::RecreateFromClean,
+            4 => Choice::Update,
+            5 => Choice::Remove,
+            6 => Choice::Create,
+            _ => Choice::Adopt,
+        };
+        let first = plan_of(&world, choice.clone());
+        if let Ok(plan) = &first {
+            nothing_is_lost_unsaid(plan);
+            prop_assert_eq!(plan.digest(), plan_of(&world, choice).unwrap().digest());
+            let back: Plan = serde_json::from_str(&serde_json::to_string(plan).unwrap()).unwrap();
+            prop_assert_eq!(&back, plan);
+            let mut ids: Vec<_> = plan.actions().map(|a| &a.id).collect();
+            let count = ids.len();
+            ids.sort();
+            ids.dedup();
+            prop_assert_eq!(ids.len(), count, "ids are unique: resume goes by them");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+#!/bin/bash
+# Runs every test against a private LXD of its own: own folder, bridge and pool, never the user's.
+#   tests/run.sh [--fast] [--incus] [--keep] [-- ARGUMENTS OF CARGO TEST]
+#   --fast   without the Debian image, which takes a minute to build the first time
+#   --incus  also on Incus (tests/incus-up.sh)
+#   --keep   leaves the daemon running, and says how to reach and how to stop it
+# Root, Debian or Ubuntu (elsewhere: install the named programs yourself), with or without systemd.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+fast= incus= keep=
+while [ $# -gt 0 ]; do
+  case $1 in
+    --fast) fast=1 ;;
+    --incus) incus=1 ;;
+    --keep) keep=1 ;;
+    --) shift; break ;;
+    *) sed -n '2,7s/^# \{0,1\}//p' tests/run.sh; exit 2 ;;
+  esac
+  shift
+done
+say() { printf 'tests: %s\n' "$*"; }
+if [ "$(id -u)" != 0 ]; then
+  say "a private LXD needs root: type \`sudo -E env PATH=\"\$PATH\" tests/run.sh\`;"
+  say "without one, \`HALOLAB_TEST_LXD=skip cargo test\` runs the rest"
+  exit 2
+fi
+
+packages="lxd lxd-client btrfs-progs dnsmasq-base nftables iptables iproute2 busybox-static mmdebstrap tmux python3"
+packages="$packages openssl jq curl squashfs-tools xz-utils procps ca-certificates gcc libc6-dev util-linux"
+if command -v apt-get >/dev/null; then
+  # shellcheck disable=SC2086
+  tests/lab/packages.sh $packages
+fi
+for program in lxd lxc btrfs dnsmasq busybox mmdebstrap tmux python3 openssl jq curl cargo; do
+  command -v $program >/dev/null || { say "\`$program\` is missing: install it, then run this again"; exit 1; }
+done
+
+# What a killed run left behind goes first; a run that lives holds its lock.
+locks=/run/lock; [ -d $locks ] || locks=/tmp
+number=
+for n in 0 1 2 3 4 5 6 7; do
+  exec 9>"$locks/halolab-test-$n"
+  flock -n 9 || continue
+  for left in /var/tmp/halolab-test-$n.*; do [ ! -e "$left" ] || tests/lab/lxd.sh down "$left" hltest$n; done
+  subnet=10.$((150 + n)).77
+  if ! ip -4 route | grep -q "^$subnet\." && ! ip link show hltest$n >/dev/null 2>&1; then number=$n; break; fi
+done
+[ -n "$number" ] || { say "no free bridge name hltest0..7 and subnet 10.150..157.77.0/24"; exit 1; }
+bridge=hltest$number
+lab=$(mktemp -d "/var/tmp/halolab-test-$number.XXXXXX"); chmod 711 "$lab"
+incus_stop=:
+stop() {
+  local code=$?
+  trap '' INT TERM HUP
+  if [ -n "$keep" ]; then
+    say "kept: LXD_DIR=$lab/lxd; stop it with: tests/lab/lxd.sh down $lab $bridge"
+  else
+    $incus_stop || true
+    tests/lab/lxd.sh down "$lab" $bridge || true
+  fi
+  exit $code
+}
+trap stop EXIT
+trap 'exit 130' INT; trap 'exit 143' TERM; trap 'exit 129' HUP
+
+SECONDS=0
+tests/lab/lxd.sh up "$lab" $bridge "$subnet"
+HALOLAB_BRIDGE=$bridge HALOLAB_PERSIST=no sh -eu stages/host/firewall.sh
+# the program under test finds this daemon and no other, whatever the caller's environment says
+unset LXD_SOCKET INCUS_SOCKET INCUS_DIR HALOLAB_HOME
+export LXD_DIR=$lab/lxd HALOLAB_TEST_LXD=$lab/lxd/unix.socket
+export HALOLAB_TEST_CACHE=${HALOLAB_TEST_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/halolab-test}
+mkdir -p "$HALOLAB_TEST_CACHE"
+
+import() { # ALIAS FILE
+  lxc image import -q "$2" --alias "$1" >/dev/null
+}
+tests/lab/busybox-image.sh "$HALOLAB_TEST_CACHE/bb.tar.gz"
+import lab/bb "$HALOLAB_TEST_CACHE/bb.tar.gz"
+if [ -z "$fast" ]; then
+  image=$(tests/lab/debian-image.sh "$HALOLAB_TEST_CACHE")
+  import lab/debian "$image"
+  export HALOLAB_TEST_DEBIAN=$image
+fi
+if [ -n "$incus" ]; then
+  HALOLAB_TEST_INCUS=$(tests/incus-up.sh)
+  export HALOLAB_TEST_INCUS
+  incus_stop="tests/incus-down.sh"
+fi
+say "LXD $(lxc query /1.0 | jq -r '.environment.server_version') ready after $SECONDS s"
+
+code=0
+cargo test --locked "$@" 9>&- || code=$?
+if [ $code = 0 ] && [ -x tests/stage_scripts.sh ]; then
+  say "stage scripts"
+  tests/stage_scripts.sh 9>&- || code=$?
+fi
+[ $code = 0 ] && say "all tests passed in $SECONDS s" || say "FAILED (exit code $code) after $SECONDS s"
+exit $code
