@@ -29,7 +29,7 @@ async fn main() {
     let socket = std::env::var("HALOLAB_TEST_LXD").unwrap_or_else(|_| {
         panic!("HALOLAB_TEST_LXD must name the socket of a test daemon; run `tests/run.sh --bench`")
     });
-    let backend: Arc<dyn Backend> = Arc::new(lxd::connect(Some(&socket), None).await.unwrap());
+    let backend: Arc<dyn Backend> = Arc::new(lxd::connect(Some(&socket)).await.unwrap());
     let peers = Peers::new(&socket);
     let rounds = 5;
     operations(backend.as_ref(), &peers, rounds).await;

@@ -52,6 +52,7 @@ impl Model {
             }
             Msg::Found(lab, line) => self.take_found(&lab, line),
             Msg::Returned(errand, result) => self.take_returned(&errand, result),
+            Msg::Suspend => vec![Effect::Errand(Errand::Suspend)],
             Msg::Ordered(code) => {
                 let running = self.is_running();
                 self.done = Some(code);

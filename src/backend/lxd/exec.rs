@@ -61,7 +61,10 @@ impl Ready {
 /// "to run a command in an instance", for errors.
 pub(super) fn about(name: &str, spec: &ExecSpec) -> About {
     let program = spec.argv.first().map_or("nothing", String::as_str);
-    About::new(format!("run `{program}` in `{name}`"), format!("instance `{name}`"))
+    About::new(
+        format!("run `{program}` in `{name}`"),
+        format!("instance `{name}`"),
+    )
 }
 
 impl Lxd {
@@ -136,8 +139,8 @@ impl Lxd {
             .ask(&Ask::with(Method::POST, &path, &body), about)
             .await?;
         let started = self.transport.started(&reply, about)?;
-        let sockets: Sockets =
-            serde_json::from_value(started.metadata).map_err(|e| self.transport.protocol(about, &e.to_string()))?;
+        let sockets: Sockets = serde_json::from_value(started.metadata)
+            .map_err(|e| self.transport.protocol(about, &e.to_string()))?;
         Ok(Ready {
             id: started.id,
             secrets: sockets.fds,
@@ -187,7 +190,13 @@ impl Lxd {
 
     /// Stops a command and everything that it started: politely, then by force. When this returns it
     /// has ended, or it is one that not even a KILL ends.
-    async fn stop_command(&self, name: &str, ready: &Ready, about: &About, mut control: Socket) -> Result<()> {
+    async fn stop_command(
+        &self,
+        name: &str,
+        ready: &Ready,
+        about: &About,
+        mut control: Socket,
+    ) -> Result<()> {
         for (signal, number) in [("TERM", 15), ("KILL", 9)] {
             let order = json!({ "command": "signal", "signal": number });
             // A command that ended meanwhile has closed its socket.
@@ -202,7 +211,10 @@ impl Lxd {
 
     /// Signals everything that carries a mark. Where the instance has no shell only the direct child is reached.
     async fn signal_all(&self, name: &str, signal: &str, mark: &str) {
-        let about = About::new(format!("stop a command in `{name}`"), format!("instance `{name}`"));
+        let about = About::new(
+            format!("stop a command in `{name}`"),
+            format!("instance `{name}`"),
+        );
         let body = json!({
             "command": ["sh", "-c", KILL, "sh", signal, mark],
             "wait-for-websocket": false,
@@ -235,7 +247,10 @@ impl Lxd {
         if matches!(code, Some(126 | 127)) && !operation.err.is_empty() {
             output(2, format!("{}\n", operation.err).as_bytes());
         }
-        code.ok_or_else(|| self.transport.protocol(about, "a command that ended without an exit code"))
+        code.ok_or_else(|| {
+            self.transport
+                .protocol(about, "a command that ended without an exit code")
+        })
     }
 }
 
@@ -244,7 +259,8 @@ fn request(spec: &ExecSpec, mark: &str, terminal: Option<(u16, u16)>) -> Value {
     let mut env = spec.env.clone();
     env.insert(MARK.into(), mark.to_owned());
     if terminal.is_some() {
-        env.entry("TERM".into()).or_insert_with(|| "xterm-256color".into());
+        env.entry("TERM".into())
+            .or_insert_with(|| "xterm-256color".into());
     }
     let (width, height) = terminal.unwrap_or_default();
     json!({

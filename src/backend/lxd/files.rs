@@ -67,7 +67,8 @@ impl Transport {
             .await
             .map_err(|_| self.timeout(about, deadline))?
             .map_err(|e| self.failed(about, &e))?;
-        let told: Envelope = serde_json::from_slice(&bytes).map_err(|e| self.protocol(about, &e.to_string()))?;
+        let told: Envelope =
+            serde_json::from_slice(&bytes).map_err(|e| self.protocol(about, &e.to_string()))?;
         if told.error.contains("nstance not found") {
             let instance = about.what.rsplit(" in ").next().unwrap_or_default();
             return Err(Error::Missing {
@@ -163,7 +164,10 @@ impl Lxd {
         let opened = self.open_file(name, file).await?;
         match opened.response.content_length() {
             Some(size) => Ok(size),
-            None => self.read_body(opened.response, name, file).await.map(|b| b.len() as u64),
+            None => self
+                .read_body(opened.response, name, file)
+                .await
+                .map(|b| b.len() as u64),
         }
     }
 
@@ -195,7 +199,11 @@ impl Lxd {
             let target = self.read_body(response, name, &at).await?;
             let target = String::from_utf8_lossy(&target);
             let folder = at.rsplit_once('/').map_or("", |(folder, _)| folder);
-            at = if target.starts_with('/') { target.into_owned() } else { format!("{folder}/{target}") };
+            at = if target.starts_with('/') {
+                target.into_owned()
+            } else {
+                format!("{folder}/{target}")
+            };
         }
         Err(about.no("its symbolic links lead nowhere"))
     }
@@ -227,4 +235,3 @@ impl Lxd {
             .header(CONTENT_TYPE, "application/octet-stream")
     }
 }
-

@@ -125,8 +125,8 @@ impl Lxd {
         let ask = Ask::with(Method::POST, "/1.0/images", &body);
         let done = self.transport.follow(&ask, &about, progress).await?;
         let fingerprint = done.metadata.get("fingerprint").and_then(Value::as_str);
-        let fingerprint = fingerprint
-            .ok_or_else(|| self.transport.protocol(&about, "an image without a fingerprint"))?;
+        let fingerprint =
+            fingerprint.ok_or_else(|| self.transport.protocol(&about, "an image without a fingerprint"))?;
         self.set_alias(alias, fingerprint).await
     }
 
@@ -146,7 +146,9 @@ impl Lxd {
         if self.find_image(&fingerprint).await?.is_none() {
             let events = self.transport.subscribe(progress, &about).await;
             let opened = tokio::fs::File::open(file).await.map_err(unreadable)?;
-            let reply = self.send_image(opened, &fingerprint, size, (&about, progress)).await?;
+            let reply = self
+                .send_image(opened, &fingerprint, size, (&about, progress))
+                .await?;
             let id = self.transport.started(&reply, &about)?.id;
             let stored = self
                 .transport

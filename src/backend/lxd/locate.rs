@@ -22,22 +22,31 @@ const USUAL: &[&str] = &[
 const VARIABLES: &[&str] = &["LXD_SOCKET", "LXD_DIR", "INCUS_SOCKET", "INCUS_DIR"];
 
 /// Finds the daemon: `named` (a socket or a URL), then the environment, then the usual places. One
-/// that is named and does not answer is an error; another is never taken for it. `token` enrols our
-/// certificate at a URL.
-pub async fn connect(named: Option<&str>, token: Option<&str>) -> Result<Lxd> {
-    if let Some(url) = named.filter(|named| named.starts_with("https://")) {
-        return Lxd::connect_https(url, &Trust::of_user(token)?).await;
+/// that is named and does not answer is an error; another is never taken for it.
+pub async fn connect(named: Option<&str>) -> Result<Lxd> {
+    // Only a URL needs a folder, and says so.
+    connect_with(named, &Trust::of_user(None).unwrap_or_default()).await
+}
+
+/// The same with certificates in a folder of choice, or with a token for a server that is new.
+pub async fn connect_with(named: Option<&str>, trust: &Trust) -> Result<Lxd> {
+    match named.map(str::to_owned).or_else(from_environment) {
+        Some(url) if url.starts_with("https://") => Lxd::connect_https(&url, trust).await,
+        Some(socket) => Lxd::connect_unix(socket_of(&socket)).await,
+        None => connect_any(USUAL.iter().map(PathBuf::from)).await,
     }
-    let environment = |name: &&str| Some((*name, env::var(name).ok().filter(|value| !value.is_empty())?));
-    let by_variable = VARIABLES.iter().find_map(environment);
-    match (named, by_variable) {
-        (Some(named), _) => Lxd::connect_unix(socket_of(named)).await,
-        (None, Some((name, value))) if name.ends_with("_DIR") => {
-            Lxd::connect_unix(Path::new(&value).join("unix.socket")).await
-        }
-        (None, Some((_, value))) => Lxd::connect_unix(socket_of(&value)).await,
-        (None, None) => connect_any(USUAL.iter().map(PathBuf::from)).await,
-    }
+}
+
+/// What the environment names.
+fn from_environment() -> Option<String> {
+    VARIABLES.iter().find_map(|variable| {
+        let value = env::var(variable).ok().filter(|value| !value.is_empty())?;
+        Some(if variable.ends_with("_DIR") {
+            format!("{value}/unix.socket")
+        } else {
+            value
+        })
+    })
 }
 
 /// The first of these sockets that answers; else why the best of them did not.
@@ -55,9 +64,7 @@ async fn connect_any(places: impl Iterator<Item = PathBuf>) -> Result<Lxd> {
             Err(error) => reasons.push(error),
         }
     }
-    let denied = reasons
-        .iter()
-        .position(|e| matches!(e, Error::Permission { .. }));
+    let denied = reasons.iter().position(|e| matches!(e, Error::Permission { .. }));
     if reasons.is_empty() {
         return Err(Error::NotFound { looked });
     }
@@ -67,12 +74,20 @@ async fn connect_any(places: impl Iterator<Item = PathBuf>) -> Result<Lxd> {
 /// A socket as people name it: with `unix:` before it, or only its folder.
 fn socket_of(named: &str) -> PathBuf {
     let path = Path::new(named.strip_prefix("unix:").unwrap_or(named));
-    if path.is_dir() { path.join("unix.socket") } else { path.to_owned() }
+    if path.is_dir() {
+        path.join("unix.socket")
+    } else {
+        path.to_owned()
+    }
 }
 
 /// The name of the group that may use a socket; `lxd` where it cannot be told.
 pub(super) fn socket_group(socket: &Path) -> String {
-    let guess = if socket.to_string_lossy().contains("incus") { "incus-admin" } else { "lxd" };
+    let guess = if socket.to_string_lossy().contains("incus") {
+        "incus-admin"
+    } else {
+        "lxd"
+    };
     let Ok(id) = socket.metadata().map(|facts| facts.gid()) else {
         return guess.to_owned();
     };
@@ -83,7 +98,8 @@ pub(super) fn socket_group(socket: &Path) -> String {
         (fields.nth(1)?.parse() == Ok(id)).then(|| name.to_owned())
     });
     // The superuser's group is no group to join.
-    name.filter(|name| name != "root").unwrap_or_else(|| guess.to_owned())
+    name.filter(|name| name != "root")
+        .unwrap_or_else(|| guess.to_owned())
 }
 
 /// An address that no client can be made for.

@@ -24,7 +24,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-pub use locate::connect;
+pub use locate::{connect, connect_with};
 pub use tls::Trust;
 use transport::{About, Target, Transport};
 
@@ -62,7 +62,11 @@ impl Lxd {
             .unix_socket(socket.clone())
             .build()
             .map_err(|e| locate::unusable(&socket.display().to_string(), &e.to_string()))?;
-        let engine = if socket.to_string_lossy().contains("incus") { "incus" } else { "lxd" };
+        let engine = if socket.to_string_lossy().contains("incus") {
+            "incus"
+        } else {
+            "lxd"
+        };
         let transport = Transport {
             http,
             base: "http://lxd".into(),
@@ -89,11 +93,6 @@ impl Lxd {
             });
         }
         Ok(Self { transport, server })
-    }
-
-    /// Whether the daemon has an API extension.
-    fn has(&self, extension: &str) -> bool {
-        self.server.has(extension)
     }
 }
 

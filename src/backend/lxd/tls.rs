@@ -68,7 +68,12 @@ impl Trust {
     }
 
     /// Our certificate and key, made when they are missing.
-    fn identity(&self) -> std::result::Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), String> {
+    fn identity(
+        &self,
+    ) -> std::result::Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), String> {
+        if self.folder.as_os_str().is_empty() {
+            return Err("no folder for certificates is known: set HOME".into());
+        }
         let (certificate, key) = match (self.read("client.crt"), self.read("client.key")) {
             (Some(certificate), Some(key)) => (certificate, key),
             _ => self.make_identity()?,
@@ -122,7 +127,9 @@ impl Place {
         Ok(Self {
             host: host.trim_matches(['[', ']']).to_owned(),
             // The url crate leaves 443 out where it is written, and so it is not our default.
-            port: url.port().unwrap_or(if text.contains(":443") { 443 } else { 8443 }),
+            port: url
+                .port()
+                .unwrap_or(if text.contains(":443") { 443 } else { 8443 }),
             fingerprint: url.fragment().map(str::to_owned),
         })
     }
@@ -143,7 +150,9 @@ pub(super) async fn connect(url: &str, trust: &Trust, deadline: Duration, slice:
     let identity = trust.identity().map_err(|e| unusable(url, &e))?;
     let known_hash = place.fingerprint.clone().or_else(|| trust.fingerprint());
     let pinned = match (trust.read(&place.file()), known_hash) {
-        (Some(pem), _) => Some(CertificateDer::from_pem_slice(&pem).map_err(|e| unusable(url, &e.to_string()))?),
+        (Some(pem), _) => {
+            Some(CertificateDer::from_pem_slice(&pem).map_err(|e| unusable(url, &e.to_string()))?)
+        }
         (None, Some(hash)) => Some(pin(&place, trust, &hash, deadline).await?),
         (None, None) => None,
     };
@@ -152,7 +161,11 @@ pub(super) async fn connect(url: &str, trust: &Trust, deadline: Duration, slice:
     let http = client_builder(config.clone())
         .build()
         .map_err(|e| unusable(url, &e.to_string()))?;
-    let host = if place.host.contains(':') { format!("[{}]", place.host) } else { place.host.clone() };
+    let host = if place.host.contains(':') {
+        format!("[{}]", place.host)
+    } else {
+        place.host.clone()
+    };
     let transport = Transport {
         http,
         base: format!("https://{host}:{}", place.port),
@@ -195,7 +208,12 @@ async fn unknown_certificate(place: &Place, url: &str, deadline: Duration) -> Er
 }
 
 /// Fetches the server's certificate, compares its hash and keeps it.
-async fn pin(place: &Place, trust: &Trust, wanted: &str, deadline: Duration) -> Result<CertificateDer<'static>> {
+async fn pin(
+    place: &Place,
+    trust: &Trust,
+    wanted: &str,
+    deadline: Duration,
+) -> Result<CertificateDer<'static>> {
     let url = format!("https://{}:{}", place.host, place.port);
     let found = fetch(place, deadline).await?;
     let told = hash(&found);
@@ -213,7 +231,10 @@ async fn pin(place: &Place, trust: &Trust, wanted: &str, deadline: Duration) -> 
         .chunks(64)
         .map(|line| String::from_utf8_lossy(line).into_owned())
         .collect();
-    let pem = format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"));
+    let pem = format!(
+        "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+        lines.join("\n")
+    );
     trust
         .write(&place.file(), pem.as_bytes())
         .map_err(|e| unusable(&url, &e))?;
@@ -229,7 +250,9 @@ async fn fetch(place: &Place, deadline: Duration) -> Result<CertificateDer<'stat
         let stream = TcpStream::connect((place.host.as_str(), place.port))
             .await
             .map_err(|e| e.to_string())?;
-        let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await;
+        let stream = tokio_rustls::TlsConnector::from(Arc::new(config))
+            .connect(name, stream)
+            .await;
         let stream = stream.map_err(|e| e.to_string())?;
         let (_, session) = stream.get_ref();
         let chain = session.peer_certificates().unwrap_or_default();
@@ -247,7 +270,10 @@ async fn fetch(place: &Place, deadline: Duration) -> Result<CertificateDer<'stat
 
 /// SHA-256 as hexadecimal.
 fn hash(der: &CertificateDer<'_>) -> String {
-    Sha256::digest(der).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(der)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Makes our certificate known. The older daemons take the token as a password, the newer ones by its own name.
@@ -312,7 +338,9 @@ fn builder() -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
 
 /// Begins a configuration that believes what a pin says.
 fn with_verifier(pin: Pin) -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert> {
-    builder().dangerous().with_custom_certificate_verifier(Arc::new(pin))
+    builder()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(pin))
 }
 
 /// Believes exactly one certificate; without one, any, which only [`fetch`] may use.
@@ -339,7 +367,9 @@ impl ServerCertVerifier for Pin {
         _now: UnixTime,
     ) -> std::result::Result<ServerCertVerified, rustls::Error> {
         match &self.0 {
-            Some(pinned) if pinned != end_entity => Err(CertificateError::ApplicationVerificationFailure.into()),
+            Some(pinned) if pinned != end_entity => {
+                Err(CertificateError::ApplicationVerificationFailure.into())
+            }
             _ => Ok(ServerCertVerified::assertion()),
         }
     }
