@@ -75,16 +75,15 @@ fn host_stage(
     builds: &[&Case<'_>],
 ) -> Result<Vec<Action>, PlanError> {
     let family = host_family(world);
-    let facts = world.facts.clone();
-    let mut given = given.clone();
+    let mut facts = world.facts.clone();
     let bootstraps: BTreeSet<String> = builds.iter().filter_map(|c| bootstrapped(c)).collect();
-    given.insert("bootstrap".into(), Answer::List(bootstraps.into_iter().collect()));
-    let answers = crate::stage::answers::resolve(stage, &given, &facts).map_err(|source| {
-        PlanError::Answer {
+    let bootstraps = bootstraps.into_iter().collect::<Vec<_>>().join(" ");
+    facts.insert("bootstrap".into(), bootstraps.into());
+    let answers =
+        crate::stage::answers::resolve(stage, given, &facts).map_err(|source| PlanError::Answer {
             lab: "host".into(),
             source,
-        }
-    })?;
+        })?;
     let env = crate::stage::answers::env(stage, &answers, &facts, None);
     let words = Words {
         lab: "host",

@@ -82,11 +82,7 @@ fn head(model: &Model, title: &str, width: u16) -> Line<'static> {
 /// Glyph, words and style of where we stand with the engine.
 fn engine(model: &Model) -> (&'static str, String, Style) {
     let (glyphs, styles) = (&model.look.glyphs, model.look.styles());
-    let read_only = if model.setup.read_only {
-        " (read-only)"
-    } else {
-        ""
-    };
+    let read_only = if model.setup.read_only { " (read-only)" } else { "" };
     match &model.engine {
         Engine::Looking => {
             let waited = model.now.saturating_sub(model.looking_since);
@@ -247,11 +243,7 @@ impl Listing {
         let shown = self.lines.into_iter().skip(first).take(area.height.into());
         for (line, y) in shown.zip(area.y..) {
             let (row, text) = line;
-            let at = Rect {
-                y,
-                height: 1,
-                ..area
-            };
+            let at = Rect { y, height: 1, ..area };
             let selected = row == Some(cursor);
             let mark = if selected { look.glyphs.cursor } else { " " };
             let mut spans = vec![Span::raw(format!("{mark} "))];
@@ -389,10 +381,7 @@ fn split(cells: &[(char, Style)], width: usize) -> (&[(char, Style)], &[(char, S
     };
     let tail = cells.get(cut..).unwrap_or(&[]);
     let gap = tail.iter().take_while(|(c, _)| *c == ' ').count();
-    (
-        cells.get(..cut).unwrap_or(cells),
-        tail.get(gap..).unwrap_or(&[]),
-    )
+    (cells.get(..cut).unwrap_or(cells), tail.get(gap..).unwrap_or(&[]))
 }
 
 /// A label and a value, the value wrapped under itself.
@@ -413,6 +402,9 @@ pub(super) fn heading(look: &Look, text: &str) -> Line<'static> {
 
 /// A point of a list, wrapped under itself.
 pub(super) fn point(glyph: &str, text: &str, style: Style, width: u16) -> Lines {
-    let line = Line::from(vec![Span::styled(format!("   {glyph} "), style), Span::styled(text.to_owned(), style)]);
+    let line = Line::from(vec![
+        Span::styled(format!("   {glyph} "), style),
+        Span::styled(text.to_owned(), style),
+    ]);
     wrap(&line, width, 4 + glyph.width())
 }
