@@ -203,6 +203,16 @@ async fn tracks(plan: &Plan, worker: &Worker<'_>) -> (u8, Vec<String>) {
     (code, summary)
 }
 
+/// What can be done with a lab whose track ended well.
+fn done(track: &Track) -> String {
+    match &track.choice {
+        Choice::Remove => "removed".into(),
+        Choice::Adopt => "taken over as it is".into(),
+        Choice::RestoreAs(_, name) => format!("copied; enter the copy with `halolab shell {name}`"),
+        _ => format!("done; enter it with `halolab shell {}`", track.lab),
+    }
+}
+
 async fn track(worker: &Worker<'_>, lab: &str, actions: &[Action], whole: Option<&Track>) -> End {
     if actions.is_empty() {
         return End::Well;
