@@ -166,7 +166,9 @@ fn plain(c: char) -> char {
     match c {
         c if c.is_control() => ' ',
         // Zero-width and direction characters: a name must not look like another one.
-        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => '\u{fffd}',
+        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => {
+            '\u{fffd}'
+        }
         c => c,
     }
 }
@@ -179,12 +181,17 @@ mod tests {
     fn a_full_pool_is_told_once() {
         let mut text = String::from("Failed to unpack: Process exited with value 2 (");
         for n in 0..791 {
-            text.push_str(&format!("tar: rootfs/usr/lib/{n}.h: Cannot write: No space left on device\n"));
+            text.push_str(&format!(
+                "tar: rootfs/usr/lib/{n}.h: Cannot write: No space left on device\n"
+            ));
         }
         text.push_str("tar: Exiting with failure status due to previous errors)");
         let folded = fold(&text);
         assert_eq!(folded.matches("No space left on device").count(), 1, "{folded}");
-        assert!(folded.contains("Failed to unpack") && folded.contains("790 more"), "{folded}");
+        assert!(
+            folded.contains("Failed to unpack") && folded.contains("790 more"),
+            "{folded}"
+        );
     }
 
     #[test]
@@ -192,7 +199,10 @@ mod tests {
         let text = format!("start\u{1b}[31m{}\u{202e}the reason", "x".repeat(9000));
         let folded = fold(&text);
         assert!(folded.chars().count() <= 500, "{}", folded.len());
-        assert!(folded.starts_with("start [31m") && folded.ends_with("the reason"), "{folded}");
+        assert!(
+            folded.starts_with("start [31m") && folded.ends_with("the reason"),
+            "{folded}"
+        );
         assert!(!folded.chars().any(|c| c.is_control() || c == '\u{202e}'));
     }
 }

@@ -21,12 +21,20 @@ impl Lxd {
         match found.status {
             Status::Running => Ok(()),
             Status::Frozen => Err(about.no(format!("`{name}` is frozen; stop it and start it again"))),
-            _ => Err(about.no(format!("`{name}` does not run; start it with `halolab start {name}`"))),
+            _ => Err(about.no(format!(
+                "`{name}` does not run; start it with `halolab start {name}`"
+            ))),
         }
     }
 
     /// Starts a command; the operation's id and the secrets of its sockets.
-    pub(super) async fn start_command(&self, name: &str, spec: &ExecSpec, interactive: bool, about: &About) -> Result<(String, Value)> {
+    pub(super) async fn start_command(
+        &self,
+        name: &str,
+        spec: &ExecSpec,
+        interactive: bool,
+        about: &About,
+    ) -> Result<(String, Value)> {
         let mut body = json!({
             "command": spec.argv, "environment": spec.env, "user": spec.uid, "group": 0,
             "wait-for-websocket": true, "interactive": interactive,
@@ -41,16 +49,27 @@ impl Lxd {
             }
         }
         let url = format!("{}/exec", path(name));
-        let reply = self.transport.ask(&Ask::with(Method::POST, &url, &body), about).await?;
+        let reply = self
+            .transport
+            .ask(&Ask::with(Method::POST, &url, &body), about)
+            .await?;
         let started = self.transport.started(&reply, about)?;
         let fds = started.metadata.get("fds").cloned().unwrap_or_default();
         Ok((started.id, fds))
     }
 
     /// One of the command's sockets.
-    pub(super) async fn command_socket(&self, id: &str, fds: &Value, fd: &str, about: &About) -> Result<Socket> {
+    pub(super) async fn command_socket(
+        &self,
+        id: &str,
+        fds: &Value,
+        fd: &str,
+        about: &About,
+    ) -> Result<Socket> {
         let secret = fds.get(fd).and_then(Value::as_str).unwrap_or_default();
-        self.transport.websocket(&format!("/1.0/operations/{id}/websocket?secret={secret}"), about).await
+        self.transport
+            .websocket(&format!("/1.0/operations/{id}/websocket?secret={secret}"), about)
+            .await
     }
 
     /// The exit code of a command that ended.
@@ -62,13 +81,21 @@ impl Lxd {
             Some(code) if ended.status_code == 200 || code > 0 => Ok(i32::try_from(code).unwrap_or(255)),
             _ => {
                 self.transport.finished(ended, about)?;
-                Err(self.transport.protocol(about, "the command ended without an exit code"))
+                Err(self
+                    .transport
+                    .protocol(about, "the command ended without an exit code"))
             }
         }
     }
 
     /// Runs a command.
-    pub(super) async fn run_command(&self, name: &str, spec: &ExecSpec, output: Output<'_>, progress: &Progress) -> Result<i32> {
+    pub(super) async fn run_command(
+        &self,
+        name: &str,
+        spec: &ExecSpec,
+        output: Output<'_>,
+        progress: &Progress,
+    ) -> Result<i32> {
         let program = spec.argv.first().map_or("", String::as_str);
         let about = about(&format!("run {program} in"), name);
         self.must_run(name, &about).await?;
@@ -100,7 +127,8 @@ impl Lxd {
             let signal = json!({"command": "signal", "signal": 9}).to_string();
             let _ = control.send(Message::text(signal)).await;
             drop((control, stdin, stdout, stderr));
-            let _ = tokio::time::timeout(std::time::Duration::from_secs(5), self.exit_code(&id, &about)).await;
+            let _ =
+                tokio::time::timeout(std::time::Duration::from_secs(5), self.exit_code(&id, &about)).await;
             return Err(cancelled(&about));
         }
         let code = self.exit_code(&id, &about).await;
@@ -110,7 +138,11 @@ impl Lxd {
 }
 
 /// Passes output on; false at the end of the stream.
-fn take(message: Option<std::result::Result<Message, tokio_tungstenite::tungstenite::Error>>, fd: u8, output: &mut (dyn FnMut(u8, &[u8]) + Send)) -> bool {
+fn take(
+    message: Option<std::result::Result<Message, tokio_tungstenite::tungstenite::Error>>,
+    fd: u8,
+    output: &mut (dyn FnMut(u8, &[u8]) + Send),
+) -> bool {
     match message {
         Some(Ok(Message::Binary(bytes))) => {
             output(fd, &bytes);

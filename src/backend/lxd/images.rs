@@ -22,14 +22,25 @@ impl Lxd {
     /// By alias, then by fingerprint.
     pub(super) async fn find_image(&self, alias: &str) -> Result<Option<wire::Image>> {
         let about = about("look at", alias);
-        let named: Result<wire::Alias> = self.transport.get(&format!("/1.0/images/aliases/{}", segment(alias)), &about).await;
+        let named: Result<wire::Alias> = self
+            .transport
+            .get(&format!("/1.0/images/aliases/{}", segment(alias)), &about)
+            .await;
         let fingerprint = match named {
             Ok(found) => found.target,
-            Err(Error::Missing { .. }) if alias.len() >= 12 && alias.chars().all(|c| c.is_ascii_hexdigit()) => alias.to_owned(),
+            Err(Error::Missing { .. })
+                if alias.len() >= 12 && alias.chars().all(|c| c.is_ascii_hexdigit()) =>
+            {
+                alias.to_owned()
+            }
             Err(Error::Missing { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
-        match self.transport.get(&format!("/1.0/images/{}", segment(&fingerprint)), &about).await {
+        match self
+            .transport
+            .get(&format!("/1.0/images/{}", segment(&fingerprint)), &about)
+            .await
+        {
             Ok(found) => Ok(Some(found)),
             Err(Error::Missing { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -41,31 +52,60 @@ impl Lxd {
         let about = about("name", alias);
         let path = format!("/1.0/images/aliases/{}", segment(alias));
         let body = json!({"target": fingerprint, "description": "made by halolab"});
-        match self.transport.ask(&Ask::with(Method::PUT, &path, &body), &about).await {
+        match self
+            .transport
+            .ask(&Ask::with(Method::PUT, &path, &body), &about)
+            .await
+        {
             Err(Error::Missing { .. }) => {}
             ended => return ended.map(drop),
         }
         let body = json!({"name": alias, "target": fingerprint, "description": "made by halolab"});
-        self.transport.ask(&Ask::with(Method::POST, "/1.0/images/aliases", &body), &About::making("name image", format!("image `{alias}`"))).await.map(drop)
+        self.transport
+            .ask(
+                &Ask::with(Method::POST, "/1.0/images/aliases", &body),
+                &About::making("name image", format!("image `{alias}`")),
+            )
+            .await
+            .map(drop)
     }
 
     /// Fetches an image.
-    pub(super) async fn fetch_image(&self, source: &RemoteImage, alias: &str, progress: &Progress) -> Result<()> {
-        let about = About::making(format!("fetch image `{}` from {}", source.alias, source.server), format!("image `{alias}`"));
+    pub(super) async fn fetch_image(
+        &self,
+        source: &RemoteImage,
+        alias: &str,
+        progress: &Progress,
+    ) -> Result<()> {
+        let about = About::making(
+            format!("fetch image `{}` from {}", source.alias, source.server),
+            format!("image `{alias}`"),
+        );
         let mut from = json!({"type": "image", "mode": "pull", "server": source.server, "protocol": "simplestreams", "alias": source.alias});
         if let (Some(pem), Some(object)) = (&source.certificate, from.as_object_mut()) {
             object.insert("certificate".into(), json!(pem));
         }
         let body = json!({"source": from, "auto_update": false});
-        let ended = self.transport.follow(&Ask::with(Method::POST, "/1.0/images", &body), &about, progress).await?;
-        let fingerprint = ended.metadata.get("fingerprint").and_then(|f| f.as_str()).unwrap_or_default().to_owned();
+        let ended = self
+            .transport
+            .follow(&Ask::with(Method::POST, "/1.0/images", &body), &about, progress)
+            .await?;
+        let fingerprint = ended
+            .metadata
+            .get("fingerprint")
+            .and_then(|f| f.as_str())
+            .unwrap_or_default()
+            .to_owned();
         self.name_image(&fingerprint, alias).await
     }
 
     /// Uploads a file, with its hash: a cut upload without one is taken for whole (measured).
     pub(super) async fn upload_image(&self, file: &Path, alias: &str, progress: &Progress) -> Result<()> {
         let about = About::making(format!("import {}", file.display()), format!("image `{alias}`"));
-        let failed = |source| Error::File { path: file.display().to_string(), source };
+        let failed = |source| Error::File {
+            path: file.display().to_string(),
+            source,
+        };
         let (hash, size) = hash_of(file).await.map_err(failed)?;
         if self.find_image(&hash).await?.is_some() {
             return self.name_image(&hash, alias).await;
@@ -85,8 +125,14 @@ impl Lxd {
             }
             chunk
         });
-        let name = file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        let mut request = self.transport.http.request(Method::POST, format!("{}/1.0/images", self.transport.base));
+        let name = file
+            .file_name()
+            .map(|n| n.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let mut request = self
+            .transport
+            .http
+            .request(Method::POST, format!("{}/1.0/images", self.transport.base));
         request = request.header("Content-Type", "application/octet-stream");
         for brand in ["LXD", "Incus"] {
             request = request
@@ -99,12 +145,24 @@ impl Lxd {
             Err(_) if progress.cancel.is_cancelled() => return Err(super::operation::cancelled(&about)),
             other => other.map_err(|e| self.transport.failed(&about, &e))?,
         };
-        let bytes = response.bytes().await.map_err(|e| self.transport.failed(&about, &e))?;
-        let told: wire::Envelope = serde_json::from_slice(&bytes).map_err(|e| self.transport.protocol(&about, &e.to_string()))?;
+        let bytes = response
+            .bytes()
+            .await
+            .map_err(|e| self.transport.failed(&about, &e))?;
+        let told: wire::Envelope =
+            serde_json::from_slice(&bytes).map_err(|e| self.transport.protocol(&about, &e.to_string()))?;
         if told.kind == "error" {
             return Err(about.refused(told.error_code, &told.error));
         }
-        let id = told.operation.split('?').next().unwrap_or_default().rsplit('/').next().unwrap_or_default().to_owned();
+        let id = told
+            .operation
+            .split('?')
+            .next()
+            .unwrap_or_default()
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         let ended = self.transport.wait(&id, &about).await?;
         self.transport.finished(ended, &about)?;
         self.name_image(&hash, alias).await
@@ -113,9 +171,14 @@ impl Lxd {
     /// Removes an image with all its aliases.
     pub(super) async fn remove_image(&self, alias: &str) -> Result<()> {
         let about = about("delete", alias);
-        let found = self.find_image(alias).await?.ok_or_else(|| Error::Missing { what: about.object.clone() })?;
+        let found = self.find_image(alias).await?.ok_or_else(|| Error::Missing {
+            what: about.object.clone(),
+        })?;
         let path = format!("/1.0/images/{}", segment(&found.fingerprint));
-        self.transport.run(&Ask::new(Method::DELETE, &path), &about).await.map(drop)
+        self.transport
+            .run(&Ask::new(Method::DELETE, &path), &about)
+            .await
+            .map(drop)
     }
 }
 

@@ -65,10 +65,7 @@ impl Lxd {
     /// One call at any number of instances; snapshots are not in it.
     pub(super) async fn list_instances(&self) -> Result<Vec<Instance>> {
         let about = About::new("list the instances", "list of instances");
-        let told: Vec<wire::Instance> = self
-            .transport
-            .get("/1.0/instances?recursion=1", &about)
-            .await?;
+        let told: Vec<wire::Instance> = self.transport.get("/1.0/instances?recursion=1", &about).await?;
         Ok(told.into_iter().map(Into::into).collect())
     }
 
@@ -106,7 +103,11 @@ impl Lxd {
             format!("instance `{}`", spec.name),
         );
         check_new(&spec.name, &about)?;
-        let by = if is_fingerprint(&spec.image) { "fingerprint" } else { "alias" };
+        let by = if is_fingerprint(&spec.image) {
+            "fingerprint"
+        } else {
+            "alias"
+        };
         let mut body = json!({
             "name": spec.name,
             "type": "container",
@@ -146,8 +147,16 @@ impl Lxd {
         config.extend(spec.config.clone());
         let mut devices = source.devices;
         devices.extend(spec.devices.clone());
-        let profiles = if spec.profiles.is_empty() { &source.profiles } else { &spec.profiles };
-        let description = if spec.description.is_empty() { &source.description } else { &spec.description };
+        let profiles = if spec.profiles.is_empty() {
+            &source.profiles
+        } else {
+            &spec.profiles
+        };
+        let description = if spec.description.is_empty() {
+            &source.description
+        } else {
+            &spec.description
+        };
         let body = json!({
             "name": spec.name,
             "type": "container",
@@ -179,10 +188,7 @@ impl Lxd {
 
     /// Renames a stopped instance.
     pub(super) async fn rename_instance(&self, from: &str, to: &str) -> Result<()> {
-        let about = About::new(
-            format!("rename `{from}` to `{to}`"),
-            format!("instance `{from}`"),
-        );
+        let about = About::new(format!("rename `{from}` to `{to}`"), format!("instance `{from}`"));
         check_known(from, &about)?;
         check_new(to, &about)?;
         let body = json!({ "name": to });
@@ -308,7 +314,11 @@ impl Lxd {
         let folder = std::path::Path::new(&address)
             .parent()
             .unwrap_or(std::path::Path::new("/"));
-        let volume = folder.join("storage-pools").join(pool).join("containers").join(name);
+        let volume = folder
+            .join("storage-pools")
+            .join(pool)
+            .join("containers")
+            .join(name);
         Err(Error::Wreck {
             name: name.to_owned(),
             repair: format!(

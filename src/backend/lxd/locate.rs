@@ -42,7 +42,9 @@ pub async fn connect_with(named: Option<&str>, trust: &Trust) -> Result<Lxd> {
             Err(error) => first = first.or(Some(error)),
         }
     }
-    Err(first.unwrap_or_else(|| Error::NotFound { looked: USUAL.iter().map(|p| (*p).to_owned()).collect() }))
+    Err(first.unwrap_or_else(|| Error::NotFound {
+        looked: USUAL.iter().map(|p| (*p).to_owned()).collect(),
+    }))
 }
 
 fn from_environment() -> Option<String> {
@@ -57,7 +59,9 @@ fn from_environment() -> Option<String> {
 /// The group that may use a socket, by name where the host knows it.
 pub(super) fn socket_group(path: &Path) -> String {
     use std::os::unix::fs::MetadataExt as _;
-    let Ok(meta) = std::fs::metadata(path) else { return "lxd".into() };
+    let Ok(meta) = std::fs::metadata(path) else {
+        return "lxd".into();
+    };
     let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
     let gid = meta.gid().to_string();
     let named = groups.lines().find_map(|line| {
@@ -70,5 +74,9 @@ pub(super) fn socket_group(path: &Path) -> String {
 
 /// A client could not even be made.
 pub(super) fn unusable(address: &str, reason: &str) -> Error {
-    Error::Unreachable { engine: "lxd".into(), address: address.to_owned(), reason: fold(reason) }
+    Error::Unreachable {
+        engine: "lxd".into(),
+        address: address.to_owned(),
+        reason: fold(reason),
+    }
 }

@@ -62,7 +62,11 @@ impl Lxd {
             .unix_socket(socket.clone())
             .build()
             .map_err(|e| locate::unusable(&socket.display().to_string(), &e.to_string()))?;
-        let engine = if socket.to_string_lossy().contains("incus") { "incus" } else { "lxd" };
+        let engine = if socket.to_string_lossy().contains("incus") {
+            "incus"
+        } else {
+            "lxd"
+        };
         let transport = Transport {
             http,
             base: "http://lxd".into(),

@@ -113,7 +113,10 @@ impl Transport {
             .unwrap_or_default();
         if operation.id.is_empty() {
             let url = reply.envelope.operation.split('?').next().unwrap_or_default();
-            url.rsplit('/').next().unwrap_or_default().clone_into(&mut operation.id);
+            url.rsplit('/')
+                .next()
+                .unwrap_or_default()
+                .clone_into(&mut operation.id);
         }
         let sane = |id: &str| !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
         if sane(&operation.id) {
@@ -125,7 +128,10 @@ impl Transport {
 
     /// Waits until an operation ended, well or not. Each slice has a deadline, the whole has none.
     pub(super) async fn wait(&self, id: &str, about: &About) -> Result<Operation> {
-        let path = format!("/1.0/operations/{id}/wait?timeout={}", self.slice.as_secs().max(1));
+        let path = format!(
+            "/1.0/operations/{id}/wait?timeout={}",
+            self.slice.as_secs().max(1)
+        );
         let ask = Ask {
             deadline: Some(self.slice + self.deadline),
             ..Ask::new(Method::GET, &path)
@@ -156,7 +162,10 @@ impl Transport {
             return self.started(&reply, about);
         }
         if told.status == StatusCode::NOT_FOUND && told.envelope.error.contains("peration not found") {
-            return Err(self.lost(about, "it no longer knows the operation; it was probably restarted"));
+            return Err(self.lost(
+                about,
+                "it no longer knows the operation; it was probably restarted",
+            ));
         }
         Ok(Operation {
             id: id.to_owned(),
@@ -272,7 +281,13 @@ mod tests {
                 r#"{{"type":"operation","metadata":{{"id":"{id}","metadata":{{"download_progress":"{text}"}}}}}}"#
             )
         };
-        for (id, text) in [("a", "79%"), ("b", "99%"), ("a", "78%"), ("a", "78%"), ("a", "80%")] {
+        for (id, text) in [
+            ("a", "79%"),
+            ("b", "99%"),
+            ("a", "78%"),
+            ("a", "78%"),
+            ("a", "80%"),
+        ] {
             news.tell(&event(id, text), "a", &progress);
         }
         news.tell("garbage", "a", &progress);

@@ -145,10 +145,7 @@ impl Lxd {
     /// Managed bridges.
     pub(super) async fn list_networks(&self) -> Result<Vec<Network>> {
         let about = About::new("list the networks", "list of networks");
-        let told: Vec<wire::Network> = self
-            .transport
-            .get("/1.0/networks?recursion=1", &about)
-            .await?;
+        let told: Vec<wire::Network> = self.transport.get("/1.0/networks?recursion=1", &about).await?;
         let networks = told.into_iter().map(Network::from);
         Ok(networks.filter(|n| n.managed && n.kind == "bridge").collect())
     }

@@ -25,5 +25,9 @@ pub(super) fn client_builder(_: Arc<()>) -> reqwest::ClientBuilder {
 }
 
 pub(super) async fn connect(url: &str, _: &Trust, _: Duration, _: Duration) -> Result<Lxd> {
-    Err(Error::Unreachable { engine: "lxd".into(), address: url.into(), reason: "HTTPS is not built in yet".into() })
+    Err(Error::Unreachable {
+        engine: "lxd".into(),
+        address: url.into(),
+        reason: "HTTPS is not built in yet".into(),
+    })
 }

@@ -27,7 +27,11 @@ pub(super) type Socket = WebSocketStream<Box<dyn Stream>>;
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// What stays as it is in a path segment: RFC 3986's unreserved characters.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// A name as one segment of a path.
 pub(super) fn segment(name: &str) -> String {
@@ -276,11 +280,18 @@ impl Transport {
                 (Box::new(stream), format!("ws://lxd{path}"))
             }
             Target::Https { host, port, tls } => {
-                let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(|e| say(&e))?;
+                let stream = TcpStream::connect((host.as_str(), *port))
+                    .await
+                    .map_err(|e| say(&e))?;
                 stream.set_nodelay(true).map_err(|e| say(&e))?;
                 let name = rustls::pki_types::ServerName::try_from(host.clone()).map_err(|e| say(&e))?;
-                let stream = tokio_rustls::TlsConnector::from(Arc::clone(tls)).connect(name, stream).await;
-                (Box::new(stream.map_err(|e| say(&e))?), format!("wss://{host}:{port}{path}"))
+                let stream = tokio_rustls::TlsConnector::from(Arc::clone(tls))
+                    .connect(name, stream)
+                    .await;
+                (
+                    Box::new(stream.map_err(|e| say(&e))?),
+                    format!("wss://{host}:{port}{path}"),
+                )
             }
         };
         client_async(url, stream)

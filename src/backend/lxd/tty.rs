@@ -10,7 +10,13 @@ use crate::backend::{ExecSpec, Result, TtyInput};
 
 impl Lxd {
     /// Runs a command on a terminal until it ends or nobody reads its output.
-    pub(super) async fn run_terminal(&self, name: &str, spec: &ExecSpec, mut input: mpsc::Receiver<TtyInput>, output: mpsc::Sender<Vec<u8>>) -> Result<i32> {
+    pub(super) async fn run_terminal(
+        &self,
+        name: &str,
+        spec: &ExecSpec,
+        mut input: mpsc::Receiver<TtyInput>,
+        output: mpsc::Sender<Vec<u8>>,
+    ) -> Result<i32> {
         let about = about("open a terminal in", name);
         self.must_run(name, &about).await?;
         let (id, fds) = self.start_command(name, spec, true, &about).await?;

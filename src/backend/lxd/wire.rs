@@ -115,14 +115,22 @@ impl Server {
     pub(super) fn into_server(self, address: &str, local: bool) -> types::Server {
         let told = self.environment;
         types::Server {
-            product: if told.server.is_empty() { "lxd".into() } else { told.server },
+            product: if told.server.is_empty() {
+                "lxd".into()
+            } else {
+                told.server
+            },
             version: told.server_version,
             address: address.to_owned(),
             trusted: self.auth == "trusted",
             clustered: told.server_clustered,
             firewall: told.firewall,
             extensions: self.api_extensions,
-            storage_drivers: told.storage_supported_drivers.into_iter().map(|d| d.name).collect(),
+            storage_drivers: told
+                .storage_supported_drivers
+                .into_iter()
+                .map(|d| d.name)
+                .collect(),
             pid: told.server_pid.filter(|_| local),
         }
     }
