@@ -13,6 +13,7 @@ use super::{
 };
 use crate::backend::{
     ConfigEdit, Error, Instance, InstanceSpec, InstanceState, Power, Progress, Result, Status,
+    types::is_name,
 };
 
 /// What `PUT` on an instance takes; all else in the answer of `GET` is read-only.
@@ -39,10 +40,9 @@ pub(super) fn about(verb: &str, name: &str) -> About {
     About::new(format!("{verb} `{name}`"), format!("instance `{name}`"))
 }
 
-/// A name that we make: it must be a host name for the daemon, a path for us, and typable.
+/// A name that we make.
 pub(super) fn check_new(name: &str, about: &About) -> Result<()> {
-    let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if (1..=63).contains(&name.len()) && name.chars().all(letters) && !name.starts_with('-') {
+    if is_name(name) {
         Ok(())
     } else {
         Err(about.no(format!(

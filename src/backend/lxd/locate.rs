@@ -1,11 +1,15 @@
-//! Where the daemon is: what was named, then what the environment names, then the usual places.
+//! Finds the daemon: a named one must answer, otherwise the usual places are tried.
 
-use std::path::{Path, PathBuf};
+use std::{
+    env,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
 
 use super::{Lxd, Trust};
 use crate::backend::{Error, Result, error::fold};
 
-/// Sockets in their usual places; the snap's first, because its Debian name may be a stale file.
+/// Where the sockets are: snap, distribution packages of LXD, then Incus for its admins and its users.
 const USUAL: &[&str] = &[
     "/var/snap/lxd/common/lxd/unix.socket",
     "/var/lib/lxd/unix.socket",
@@ -14,69 +18,119 @@ const USUAL: &[&str] = &[
     "/var/lib/incus/unix.socket.user",
 ];
 
-/// Finds and greets the daemon. One that was named and does not answer is an error, never replaced by another.
-///
-/// # Errors
-/// There is none, it may not be used, or it does not answer.
+/// The variables that name a socket, or a folder with one; the first that is set counts.
+const VARIABLES: &[&str] = &["LXD_SOCKET", "LXD_DIR", "INCUS_SOCKET", "INCUS_DIR"];
+
+/// Finds the daemon: `named` (a socket or a URL), then the environment, then the usual places. One
+/// that is named and does not answer is an error; another is never taken for it.
 pub async fn connect(named: Option<&str>) -> Result<Lxd> {
-    connect_with(named, &Trust::default()).await
+    // Only a URL needs a folder, and says so.
+    connect_with(named, &Trust::of_user(None).unwrap_or_default()).await
 }
 
-/// The same with what a remote daemon is to be trusted by.
-///
-/// # Errors
-/// As [`connect`].
+/// The same with certificates in a folder of choice, or with a token for a server that is new.
 pub async fn connect_with(named: Option<&str>, trust: &Trust) -> Result<Lxd> {
-    if let Some(named) = named.map(str::to_owned).or_else(from_environment) {
-        if named.starts_with("https://") {
-            return Lxd::connect_https(&named, trust).await;
-        }
-        let socket = PathBuf::from(named.strip_prefix("unix://").unwrap_or(&named));
-        return Lxd::connect_unix(socket).await;
+    match named.map(str::to_owned).or_else(from_environment) {
+        Some(url) if url.starts_with("https://") => Lxd::connect_https(&url, trust).await,
+        Some(socket) => Lxd::connect_unix(socket_of(&socket)).await,
+        None => connect_any(USUAL.iter().map(PathBuf::from)).await,
     }
-    let there = USUAL.iter().map(Path::new).filter(|p| p.exists());
-    let mut first = None;
-    for socket in there {
-        match Lxd::connect_unix(socket).await {
-            Ok(found) => return Ok(found),
-            Err(error) => first = first.or(Some(error)),
-        }
-    }
-    Err(first.unwrap_or_else(|| Error::NotFound {
-        looked: USUAL.iter().map(|p| (*p).to_owned()).collect(),
-    }))
 }
 
+/// What the environment names.
 fn from_environment() -> Option<String> {
-    let set = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
-    let below = |folder: String| format!("{}/unix.socket", folder.trim_end_matches('/'));
-    set("LXD_SOCKET")
-        .or_else(|| set("LXD_DIR").map(below))
-        .or_else(|| set("INCUS_SOCKET"))
-        .or_else(|| set("INCUS_DIR").map(below))
+    VARIABLES.iter().find_map(|variable| {
+        let value = env::var(variable).ok().filter(|value| !value.is_empty())?;
+        Some(if variable.ends_with("_DIR") {
+            format!("{value}/unix.socket")
+        } else {
+            value
+        })
+    })
 }
 
-/// The group that may use a socket, by name where the host knows it.
-pub(super) fn socket_group(path: &Path) -> String {
-    use std::os::unix::fs::MetadataExt as _;
-    let Ok(meta) = std::fs::metadata(path) else {
-        return "lxd".into();
+/// The first of these sockets that answers; else why the best of them did not.
+async fn connect_any(places: impl Iterator<Item = PathBuf>) -> Result<Lxd> {
+    let mut looked = vec![];
+    let mut reasons = vec![];
+    for place in places {
+        looked.push(place.display().to_string());
+        // A folder that we may not enter may hold a socket.
+        if matches!(place.try_exists(), Ok(false)) {
+            continue;
+        }
+        match Lxd::connect_unix(place).await {
+            Ok(found) => return Ok(found),
+            Err(error) => reasons.push(error),
+        }
+    }
+    let denied = reasons.iter().position(|e| matches!(e, Error::Permission { .. }));
+    if reasons.is_empty() {
+        return Err(Error::NotFound { looked });
+    }
+    Err(reasons.swap_remove(denied.unwrap_or(0)))
+}
+
+/// A socket as people name it: with `unix:` before it, or only its folder.
+fn socket_of(named: &str) -> PathBuf {
+    let path = Path::new(named.strip_prefix("unix:").unwrap_or(named));
+    if path.is_dir() {
+        path.join("unix.socket")
+    } else {
+        path.to_owned()
+    }
+}
+
+/// The name of the group that may use a socket; `lxd` where it cannot be told.
+pub(super) fn socket_group(socket: &Path) -> String {
+    let guess = if socket.to_string_lossy().contains("incus") {
+        "incus-admin"
+    } else {
+        "lxd"
+    };
+    let Ok(id) = socket.metadata().map(|facts| facts.gid()) else {
+        return guess.to_owned();
     };
     let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
-    let gid = meta.gid().to_string();
-    let named = groups.lines().find_map(|line| {
+    let name = groups.lines().find_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;
-        (fields.nth(1)? == gid).then(|| name.to_owned())
+        (fields.nth(1)?.parse() == Ok(id)).then(|| name.to_owned())
     });
-    named.unwrap_or(gid)
+    // The superuser's group is no group to join.
+    name.filter(|name| name != "root")
+        .unwrap_or_else(|| guess.to_owned())
 }
 
-/// A client could not even be made.
+/// An address that no client can be made for.
 pub(super) fn unusable(address: &str, reason: &str) -> Error {
     Error::Unreachable {
         engine: "lxd".into(),
         address: address.to_owned(),
         reason: fold(reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::{connect_any, socket_of};
+    use crate::backend::Error;
+
+    #[test]
+    fn a_socket_may_be_named_by_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = folder.path().to_str().unwrap();
+        assert_eq!(socket_of(name), folder.path().join("unix.socket"));
+        assert_eq!(socket_of("unix:/a/b"), Path::new("/a/b"));
+    }
+
+    #[tokio::test]
+    async fn no_daemon_anywhere_says_where_we_looked() {
+        let places = ["/nowhere/a", "/nowhere/b"].map(PathBuf::from);
+        let error = connect_any(places.into_iter()).await.unwrap_err();
+        assert!(matches!(&error, Error::NotFound { looked } if looked.len() == 2));
+        assert!(error.to_string().contains("/nowhere/a, /nowhere/b"), "{error}");
     }
 }

@@ -58,7 +58,7 @@ impl Lxd {
         slice: Duration,
     ) -> Result<Self> {
         let socket = socket.into();
-        let http = tls::client_builder(tls::plain()?)
+        let http = tls::client_builder(tls::plain())
             .unix_socket(socket.clone())
             .build()
             .map_err(|e| locate::unusable(&socket.display().to_string(), &e.to_string()))?;
@@ -93,11 +93,6 @@ impl Lxd {
             });
         }
         Ok(Self { transport, server })
-    }
-
-    /// Whether the daemon has an API extension.
-    fn has(&self, extension: &str) -> bool {
-        self.server.has(extension)
     }
 }
 

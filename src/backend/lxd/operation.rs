@@ -138,7 +138,11 @@ impl Transport {
         };
         loop {
             let asked = Instant::now();
-            let reply = self.send(&ask, about).await?;
+            let reply = self.send(&ask, about).await.map_err(|error| match error {
+                // It took the order before: this is not a daemon that is not there.
+                Error::Unreachable { reason, .. } => self.lost(about, &reason),
+                other => other,
+            })?;
             let operation = if reply.envelope.kind == "error" {
                 self.look_again(id, &reply, about).await?
             } else {
