@@ -64,7 +64,7 @@ for number, step in enumerate(stage["step"]):
 P
 cat >"$root/root/inside.sh" <<'I'
 set -eu
-export HOST_USER=me OPT_GROUP=0 OPT_BOOTSTRAP=debian PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export HOST_USER=me OPT_GROUP=0 HOST_BOOTSTRAP=debian PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 unset LXD_DIR INCUS_DIR LXD_SOCKET INCUS_SOCKET 2>/dev/null || true
 cd /root
 useradd me

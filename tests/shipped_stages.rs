@@ -53,31 +53,6 @@ fn each_script_exists_and_is_used() {
     }
 }
 
-/// Both labs set up their user and packages with the same scripts: a mend in one must reach the other.
-#[test]
-fn shared_scripts_are_the_same_in_both_labs() {
-    let (ai, dev) = (scripts(&read("ai-lab")), scripts(&read("dev-lab")));
-    let own = [
-        "packages-arch.sh",
-        "packages-debian.sh",
-        "cleanup.sh",
-        "user.sh",
-        "verify.sh",
-    ];
-    let shared: Vec<&String> = ai
-        .intersection(&dev)
-        .filter(|name| !own.contains(&name.as_str()))
-        .collect();
-    assert!(shared.len() >= 3, "{shared:?}");
-    for name in shared {
-        let text = |id| fs::read_to_string(folder(id).join(name)).unwrap();
-        assert!(
-            text("ai-lab") == text("dev-lab"),
-            "stages/ai-lab/{name} and stages/dev-lab/{name} differ"
-        );
-    }
-}
-
 #[test]
 fn every_step_has_a_script_for_each_offered_image() {
     for id in ["ai-lab", "dev-lab"] {

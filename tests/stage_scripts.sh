@@ -1,24 +1,24 @@
 #!/bin/bash
-# stage_scripts.sh SOCKET [ai-debian] [dev-debian] [arch] : runs the scripts of the shipped labs inside
-# real containers of the daemon behind SOCKET. What cannot be had from the real servers here comes from
-# stand-ins (tests/standins) on the lab bridge; the distribution's packages are the real ones.
+# stage_scripts.sh [SOCKET [PART...]] : runs the scripts of the shipped labs inside real containers of
+# the daemon behind SOCKET (default: HALOLAB_TEST_LXD). PART: ai-debian, dev-debian, arch, remote, all
+# of them by default. The distribution's packages are the real ones; what cannot be had everywhere
+# (GPU wheels, ComfyUI, editors, Arch) comes from stand-ins on the lab bridge (tests/standins).
 #
-# HALOLAB_TEST_DEBIAN: alias of a Debian 12 image with systemd (default lab/debian).
-# HALOLAB_TEST_BRIDGE: the daemon's bridge (default: the one of profile default).
+# HALOLAB_TEST_ALIAS: alias of a Debian 12 image with systemd (default lab/debian).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 standins=$PWD/tests/standins
-socket=${1:?usage: stage_scripts.sh SOCKET [ai-debian] [dev-debian] [arch]}
-shift
+socket=${1:-${HALOLAB_TEST_LXD:?name the socket of a test daemon: stage_scripts.sh SOCKET}}
+[ $# = 0 ] || shift
 export LXD_SOCKET=$socket LXD_CONF
 unset LXD_DIR
-image=${HALOLAB_TEST_DEBIAN:-lab/debian}
+image=${HALOLAB_TEST_ALIAS:-lab/debian}
 state=$(mktemp -d /tmp/halolab-scripts.XXXXXX)
 chmod 755 "$state"
 LXD_CONF=$state/lxc
 mkdir "$LXD_CONF"
 printf 'default-remote: local\nremotes:\n  local: {addr: "unix://"}\n' >"$LXD_CONF/config.yml"
-servers=() instances=() failures=0
+servers=() instances=() common=() failures=0
 prefix=scripts-$$
 
 finish() {
@@ -80,11 +80,23 @@ launch() {
         if inside 'ip -4 route show default | grep -q .'; then break; fi
         sleep 0.5
     done
+    # Without a sync for each file, dpkg is twice as fast, and nothing here has to survive a crash.
+    inside 'echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/stage-scripts'
     lxc file push -q /etc/ssl/certs/ca-certificates.crt "$lab/etc/ssl/certs/ca-certificates.crt" </dev/null
 }
 
-# TEXT: shell text inside the instance, as root.
-inside() { lxc exec "$lab" -T -- sh -c "$1" </dev/null; }
+# TEXT: shell text inside the instance, as root. A busy daemon drops a connection now and then; that
+# says nothing about the scripts, so the text is run again, and must bear it.
+inside() {
+    local status=0
+    lxc exec "$lab" -T -- sh -c "$1" </dev/null 2>"$state/inside" || status=$?
+    if [ $status != 0 ] && grep -q 'unix.*i/o timeout' "$state/inside"; then
+        status=0
+        lxc exec "$lab" -T -- sh -c "$1" </dev/null 2>"$state/inside" || status=$?
+    fi
+    cat "$state/inside" >&2
+    return $status
+}
 
 # PHASE STAGE [ARGUMENT]...: runs a phase of a stage; its lines are shown and kept in $output.
 phase() {
@@ -103,14 +115,14 @@ must() {
     fi
 }
 
-bridge=${HALOLAB_TEST_BRIDGE:-$(lxc profile device get default eth0 network)}
+bridge=$(lxc profile device get default eth0 network)
+# shellcheck disable=SC2034
 host=$(lxc network get "$bridge" ipv4.address | cut -d/ -f1)
 
-# shellcheck source=tests/stage_scripts/ai-debian.sh
-# shellcheck source=tests/stage_scripts/dev-debian.sh
-# shellcheck source=tests/stage_scripts/arch.sh
-for part in "${@:-ai-debian dev-debian arch}"; do
-    for one in $part; do . "tests/stage_scripts/$one.sh"; done
+[ $# -gt 0 ] || set -- ai-debian dev-debian arch remote
+for part in "$@"; do
+    # shellcheck source=/dev/null
+    . "tests/stage_scripts/$part.sh"
 done
 say "$failures failed"
 [ $failures = 0 ]

@@ -188,7 +188,12 @@ impl Shared {
         self.tell(Msg::Done(job, result)).await;
     }
 
-    async fn start(self: Arc<Self>, plan: Plan, secrets: BTreeMap<String, Answers>, cancel: CancellationToken) {
+    async fn start(
+        self: Arc<Self>,
+        plan: Plan,
+        secrets: BTreeMap<String, Answers>,
+        cancel: CancellationToken,
+    ) {
         let id = journal::new_id(&plan);
         let ended = |code, text: String| Outcome {
             run: id.clone(),
@@ -275,7 +280,11 @@ async fn forward(mut heard: mpsc::UnboundedReceiver<Event>, messages: mpsc::Send
             }
         }
         for (lab, bytes) in grown {
-            if messages.send(Msg::Run(Event::Output { lab, bytes })).await.is_err() {
+            if messages
+                .send(Msg::Run(Event::Output { lab, bytes }))
+                .await
+                .is_err()
+            {
                 return;
             }
         }

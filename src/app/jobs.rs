@@ -15,7 +15,10 @@ const STOP_SECONDS: u32 = 30;
 /// Does a job; says what was done, or why not.
 pub(super) async fn perform(backend: &dyn Backend, job: &Job) -> Result<String, String> {
     let done = match job {
-        Job::Start(lab) => backend.power(lab, Power::Start).await.map(|()| format!("{lab} runs")),
+        Job::Start(lab) => backend
+            .power(lab, Power::Start)
+            .await
+            .map(|()| format!("{lab} runs")),
         Job::Stop(lab) => stop(backend, lab).await.map(|()| format!("{lab} is stopped")),
         Job::NewSnapshot(lab, name, note) => create(backend, lab, name, note)
             .await
@@ -23,13 +26,15 @@ pub(super) async fn perform(backend: &dyn Backend, job: &Job) -> Result<String, 
         Job::Note(lab, name, note) => marks::change(backend, lab, name, |m| m.note.clone_from(note))
             .await
             .map(|()| format!("note of {name} written")),
-        Job::Pin(lab, name, on) => marks::change(backend, lab, name, |m| m.pinned = *on).await.map(|()| {
-            if *on {
-                format!("{name} is pinned: it is never pruned")
-            } else {
-                format!("{name} is not pinned any more")
-            }
-        }),
+        Job::Pin(lab, name, on) => marks::change(backend, lab, name, |m| m.pinned = *on)
+            .await
+            .map(|()| {
+                if *on {
+                    format!("{name} is pinned: it is never pruned")
+                } else {
+                    format!("{name} is not pinned any more")
+                }
+            }),
         Job::RenameSnapshot(lab, from, to) => rename(backend, lab, from, to)
             .await
             .map(|()| format!("{from} is {to} now")),
@@ -39,7 +44,14 @@ pub(super) async fn perform(backend: &dyn Backend, job: &Job) -> Result<String, 
 }
 
 async fn stop(backend: &dyn Backend, lab: &str) -> Result<(), Error> {
-    let clean = backend.power(lab, Power::Stop { seconds: STOP_SECONDS }).await;
+    let clean = backend
+        .power(
+            lab,
+            Power::Stop {
+                seconds: STOP_SECONDS,
+            },
+        )
+        .await;
     if clean.is_ok() {
         return clean;
     }
@@ -62,7 +74,10 @@ async fn delete_all(backend: &dyn Backend, lab: &str, names: &[String]) -> Resul
     for name in names {
         if let Err(error) = delete(backend, lab, name).await {
             let error = sanitize_text(&error.to_string());
-            return Err(format!("{removed} of {} removed; {name} was not: {error}", names.len()));
+            return Err(format!(
+                "{removed} of {} removed; {name} was not: {error}",
+                names.len()
+            ));
         }
         removed += 1;
     }

@@ -81,7 +81,10 @@ async fn serve(
         let exit = {
             // Made anew each time: a reader left behind would take keys that are meant for a shell.
             let keys = EventStream::new();
-            event_loop::run(model, &mut session.terminal, keys, inbox, |e| performer.perform(e)).await?
+            event_loop::run(model, &mut session.terminal, keys, inbox, |e| {
+                performer.perform(e)
+            })
+            .await?
         };
         let errand = match exit {
             Exit::Done(code) => return Ok(code),

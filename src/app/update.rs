@@ -75,7 +75,9 @@ impl Model {
         let again = |name| self.labs.rows.iter().position(|lab| lab.name == name);
         self.labs.cursor = at.and_then(again).unwrap_or(0);
         let rows = &self.labs.rows;
-        self.labs.marked.retain(|name| rows.iter().any(|lab| lab.name == *name));
+        self.labs
+            .marked
+            .retain(|name| rows.iter().any(|lab| lab.name == *name));
         vec![]
     }
 

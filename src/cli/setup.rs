@@ -81,7 +81,10 @@ impl Setup {
     /// How to find the daemon, again and again.
     pub fn connect(&self) -> Connect {
         let named = self.config.lxd.clone();
-        let trust = lxd::Trust { folder: self.paths.config.clone(), token: self.global.lxd_token.clone() };
+        let trust = lxd::Trust {
+            folder: self.paths.config.clone(),
+            token: self.global.lxd_token.clone(),
+        };
         Arc::new(move || {
             let (named, trust) = (named.clone(), trust.clone());
             Box::pin(async move {

@@ -7,9 +7,11 @@ use super::{Fact, Facts, Root, cpu, gpu, os, runtimes, user};
 /// Every fact that a condition may name. All of them are always there: what is unknown is `false`, 0 or empty.
 pub const KNOWN: &[&str] = &[
     "arch",
+    "bootstrap",
     "container",
     "cpu_name",
     "cpus",
+    "daemon",
     "docker",
     "family",
     "free_disk",
@@ -27,6 +29,7 @@ pub const KNOWN: &[&str] = &[
     "npu",
     "os",
     "os_id",
+    "proxy",
     "render_gid",
     "root",
     "suite",
@@ -39,9 +42,12 @@ pub const KNOWN: &[&str] = &[
 pub fn probe(root: &Path) -> Facts {
     let root = Root::new(root);
     let probes = [os::probe, cpu::probe, gpu::probe, runtimes::probe, user::probe];
+    // what only the daemon and the plan can tell is filled in by them
+    let later: Found = vec![("daemon", false.into()), ("bootstrap", "".into())];
     probes
         .iter()
         .flat_map(|probe| probe(&root))
+        .chain(later)
         .map(|(name, fact)| (name.to_owned(), fact))
         .collect()
 }

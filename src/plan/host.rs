@@ -79,12 +79,11 @@ fn host_stage(
     let mut given = given.clone();
     let bootstraps: BTreeSet<String> = builds.iter().filter_map(|c| bootstrapped(c)).collect();
     given.insert("bootstrap".into(), Answer::List(bootstraps.into_iter().collect()));
-    let answers = crate::stage::answers::resolve(stage, &given, &facts).map_err(|source| {
-        PlanError::Answer {
+    let answers =
+        crate::stage::answers::resolve(stage, &given, &facts).map_err(|source| PlanError::Answer {
             lab: "host".into(),
             source,
-        }
-    })?;
+        })?;
     let env = crate::stage::answers::env(stage, &answers, &facts, None);
     let words = Words {
         lab: "host",

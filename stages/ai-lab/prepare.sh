@@ -17,8 +17,8 @@ write_library() {
 # Shell functions of halolab's steps. Each run writes this file anew.
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 GIT_TERMINAL_PROMPT=0
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_PROGRESS_BAR=off
-if [ -n "${HOST_PROXY:-}" ]; then
-    export http_proxy="$HOST_PROXY" https_proxy="$HOST_PROXY" no_proxy=localhost,127.0.0.1
+if [ -n "${OPT_PROXY:-}" ]; then
+    export http_proxy="$OPT_PROXY" https_proxy="$OPT_PROXY" no_proxy=localhost,127.0.0.1
 fi
 set -a
 for file in /etc/halolab/*.env; do

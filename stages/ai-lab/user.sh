@@ -82,8 +82,8 @@ write_environment() {
             echo "REQUESTS_CA_BUNDLE=$bundle"
             echo "NODE_EXTRA_CA_CERTS=$bundle"
         fi
-        if [ -n "${HOST_PROXY:-}" ]; then
-            printf "http_proxy='%s'\nhttps_proxy='%s'\nno_proxy=localhost,127.0.0.1\n" "$HOST_PROXY" "$HOST_PROXY"
+        if [ -n "${OPT_PROXY:-}" ]; then
+            printf "http_proxy='%s'\nhttps_proxy='%s'\nno_proxy=localhost,127.0.0.1\n" "$OPT_PROXY" "$OPT_PROXY"
         fi
         if [ "${OPT_DISPLAY:-0}" = 1 ]; then echo 'DISPLAY=:0'; fi
     } >/etc/halolab/lab.env

@@ -1,5 +1,5 @@
 # The AI lab on Debian without a GPU: first run, update, proof, and what the proof must refuse.
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2016,SC2034,SC2154
 
 say "--- ai-lab on Debian"
 wheels=$state/wheels-cpu

@@ -1,6 +1,6 @@
 # The development lab on Debian: first run, update, proof, editors that cannot be had.
 # Rust (rustup) and uv come from their real servers; Go, Node and the editors from stand-ins.
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2016,SC2034,SC2154
 
 say "--- dev-lab on Debian"
 files=$state/files
@@ -10,6 +10,8 @@ serve files "$standins/serve.py" "$files" --bind "$host"
 base=$(address_of files)
 
 launch dev projects cache
+# Ubuntu's images come with a user of the number that the data folders belong to.
+inside 'useradd -m -u 1000 ubuntu && touch /home/ubuntu/kept'
 common=(--family debian --set sources=1 --set git_name='Ada L.' --set git_email=ada@localhost
     --set editors='code-server vscode windsurf antigravity'
     --set "go_server=$base/go" --set "node_server=$base/node" --set npm_registry=https://registry.npmjs.org
@@ -26,6 +28,7 @@ expect "the verdict names all, and what is missing" "$output" \
 expect "the user may use cargo and Go in a login shell" "$(inside 'su -l lab -c "cargo --version; go version; echo \$GOMODCACHE"')" \
     $'cargo [0-9.]+ .*\ngo version go1\\.25\\.3 .*\n/data/cache/go-mod'
 expect "projects lie on the mount" "$(inside 'su -l lab -c "echo hello >projects/file" && cat /data/projects/file')" hello
+expect "the image's own user 1000 became lab" "$(inside 'id -un 1000; id -gn lab; ls /home/lab/kept')" $'lab\nlab\n/home/lab/kept'
 expect "Git knows the user" "$(inside 'su -l lab -c "git config user.name"')" 'Ada L\.'
 expect "without a password sudo asks for none" "$(inside 'su -l lab -c "sudo -n id -un"')" root
 
