@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::Fake;
 use crate::backend::{
     ConfigEdit, Error, ExecSpec, ImageInfo, Instance, InstanceSpec, InstanceState, Network, Pool, Power,
-    Profile, Result, Snapshot, Status, types::is_name,
+    Profile, Result, Snapshot, Status, error::fold, types::is_name,
 };
 
 /// Files by path.
@@ -68,7 +68,7 @@ pub(super) fn missing(what: String) -> Error {
 /// The daemon's no.
 fn refused(what: String, message: &str) -> Error {
     Error::Refused {
-        what,
+        what: fold(&what),
         message: message.to_owned(),
     }
 }

@@ -81,7 +81,7 @@ impl Lxd {
                 return Ok(());
             }
             if !raced {
-                return Err(about.no(crate::backend::error::fold(&reply.envelope.error)));
+                return Err(about.no(&reply.envelope.error));
             }
         }
         Err(about.no("somebody else changes it all the time"))

@@ -289,7 +289,7 @@ async fn enrol(transport: &Transport, trust: &Trust) -> Result<()> {
         if reply.envelope.kind != "error" || reply.envelope.error.contains("already in trust store") {
             return Ok(());
         }
-        refusal.get_or_insert_with(|| about.no(crate::backend::error::fold(&reply.envelope.error)));
+        refusal.get_or_insert_with(|| about.no(&reply.envelope.error));
     }
     Err(refusal.unwrap_or_else(|| Error::Untrusted {
         address: transport.address(),
