@@ -183,7 +183,7 @@ async fn tracks(plan: &Plan, worker: &Worker<'_>) -> (u8, Vec<String>) {
                 (
                     5,
                     format!(
-                        "{}: failed to {what}; {}",
+                        "{}: the step \"{what}\" failed; {}",
                         track.lab,
                         advice(track, index, worker.run).1
                     ),
