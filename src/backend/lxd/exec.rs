@@ -87,9 +87,8 @@ impl Lxd {
             transport.websocket(out, &about),
             transport.websocket(err, &about),
         )?;
-        // An empty text frame is the end of a stream.
-        let ended = input.send(Message::text("")).await;
-        ended.map_err(|e| transport.lost(&about, &e.to_string()))?;
+        // An empty text frame is the end of a stream; a command that is over already has closed it.
+        let _ = input.send(Message::text("")).await;
         let mut streams = Streams {
             out: Some(out),
             err: Some(err),
