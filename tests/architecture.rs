@@ -33,10 +33,17 @@ fn offenders(folder: &str, forbidden: &[&str]) -> Vec<String> {
     let mut found = vec![];
     for (path, text) in sources(folder) {
         // Grouped imports are written below one `use crate::{`: each module is then at the start of a line.
-        let grouped: Vec<String> = forbidden.iter().filter_map(|f| f.strip_prefix("crate::")).map(|m| format!("    {m}")).collect();
+        let grouped: Vec<String> = forbidden
+            .iter()
+            .filter_map(|f| f.strip_prefix("crate::"))
+            .map(|m| format!("    {m}"))
+            .collect();
         let bad = text.lines().filter(|line| {
             let code = line.split("//").next().unwrap_or_default();
-            let starts = |m: &String| code.strip_prefix(m.as_str()).is_some_and(|rest| rest.starts_with("::") || rest.starts_with(','));
+            let starts = |m: &String| {
+                code.strip_prefix(m.as_str())
+                    .is_some_and(|rest| rest.starts_with("::") || rest.starts_with(','))
+            };
             forbidden.iter().any(|f| code.contains(f)) || grouped.iter().any(starts)
         });
         found.extend(bad.map(|line| format!("{}: {}", path.display(), line.trim())));
@@ -47,25 +54,89 @@ fn offenders(folder: &str, forbidden: &[&str]) -> Vec<String> {
 #[test]
 fn lower_layers_do_not_know_upper_ones() {
     for (folder, forbidden) in [
-        ("host", &["crate::app", "crate::ui", "crate::cli", "crate::run", "crate::plan", "crate::backend", "crate::labs"][..]),
-        ("stage", &["crate::app", "crate::ui", "crate::cli", "crate::run", "crate::plan", "crate::backend", "crate::labs"]),
-        ("log", &["crate::app", "crate::ui", "crate::cli", "crate::run", "crate::plan", "crate::backend"]),
-        ("backend", &["crate::app", "crate::ui", "crate::cli", "crate::run", "crate::plan", "crate::labs"]),
-        ("labs", &["crate::app", "crate::ui", "crate::cli", "crate::run", "crate::plan"]),
+        (
+            "host",
+            &[
+                "crate::app",
+                "crate::ui",
+                "crate::cli",
+                "crate::run",
+                "crate::plan",
+                "crate::backend",
+                "crate::labs",
+            ][..],
+        ),
+        (
+            "stage",
+            &[
+                "crate::app",
+                "crate::ui",
+                "crate::cli",
+                "crate::run",
+                "crate::plan",
+                "crate::backend",
+                "crate::labs",
+            ],
+        ),
+        (
+            "log",
+            &[
+                "crate::app",
+                "crate::ui",
+                "crate::cli",
+                "crate::run",
+                "crate::plan",
+                "crate::backend",
+            ],
+        ),
+        (
+            "backend",
+            &[
+                "crate::app",
+                "crate::ui",
+                "crate::cli",
+                "crate::run",
+                "crate::plan",
+                "crate::labs",
+            ],
+        ),
+        (
+            "labs",
+            &[
+                "crate::app",
+                "crate::ui",
+                "crate::cli",
+                "crate::run",
+                "crate::plan",
+            ],
+        ),
         ("plan", &["crate::app", "crate::ui", "crate::cli", "crate::run"]),
         ("run", &["crate::app", "crate::ui", "crate::cli"]),
         ("app/update", &["crate::ui", "crate::cli"]),
     ] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(folder);
         if path.exists() || path.with_extension("rs").exists() {
-            assert_eq!(offenders(folder, forbidden), Vec::<String>::new(), "{folder} knows too much");
+            assert_eq!(
+                offenders(folder, forbidden),
+                Vec::<String>::new(),
+                "{folder} knows too much"
+            );
         }
     }
 }
 
 #[test]
 fn the_planner_and_the_drawing_touch_nothing() {
-    let io = ["std::fs", "tokio::spawn", "tokio::fs", "std::net", "std::process", ".await", "Instant::now", "Timestamp::now"];
+    let io = [
+        "std::fs",
+        "tokio::spawn",
+        "tokio::fs",
+        "std::net",
+        "std::process",
+        ".await",
+        "Instant::now",
+        "Timestamp::now",
+    ];
     assert_eq!(offenders("plan", &io), Vec::<String>::new());
 }
 

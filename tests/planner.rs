@@ -21,18 +21,39 @@ fn catalog() -> Catalog {
 }
 
 fn facts() -> Facts {
-    [("family", "debian".into()), ("systemd", true.into()), ("free_disk", (200_u64 << 30).into())]
-        .map(|(k, v)| (k.to_owned(), v))
-        .into()
+    [
+        ("family", "debian".into()),
+        ("systemd", true.into()),
+        ("free_disk", (200_u64 << 30).into()),
+    ]
+    .map(|(k, v)| (k.to_owned(), v))
+    .into()
 }
 
 /// A machine with LXD, a pool and a bridge, and no lab.
 fn empty() -> World {
     World {
-        server: Some(Server { product: "lxd".into(), address: "/var/lib/lxd/unix.socket".into(), trusted: true, ..Server::default() }),
-        facts: facts().into_iter().chain([("daemon".to_owned(), true.into())]).collect(),
-        pools: vec![Pool { name: "default".into(), driver: "btrfs".into(), ..Pool::default() }],
-        networks: vec![Network { name: "lxdbr0".into(), kind: "bridge".into(), managed: true, ..Network::default() }],
+        server: Some(Server {
+            product: "lxd".into(),
+            address: "/var/lib/lxd/unix.socket".into(),
+            trusted: true,
+            ..Server::default()
+        }),
+        facts: facts()
+            .into_iter()
+            .chain([("daemon".to_owned(), true.into())])
+            .collect(),
+        pools: vec![Pool {
+            name: "default".into(),
+            driver: "btrfs".into(),
+            ..Pool::default()
+        }],
+        networks: vec![Network {
+            name: "lxdbr0".into(),
+            kind: "bridge".into(),
+            managed: true,
+            ..Network::default()
+        }],
         images: [("lab/bb".to_owned(), halolab::backend::ImageInfo::default())].into(),
         ..World::default()
     }
@@ -41,7 +62,12 @@ fn empty() -> World {
 /// The same with the lab, running, with these snapshots.
 fn with_lab(snapshots: &[&str]) -> World {
     let mut world = empty();
-    let config = [("stage", "mini-lab"), ("version", "1"), ("generation", "1"), ("answers", r#"{"colour":"blue"}"#)];
+    let config = [
+        ("stage", "mini-lab"),
+        ("version", "1"),
+        ("generation", "1"),
+        ("answers", r#"{"colour":"blue"}"#),
+    ];
     world.instances.push(Instance {
         name: "mini-lab".into(),
         status: Status::Running,
@@ -51,13 +77,27 @@ fn with_lab(snapshots: &[&str]) -> World {
         profiles: vec![profile_name("mini-lab")],
         ..Instance::default()
     });
-    world.snapshots.insert("mini-lab".into(), snapshots.iter().map(|s| (*s).to_owned()).collect());
-    world.profiles.insert(profile_name("mini-lab"), Profile { name: profile_name("mini-lab"), ..Profile::default() });
+    world.snapshots.insert(
+        "mini-lab".into(),
+        snapshots.iter().map(|s| (*s).to_owned()).collect(),
+    );
+    world.profiles.insert(
+        profile_name("mini-lab"),
+        Profile {
+            name: profile_name("mini-lab"),
+            ..Profile::default()
+        },
+    );
     world
 }
 
 fn request(choice: Choice) -> Request {
-    Request { lab: "mini-lab".into(), stage: "mini-lab".into(), choice, answers: Answers::new() }
+    Request {
+        lab: "mini-lab".into(),
+        stage: "mini-lab".into(),
+        choice,
+        answers: Answers::new(),
+    }
 }
 
 fn plan_of(world: &World, choice: Choice) -> Result<Plan, PlanError> {
@@ -85,9 +125,15 @@ fn a_machine_without_a_daemon_gets_one_first() {
 
 #[test]
 fn a_restore_takes_a_safety_snapshot_first() {
-    let plan = plan_of(&with_lab(&["clean", "before-restore-1"]), Choice::Restore("clean".into())).unwrap();
+    let plan = plan_of(
+        &with_lab(&["clean", "before-restore-1"]),
+        Choice::Restore("clean".into()),
+    )
+    .unwrap();
     insta::assert_snapshot!(lines(&plan));
-    assert!(matches!(&plan.labs[0].actions[0].step, Step::Snapshot { snapshot, .. } if snapshot == "before-restore-2"));
+    assert!(
+        matches!(&plan.labs[0].actions[0].step, Step::Snapshot { snapshot, .. } if snapshot == "before-restore-2")
+    );
 }
 
 #[test]
@@ -97,7 +143,9 @@ fn a_recreate_builds_beside_and_keeps_the_old_one() {
 
 #[test]
 fn a_recreate_from_clean_copies_before_it_deletes() {
-    insta::assert_snapshot!(lines(&plan_of(&with_lab(&["clean"]), Choice::RecreateFromClean).unwrap()));
+    insta::assert_snapshot!(lines(
+        &plan_of(&with_lab(&["clean"]), Choice::RecreateFromClean).unwrap()
+    ));
 }
 
 #[test]
@@ -107,16 +155,29 @@ fn an_update_takes_a_safety_snapshot_first() {
 
 #[test]
 fn two_labs_are_two_tracks_and_share_what_comes_first() {
-    let other = Request { lab: "side-lab".into(), stage: "side-lab".into(), ..request(Choice::Create) };
+    let other = Request {
+        lab: "side-lab".into(),
+        stage: "side-lab".into(),
+        ..request(Choice::Create)
+    };
     let plan = plan::plan(&empty(), &catalog(), &[request(Choice::Create), other]).unwrap();
-    assert_eq!(plan.labs.iter().map(|t| t.lab.as_str()).collect::<Vec<_>>(), ["mini-lab", "side-lab"]);
+    assert_eq!(
+        plan.labs.iter().map(|t| t.lab.as_str()).collect::<Vec<_>>(),
+        ["mini-lab", "side-lab"]
+    );
 }
 
 #[test]
 fn what_is_not_ours_is_never_touched() {
     let mut world = with_lab(&[]);
     world.instances[0].config.clear();
-    for choice in [Choice::Create, Choice::Recreate, Choice::Update, Choice::Remove, Choice::Restore("clean".into())] {
+    for choice in [
+        Choice::Create,
+        Choice::Recreate,
+        Choice::Update,
+        Choice::Remove,
+        Choice::Restore("clean".into()),
+    ] {
         let error = plan_of(&world, choice.clone()).unwrap_err();
         assert!(matches!(error, PlanError::Foreign(_)), "{choice:?}: {error}");
     }
@@ -127,24 +188,37 @@ fn what_is_not_ours_is_never_touched() {
 #[test]
 fn impossible_choices_name_the_way_out() {
     let say = |world: &World, choice| plan_of(world, choice).unwrap_err().to_string();
-    insta::assert_snapshot!([
-        say(&with_lab(&[]), Choice::Create),
-        say(&empty(), Choice::Update),
-        say(&with_lab(&["clean", "works"]), Choice::Restore("clena".into())),
-        say(&with_lab(&["clean"]), Choice::RestoreAs("clean".into(), "mini-lab".into())),
-        say(&with_lab(&["clean"]), Choice::RestoreAs("clean".into(), "Bad Name".into())),
-        say(&with_lab(&["clean"]), Choice::BringBack("other".into())),
-    ]
-    .join("\n"));
+    insta::assert_snapshot!(
+        [
+            say(&with_lab(&[]), Choice::Create),
+            say(&empty(), Choice::Update),
+            say(&with_lab(&["clean", "works"]), Choice::Restore("clena".into())),
+            say(
+                &with_lab(&["clean"]),
+                Choice::RestoreAs("clean".into(), "mini-lab".into())
+            ),
+            say(
+                &with_lab(&["clean"]),
+                Choice::RestoreAs("clean".into(), "Bad Name".into())
+            ),
+            say(&with_lab(&["clean"]), Choice::BringBack("other".into())),
+        ]
+        .join("\n")
+    );
 }
 
 #[test]
 fn former_answers_are_used_again_and_secrets_never_enter_a_plan() {
     let plan = plan_of(&with_lab(&["clean"]), Choice::Recreate).unwrap();
     let text = serde_json::to_string(&plan).unwrap();
-    assert!(text.contains("\"OPT_COLOUR\":\"blue\""), "the lab was made with blue");
+    assert!(
+        text.contains("\"OPT_COLOUR\":\"blue\""),
+        "the lab was made with blue"
+    );
     let mut asked = request(Choice::Create);
-    asked.answers.insert("token".into(), Answer::Text("s3cret-canary".into()));
+    asked
+        .answers
+        .insert("token".into(), Answer::Text("s3cret-canary".into()));
     let plan = plan::plan(&empty(), &catalog(), &[asked]).unwrap();
     assert!(!serde_json::to_string(&plan).unwrap().contains("s3cret-canary"));
 }
@@ -155,14 +229,26 @@ fn nothing_is_lost_unsaid(plan: &Plan) {
         let mut copied: BTreeMap<&str, &str> = BTreeMap::new();
         for action in &track.actions {
             match &action.step {
-                Step::Copy { from, snapshot: None, spec } => {
+                Step::Copy {
+                    from,
+                    snapshot: None,
+                    spec,
+                } => {
                     copied.insert(from, &spec.name);
                 }
-                Step::Delete { name, only_if: Some(copy), .. } => {
+                Step::Delete {
+                    name,
+                    only_if: Some(copy),
+                    ..
+                } => {
                     assert_eq!(copied.get(name.as_str()), Some(&copy.as_str()), "{}", action.id);
                 }
                 Step::Delete { only_if: None, .. } => {
-                    assert!(action.destroys.is_some() && action.undo == Undo::Never, "{}", action.id);
+                    assert!(
+                        action.destroys.is_some() && action.undo == Undo::Never,
+                        "{}",
+                        action.id
+                    );
                     assert!(!track.loses.is_empty());
                 }
                 Step::Restore { .. } => {

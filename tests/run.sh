@@ -2,12 +2,12 @@
 # Runs every test against a private LXD of its own: own folder, bridge and pool, never the user's.
 #   tests/run.sh [--fast] [--incus] [--keep] [-- ARGUMENTS OF CARGO TEST]
 #   --fast   without the Debian image, which takes a minute to build the first time
-#   --incus  also on Incus (tests/incus-up.sh)
+#   --incus  also starts Incus 6 (tests/lab/incus.sh) as HALOLAB_TEST_INCUS
 #   --keep   leaves the daemon running, and says how to reach and how to stop it
 # Root, Debian or Ubuntu (elsewhere: install the named programs yourself), with or without systemd.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-fast= incus= keep=
+fast='' incus='' keep=''
 while [ $# -gt 0 ]; do
   case $1 in
     --fast) fast=1 ;;
@@ -26,7 +26,8 @@ if [ "$(id -u)" != 0 ]; then
 fi
 
 packages="lxd lxd-client btrfs-progs dnsmasq-base nftables iptables iproute2 busybox-static mmdebstrap tmux python3"
-packages="$packages openssl jq curl squashfs-tools xz-utils procps ca-certificates gcc libc6-dev util-linux"
+packages="$packages openssl jq curl squashfs-tools xz-utils procps ca-certificates gcc libc6-dev util-linux arch-install-scripts"
+packages="$packages pacman-package-manager"
 if command -v apt-get >/dev/null; then
   # shellcheck disable=SC2086
   tests/lab/packages.sh $packages
@@ -41,21 +42,23 @@ number=
 for n in 0 1 2 3 4 5 6 7; do
   exec 9>"$locks/halolab-test-$n"
   flock -n 9 || continue
-  for left in /var/tmp/halolab-test-$n.*; do [ ! -e "$left" ] || tests/lab/lxd.sh down "$left" hltest$n; done
+  for left in /var/tmp/halolab-test-$n.*; do
+    [ ! -e "$left/incus" ] || tests/lab/incus.sh down "$left/incus" hlincus$n
+    [ ! -e "$left" ] || tests/lab/lxd.sh down "$left" hltest$n
+  done
   subnet=10.$((150 + n)).77
   if ! ip -4 route | grep -q "^$subnet\." && ! ip link show hltest$n >/dev/null 2>&1; then number=$n; break; fi
 done
 [ -n "$number" ] || { say "no free bridge name hltest0..7 and subnet 10.150..157.77.0/24"; exit 1; }
 bridge=hltest$number
 lab=$(mktemp -d "/var/tmp/halolab-test-$number.XXXXXX"); chmod 711 "$lab"
-incus_stop=:
 stop() {
   local code=$?
   trap '' INT TERM HUP
   if [ -n "$keep" ]; then
     say "kept: LXD_DIR=$lab/lxd; stop it with: tests/lab/lxd.sh down $lab $bridge"
   else
-    $incus_stop || true
+    [ -z "$incus" ] || tests/lab/incus.sh down "$lab/incus" hlincus$number || true
     tests/lab/lxd.sh down "$lab" $bridge || true
   fi
   exit $code
@@ -72,6 +75,7 @@ export LXD_DIR=$lab/lxd HALOLAB_TEST_LXD=$lab/lxd/unix.socket
 export HALOLAB_TEST_CACHE=${HALOLAB_TEST_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/halolab-test}
 mkdir -p "$HALOLAB_TEST_CACHE"
 
+export HALOLAB_TEST_BRIDGE=$bridge
 import() { # ALIAS FILE
   lxc image import -q "$2" --alias "$1" >/dev/null
 }
@@ -80,20 +84,21 @@ import lab/bb "$HALOLAB_TEST_CACHE/bb.tar.gz"
 if [ -z "$fast" ]; then
   image=$(tests/lab/debian-image.sh "$HALOLAB_TEST_CACHE")
   import lab/debian "$image"
-  export HALOLAB_TEST_DEBIAN=$image
+  export HALOLAB_TEST_DEBIAN=lab/debian
 fi
 if [ -n "$incus" ]; then
-  HALOLAB_TEST_INCUS=$(tests/incus-up.sh)
+  HALOLAB_TEST_INCUS=$(tests/lab/incus.sh up "$lab/incus" hlincus$number 10.$((170 + number)).77)
   export HALOLAB_TEST_INCUS
-  incus_stop="tests/incus-down.sh"
+  tests/lab/incus.sh import "$lab/incus" lab/bb "$HALOLAB_TEST_CACHE/bb.tar.gz"
+  say "Incus ready as $HALOLAB_TEST_INCUS"
 fi
 say "LXD $(lxc query /1.0 | jq -r '.environment.server_version') ready after $SECONDS s"
 
 code=0
-cargo test --locked "$@" 9>&- || code=$?
-if [ $code = 0 ] && [ -x tests/stage_scripts.sh ]; then
-  say "stage scripts"
-  tests/stage_scripts.sh 9>&- || code=$?
+cargo test --locked --no-fail-fast "$@" 9>&- || code=$?
+if [ $code = 0 ] && [ -z "$fast" ] && [ $# = 0 ]; then
+  say "the scripts of the shipped stages, after $SECONDS s"
+  tests/stage_scripts.sh "$HALOLAB_TEST_LXD" 9>&- || code=$?
 fi
 [ $code = 0 ] && say "all tests passed in $SECONDS s" || say "FAILED (exit code $code) after $SECONDS s"
 exit $code

@@ -1,25 +1,16 @@
 # Builds a unified LXD/Incus image of Debian or Ubuntu from package sources, without an image server. Root.
 #   HALOLAB_DISTRIBUTION debian|ubuntu   HALOLAB_SUITE bookworm, noble, ...   HALOLAB_OUT the image file
 #   HALOLAB_PACKAGES on top of the base, separated by spaces   HALOLAB_MIRROR instead of the host's own or the public one
-# Lines `@ PERCENT TEXT` on standard output tell how far it is. Nothing is left behind when it is stopped.
+# Runs in a mount namespace of its own (`unshare --mount`), so that its scratch space in memory vanishes with it.
 
 umask 022
-if [ -z "${HALOLAB_WORK:-}" ]; then
-  # A mount namespace of its own: the scratch file system in memory vanishes with the last process.
-  HALOLAB_WORK=$HALOLAB_OUT.work
-  export HALOLAB_WORK
-  rm -rf --one-file-system "$HALOLAB_WORK"
-  mkdir -p "$HALOLAB_WORK"
-  trap 'rm -rf --one-file-system "$HALOLAB_WORK" "$HALOLAB_OUT.part"' EXIT
-  trap 'exit 143' TERM INT HUP
-  unshare --mount --propagation private sh -eu -c "$HALOLAB_SELF" &
-  wait $!
-  exit
-fi
+distribution=$HALOLAB_DISTRIBUTION suite=$HALOLAB_SUITE work=$HALOLAB_OUT.work
+say() { printf '[%3s %%] ' "$1"; shift; echo "$*"; }
 
-distribution=$HALOLAB_DISTRIBUTION suite=$HALOLAB_SUITE work=$HALOLAB_WORK
-say() { echo "@ $*"; }
-
+trap 'umount -l "$work" 2>/dev/null; rm -rf --one-file-system "$work" "$HALOLAB_OUT.part"' EXIT
+trap 'exit 143' TERM INT HUP
+rm -rf --one-file-system "$work" # of a build that was killed
+mkdir -p "$work"
 # dpkg's many small writes are three times as quick in memory; 3 GiB is what a base system needs with room to spare
 free=$(awk '/^MemAvailable:/ {print $2}' /proc/meminfo)
 if [ "${free:-0}" -gt 6000000 ]; then mount -t tmpfs -o mode=755,size=3g halolab "$work"; fi
@@ -96,7 +87,7 @@ fi
 
 say 75 "settings"
 rm -rf "$root"/etc/hostname "$root"/etc/resolv.conf "$root"/etc/apt/sources.list "$root"/etc/apt/sources.list.d/* \
-  "$root"/var/cache/apt/archives/*.deb "$root"/dev/* "$root"/run/* "$root"/tmp/*
+  "$root"/var/cache/apt/archives/*.deb "${root:?}"/dev/* "$root"/run/* "$root"/tmp/*
 : >"$root/etc/machine-id"
 sources >"$root/etc/apt/sources.list"
 # what was right for building only: no recommended packages, no documentation, no waiting for the disk

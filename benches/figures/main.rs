@@ -92,8 +92,19 @@ async fn operations(backend: &dyn Backend, peers: &Peers, rounds: usize) {
         timed!(times[2][2], peers.lxc(&["restore", &name, "s"]));
         timed!(times[3][2], peers.lxc(&["delete", "-f", &name]));
     }
-    println!("{:<34} {:>10} {:>10} {:>10}   ours/REST  ours/lxc", "median ms", "halolab", "REST", "lxc");
-    for (what, [ours, rest, lxc]) in ["create and start", "snapshot", "restore (running)", "delete (running)"].iter().zip(times) {
+    println!(
+        "{:<34} {:>10} {:>10} {:>10}   ours/REST  ours/lxc",
+        "median ms", "halolab", "REST", "lxc"
+    );
+    for (what, [ours, rest, lxc]) in [
+        "create and start",
+        "snapshot",
+        "restore (running)",
+        "delete (running)",
+    ]
+    .iter()
+    .zip(times)
+    {
         row(what, ours, rest, Some(lxc));
     }
 }
@@ -161,13 +172,50 @@ async fn recreate(backend: &Arc<dyn Backend>, peers: &Peers, rounds: usize) {
 
 fn recreate_plan(name: &str, prev: &str) -> Plan {
     let actions = vec![
-        action("stop", Step::Power { name: name.into(), power: Power::Stop { seconds: 0 } }),
-        action("keep", Step::Copy { from: name.into(), snapshot: None, spec: spec(prev) }),
-        action("clear", Step::Delete { name: name.into(), uuid: String::new(), only_if: Some(prev.into()) }),
-        action("make", Step::Copy { from: prev.into(), snapshot: Some("clean".into()), spec: spec(name) }),
-        action("start", Step::Power { name: name.into(), power: Power::Start }),
+        action(
+            "stop",
+            Step::Power {
+                name: name.into(),
+                power: Power::Stop { seconds: 0 },
+            },
+        ),
+        action(
+            "keep",
+            Step::Copy {
+                from: name.into(),
+                snapshot: None,
+                spec: spec(prev),
+            },
+        ),
+        action(
+            "clear",
+            Step::Delete {
+                name: name.into(),
+                uuid: String::new(),
+                only_if: Some(prev.into()),
+            },
+        ),
+        action(
+            "make",
+            Step::Copy {
+                from: prev.into(),
+                snapshot: Some("clean".into()),
+                spec: spec(name),
+            },
+        ),
+        action(
+            "start",
+            Step::Power {
+                name: name.into(),
+                power: Power::Start,
+            },
+        ),
     ];
-    Plan { version: 1, host: vec![], labs: vec![track(name, actions)] }
+    Plan {
+        version: 1,
+        host: vec![],
+        labs: vec![track(name, actions)],
+    }
 }
 
 fn track(lab: &str, actions: Vec<Action>) -> Track {
@@ -189,26 +237,64 @@ async fn side_by_side(backend: &Arc<dyn Backend>, rounds: usize) {
     let lab = |name: &String| {
         let tracked = vec![
             action(&format!("{name}/create"), Step::Create { spec: spec(name) }),
-            action(&format!("{name}/start"), Step::Power { name: name.clone(), power: Power::Start }),
+            action(
+                &format!("{name}/start"),
+                Step::Power {
+                    name: name.clone(),
+                    power: Power::Start,
+                },
+            ),
             action(
                 &format!("{name}/work"),
-                Step::Exec { name: name.clone(), script: script.into(), env: [].into(), secrets: vec![] },
+                Step::Exec {
+                    name: name.clone(),
+                    script: script.into(),
+                    env: [].into(),
+                    secrets: vec![],
+                },
             ),
-            action(&format!("{name}/ready"), Step::Edit { name: name.clone(), edit: ConfigEdit::default() }),
-            action(&format!("{name}/stop"), Step::Power { name: name.clone(), power: Power::Stop { seconds: 0 } }),
+            action(
+                &format!("{name}/ready"),
+                Step::Edit {
+                    name: name.clone(),
+                    edit: ConfigEdit::default(),
+                },
+            ),
+            action(
+                &format!("{name}/stop"),
+                Step::Power {
+                    name: name.clone(),
+                    power: Power::Stop { seconds: 0 },
+                },
+            ),
         ];
         track(name, tracked)
     };
     let mut times = [const { Vec::new() }; 2];
     for round in 0..rounds {
-        for (way, tracks) in [vec![vec![lab(&names[0])], vec![lab(&names[1])]], vec![names.iter().map(lab).collect()]].into_iter().enumerate() {
+        for (way, tracks) in [
+            vec![vec![lab(&names[0])], vec![lab(&names[1])]],
+            vec![names.iter().map(lab).collect()],
+        ]
+        .into_iter()
+        .enumerate()
+        {
             for name in &names {
                 clear(backend.as_ref(), name).await;
             }
             timed!(times[way], {
                 for (index, labs) in tracks.into_iter().enumerate() {
-                    let plan = Plan { version: 1, host: vec![], labs };
-                    let outcome = run::apply(&plan, &format!("s{round}-{way}-{index}"), &context(backend, home.path())).await;
+                    let plan = Plan {
+                        version: 1,
+                        host: vec![],
+                        labs,
+                    };
+                    let outcome = run::apply(
+                        &plan,
+                        &format!("s{round}-{way}-{index}"),
+                        &context(backend, home.path()),
+                    )
+                    .await;
                     assert_eq!(outcome.code, 0, "{:?}", outcome.summary);
                 }
             });
@@ -220,7 +306,10 @@ async fn side_by_side(backend: &Arc<dyn Backend>, rounds: usize) {
     let [after, beside] = times;
     let (after, beside) = (median(after), median(beside));
     let one = after / 2.0;
-    println!("two labs: {after:.0} ms one after another, {beside:.0} ms side by side; the second costs {:.0} % of the first", (beside - one) / one * 100.0);
+    println!(
+        "two labs: {after:.0} ms one after another, {beside:.0} ms side by side; the second costs {:.0} % of the first",
+        (beside - one) / one * 100.0
+    );
 }
 
 /// Status of 50 instances with 20 snapshots each, against `lxc list`.
@@ -244,5 +333,8 @@ async fn scale(backend: &dyn Backend, peers: &Peers) {
     }
     let [ours, lxc] = times;
     let (ours, lxc) = (median(ours), median(lxc));
-    println!("status of 50 x 20: halolab {ours:.0} ms, lxc list {lxc:.0} ms: {:.0} times faster", lxc / ours);
+    println!(
+        "status of 50 x 20: halolab {ours:.0} ms, lxc list {lxc:.0} ms: {:.0} times faster",
+        lxc / ours
+    );
 }

@@ -18,7 +18,10 @@ pub(crate) fn row(what: &str, ours: Vec<f64>, rest: Vec<f64>, lxc: Option<Vec<f6
         Some(lxc) => (format!("{lxc:.0}"), format!("{:.2}", ours / lxc)),
         None => ("-".into(), "-".into()),
     };
-    println!("{what:<34} {ours:>10.0} {rest:>10.0} {lxc:>10}   {:>9.2}  {ratio:>8}", ours / rest);
+    println!(
+        "{what:<34} {ours:>10.0} {rest:>10.0} {lxc:>10}   {:>9.2}  {ratio:>8}",
+        ours / rest
+    );
 }
 
 pub(crate) struct Peers {
@@ -30,14 +33,31 @@ pub(crate) struct Peers {
 impl Peers {
     pub(crate) fn new(socket: &str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = Client::builder().unix_socket(socket.to_owned()).http1_only().build().unwrap();
+        let http = Client::builder()
+            .unix_socket(socket.to_owned())
+            .http1_only()
+            .build()
+            .unwrap();
         let folder = Path::new(socket).parent().unwrap().display().to_string();
-        Self { http, folder, socket: socket.to_owned() }
+        Self {
+            http,
+            folder,
+            socket: socket.to_owned(),
+        }
     }
 
     async fn call(&self, method: Method, path: &str, body: Value) {
         let url = format!("http://lxd{path}");
-        let answer: Value = self.http.request(method, url).json(&body).send().await.unwrap().json().await.unwrap();
+        let answer: Value = self
+            .http
+            .request(method, url)
+            .json(&body)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
         if let Some(id) = answer["metadata"]["id"].as_str() {
             let url = format!("http://lxd/1.0/operations/{id}/wait");
             let ended: Value = self.http.get(url).send().await.unwrap().json().await.unwrap();
@@ -49,7 +69,8 @@ impl Peers {
 
     async fn state(&self, name: &str, action: &str) {
         let body = json!({"action": action, "force": true, "timeout": 30});
-        self.call(Method::PUT, &format!("/1.0/instances/{name}/state"), body).await;
+        self.call(Method::PUT, &format!("/1.0/instances/{name}/state"), body)
+            .await;
     }
 
     pub(crate) async fn rest_create(&self, name: &str) {
@@ -59,39 +80,62 @@ impl Peers {
     }
 
     pub(crate) async fn rest_snapshot(&self, name: &str, snapshot: &str) {
-        self.call(Method::POST, &format!("/1.0/instances/{name}/snapshots"), json!({"name": snapshot})).await;
+        self.call(
+            Method::POST,
+            &format!("/1.0/instances/{name}/snapshots"),
+            json!({"name": snapshot}),
+        )
+        .await;
     }
 
     pub(crate) async fn rest_restore(&self, name: &str, snapshot: &str) {
-        self.call(Method::PUT, &format!("/1.0/instances/{name}"), json!({"restore": snapshot})).await;
+        self.call(
+            Method::PUT,
+            &format!("/1.0/instances/{name}"),
+            json!({"restore": snapshot}),
+        )
+        .await;
     }
 
     pub(crate) async fn rest_delete(&self, name: &str) {
         self.state(name, "stop").await;
-        self.call(Method::DELETE, &format!("/1.0/instances/{name}"), json!({})).await;
+        self.call(Method::DELETE, &format!("/1.0/instances/{name}"), json!({}))
+            .await;
     }
 
     pub(crate) async fn rest_recreate(&self, name: &str, prev: &str) {
-        let copy = |from: &str, to: &str| {
-            json!({"name": to, "type": "container", "profiles": ["default"], "source": {"type": "copy", "source": from}})
-        };
+        let copy = |from: &str, to: &str| json!({"name": to, "type": "container", "profiles": ["default"], "source": {"type": "copy", "source": from}});
         self.state(name, "stop").await;
         self.call(Method::POST, "/1.0/instances", copy(name, prev)).await;
-        self.call(Method::DELETE, &format!("/1.0/instances/{name}"), json!({})).await;
-        self.call(Method::POST, "/1.0/instances", copy(&format!("{prev}/clean"), name)).await;
+        self.call(Method::DELETE, &format!("/1.0/instances/{name}"), json!({}))
+            .await;
+        self.call(
+            Method::POST,
+            "/1.0/instances",
+            copy(&format!("{prev}/clean"), name),
+        )
+        .await;
         self.state(name, "start").await;
     }
 
     /// Runs the daemon's own client.
     pub(crate) fn lxc(&self, arguments: &[&str]) {
-        let client = if self.folder.contains("incus") { "incus" } else { "lxc" };
+        let client = if self.folder.contains("incus") {
+            "incus"
+        } else {
+            "lxc"
+        };
         let ended = Command::new(client)
             .args(arguments)
             .env("LXD_DIR", &self.folder)
             .env("INCUS_DIR", &self.folder)
             .output()
             .unwrap();
-        assert!(ended.status.success(), "{client} {arguments:?}: {}", String::from_utf8_lossy(&ended.stderr));
+        assert!(
+            ended.status.success(),
+            "{client} {arguments:?}: {}",
+            String::from_utf8_lossy(&ended.stderr)
+        );
     }
 
     pub(crate) fn lxc_recreate(&self, name: &str, prev: &str) {
@@ -111,6 +155,10 @@ impl Peers {
             .env("HALOLAB_HOME", home.path())
             .output()
             .unwrap();
-        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+        assert!(
+            ended.status.success(),
+            "{}",
+            String::from_utf8_lossy(&ended.stderr)
+        );
     }
 }

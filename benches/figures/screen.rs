@@ -27,13 +27,24 @@ pub(crate) fn report(socket: &str) {
         std::thread::sleep(IDLE);
         idle = (f64::from(ticks(pid) - before) / IDLE.as_secs_f64(), resident(pid));
     });
-    println!("first frame: {:.1} ms; idle CPU: {:.2} %; memory: {:.1} MiB", median(frames), idle.0, idle.1);
+    println!(
+        "first frame: {:.1} ms; idle CPU: {:.2} %; memory: {:.1} MiB",
+        median(frames),
+        idle.0,
+        idle.1
+    );
 }
 
 /// Starts the program on a terminal of its own; returns milliseconds to the first whole frame.
 fn one(socket: &str, meanwhile: impl FnOnce(u32)) -> f64 {
     let home = tempfile::tempdir().unwrap();
-    let pty = native_pty_system().openpty(PtySize { rows: 24, cols: 80, ..PtySize::default() }).unwrap();
+    let pty = native_pty_system()
+        .openpty(PtySize {
+            rows: 24,
+            cols: 80,
+            ..PtySize::default()
+        })
+        .unwrap();
     let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_halolab"));
     command.args(["--lxd", socket]);
     command.env("HALOLAB_HOME", home.path());

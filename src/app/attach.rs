@@ -19,7 +19,10 @@ use tokio::{
 use crate::backend::{Backend, Error, ExecSpec, TtyInput};
 
 /// How often the reader looks whether it is still wanted; keys are read at once.
-const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+const LOOK: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 100_000_000,
+};
 
 /// Whatever the command left on: attributes, hidden cursor, alternate screen, mouse, paste and focus modes.
 const RESET: &[u8] = b"\x1b[0m\x1b[?25h\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1004l\x1b[?2004l\x1b[?1l\x1b>\r";

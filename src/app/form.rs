@@ -105,10 +105,7 @@ impl Form {
 
     /// The row under the cursor.
     pub fn row(&self) -> Row {
-        self.rows()
-            .get(self.cursor)
-            .cloned()
-            .unwrap_or(Row::Continue)
+        self.rows().get(self.cursor).cloned().unwrap_or(Row::Continue)
     }
 
     /// Whether letters go into a line.
@@ -205,9 +202,10 @@ impl Form {
             return true;
         };
         let at = self.rows().iter().position(|row| match row {
-            Row::Field(index, _) | Row::Item(index, _) => {
-                self.fields.get(*index).is_some_and(|f| f.field.id == error.option)
-            }
+            Row::Field(index, _) | Row::Item(index, _) => self
+                .fields
+                .get(*index)
+                .is_some_and(|f| f.field.id == error.option),
             Row::Continue => false,
         });
         self.cursor = at.unwrap_or(self.cursor);

@@ -399,7 +399,7 @@ const CONFIRM: &[Key] = &[
     key(
         &[ENTER],
         Intent::Enter,
-        "press the marked button",
+        "press button",
         "press the button that is marked",
     ),
     key(
@@ -510,6 +510,8 @@ const SNAPSHOTS: &[Key] = &[
         "copy",
         "make a new lab from this snapshot",
     ),
+    BACK,
+    key(&[c('/')], Intent::Search, "filter", "show only rows with some text"),
     key(&[c('n')], Intent::New, "new", "take a snapshot now"),
     key(&[c('m')], Intent::Note, "note", "write a note about it"),
     key(
@@ -531,8 +533,6 @@ const SNAPSHOTS: &[Key] = &[
         "prune",
         "which safety snapshots would go; asked about first",
     ),
-    key(&[c('/')], Intent::Search, "filter", "show only rows with some text"),
-    BACK,
     UPS,
     DOWNS,
     PAGE_UP,
@@ -602,7 +602,7 @@ const REVIEW: &[Key] = &[
     key(
         &[ENTER],
         Intent::Enter,
-        "press the marked button",
+        "press button",
         "press the button that is marked",
     ),
     key(

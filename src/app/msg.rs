@@ -46,6 +46,8 @@ pub enum Msg {
     Returned(Errand, Result<String, String>),
     /// Told to end by a signal, or the terminal is gone: the exit code.
     Ordered(u8),
+    /// Told to stop by a signal, until it is told to go on.
+    Suspend,
 }
 
 /// Why there is no world to show.
@@ -127,6 +129,8 @@ pub enum Effect {
 pub enum Errand {
     /// A shell inside this lab.
     Shell(String),
+    /// Let sudo ask for its password, where it has to, before a plan that needs root.
+    Sudo,
     /// Stop until the shell's `fg`.
     Suspend,
     /// Draw everything anew.

@@ -52,6 +52,7 @@ impl Model {
             }
             Msg::Found(lab, line) => self.take_found(&lab, line),
             Msg::Returned(errand, result) => self.take_returned(&errand, result),
+            Msg::Suspend => vec![Effect::Errand(Errand::Suspend)],
             Msg::Ordered(code) => {
                 let running = self.is_running();
                 self.done = Some(code);
@@ -74,7 +75,9 @@ impl Model {
         let again = |name| self.labs.rows.iter().position(|lab| lab.name == name);
         self.labs.cursor = at.and_then(again).unwrap_or(0);
         let rows = &self.labs.rows;
-        self.labs.marked.retain(|name| rows.iter().any(|lab| lab.name == *name));
+        self.labs
+            .marked
+            .retain(|name| rows.iter().any(|lab| lab.name == *name));
         vec![]
     }
 
@@ -88,12 +91,15 @@ impl Model {
     }
 
     fn take_returned(&mut self, errand: &Errand, result: Result<String, String>) -> Vec<Effect> {
+        let well = result.is_ok();
         match result {
             Ok(text) if text.is_empty() => {}
             Ok(text) => self.say(Tone::Good, text),
             Err(text) => self.say(Tone::Bad, text),
         }
         match errand {
+            Errand::Sudo if well => self.start_run(),
+            Errand::Sudo => vec![],
             // Whatever was done inside may have changed what the lists say.
             Errand::Shell(_) => vec![Effect::Look],
             Errand::Suspend | Errand::Redraw | Errand::Mouse(_) => vec![],

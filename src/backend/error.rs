@@ -89,6 +89,16 @@ pub enum Error {
         /// As in "asked to {what}".
         what: String,
     },
+    /// The instance is a record without a volume.
+    #[error(
+        "instance `{name}` is only a record: its volume is missing, because a daemon died while the instance was made; remove what is left with `{repair}`, then make it anew"
+    )]
+    Wreck {
+        /// The instance.
+        name: String,
+        /// The command that removes it.
+        repair: String,
+    },
     /// A local file could not be read.
     #[error("cannot read {path}: {source}")]
     File {
@@ -108,4 +118,91 @@ pub enum Error {
         /// Where it went wrong, sanitised.
         reason: String,
     },
+}
+
+/// Longest text of a daemon that goes into an error, in characters.
+const LONGEST: usize = 500;
+
+/// Makes a daemon's text fit for an error: no control or direction characters, lines that end in
+/// the same words told once, at most 500 characters with the start and the end kept. (Measured: a
+/// full pool makes LXD answer 62,634 characters, 791 times "No space left on device".)
+pub fn fold(text: &str) -> String {
+    let mut seen = std::collections::BTreeSet::new();
+    let mut told: Vec<String> = vec![];
+    let mut repeats = 0_usize;
+    for line in text.lines() {
+        let line: String = line.chars().map(plain).collect();
+        let line = line.trim();
+        if line.is_empty() {
+            continue;
+        }
+        let reason = line.rsplit(": ").next().unwrap_or(line).to_owned();
+        if seen.insert(reason) {
+            told.push(line.to_owned());
+        } else {
+            repeats += 1;
+        }
+    }
+    let mut text = cap(&told.join("; "));
+    if repeats > 0 {
+        text.push_str(&format!(" (and {repeats} more like it)"));
+    }
+    text
+}
+
+/// Keeps the start and the end of a text that is too long.
+fn cap(text: &str) -> String {
+    let length = text.chars().count();
+    if length <= LONGEST - 40 {
+        return text.to_owned();
+    }
+    let head: String = text.chars().take(300).collect();
+    let tail: String = text.chars().skip(length - 150).collect();
+    format!("{head} … {tail}")
+}
+
+/// A character as an error may show it.
+fn plain(c: char) -> char {
+    match c {
+        c if c.is_control() => ' ',
+        // Zero-width and direction characters: a name must not look like another one.
+        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => {
+            '\u{fffd}'
+        }
+        c => c,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fold;
+
+    #[test]
+    fn a_full_pool_is_told_once() {
+        let mut text = String::from("Failed to unpack: Process exited with value 2 (");
+        for n in 0..791 {
+            text.push_str(&format!(
+                "tar: rootfs/usr/lib/{n}.h: Cannot write: No space left on device\n"
+            ));
+        }
+        text.push_str("tar: Exiting with failure status due to previous errors)");
+        let folded = fold(&text);
+        assert_eq!(folded.matches("No space left on device").count(), 1, "{folded}");
+        assert!(
+            folded.contains("Failed to unpack") && folded.contains("790 more"),
+            "{folded}"
+        );
+    }
+
+    #[test]
+    fn a_long_text_keeps_both_ends_and_no_control_character() {
+        let text = format!("start\u{1b}[31m{}\u{202e}the reason", "x".repeat(9000));
+        let folded = fold(&text);
+        assert!(folded.chars().count() <= 500, "{}", folded.len());
+        assert!(
+            folded.starts_with("start [31m") && folded.ends_with("the reason"),
+            "{folded}"
+        );
+        assert!(!folded.chars().any(|c| c.is_control() || c == '\u{202e}'));
+    }
 }

@@ -300,3 +300,10 @@ impl Progress {
         }
     }
 }
+
+/// Whether a name is one that we make: 1 to 63 of `a-z`, `0-9` and `-`, not beginning with `-`. It
+/// must be a host name for the daemon, one path segment for us, and typable for people.
+pub fn is_name(name: &str) -> bool {
+    let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    (1..=63).contains(&name.len()) && name.chars().all(letters) && !name.starts_with('-')
+}

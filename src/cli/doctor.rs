@@ -37,7 +37,12 @@ pub(super) async fn doctor(setup: &Setup, args: DoctorArgs) -> Result<Code, Stop
 /// Findings, and the bridges of the labs.
 async fn look(setup: &Setup) -> Result<(Vec<Finding>, Vec<String>), Stop> {
     let world = setup.world(&[]).await?;
-    let bridges: Vec<String> = world.networks.iter().filter(|n| n.managed).map(|n| n.name.clone()).collect();
+    let bridges: Vec<String> = world
+        .networks
+        .iter()
+        .filter(|n| n.managed)
+        .map(|n| n.name.clone())
+        .collect();
     let mut findings = vec![];
     let Some(server) = &world.server else {
         findings.push(Finding {
@@ -55,7 +60,10 @@ async fn look(setup: &Setup) -> Result<(Vec<Finding>, Vec<String>), Stop> {
             Err(error) => note(&format!("the firewall could not be looked at: {error}")),
         }
     }
-    let scarce = world.pools.iter().filter(|p| p.total > 0 && p.used.saturating_mul(10) > p.total.saturating_mul(9));
+    let scarce = world
+        .pools
+        .iter()
+        .filter(|p| p.total > 0 && p.used.saturating_mul(10) > p.total.saturating_mul(9));
     findings.extend(scarce.map(|p| Finding {
         id: format!("pool.full.{}", crate::log::sanitize(&p.name)),
         severity: Severity::Warn,
@@ -85,7 +93,11 @@ fn text(finding: &Finding) -> String {
 
 async fn fix(setup: &Setup, id: &str, findings: &[Finding], bridges: &[String]) -> Result<Code, Stop> {
     setup.may_change()?;
-    let known = findings.iter().map(|f| f.id.as_str()).collect::<Vec<_>>().join(", ");
+    let known = findings
+        .iter()
+        .map(|f| f.id.as_str())
+        .collect::<Vec<_>>()
+        .join(", ");
     let found = findings.iter().find(|f| f.id == id).ok_or_else(|| {
         Stop::usage(format!(
             "there is no finding `{}` now; there are: {}",
@@ -94,16 +106,25 @@ async fn fix(setup: &Setup, id: &str, findings: &[Finding], bridges: &[String]) 
         ))
     })?;
     if found.script.is_none() {
-        return Err(Stop::blocked(format!("`{id}` cannot be mended by a program: {}", found.text)));
+        return Err(Stop::blocked(format!(
+            "`{id}` cannot be mended by a program: {}",
+            found.text
+        )));
     }
     for bridge in bridges {
         let command = firewall::mend(bridge);
         let code = command
-            .run(&mut |_, bytes| note(String::from_utf8_lossy(bytes).trim_end()), &CancellationToken::new())
+            .run(
+                &mut |_, bytes| note(String::from_utf8_lossy(bytes).trim_end()),
+                &CancellationToken::new(),
+            )
             .await
             .map_err(|e| Stop::new(Code::FAILED, e))?;
         if code != 0 {
-            return Err(Stop::new(Code::FAILED, format!("the mend of `{id}` ended with {code}")));
+            return Err(Stop::new(
+                Code::FAILED,
+                format!("the mend of `{id}` ended with {code}"),
+            ));
         }
     }
     out(&format!("mended: {id}"));

@@ -20,6 +20,7 @@ mod table;
 
 pub use exit::{Code, Stop};
 pub use setup::Setup;
+pub use shell::login;
 
 /// Sets up AI and development labs on Strix Halo and NVIDIA boxes, and keeps them healthy.
 #[derive(Debug, Parser)]

@@ -81,11 +81,14 @@ impl Setup {
     /// How to find the daemon, again and again.
     pub fn connect(&self) -> Connect {
         let named = self.config.lxd.clone();
-        let token = self.global.lxd_token.clone();
+        let trust = lxd::Trust {
+            folder: self.paths.config.clone(),
+            token: self.global.lxd_token.clone(),
+        };
         Arc::new(move || {
-            let (named, token) = (named.clone(), token.clone());
+            let (named, trust) = (named.clone(), trust.clone());
             Box::pin(async move {
-                let found = lxd::connect(named.as_deref(), token.as_deref()).await?;
+                let found = lxd::connect_with(named.as_deref(), &trust).await?;
                 Ok(Arc::new(found) as Arc<dyn Backend>)
             })
         })

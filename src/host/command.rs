@@ -1,6 +1,8 @@
 //! The one place that starts programs of the host: own process group, no standard input, a deadline,
 //! output streamed as it arrives, cancelling ends the whole group. Root is asked for through `sudo -n`.
 
+mod error;
+
 use std::{collections::BTreeMap, io, process::Stdio, time::Duration};
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -11,87 +13,17 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::backend::Output;
+pub use error::Error;
+use error::LONGEST_SCRIPT;
+
+/// Takes output as it arrives: 1 is standard output, 2 standard error; chunks are split anywhere.
+pub type Output<'a> = &'a mut (dyn FnMut(u8, &[u8]) + Send);
 
 /// How long a group has between the polite signal and the last one.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// How long output is still read once the program has ended: a daemon that it left behind may hold the pipe.
 const DRAIN: Duration = Duration::from_millis(300);
-
-/// The kernel takes no longer argument (`MAX_ARG_STRLEN`).
-const LONGEST_SCRIPT: usize = 128 * 1024 - 1;
-
-/// Why a program did not run to its end.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// It could not be started.
-    #[error("cannot start `{program}`: {source}; is it installed and on PATH?")]
-    Start {
-        /// The program.
-        program: String,
-        /// The system's words.
-        #[source]
-        source: io::Error,
-    },
-    /// Root is needed and sudo wants a password, which is never asked for behind a screen.
-    #[error(
-        "root is needed to {what}, and sudo wants your password: type `sudo -v`, then the same command again"
-    )]
-    Password {
-        /// As in "root is needed to {what}".
-        what: String,
-    },
-    /// Root is needed and there is no sudo.
-    #[error(
-        "root is needed to {what}, and there is no sudo: type `su -c 'halolab …'` with the same arguments"
-    )]
-    NoSudo {
-        /// As in "root is needed to {what}".
-        what: String,
-    },
-    /// It ran longer than it may.
-    #[error("`{what}` did not end within {} s and was stopped", after.as_secs())]
-    Deadline {
-        /// What ran.
-        what: String,
-        /// The deadline.
-        after: Duration,
-    },
-    /// The user stopped it.
-    #[error("`{what}` was stopped by the user")]
-    Cancelled {
-        /// What ran.
-        what: String,
-    },
-    /// It ended with another exit code than 0.
-    #[error("`{what}` failed with exit code {code}: {text}")]
-    Failed {
-        /// What ran.
-        what: String,
-        /// Its exit code; 128 + n for a signal.
-        code: i32,
-        /// The end of what it said. Not ours: sanitise before it is shown.
-        text: String,
-    },
-    /// A script that the kernel would not take.
-    #[error("the script to {what} is {size} bytes long, more than {LONGEST_SCRIPT}; put its data into files")]
-    TooLong {
-        /// What it is for.
-        what: String,
-        /// Its length.
-        size: usize,
-    },
-    /// Its output or its end could not be read.
-    #[error("lost sight of `{what}`: {source}")]
-    Lost {
-        /// What ran.
-        what: String,
-        /// The system's words.
-        #[source]
-        source: io::Error,
-    },
-}
 
 /// A program to run.
 #[derive(Clone, Debug)]
@@ -131,6 +63,15 @@ impl Command {
             root: true,
             deadline: Duration::from_hours(1),
             ..Self::new("sh", ["-eu", "-c", text])
+        }
+    }
+
+    /// A script that only looks whether there is anything to do: as the user, so that looking needs no password.
+    pub fn check(what: &str, text: &str, environment: BTreeMap<String, String>) -> Self {
+        Self {
+            root: false,
+            deadline: Duration::from_mins(1),
+            ..Self::script(what, text, environment)
         }
     }
 

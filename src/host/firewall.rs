@@ -17,7 +17,10 @@ pub const BRIDGES: &str = "HALOLAB_BRIDGE";
 /// Looks at the live firewall. `driver` is the daemon's own (`environment.firewall`), `bridge` the labs' bridge.
 /// None where nothing is cut, or where there is no iptables at all.
 pub async fn check(driver: &str, bridge: &str) -> Result<Option<Finding>, Error> {
-    let command = Command { root: true, ..Command::new("iptables", ["-w", "-S"]) };
+    let command = Command {
+        root: true,
+        ..Command::new("iptables", ["-w", "-S"])
+    };
     match command.read().await {
         Ok(rules) => Ok(finding(&rules, driver, bridge)),
         Err(Error::Start { .. }) => Ok(None),
@@ -41,7 +44,11 @@ pub fn finding(rules: &str, driver: &str, bridge: &str) -> Option<Finding> {
         return None;
     }
     let who = if rules.docker { "Docker" } else { "A firewall" };
-    let where_to = if rules.docker { "Docker's own chain for exceptions, DOCKER-USER" } else { "the chain FORWARD" };
+    let where_to = if rules.docker {
+        "Docker's own chain for exceptions, DOCKER-USER"
+    } else {
+        "the chain FORWARD"
+    };
     Some(Finding {
         id: "network.forward_dropped".into(),
         severity: Severity::Fail,
@@ -65,8 +72,8 @@ struct Rules<'r> {
     refusal: Option<usize>,
     /// Docker is at work here.
     docker: bool,
-    /// The rules, in order: chain, and the words behind it.
-    rules: Vec<(&'r str, Vec<&'r str>)>,
+    /// All rules, in order: chain, and the words behind it.
+    list: Vec<(&'r str, Vec<&'r str>)>,
 }
 
 impl<'r> Rules<'r> {
@@ -77,11 +84,11 @@ impl<'r> Rules<'r> {
             match (words.next(), words.next()) {
                 (Some("-P"), Some("FORWARD")) => all.policy_drops = words.next() == Some("DROP"),
                 (Some("-N"), Some("DOCKER-USER")) => all.docker = true,
-                (Some("-A"), Some(chain)) => all.rules.push((chain, words.collect())),
+                (Some("-A"), Some(chain)) => all.list.push((chain, words.collect())),
                 _ => {}
             }
         }
-        all.refusal = all.rules.iter().position(|(chain, words)| {
+        all.refusal = all.list.iter().position(|(chain, words)| {
             *chain == "FORWARD" && matches!(words.as_slice(), ["-j", "DROP" | "REJECT", ..])
         });
         all
@@ -93,9 +100,12 @@ impl<'r> Rules<'r> {
 
     /// Whether a rule that is reached accepts packets of the bridge on this side. DOCKER-USER comes first in FORWARD.
     fn accepts(&self, side: &str, bridge: &str) -> bool {
-        let end = self.refusal.unwrap_or(self.rules.len());
-        let jumps = self.rules.iter().any(|(chain, words)| *chain == "FORWARD" && words == &["-j", "DOCKER-USER"]);
-        self.rules.iter().enumerate().any(|(index, (chain, words))| {
+        let end = self.refusal.unwrap_or(self.list.len());
+        let jumps = self
+            .list
+            .iter()
+            .any(|(chain, words)| *chain == "FORWARD" && words == &["-j", "DOCKER-USER"]);
+        self.list.iter().enumerate().any(|(index, (chain, words))| {
             let reached = match *chain {
                 "FORWARD" => index < end,
                 "DOCKER-USER" => jumps,
@@ -148,7 +158,16 @@ mod tests {
     #[test]
     fn the_words_name_the_bridge_and_who_did_it() {
         let found = finding(DOCKER, "nftables", "lxdbr0").unwrap();
-        assert!(found.text.contains("Docker") && found.text.contains("lxdbr0"), "{}", found.text);
-        assert!(finding(REJECT, "nftables", "lxdbr0").unwrap().text.starts_with("A firewall"));
+        assert!(
+            found.text.contains("Docker") && found.text.contains("lxdbr0"),
+            "{}",
+            found.text
+        );
+        assert!(
+            finding(REJECT, "nftables", "lxdbr0")
+                .unwrap()
+                .text
+                .starts_with("A firewall")
+        );
     }
 }

@@ -19,6 +19,7 @@ pub(super) fn probe(root: &Root) -> Found {
         ("arch", architecture(root).into()),
         ("systemd", root.has("/run/systemd/system").into()),
         ("container", in_container(root).into()),
+        ("proxy", proxy(root).into()),
         ("free_disk", free_disk(root).into()),
     ]
 }
@@ -72,6 +73,17 @@ fn in_container(root: &Root) -> bool {
     .iter()
     .any(|mark| root.has(mark))
         || environment.split('\0').any(|pair| pair.starts_with("container="))
+}
+
+/// The proxy of our own environment, for labs. One with a password in it is not handed on: it would be in every plan.
+fn proxy(root: &Root) -> String {
+    let names = ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY"];
+    let value = names
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    value
+        .filter(|value| root.is_live() && !value.contains('@'))
+        .unwrap_or_default()
 }
 
 /// Free bytes where storage pools are kept; 0 for a tree of files.

@@ -53,10 +53,14 @@ pub(super) fn build(case: &Case<'_>, name: &str) -> Result<Vec<Action>, PlanErro
         devices: BTreeMap::new(),
         description: format!("{} made by halolab", case.stage.title),
     };
-    let mut actions = vec![words.create(spec, &image.title)];
     let folders = data_folders(case);
+    let mut actions = vec![];
     if !folders.is_empty() {
-        actions.push(make_folders(case, name, folders));
+        actions.push(make_folders(case, &folders));
+    }
+    actions.push(words.create(spec, &image.title));
+    if !folders.is_empty() {
+        actions.push(own_folders(case, name, folders));
     }
     actions.extend([words.start(name), words.wait_network(name)]);
     if case
@@ -139,7 +143,12 @@ fn with_marks(case: &Case<'_>, devices: BTreeMap<String, BTreeMap<String, String
         .filter(|(k, _)| k.starts_with(&tag("")));
     let mut config: BTreeMap<_, _> = marks.map(|(k, v)| (k.clone(), v.clone())).collect();
     let always = case.stage.profile.config.iter();
-    let groups = case.stage.profile.settings.values().filter(|g| case.holds(g.when.as_ref()));
+    let groups = case
+        .stage
+        .profile
+        .settings
+        .values()
+        .filter(|g| case.holds(g.when.as_ref()));
     let keys = always.chain(groups.flat_map(|g| &g.config));
     config.extend(keys.filter_map(|(key, value)| {
         let value = interpolate(value, &case.answers, &case.world.facts);
@@ -200,24 +209,39 @@ pub(super) fn data_folders(case: &Case<'_>) -> Vec<PathBuf> {
     mounts(case).map(|(_, folder, _)| folder).collect()
 }
 
-fn make_folders(case: &Case<'_>, name: &str, folders: Vec<PathBuf>) -> Action {
-    let list = folders
+fn shown(folders: &[PathBuf]) -> String {
+    folders
         .iter()
         .map(|f| f.display().to_string())
         .collect::<Vec<_>>()
-        .join(" ");
+        .join(" ")
+}
+
+fn make_folders(case: &Case<'_>, folders: &[PathBuf]) -> Action {
+    let list = shown(folders);
     Action {
         undo: Undo::By("the folders stay, with what is in them".into()),
         ..case.words().action(
-            &format!("data-{name}"),
+            "data",
             format!("make the data folders {list}, which no snapshot, restore or recreate touches"),
             format!("mkdir -p {list}"),
             Step::MakeDataFolders {
-                name: name.into(),
-                folders,
+                folders: folders.to_vec(),
             },
         )
     }
+}
+
+fn own_folders(case: &Case<'_>, name: &str, folders: Vec<PathBuf>) -> Action {
+    case.words().action(
+        &format!("data-owner-{name}"),
+        format!("let {name} write to its new data folders"),
+        format!("chown {} # to root as {name} sees it", shown(&folders)),
+        Step::OwnDataFolders {
+            name: name.into(),
+            folders,
+        },
+    )
 }
 
 /// What every choice leaves alone, in sentences.

@@ -166,7 +166,11 @@ pub fn plan(world: &World, catalog: &Catalog, requests: &[Request]) -> Result<Pl
         .map(|(request, case)| track(request, case))
         .collect::<Result<Vec<_>, _>>()?;
     // Answers for the host's own stage come as a request that changes nothing else.
-    let given = requests.iter().find(|r| r.lab == HOST).map(|r| r.answers.clone()).unwrap_or_default();
+    let given = requests
+        .iter()
+        .find(|r| r.lab == HOST)
+        .map(|r| r.answers.clone())
+        .unwrap_or_default();
     let host = host::actions(world, catalog, &given, &cases)?;
     Ok(Plan {
         version: VERSION,

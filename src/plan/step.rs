@@ -46,10 +46,14 @@ pub enum Step {
         /// The whole profile.
         profile: Profile,
     },
-    /// Makes host folders for data mounts, owned by what the instance sees as `root`. Folders that
-    /// exist keep their owner.
+    /// Makes host folders for data mounts.
     MakeDataFolders {
-        /// The instance whose id map says who its `root` is on the host.
+        /// The folders.
+        folders: Vec<PathBuf>,
+    },
+    /// Gives data folders that are new and empty to what an instance sees as `root`. Others keep their owner.
+    OwnDataFolders {
+        /// The instance, whose id map says who its `root` is on the host.
         name: String,
         /// The folders.
         folders: Vec<PathBuf>,

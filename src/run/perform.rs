@@ -96,7 +96,8 @@ impl<'a> Hand<'a> {
             Step::CreatePool { .. } | Step::CreateNetwork { .. } | Step::PutProfile { .. } => {
                 self.environment(step).await
             }
-            Step::MakeDataFolders { name, folders } => self.data_folders(name, folders).await,
+            Step::MakeDataFolders { folders } => self.make_folders(folders).await,
+            Step::OwnDataFolders { name, folders } => self.own_folders(name, folders).await,
             Step::PullImage { .. } | Step::Bootstrap { .. } | Step::ImportImage { .. } => {
                 self.image(step).await
             }

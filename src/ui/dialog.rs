@@ -13,6 +13,7 @@ use ratatui::{
     layout::{Constraint, Layout, Rect},
     style::Modifier,
     text::{Line, Span},
+    widgets::{Block, Clear},
 };
 
 use crate::{
@@ -42,6 +43,8 @@ pub(super) fn entry(model: &Model, entry: &Entry, active: bool, frame: &mut Fram
     } else {
         styles.input
     });
+    frame.render_widget(Clear, area);
+    frame.render_widget(Block::new().style(styles.input), area);
     frame.render_widget(&shown, area);
 }
 
@@ -50,7 +53,9 @@ pub(super) fn confirm(model: &Model, confirm: &Confirm, frame: &mut Frame<'_>) {
     let width = WIDTH.min(frame.area().width.saturating_sub(2));
     let lines = confirm_text(model, confirm, width.saturating_sub(4));
     let foot = if confirm.is_typing() { 4 } else { 2 };
-    let tall = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(foot + 2);
+    let tall = u16::try_from(lines.len())
+        .unwrap_or(u16::MAX)
+        .saturating_add(foot + 2);
     let height = tall.min(frame.area().height.saturating_sub(2));
     let inside = popup(look, frame, &clean(&confirm.title), (width, height));
     let [text, below] = Layout::vertical([Constraint::Fill(1), Constraint::Length(foot)]).areas(inside);
@@ -81,7 +86,11 @@ fn confirm_text(model: &Model, confirm: &Confirm, width: u16) -> Lines {
     let (look, styles) = (&model.look, model.look.styles());
     let mut lines = vec![];
     for sentence in &confirm.text {
-        lines.extend(wrap(&Line::styled(clean(sentence).into_owned(), styles.text), width, 0));
+        lines.extend(wrap(
+            &Line::styled(clean(sentence).into_owned(), styles.text),
+            width,
+            0,
+        ));
     }
     let mut add = |glyph: &str, word: &str, texts: &[String], style| {
         for text in texts {
@@ -106,8 +115,25 @@ pub(super) fn prompt(model: &Model, prompt: &Prompt, frame: &mut Frame<'_>) {
     for (index, (label, line)) in prompt.lines.iter().enumerate() {
         let active = index == prompt.at;
         let style = if active { styles.accent } else { styles.dim };
-        frame.render_widget(Line::styled(*label, style), Rect { y, height: 1, ..inside });
-        entry(model, line, active, frame, Rect { y: y + 1, height: 1, ..inside });
+        frame.render_widget(
+            Line::styled(*label, style),
+            Rect {
+                y,
+                height: 1,
+                ..inside
+            },
+        );
+        entry(
+            model,
+            line,
+            active,
+            frame,
+            Rect {
+                y: y + 1,
+                height: 1,
+                ..inside
+            },
+        );
         y += 2;
     }
     let (text, style) = match &prompt.error {
@@ -115,7 +141,14 @@ pub(super) fn prompt(model: &Model, prompt: &Prompt, frame: &mut Frame<'_>) {
         None => ("enter: ok   esc: cancel".into(), styles.dim),
     };
     let text = fit(&text, inside.width.into(), look.glyphs.more);
-    frame.render_widget(Line::styled(text, style), Rect { y: y + 1, height: 1, ..inside });
+    frame.render_widget(
+        Line::styled(text, style),
+        Rect {
+            y: y + 1,
+            height: 1,
+            ..inside
+        },
+    );
 }
 
 pub(super) fn themes(model: &Model, picker: &ThemePicker, frame: &mut Frame<'_>) {

@@ -18,25 +18,31 @@ use crate::app::{
 };
 
 use super::{
-    widgets::{popup, scrolled},
+    widgets::{popup, scrolled, wrap},
     words::column,
 };
 
+const WIDTH: u16 = 84;
+/// Columns of the names of keys.
+const NAMES: usize = 20;
+
 pub(super) fn view(model: &Model, scroll: usize, frame: &mut Frame<'_>) {
     let styles = model.look.styles();
+    let width = WIDTH.min(frame.area().width);
     let place = Place::under_help(model);
     let keys = place.keys().iter().chain(place.common());
     let lines: Vec<Line<'static>> = keys
-        .map(|key| {
+        .flat_map(|key| {
             let names: Vec<String> = key.chords.iter().copied().map(keys::name).collect();
-            Line::from(vec![
-                Span::styled(column(&names.join(", "), 20, ".."), styles.key),
+            let line = Line::from(vec![
+                Span::styled(column(&names.join(", "), NAMES, ".."), styles.key),
                 Span::styled(format!(" {}", key.help), styles.text),
-            ])
+            ]);
+            wrap(&line, width.saturating_sub(4), NAMES + 1)
         })
         .collect();
     let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2);
-    let size = (84.min(frame.area().width), height.min(frame.area().height.saturating_sub(2)));
+    let size = (width, height.min(frame.area().height.saturating_sub(2)));
     let inside = popup(&model.look, frame, "keys of this screen", size);
     scrolled(&model.look, frame, inside, lines, scroll);
 }

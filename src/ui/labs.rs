@@ -41,11 +41,7 @@ fn areas(body: Rect) -> Areas {
         Layout::vertical([Constraint::Fill(1), Constraint::Length(height)]).areas(body)
     };
     let [heads, list] = Layout::vertical([Constraint::Length(2), Constraint::Fill(1)]).areas(table);
-    Areas {
-        heads,
-        list,
-        details,
-    }
+    Areas { heads, list, details }
 }
 
 pub(super) fn view(model: &Model, frame: &mut Frame<'_>) {
@@ -54,20 +50,43 @@ pub(super) fn view(model: &Model, frame: &mut Frame<'_>) {
     let body = widgets::surround(model, frame, title);
     let areas = areas(body);
     let styles = model.look.styles();
+    let hint = Line::styled(format!("  {}", hint(model)), styles.accent);
+    frame.render_widget(hint, Rect { height: 1, ..areas.heads });
     let heads = Line::styled(heads(areas.heads.width), styles.dim);
-    frame.render_widget(heads, Rect { y: areas.heads.y + 1, height: 1, ..areas.heads });
+    frame.render_widget(
+        heads,
+        Rect {
+            y: areas.heads.y + 1,
+            height: 1,
+            ..areas.heads
+        },
+    );
     if model.labs.rows.is_empty() {
         let text = match &model.engine {
             Engine::Looking => model.look.own("The container engine is being looked for…"),
             _ => "There is no stage to make a lab from; see `halolab stage list`.".into(),
         };
-        let lines = wrap(&Line::styled(format!("  {text}"), styles.dim), areas.list.width, 2);
+        let lines = wrap(
+            &Line::styled(format!("  {text}"), styles.dim),
+            areas.list.width,
+            2,
+        );
         scrolled(&model.look, frame, areas.list, lines, 0);
     } else {
         list(model, body).0.draw(&model.look, frame, areas.list);
     }
     if areas.details.height > 2 {
         details(model, frame, areas.details);
+    }
+}
+
+/// What to do here.
+fn hint(model: &Model) -> String {
+    match (model.labs.marked.len(), model.labs.is_first_run()) {
+        (0, true) => "Mark with space what is to be set up, then press enter.".into(),
+        (0, false) => String::new(),
+        (1, _) => "1 marked: enter goes on to its options.".into(),
+        (many, _) => format!("{many} marked: enter goes on to their options."),
     }
 }
 
@@ -96,7 +115,7 @@ fn heads(width: u16) -> String {
     let [name, state, snapshots, disk, memory] = widths(width);
     let count = if snapshots < 9 { "snap" } else { "snapshots" };
     format!(
-        "      {}{}{}{}{}proof",
+        "      {}{}{}{}{}about",
         column("name", name, ""),
         column("state", state, ""),
         column(count, snapshots, ""),
@@ -124,7 +143,11 @@ fn row(model: &Model, lab: &Lab, width: u16) -> Line<'static> {
     let ram = live.map(|s| bytes(s.memory)).unwrap_or_default();
     let proof = match lab.presence {
         Presence::Missing => clean(&lab.title).into_owned(),
-        _ => lab.verdict.as_deref().map(|v| clean(v).into_owned()).unwrap_or_default(),
+        _ => lab
+            .verdict
+            .as_deref()
+            .map(|v| clean(v).into_owned())
+            .unwrap_or_default(),
     };
     Line::from(vec![
         Span::styled(mark, styles.accent),
@@ -163,12 +186,17 @@ pub(super) fn about(model: &Model, lab: &Lab, width: u16) -> Lines {
         add("What", &clean(&stage.summary));
     }
     if lab.presence == Presence::Foreign {
-        add("Note", "an instance of this name that halolab did not make; it is not touched");
+        add(
+            "Note",
+            "an instance of this name that halolab did not make; it is not touched",
+        );
     }
     add("Proof", &lab.verdict.as_deref().map(clean).unwrap_or_default());
     if let Some(state) = model.labs.states.get(&lab.name) {
         add("Address", &clean(&state.addresses.join(", ")));
-        let disk = state.disk.map_or_else(|| "disk unknown".to_owned(), |d| format!("{} disk", bytes(d)));
+        let disk = state
+            .disk
+            .map_or_else(|| "disk unknown".to_owned(), |d| format!("{} disk", bytes(d)));
         add("Uses", &format!("{disk}, {} memory", bytes(state.memory)));
     }
     if let Some(instance) = &lab.instance {

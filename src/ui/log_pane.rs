@@ -31,8 +31,15 @@ pub(super) fn view(look: &Look, run: &RunView, frame: &mut Frame<'_>, area: Rect
         None => "following".to_owned(),
         Some(_) => format!("paused {} +{} lines", look.glyphs.dot, log.behind(height)),
     };
-    let (title, state) = (format!(" log of {}{others} ", clean(&log.lab)), format!(" {state} "));
-    let badge = if log.top.is_some() { styles.warn } else { styles.dim };
+    let (title, state) = (
+        format!(" log of {}{others} ", clean(&log.lab)),
+        format!(" {state} "),
+    );
+    let badge = if log.top.is_some() {
+        styles.warn
+    } else {
+        styles.dim
+    };
     let block = Block::new()
         .borders(Borders::TOP)
         .border_set(look.border())
@@ -56,7 +63,14 @@ pub(super) fn view(look: &Look, run: &RunView, frame: &mut Frame<'_>, area: Rect
     };
     let shown = rows.into_iter().skip(first).take(height);
     for (line, y) in shown.zip(inside.y..) {
-        frame.render_widget(line, Rect { y, height: 1, ..inside });
+        frame.render_widget(
+            line,
+            Rect {
+                y,
+                height: 1,
+                ..inside
+            },
+        );
     }
 }
 

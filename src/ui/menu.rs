@@ -32,9 +32,10 @@ struct Areas {
 fn areas(model: &Model, body: Rect) -> Areas {
     let rows = u16::try_from(model.menu().len()).unwrap_or(u16::MAX);
     let room = body.height.saturating_sub(rows.saturating_add(2));
-    let wanted = model.labs.get(&model.picker.lab).map_or(0, |lab| {
-        labs::about(model, lab, body.width).len()
-    });
+    let wanted = model
+        .labs
+        .get(&model.picker.lab)
+        .map_or(0, |lab| labs::about(model, lab, body.width).len());
     let height = room.min(u16::try_from(wanted).unwrap_or(room)).max(1);
     let [_, about, _, list] = Layout::vertical([
         Constraint::Length(1),

@@ -108,14 +108,20 @@ pub(crate) fn welcome_rows(model: &Model) -> usize {
 /// Scroll positions of the plan.
 pub(crate) fn review_rows(model: &Model) -> usize {
     let area = review::text_area(body(model));
-    let count = model.review.as_ref().map_or(0, |r| review::text(model, r, area.width).len());
+    let count = model
+        .review
+        .as_ref()
+        .map_or(0, |r| review::text(model, r, area.width).len());
     widgets::positions(count, area.height)
 }
 
 /// Scroll positions of the result.
 pub(crate) fn result_rows(model: &Model) -> usize {
     let area = body(model);
-    let count = model.run.as_ref().map_or(0, |r| result::text(model, r, area.width).len());
+    let count = model
+        .run
+        .as_ref()
+        .map_or(0, |r| result::text(model, r, area.width).len());
     widgets::positions(count, area.height)
 }
 

@@ -24,7 +24,7 @@ use crate::{
         form::{Form, FormField, Row, Value},
     },
     log::clean,
-    stage::FieldKind,
+    stage::{Answer, FieldKind},
 };
 
 use super::{
@@ -56,7 +56,13 @@ fn label_width(width: u16) -> usize {
 pub(super) fn view(model: &Model, frame: &mut Frame<'_>) {
     let Some(form) = model.form() else { return };
     let asked = model.wizard.picks.iter().filter(|p| p.asks).count();
-    let number = model.wizard.picks.iter().take(model.wizard.at + 1).filter(|p| p.asks).count();
+    let number = model
+        .wizard
+        .picks
+        .iter()
+        .take(model.wizard.at + 1)
+        .filter(|p| p.asks)
+        .count();
     let of = if asked > 1 {
         format!(" ({number} of {asked})")
     } else {
@@ -114,7 +120,9 @@ pub(super) fn list(model: &Model, body: Rect) -> (Listing, Rect) {
             let line = Line::styled(clean(title).into_owned(), model.look.styles().text);
             listing.lines.push((None, line));
         }
-        listing.lines.push((Some(index), row_line(&model.look, form, row, area.width)));
+        listing
+            .lines
+            .push((Some(index), row_line(&model.look, form, row, area.width)));
         for line in error_lines(&model.look, form, row, area.width) {
             listing.lines.push((None, line));
         }
@@ -138,7 +146,10 @@ fn row_line(look: &Look, form: &Form, row: &Row, width: u16) -> Line<'static> {
             let picked = matches!(&field.value, Value::Many(ids) if ids.contains(id));
             let mark = if picked { "[x]" } else { "[ ]" };
             let title = choice_title(field, id);
-            Line::styled(format!("  {mark} {}", fit(&title, room + label - 8, look.glyphs.more)), styles.text)
+            Line::styled(
+                format!("  {mark} {}", fit(&title, room + label - 8, look.glyphs.more)),
+                styles.text,
+            )
         }
         Row::Field(index, offered) => {
             let Some(field) = form.fields.get(*index) else {
@@ -148,7 +159,10 @@ fn row_line(look: &Look, form: &Form, row: &Row, width: u16) -> Line<'static> {
             let must = if field.field.required { " *" } else { "" };
             let (text, style) = value(look, form, *index, field, offered);
             Line::from(vec![
-                Span::styled(column(&format!("{title}{must}"), label - 1, look.glyphs.more), styles.text),
+                Span::styled(
+                    column(&format!("{title}{must}"), label - 1, look.glyphs.more),
+                    styles.text,
+                ),
                 Span::raw(" "),
                 Span::styled(fit(&text, room, look.glyphs.more), style),
             ])
@@ -174,11 +188,12 @@ fn value(look: &Look, form: &Form, index: usize, field: &FormField, offered: &[S
             (text, styles.accent)
         }
         Value::Line(entry) if entry.text().is_empty() => {
-            let hint = match field.field.kind {
-                FieldKind::Size => "(as 40GiB)",
-                _ => "(empty)",
+            let hint = match (&field.field.default, field.field.kind) {
+                (Some(Answer::Text(default)), FieldKind::Size) => format!("({})", clean(default)),
+                (None, FieldKind::Size) => "(as 40GiB)".into(),
+                _ => "(empty)".into(),
             };
-            (hint.into(), styles.dim)
+            (hint, styles.dim)
         }
         Value::Line(entry) if field.field.kind == FieldKind::Secret => {
             ("*".repeat(entry.text().width().min(24)), styles.text)
@@ -192,10 +207,18 @@ fn error_lines(look: &Look, form: &Form, row: &Row, width: u16) -> Vec<Line<'sta
     let (Row::Field(index, _) | Row::Item(index, _)) = row else {
         return vec![];
     };
-    let id = form.fields.get(*index).map(|f| f.field.id.as_str()).unwrap_or_default();
+    let id = form
+        .fields
+        .get(*index)
+        .map(|f| f.field.id.as_str())
+        .unwrap_or_default();
     let Some(error) = form.errors.get(id) else {
         return vec![];
     };
     let text = format!("  {} {}", look.glyphs.failed, clean(error));
-    wrap(&Line::styled(text, look.styles().error), width.saturating_sub(2), 4)
+    wrap(
+        &Line::styled(text, look.styles().error),
+        width.saturating_sub(2),
+        4,
+    )
 }

@@ -61,7 +61,10 @@ pub(super) fn text(model: &Model, run: &RunView, width: u16) -> Lines {
         lines.push(Line::default());
     }
     for track in &run.plan.labs {
-        lines.push(heading(look, &format!("{}: {}", clean(&track.lab), chosen(&track.choice))));
+        lines.push(heading(
+            look,
+            &format!("{}: {}", clean(&track.lab), chosen(&track.choice)),
+        ));
         let failures: Vec<_> = run.failures.iter().filter(|f| f.lab == track.lab).collect();
         for failure in &failures {
             lines.extend(failed(model, failure, width));
@@ -102,10 +105,22 @@ fn failed(model: &Model, failure: &Failure, width: u16) -> Lines {
         lines.extend(labelled(look, "  why", part, styles.text, width));
     }
     if !failure.kept.is_empty() {
-        lines.extend(labelled(look, "  kept", &clean(&failure.kept), styles.text, width));
+        lines.extend(labelled(
+            look,
+            "  kept",
+            &clean(&failure.kept),
+            styles.text,
+            width,
+        ));
     }
     if !failure.next.is_empty() {
-        lines.extend(labelled(look, "  next", &clean(&failure.next), styles.accent, width));
+        lines.extend(labelled(
+            look,
+            "  next",
+            &clean(&failure.next),
+            styles.accent,
+            width,
+        ));
     }
     lines
 }

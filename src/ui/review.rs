@@ -108,7 +108,11 @@ fn track_head(look: &Look, track: &Track, width: u16) -> Line<'static> {
     let styles = look.styles();
     let left = format!(" {}: {}", clean(&track.lab), chosen(&track.choice));
     let seconds = track.actions.iter().map(|a| a.seconds).sum();
-    let right = format!("{}, {} ", counted(track.actions.len(), "action"), estimate(seconds));
+    let right = format!(
+        "{}, {} ",
+        counted(track.actions.len(), "action"),
+        estimate(seconds)
+    );
     let gap = usize::from(width).saturating_sub(left.width() + right.width());
     Line::from(vec![
         Span::styled(left, styles.accent),

@@ -43,8 +43,7 @@ pub(super) struct Areas {
 pub(super) fn areas(run: &RunView, body: Rect) -> Areas {
     let [bar, body] = Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(body);
     let search = u16::from(run.typing);
-    let [body, search] =
-        Layout::vertical([Constraint::Fill(1), Constraint::Length(search)]).areas(body);
+    let [body, search] = Layout::vertical([Constraint::Fill(1), Constraint::Length(search)]).areas(body);
     let _ = bar;
     if run.zoomed {
         let steps = Rect { height: 0, ..body };
@@ -75,7 +74,8 @@ pub(super) fn view(model: &Model, frame: &mut Frame<'_>) {
     }
     log_pane::view(look, run, frame, areas.log);
     if areas.search.height > 0 {
-        let [label, line] = Layout::horizontal([Constraint::Length(9), Constraint::Fill(1)]).areas(areas.search);
+        let [label, line] =
+            Layout::horizontal([Constraint::Length(9), Constraint::Fill(1)]).areas(areas.search);
         frame.render_widget(Line::styled(" search: ", look.styles().key), label);
         super::dialog::entry(model, &run.search, true, frame, line);
     }
@@ -128,7 +128,10 @@ fn steps(model: &Model, run: &RunView, frame: &mut Frame<'_>, area: Rect) {
         add(" this machine".into(), &run.plan.host, &mut lines);
     }
     for track in &run.plan.labs {
-        let verdict = run.verdicts.get(&track.lab).map(|v| format!(" {} {}", look.glyphs.dot, clean(v)));
+        let verdict = run
+            .verdicts
+            .get(&track.lab)
+            .map(|v| format!(" {} {}", look.glyphs.dot, clean(v)));
         let title = format!(
             " {}: {}{}",
             clean(&track.lab),
@@ -138,7 +141,10 @@ fn steps(model: &Model, run: &RunView, frame: &mut Frame<'_>, area: Rect) {
         let title = fit(&title, inside.width.into(), look.glyphs.more);
         add(title, &track.actions, &mut lines);
     }
-    let lines = lines.into_iter().enumerate().map(|(index, line)| (Some(index), line));
+    let lines = lines
+        .into_iter()
+        .enumerate()
+        .map(|(index, line)| (Some(index), line));
     let listing = Listing {
         lines: lines.collect(),
         cursor: current,
@@ -168,14 +174,18 @@ fn action_lines(model: &Model, run: &RunView, action: &Action, width: usize) -> 
         Mark::Failed => "failed".into(),
         Mark::Waiting => String::new(),
     };
-    let room = width.saturating_sub(time.width() + 4);
+    let room = width.saturating_sub(time.width() + 5);
     let sentence = fit(&clean(&action.sentence), room, look.glyphs.more);
     let gap = room.saturating_sub(sentence.width());
-    let text = if state.mark == Mark::Waiting { styles.dim } else { styles.text };
+    let text = if state.mark == Mark::Waiting {
+        styles.dim
+    } else {
+        styles.text
+    };
     let mut lines = vec![Line::from(vec![
         Span::styled(format!(" {glyph} "), style),
         Span::styled(sentence, text),
-        Span::raw(" ".repeat(gap)),
+        Span::raw(" ".repeat(gap + 1)),
         Span::styled(format!("{time} "), styles.dim),
     ])];
     if let (Mark::Running, Some((words, percent))) = (state.mark, &state.progress) {

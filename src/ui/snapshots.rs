@@ -172,7 +172,10 @@ fn about(model: &Model, row: &SnapshotRow, width: u16) -> Lines {
         }
     };
     add("Holds", &clean(&row.holds));
-    add("Proof", &row.verdict.as_deref().map_or("none stored".into(), clean));
+    add(
+        "Proof",
+        &row.verdict.as_deref().map_or("none stored".into(), clean),
+    );
     let pinned = if row.pinned { "; pinned" } else { "" };
     add("Taken", &format!("{}{pinned}", date(&row.created)));
     let bytes = match row.size {

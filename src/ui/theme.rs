@@ -149,6 +149,15 @@ impl Theme {
         })
     }
 
+    /// The terminal's own colours: what is left where no theme can be read.
+    pub fn plain() -> Self {
+        Self {
+            name: "plain".into(),
+            title: "plain".into(),
+            styles: mono(Styles::default()),
+        }
+    }
+
     /// The embedded themes, in the order in which they are offered.
     pub fn embedded(depth: Depth) -> Vec<Self> {
         let mut names: Vec<_> = EMBEDDED

@@ -41,7 +41,9 @@ pub(super) fn text(model: &Model, width: u16) -> Lines {
     lines.extend(findings(model, width));
     let next = match (&model.engine, model.labs.is_first_run()) {
         (Engine::Looking, _) => "The container engine is being looked for; nothing is changed.",
-        (Engine::Ready, true) => "Enter: choose what to set up. Nothing happens before you have seen the plan.",
+        (Engine::Ready, true) => {
+            "Enter: choose what to set up. Nothing happens before you have seen the plan."
+        }
         (Engine::Ready, false) => "Enter: on to your labs.",
         (Engine::Absent(_), _) => {
             "Enter: choose what to set up. The plan begins with the engine, and is shown before anything happens."
@@ -62,7 +64,10 @@ fn machine(model: &Model, width: u16) -> Lines {
     }
     let rows = [
         ("System", join(&[word(&facts, "os"), kernel(&facts)])),
-        ("Processor", join(&[word(&facts, "cpu_name"), count(&facts, "cpus", "threads")])),
+        (
+            "Processor",
+            join(&[word(&facts, "cpu_name"), count(&facts, "cpus", "threads")]),
+        ),
         ("Memory", size(&facts, "memory")),
         ("GPU", gpu(&facts)),
         ("Free disk", size(&facts, "free_disk")),
@@ -83,7 +88,9 @@ fn gpu(facts: &Facts) -> String {
         ("gpu_nvidia", "NVIDIA"),
         ("gpu_intel", "Intel"),
     ];
-    let makers = known.iter().filter(|(fact, _)| facts.get(*fact) == Some(&Fact::Bool(true)));
+    let makers = known
+        .iter()
+        .filter(|(fact, _)| facts.get(*fact) == Some(&Fact::Bool(true)));
     let makers = makers.map(|(_, name)| *name).collect::<Vec<_>>().join(" and ");
     let name = match word(facts, "gpu_name") {
         name if name.is_empty() => makers.clone(),
@@ -124,7 +131,11 @@ fn size(facts: &Facts, name: &str) -> String {
 }
 
 fn join(parts: &[String]) -> String {
-    let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|p| !p.is_empty()).collect();
+    let parts: Vec<&str> = parts
+        .iter()
+        .map(String::as_str)
+        .filter(|p| !p.is_empty())
+        .collect();
     parts.join(", ")
 }
 

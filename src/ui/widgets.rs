@@ -39,11 +39,12 @@ pub(super) struct Parts {
 pub(super) fn parts(model: &Model, area: Rect) -> Parts {
     let told = told_lines(model, area.width).len();
     let told = u16::try_from(told).unwrap_or(0).min(area.height / 3);
+    let foot = u16::try_from(foot(model, area).len()).unwrap_or(1);
     let [head, body, told, foot] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Fill(1),
         Constraint::Length(told),
-        Constraint::Length(1),
+        Constraint::Length(foot),
     ])
     .areas(area);
     Parts {
@@ -59,7 +60,7 @@ pub(super) fn surround(model: &Model, frame: &mut Frame<'_>, title: &str) -> Rec
     let parts = parts(model, frame.area());
     frame.render_widget(head(model, title, parts.head.width), parts.head);
     frame.render_widget(Paragraph::new(told_lines(model, parts.told.width)), parts.told);
-    frame.render_widget(foot(model, parts.foot.width), parts.foot);
+    frame.render_widget(Paragraph::new(foot(model, frame.area())), parts.foot);
     parts.body
 }
 
@@ -81,11 +82,7 @@ fn head(model: &Model, title: &str, width: u16) -> Line<'static> {
 /// Glyph, words and style of where we stand with the engine.
 fn engine(model: &Model) -> (&'static str, String, Style) {
     let (glyphs, styles) = (&model.look.glyphs, model.look.styles());
-    let read_only = if model.setup.read_only {
-        " (read-only)"
-    } else {
-        ""
-    };
+    let read_only = if model.setup.read_only { " (read-only)" } else { "" };
     match &model.engine {
         Engine::Looking => {
             let waited = model.now.saturating_sub(model.looking_since);
@@ -144,38 +141,48 @@ fn sentence(text: &str) -> String {
     format!("{text}.")
 }
 
-/// The keys of this place, as many as fit; the common ones last.
-fn foot(model: &Model, width: u16) -> Line<'static> {
+/// The keys of this place on one line, or on two where there is room; what does not fit is in the help.
+fn foot(model: &Model, area: Rect) -> Lines {
     let styles = model.look.styles();
     let place = Place::of(model);
-    let mut spans = vec![];
-    let mut room = usize::from(width);
-    let all = place.keys().iter().chain(place.common());
-    // Help and quit always have a place: they are how the rest is found.
-    let fixed: Vec<_> = place.common().iter().filter(|k| !k.label.is_empty()).collect();
+    let labelled = |keys: &'static [keys::Key]| keys.iter().filter(|k| !k.label.is_empty());
     let hint = |key: &keys::Key| {
         let chord = key.chords.first().copied().map(keys::name).unwrap_or_default();
-        (chord, key.label)
+        (format!(" {chord}"), format!(" {} ", key.label))
     };
-    let length = |key: &keys::Key| {
-        let (chord, label) = hint(key);
-        chord.width() + label.width() + 3
-    };
-    let kept: usize = fixed.iter().map(|k| length(k)).sum();
-    room = room.saturating_sub(kept);
-    for key in all.filter(|k| !k.label.is_empty()) {
-        let is_fixed = fixed.iter().any(|f| std::ptr::eq(*f, key));
-        if !is_fixed {
-            if length(key) > room {
-                continue;
+    let length = |(chord, label): &(String, String)| chord.width() + label.width();
+    let own: Vec<_> = labelled(place.keys()).map(hint).collect();
+    // Help and quit always have a place: they are how the rest is found.
+    let common: Vec<_> = labelled(place.common()).map(hint).collect();
+    let width = usize::from(area.width);
+    let mut rows: Vec<Vec<(String, String)>> = vec![vec![]];
+    let most = if area.height >= 20 { 2 } else { 1 };
+    let reserved: usize = common.iter().map(length).sum();
+    let mut used = 0;
+    for hint in own {
+        let last = rows.len() == most;
+        let room = width.saturating_sub(if last { reserved } else { 0 });
+        if used + length(&hint) > room {
+            if last {
+                break;
             }
-            room -= length(key);
+            rows.push(vec![]);
+            used = 0;
         }
-        let (chord, label) = hint(key);
-        spans.push(Span::styled(format!(" {chord}"), styles.key));
-        spans.push(Span::styled(format!(" {label} "), styles.dim));
+        used += length(&hint);
+        rows.last_mut().into_iter().for_each(|row| row.push(hint.clone()));
     }
-    Line::from(spans)
+    if used + reserved > width && rows.len() < most {
+        rows.push(vec![]);
+    }
+    rows.last_mut().into_iter().for_each(|row| row.extend(common.iter().cloned()));
+    let spans = |row: Vec<(String, String)>| {
+        let pairs = row.into_iter().flat_map(|(chord, label)| {
+            [Span::styled(chord, styles.key), Span::styled(label, styles.dim)]
+        });
+        Line::from(pairs.collect::<Vec<_>>())
+    };
+    rows.into_iter().map(spans).collect()
 }
 
 /// A bordered box.
@@ -236,11 +243,7 @@ impl Listing {
         let shown = self.lines.into_iter().skip(first).take(area.height.into());
         for (line, y) in shown.zip(area.y..) {
             let (row, text) = line;
-            let at = Rect {
-                y,
-                height: 1,
-                ..area
-            };
+            let at = Rect { y, height: 1, ..area };
             let selected = row == Some(cursor);
             let mark = if selected { look.glyphs.cursor } else { " " };
             let mut spans = vec![Span::raw(format!("{mark} "))];
@@ -378,10 +381,7 @@ fn split(cells: &[(char, Style)], width: usize) -> (&[(char, Style)], &[(char, S
     };
     let tail = cells.get(cut..).unwrap_or(&[]);
     let gap = tail.iter().take_while(|(c, _)| *c == ' ').count();
-    (
-        cells.get(..cut).unwrap_or(cells),
-        tail.get(gap..).unwrap_or(&[]),
-    )
+    (cells.get(..cut).unwrap_or(cells), tail.get(gap..).unwrap_or(&[]))
 }
 
 /// A label and a value, the value wrapped under itself.
@@ -402,6 +402,9 @@ pub(super) fn heading(look: &Look, text: &str) -> Line<'static> {
 
 /// A point of a list, wrapped under itself.
 pub(super) fn point(glyph: &str, text: &str, style: Style, width: u16) -> Lines {
-    let line = Line::from(vec![Span::styled(format!("   {glyph} "), style), Span::styled(text.to_owned(), style)]);
+    let line = Line::from(vec![
+        Span::styled(format!("   {glyph} "), style),
+        Span::styled(text.to_owned(), style),
+    ]);
     wrap(&line, width, 4 + glyph.width())
 }

@@ -5,19 +5,19 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// Bytes: `4.2 GiB`.
 pub(crate) fn bytes(count: u64) -> String {
-    let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
-    let mut unit = 0;
-    let mut scale = 1_u64;
-    while unit + 1 < units.len() && count / scale >= 1024 {
-        scale *= 1024;
-        unit += 1;
+    let mut tenths = u128::from(count) * 10;
+    let mut unit = "B";
+    for larger in ["KiB", "MiB", "GiB", "TiB", "PiB"] {
+        if tenths < 10_240 {
+            break;
+        }
+        tenths = (tenths + 512) / 1024;
+        unit = larger;
     }
-    let name = units.get(unit).copied().unwrap_or_default();
-    let (whole, rest) = (count / scale, count % scale);
-    if unit == 0 || whole >= 100 {
-        format!("{whole} {name}")
+    if unit == "B" || tenths >= 1000 {
+        format!("{} {unit}", (tenths + 5) / 10)
     } else {
-        format!("{whole}.{} {name}", rest * 10 / scale)
+        format!("{}.{} {unit}", tenths / 10, tenths % 10)
     }
 }
 

@@ -1,7 +1,7 @@
 # Lets the labs' bridges through a firewall that drops what is forwarded, and keeps it so after a restart.
 # Docker sets FORWARD to DROP when it is the one that turns forwarding on, and what LXD or Incus accept in nftables
 # does not override that. HALOLAB_BRIDGE: names of the bridges. HALOLAB_PERSIST=no: not beyond the next restart.
-bridges=${HALOLAB_BRIDGE:-lxdbr0 incusbr0}
+bridges=${HALOLAB_BRIDGE:-lxdbr0 incusbr0 halobr0}
 
 # with forwarding on before it starts, Docker leaves the policy at ACCEPT
 [ "$(cat /proc/sys/net/ipv4/ip_forward)" = 1 ] || echo 1 >/proc/sys/net/ipv4/ip_forward

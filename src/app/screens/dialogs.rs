@@ -2,7 +2,7 @@
 
 use crate::{
     app::{
-        dialog::{Dialog, PromptThen, Then, ThemePicker, wrong_name},
+        dialog::{Dialog, PromptThen, ThemePicker, Then, wrong_name},
         keys::{Intent, Place},
         model::Model,
         msg::{Effect, Job, Tone},

@@ -96,20 +96,20 @@ fn ours(lab: &Lab, clean: bool, skip: MenuItem) -> Vec<MenuItem> {
         item(
             Entry::Recreate,
             "Recreate",
-            "from fresh packages; the present one is kept beside it".into(),
+            "from fresh packages; the present one is kept".into(),
         ),
     ];
     if clean {
         items.push(item(
             Entry::RecreateFromClean,
             "Recreate from clean",
-            "at once, from the snapshot `clean`; the present one is kept".into(),
+            "at once, from `clean`; the present one is kept".into(),
         ));
     }
     items.push(item(
         Entry::Update,
         "Update",
-        "safety snapshot, then package updates inside, then the proof".into(),
+        "safety snapshot, updates inside, then the proof".into(),
     ));
     items.push(skip);
     if running {
@@ -122,7 +122,7 @@ fn ours(lab: &Lab, clean: bool, skip: MenuItem) -> Vec<MenuItem> {
         item(
             Entry::BringBack(kept.clone()),
             "Bring back",
-            format!("put the earlier version {kept} in its place; this one is kept"),
+            format!("put {kept} in its place; this one is kept"),
         )
     }));
     items.push(item(

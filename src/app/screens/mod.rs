@@ -7,6 +7,3 @@ mod options;
 mod review;
 mod run;
 mod snapshots;
-
-pub(crate) use menu::{Entry, MenuItem, menu_items};
-pub(crate) use snapshots::prunable;

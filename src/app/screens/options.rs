@@ -44,9 +44,7 @@ impl Model {
 
     /// Shows the next form from a pick on; after the last one, the plan.
     fn next_form(&mut self, from: usize) {
-        let asks = |pick: &Pick| {
-            pick.asks && self.wizard.forms.get(&pick.lab).is_some_and(|f| !f.is_empty())
-        };
+        let asks = |pick: &Pick| pick.asks && self.wizard.forms.get(&pick.lab).is_some_and(|f| !f.is_empty());
         let next = self.wizard.picks.iter().skip(from).position(asks);
         match next {
             Some(index) => {

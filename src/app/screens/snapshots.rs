@@ -15,7 +15,9 @@ use crate::{
 
 /// The safety snapshots that pruning removes: all but the newest `keep`, never a pinned one.
 pub(crate) fn prunable(rows: &[SnapshotRow], keep: usize) -> Vec<&SnapshotRow> {
-    let safety = rows.iter().filter(|r| r.kind == SnapshotKind::Safety && !r.pinned);
+    let safety = rows
+        .iter()
+        .filter(|r| r.kind == SnapshotKind::Safety && !r.pinned);
     safety.skip(keep).collect()
 }
 

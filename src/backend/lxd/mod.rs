@@ -1,1 +1,257 @@
-//! LXD.
+//! LXD and Incus through their REST API, over a unix socket or HTTPS. One client for both: what a
+//! daemon can do is read from its `api_extensions`, never from its name or version.
+
+mod events;
+mod exec;
+mod files;
+mod images;
+mod instances;
+mod locate;
+mod operation;
+mod resources;
+mod snapshots;
+mod tls;
+mod transport;
+mod tty;
+mod wire;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+
+pub use locate::{connect, connect_with};
+pub use tls::Trust;
+use transport::{About, Target, Transport};
+
+use super::{
+    Backend, ConfigEdit, Error, ExecSpec, ImageInfo, Instance, InstanceSpec, InstanceState, Network, Output,
+    Pool, Power, Profile, Progress, RemoteImage, Result, Server, Snapshot, TtyInput,
+};
+
+/// How long a short call may take. A busy daemon with a thousand snapshots answers in 4 s (measured).
+const DEADLINE: Duration = Duration::from_secs(10);
+/// How long one wait for an operation lasts before the daemon is asked again.
+const SLICE: Duration = Duration::from_secs(30);
+
+/// A client of one daemon that answered.
+#[derive(Clone, Debug)]
+pub struct Lxd {
+    transport: Transport,
+    server: Server,
+}
+
+impl Lxd {
+    /// The daemon behind a unix socket.
+    pub async fn connect_unix(socket: impl Into<PathBuf>) -> Result<Self> {
+        Self::connect_unix_within(socket, DEADLINE, SLICE).await
+    }
+
+    /// The same with other deadlines: for a short call, and for one wait for an operation.
+    pub async fn connect_unix_within(
+        socket: impl Into<PathBuf>,
+        deadline: Duration,
+        slice: Duration,
+    ) -> Result<Self> {
+        let socket = socket.into();
+        let http = tls::client_builder(tls::plain())
+            .unix_socket(socket.clone())
+            // LXD 5.0 peeks at the first byte of each connection in its accept loop: one connection that a pool
+            // opened ahead of need and left silent stops the daemon for everybody (measured: until we hang up).
+            .pool_max_idle_per_host(0)
+            .build()
+            .map_err(|e| locate::unusable(&socket.display().to_string(), &e.to_string()))?;
+        let engine = if socket.to_string_lossy().contains("incus") {
+            "incus"
+        } else {
+            "lxd"
+        };
+        let transport = Transport {
+            http,
+            base: "http://lxd".into(),
+            target: Target::Unix(socket),
+            engine: engine.into(),
+            deadline,
+            slice,
+        };
+        Self::greet(transport).await
+    }
+
+    /// The daemon at a URL as `https://HOST:8443`; `#SHA256` behind it pins its certificate.
+    pub async fn connect_https(url: &str, trust: &Trust) -> Result<Self> {
+        tls::connect(url, trust, DEADLINE, SLICE).await
+    }
+
+    /// Asks who answers.
+    async fn greet(mut transport: Transport) -> Result<Self> {
+        let server = read_server(&transport).await?;
+        transport.engine.clone_from(&server.product);
+        if !server.trusted {
+            return Err(Error::Untrusted {
+                address: transport.address(),
+            });
+        }
+        Ok(Self { transport, server })
+    }
+}
+
+/// `GET /1.0`.
+async fn read_server(transport: &Transport) -> Result<Server> {
+    let about = About::new("say who it is", "API 1.0");
+    let told: wire::Server = transport.get("/1.0", &about).await?;
+    let local = matches!(transport.target, Target::Unix(_));
+    Ok(told.into_server(&transport.address(), local))
+}
+
+#[async_trait]
+impl Backend for Lxd {
+    async fn server(&self) -> Result<Server> {
+        read_server(&self.transport).await
+    }
+
+    async fn instances(&self) -> Result<Vec<Instance>> {
+        self.list_instances().await
+    }
+
+    async fn instance(&self, name: &str) -> Result<Option<Instance>> {
+        self.find_instance(name).await
+    }
+
+    async fn state(&self, name: &str) -> Result<InstanceState> {
+        self.read_state(name).await
+    }
+
+    async fn snapshots(&self, name: &str) -> Result<Vec<Snapshot>> {
+        self.list_snapshots(name).await
+    }
+
+    async fn snapshot_names(&self) -> Result<BTreeMap<String, Vec<String>>> {
+        self.list_snapshot_names().await
+    }
+
+    async fn create(&self, spec: &InstanceSpec, progress: &Progress) -> Result<()> {
+        self.create_instance(spec, progress).await
+    }
+
+    async fn copy(
+        &self,
+        from: &str,
+        snapshot: Option<&str>,
+        spec: &InstanceSpec,
+        progress: &Progress,
+    ) -> Result<()> {
+        self.copy_instance(from, snapshot, spec, progress).await
+    }
+
+    async fn delete(&self, name: &str) -> Result<()> {
+        self.delete_instance(name).await
+    }
+
+    async fn rename(&self, from: &str, to: &str) -> Result<()> {
+        self.rename_instance(from, to).await
+    }
+
+    async fn power(&self, name: &str, power: Power) -> Result<()> {
+        self.set_power(name, power).await
+    }
+
+    async fn edit(&self, name: &str, edit: &ConfigEdit) -> Result<()> {
+        self.edit_instance(name, edit).await
+    }
+
+    async fn snapshot(&self, name: &str, snapshot: &str) -> Result<()> {
+        self.take_snapshot(name, snapshot).await
+    }
+
+    async fn delete_snapshot(&self, name: &str, snapshot: &str) -> Result<()> {
+        self.remove_snapshot(name, snapshot).await
+    }
+
+    async fn rename_snapshot(&self, name: &str, from: &str, to: &str) -> Result<()> {
+        self.name_snapshot(name, from, to).await
+    }
+
+    async fn restore(&self, name: &str, snapshot: &str) -> Result<()> {
+        self.restore_snapshot(name, snapshot).await
+    }
+
+    async fn exec(
+        &self,
+        name: &str,
+        spec: &ExecSpec,
+        output: Output<'_>,
+        progress: &Progress,
+    ) -> Result<i32> {
+        self.run_command(name, spec, output, progress).await
+    }
+
+    async fn exec_tty(
+        &self,
+        name: &str,
+        spec: &ExecSpec,
+        input: mpsc::Receiver<TtyInput>,
+        output: mpsc::Sender<Vec<u8>>,
+    ) -> Result<i32> {
+        self.run_terminal(name, spec, input, output).await
+    }
+
+    async fn push(&self, name: &str, path: &str, bytes: &[u8], mode: u32, owner: (u32, u32)) -> Result<()> {
+        self.write_file(name, path, bytes, (mode, owner)).await
+    }
+
+    async fn pull(&self, name: &str, path: &str) -> Result<Vec<u8>> {
+        self.read_file(name, path).await
+    }
+
+    async fn image(&self, alias: &str) -> Result<Option<ImageInfo>> {
+        self.find_image(alias).await.map(|found| found.map(Into::into))
+    }
+
+    async fn pull_image(&self, source: &RemoteImage, alias: &str, progress: &Progress) -> Result<()> {
+        self.fetch_image(source, alias, progress).await
+    }
+
+    async fn import_image(&self, file: &Path, alias: &str, progress: &Progress) -> Result<()> {
+        self.upload_image(file, alias, progress).await
+    }
+
+    async fn delete_image(&self, alias: &str) -> Result<()> {
+        self.remove_image(alias).await
+    }
+
+    async fn profile(&self, name: &str) -> Result<Option<Profile>> {
+        self.find_profile(name).await
+    }
+
+    async fn put_profile(&self, profile: &Profile) -> Result<()> {
+        self.write_profile(profile).await
+    }
+
+    async fn delete_profile(&self, name: &str) -> Result<()> {
+        self.remove_profile(name).await
+    }
+
+    async fn pools(&self) -> Result<Vec<Pool>> {
+        self.list_pools().await
+    }
+
+    async fn create_pool(&self, name: &str, driver: &str, size: Option<u64>) -> Result<()> {
+        self.make_pool(name, driver, size).await
+    }
+
+    async fn networks(&self) -> Result<Vec<Network>> {
+        self.list_networks().await
+    }
+
+    async fn create_network(&self, name: &str) -> Result<()> {
+        self.make_network(name).await
+    }
+
+    async fn watch(&self) -> Result<mpsc::Receiver<()>> {
+        self.hear_events().await
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -10,7 +11,10 @@ use tokio::time::Instant;
 
 use crate::{
     backend::{Error, RemoteImage, types::TAG},
-    host::{bootstrap, command::Command},
+    host::{
+        bootstrap,
+        command::{Command, quote},
+    },
     plan::Step,
 };
 
@@ -26,7 +30,7 @@ impl Hand<'_> {
     ) -> Ended {
         let cancel = self.progress.cancel.clone();
         if let Some(check) = check
-            && Command::script("look whether there is anything to do", check, env.clone())
+            && Command::check("look whether there is anything to do", check, env.clone())
                 .succeeds()
                 .await
         {
@@ -84,7 +88,10 @@ impl Hand<'_> {
             Step::PutProfile { profile } => {
                 let found = backend.profile(&profile.name).await?;
                 // Notes and pins may have been written since the plan was made.
-                let marks = found.iter().flat_map(|p| p.config.clone()).filter(|(k, _)| k.starts_with(TAG));
+                let marks = found
+                    .iter()
+                    .flat_map(|p| p.config.clone())
+                    .filter(|(k, _)| k.starts_with(TAG));
                 let mut wanted = profile.clone();
                 wanted.config.retain(|k, _| !k.starts_with(TAG));
                 wanted.config.extend(marks);
@@ -98,24 +105,46 @@ impl Hand<'_> {
         DID
     }
 
-    /// Folders are made for the `root` that the instance has on the host; one that exists keeps its owner.
-    pub(super) async fn data_folders(&mut self, name: &str, folders: &[PathBuf]) -> Ended {
+    pub(super) async fn make_folders(&mut self, folders: &[PathBuf]) -> Ended {
         let missing: Vec<_> = folders.iter().filter(|f| !f.exists()).collect();
         if missing.is_empty() {
             return SKIPPED;
         }
-        let instance = self.backend().await?.instance(name).await?;
-        let owner = instance.map_or(0, |i| root_on_host(&i.config));
-        let list = missing.iter().map(|f| quoted(f)).collect::<Vec<_>>().join(" ");
-        let parents = missing
+        let list = missing
             .iter()
-            .filter_map(|f| f.parent())
-            .map(quoted)
+            .map(|f| quote(&f.display().to_string()))
             .collect::<Vec<_>>()
             .join(" ");
-        let script = format!("mkdir -p {parents}\nmkdir -p -m 0755 {list}\nchown {owner}:{owner} {list}\n");
-        self.host_script("make the data folders", &script, None, &BTreeMap::new())
-            .await
+        self.host_script(
+            "make the data folders",
+            &format!("mkdir -p {list}"),
+            None,
+            &BTreeMap::new(),
+        )
+        .await
+    }
+
+    /// Only folders that are new: owned by the host's root, and empty.
+    pub(super) async fn own_folders(&mut self, name: &str, folders: &[PathBuf]) -> Ended {
+        let new: Vec<_> = folders.iter().filter(|f| is_new(f)).collect();
+        if new.is_empty() {
+            return SKIPPED;
+        }
+        let instance = self.backend().await?.instance(name).await?;
+        let owner = instance.map_or(0, |i| root_on_host(&i.config));
+        let list = new
+            .iter()
+            .map(|f| quote(&f.display().to_string()))
+            .collect::<Vec<_>>()
+            .join(" ");
+        let script = format!("chown {owner}:{owner} {list}");
+        self.host_script(
+            "give the data folders to the lab",
+            &script,
+            None,
+            &BTreeMap::new(),
+        )
+        .await
     }
 
     pub(super) async fn image(&mut self, step: &Step) -> Ended {
@@ -212,6 +241,7 @@ fn root_on_host(config: &BTreeMap<String, String>) -> u64 {
         .map_or(0, |r| r.host)
 }
 
-fn quoted(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+fn is_new(folder: &Path) -> bool {
+    let ours = std::fs::metadata(folder).is_ok_and(|m| m.uid() == 0);
+    ours && std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
 }

@@ -1,0 +1,239 @@
+//! Opens the screens: takes the terminal, draws the first frame before anything is looked at, and runs
+//! the loop with its errands until the program is done.
+
+use std::{
+    io::{self, Write as _},
+    sync::Arc,
+};
+
+use crossterm::event::{Event as Input, EventStream};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    process::{Signal, getpid, kill_process},
+};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cli::{self, Stop},
+    host::command::needs_password,
+    ui::{
+        look::Look,
+        theme::{Depth, Theme},
+    },
+};
+
+use super::{
+    attach::attach,
+    effect::{Performer, Surroundings},
+    event_loop::{self, Exit, now},
+    model::{Model, Setup},
+    msg::{Errand, Msg, Tone},
+    terminal::Session,
+};
+
+/// Messages that may wait.
+const WAITING: usize = 256;
+
+/// Opens the screens and returns the exit code.
+///
+/// # Errors
+/// The terminal cannot be used.
+pub async fn start(setup: cli::Setup) -> Result<u8, Stop> {
+    if std::env::var("TERM").is_ok_and(|term| term == "dumb") {
+        return Err(Stop::usage(
+            "the screens need a terminal that can move its cursor (TERM is dumb); say what to do instead: \
+             `halolab status`, `halolab apply LAB --yes`, see `halolab --help`",
+        ));
+    }
+    let mut model = model(&setup);
+    let mut session = Session::enter(model.mouse)?;
+    let size = session.terminal.size()?;
+    model.update(Msg::Input(Input::Resize(size.width, size.height)));
+    session.terminal.draw(|frame| crate::ui::view(&model, frame))?;
+    let (messages, mut inbox) = mpsc::channel(WAITING);
+    let ordered = CancellationToken::new();
+    listen_to_signals(&messages, &ordered)?;
+    watch_for_hangup(messages.clone(), ordered.clone());
+    let around = Surroundings {
+        connect: setup.connect(),
+        catalog: Arc::clone(&model.setup.catalog),
+        config: setup.config.clone(),
+        paths: setup.paths.clone(),
+        runs: setup.runs(),
+        lock: setup.lock(),
+    };
+    let mut performer = Performer::new(around, messages);
+    let ended = serve(&mut model, &mut session, &mut inbox, &mut performer, &ordered).await;
+    drop(session);
+    performer.finish(inbox).await;
+    Ok(ended?)
+}
+
+/// Runs the loop and its errands until the program is done.
+async fn serve(
+    model: &mut Model,
+    session: &mut Session,
+    inbox: &mut mpsc::Receiver<Msg>,
+    performer: &mut Performer,
+    ordered: &CancellationToken,
+) -> io::Result<u8> {
+    loop {
+        let exit = {
+            // Made anew each time: a reader left behind would take keys that are meant for a shell.
+            let keys = EventStream::new();
+            event_loop::run(model, &mut session.terminal, keys, inbox, |e| {
+                performer.perform(e)
+            })
+            .await?
+        };
+        let errand = match exit {
+            Exit::Done(code) => return Ok(code),
+            Exit::Errand(errand) => errand,
+        };
+        let result = run_errand(&errand, session, performer, ordered).await?;
+        for effect in model.update(Msg::Returned(errand, result)) {
+            performer.perform(effect);
+        }
+        let size = session.terminal.size()?;
+        for effect in model.update(Msg::Input(Input::Resize(size.width, size.height))) {
+            performer.perform(effect);
+        }
+    }
+}
+
+async fn run_errand(
+    errand: &Errand,
+    session: &mut Session,
+    performer: &Performer,
+    ordered: &CancellationToken,
+) -> io::Result<Result<String, String>> {
+    match errand {
+        Errand::Redraw => session.redraw()?,
+        Errand::Mouse(on) => session.set_mouse(*on)?,
+        Errand::Sudo => {
+            if !needs_password().await {
+                return Ok(Ok(String::new()));
+            }
+            session.lend();
+            let asked = ask_for_password().await;
+            session.take_back()?;
+            return Ok(asked);
+        }
+        Errand::Suspend => {
+            session.lend();
+            let _ = kill_process(getpid(), Signal::STOP);
+            session.take_back()?;
+        }
+        Errand::Shell(lab) => {
+            let backend = match performer.backend().await {
+                Ok(backend) => backend,
+                Err(error) => return Ok(Err(error.to_string())),
+            };
+            session.lend();
+            let ended = tokio::select! {
+                code = attach(backend.as_ref(), lab, cli::login()) => match code {
+                    Ok(0) => Ok(String::new()),
+                    Ok(code) => Ok(format!("the shell in {lab} ended with {code}")),
+                    Err(error) => Err(error.to_string()),
+                },
+                () = ordered.cancelled() => Ok(String::new()),
+            };
+            session.take_back()?;
+            return Ok(ended);
+        }
+    }
+    Ok(Ok(String::new()))
+}
+
+/// Lets sudo ask on the whole screen; what it answers is remembered by sudo, not by us.
+async fn ask_for_password() -> Result<String, String> {
+    let mut out = io::stdout();
+    let _ = writeln!(out, "This plan changes things that only root may change.");
+    let status = tokio::process::Command::new("sudo").arg("-v").status().await;
+    match status {
+        Ok(status) if status.success() => Ok(String::new()),
+        Ok(_) => Err("nothing was changed: sudo was not given the password".into()),
+        Err(error) => Err(format!(
+            "nothing was changed: sudo cannot be run ({error}); start halolab as root instead"
+        )),
+    }
+}
+
+/// The first model: theme, settings, nothing known.
+fn model(setup: &cli::Setup) -> Model {
+    let depth = if setup.global.no_color {
+        Depth::Mono
+    } else {
+        Depth::detect(|name| std::env::var(name).ok())
+    };
+    let folder = setup.paths.config.join("themes");
+    let (themes, errors) = Theme::all(Some(&folder), depth);
+    let picked = Theme::pick(&themes, &setup.config.theme);
+    let wrong = errors.first().or(picked.as_ref().err()).map(ToString::to_string);
+    let theme = picked
+        .or_else(|_| Theme::pick(&themes, "dark"))
+        .unwrap_or_else(|_| Theme::plain());
+    let fixed = Setup {
+        catalog: Arc::new(setup.catalog.clone()),
+        config: setup.config.clone(),
+        read_only: setup.global.read_only,
+        planner: crate::plan::plan,
+    };
+    let look = Look::new(theme, setup.global.ascii || setup.config.ascii);
+    let mut model = Model::new(fixed, look, themes);
+    model.now = now();
+    model.looking_since = model.now;
+    if let Some(wrong) = wrong {
+        model.say(Tone::Warning, wrong);
+    }
+    model
+}
+
+/// Signals as messages: what ends the program ends it with the terminal given back.
+fn listen_to_signals(messages: &mpsc::Sender<Msg>, ordered: &CancellationToken) -> io::Result<()> {
+    let deadly = [
+        (SignalKind::terminate(), 143),
+        (SignalKind::hangup(), 129),
+        (SignalKind::interrupt(), 130),
+        (SignalKind::quit(), 131),
+    ];
+    for (kind, code) in deadly {
+        let mut signals = signal(kind)?;
+        let (messages, ordered) = (messages.clone(), ordered.clone());
+        tokio::spawn(async move {
+            while signals.recv().await.is_some() {
+                ordered.cancel();
+                let _ = messages.send(Msg::Ordered(code)).await;
+            }
+        });
+    }
+    let mut stops = signal(SignalKind::from_raw(Signal::TSTP.as_raw()))?;
+    let messages = messages.clone();
+    tokio::spawn(async move {
+        while stops.recv().await.is_some() {
+            let _ = messages.send(Msg::Suspend).await;
+        }
+    });
+    Ok(())
+}
+
+/// Tells that the terminal is gone even where SIGHUP is ignored: reading it would spin for ever.
+fn watch_for_hangup(messages: mpsc::Sender<Msg>, ordered: CancellationToken) {
+    std::thread::spawn(move || {
+        let input = io::stdin();
+        let mut watched = [PollFd::new(&input, PollFlags::empty())];
+        loop {
+            match poll(&mut watched, None) {
+                Err(rustix::io::Errno::INTR) => {}
+                Err(_) => return,
+                Ok(_) => break,
+            }
+        }
+        ordered.cancel();
+        let _ = messages.blocking_send(Msg::Ordered(129));
+    });
+}

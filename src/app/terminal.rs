@@ -1,0 +1,134 @@
+//! The terminal: taken on entering, given back whole on every way out.
+//!
+//! Ways out: quit, error (the guard's drop), panic (the hook), SIGTERM, SIGHUP and SIGINT (told to the
+//! loop, which leaves), Ctrl-Z and SIGTSTP (given back, stopped, taken again).
+
+use std::{
+    io::{self, BufWriter, Stdout, Write as _, stdout},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use crossterm::{
+    cursor::{MoveTo, Show},
+    event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture},
+    execute,
+    style::ResetColor,
+    terminal::{
+        Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    },
+};
+use ratatui::{Terminal, backend::CrosstermBackend};
+
+/// One write a frame instead of one a kilobyte.
+const FRAME_BYTES: usize = 64 * 1024;
+
+/// Whether the terminal is ours, so that it is given back once.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// The terminal while it is ours.
+#[derive(Debug)]
+pub struct Session {
+    /// Where frames are drawn.
+    pub terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    mouse: bool,
+}
+
+impl Session {
+    /// Takes the terminal.
+    pub fn enter(mouse: bool) -> io::Result<Self> {
+        hook_panics();
+        take(mouse)?;
+        let out = BufWriter::with_capacity(FRAME_BYTES, stdout());
+        match Terminal::new(CrosstermBackend::new(out)) {
+            Ok(terminal) => Ok(Self { terminal, mouse }),
+            Err(error) => {
+                restore();
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives the terminal to something else for a while.
+    pub fn lend(&mut self) {
+        restore();
+    }
+
+    /// Takes it back; everything is drawn anew.
+    pub fn take_back(&mut self) -> io::Result<()> {
+        take(self.mouse)?;
+        self.redraw()
+    }
+
+    /// Forgets what was drawn, so that the next frame draws all of it.
+    pub fn redraw(&mut self) -> io::Result<()> {
+        self.terminal.clear()
+    }
+
+    /// Takes mouse events, or leaves them to the terminal.
+    pub fn set_mouse(&mut self, on: bool) -> io::Result<()> {
+        self.mouse = on;
+        if on {
+            execute!(stdout(), EnableMouseCapture)
+        } else {
+            execute!(stdout(), DisableMouseCapture)
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+fn take(mouse: bool) -> io::Result<()> {
+    TAKEN.store(true, Ordering::SeqCst);
+    let taken = enable_raw_mode().and_then(|()| {
+        execute!(
+            stdout(),
+            EnterAlternateScreen,
+            EnableBracketedPaste,
+            Clear(ClearType::All),
+            MoveTo(0, 0)
+        )?;
+        if mouse {
+            execute!(stdout(), EnableMouseCapture)?;
+        }
+        Ok(())
+    });
+    if taken.is_err() {
+        restore();
+    }
+    taken
+}
+
+/// Gives the terminal back. Does nothing where it is not ours; never fails, as there is nobody to tell.
+pub fn restore() {
+    if !TAKEN.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    let mut out = stdout();
+    let _ = execute!(
+        out,
+        DisableMouseCapture,
+        DisableBracketedPaste,
+        ResetColor,
+        LeaveAlternateScreen,
+        Show
+    );
+    let _ = out.flush();
+    let _ = disable_raw_mode();
+}
+
+/// A panic gives the terminal back first, so that its words are read on a whole screen.
+fn hook_panics() {
+    static HOOKED: AtomicBool = AtomicBool::new(false);
+    if HOOKED.swap(true, Ordering::SeqCst) {
+        return;
+    }
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        restore();
+        before(info);
+    }));
+}

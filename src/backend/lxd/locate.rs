@@ -1,0 +1,136 @@
+//! Finds the daemon: a named one must answer, otherwise the usual places are tried.
+
+use std::{
+    env,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+use super::{Lxd, Trust};
+use crate::backend::{Error, Result, error::fold};
+
+/// Where the sockets are: snap, distribution packages of LXD, then Incus for its admins and its users.
+const USUAL: &[&str] = &[
+    "/var/snap/lxd/common/lxd/unix.socket",
+    "/var/lib/lxd/unix.socket",
+    "/var/lib/incus/unix.socket",
+    "/run/incus/unix.socket",
+    "/var/lib/incus/unix.socket.user",
+];
+
+/// The variables that name a socket, or a folder with one; the first that is set counts.
+const VARIABLES: &[&str] = &["LXD_SOCKET", "LXD_DIR", "INCUS_SOCKET", "INCUS_DIR"];
+
+/// Finds the daemon: `named` (a socket or a URL), then the environment, then the usual places. One
+/// that is named and does not answer is an error; another is never taken for it.
+pub async fn connect(named: Option<&str>) -> Result<Lxd> {
+    // Only a URL needs a folder, and says so.
+    connect_with(named, &Trust::of_user(None).unwrap_or_default()).await
+}
+
+/// The same with certificates in a folder of choice, or with a token for a server that is new.
+pub async fn connect_with(named: Option<&str>, trust: &Trust) -> Result<Lxd> {
+    match named.map(str::to_owned).or_else(from_environment) {
+        Some(url) if url.starts_with("https://") => Lxd::connect_https(&url, trust).await,
+        Some(socket) => Lxd::connect_unix(socket_of(&socket)).await,
+        None => connect_any(USUAL.iter().map(PathBuf::from)).await,
+    }
+}
+
+/// What the environment names.
+fn from_environment() -> Option<String> {
+    VARIABLES.iter().find_map(|variable| {
+        let value = env::var(variable).ok().filter(|value| !value.is_empty())?;
+        Some(if variable.ends_with("_DIR") {
+            format!("{value}/unix.socket")
+        } else {
+            value
+        })
+    })
+}
+
+/// The first of these sockets that answers; else why the best of them did not.
+async fn connect_any(places: impl Iterator<Item = PathBuf>) -> Result<Lxd> {
+    let mut looked = vec![];
+    let mut reasons = vec![];
+    for place in places {
+        looked.push(place.display().to_string());
+        // A folder that we may not enter may hold a socket.
+        if matches!(place.try_exists(), Ok(false)) {
+            continue;
+        }
+        match Lxd::connect_unix(place).await {
+            Ok(found) => return Ok(found),
+            Err(error) => reasons.push(error),
+        }
+    }
+    let denied = reasons.iter().position(|e| matches!(e, Error::Permission { .. }));
+    if reasons.is_empty() {
+        return Err(Error::NotFound { looked });
+    }
+    Err(reasons.swap_remove(denied.unwrap_or(0)))
+}
+
+/// A socket as people name it: with `unix:` before it, or only its folder.
+fn socket_of(named: &str) -> PathBuf {
+    let path = Path::new(named.strip_prefix("unix:").unwrap_or(named));
+    if path.is_dir() {
+        path.join("unix.socket")
+    } else {
+        path.to_owned()
+    }
+}
+
+/// The name of the group that may use a socket; `lxd` where it cannot be told.
+pub(super) fn socket_group(socket: &Path) -> String {
+    let guess = if socket.to_string_lossy().contains("incus") {
+        "incus-admin"
+    } else {
+        "lxd"
+    };
+    let Ok(id) = socket.metadata().map(|facts| facts.gid()) else {
+        return guess.to_owned();
+    };
+    let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
+    let name = groups.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(id)).then(|| name.to_owned())
+    });
+    // The superuser's group is no group to join.
+    name.filter(|name| name != "root")
+        .unwrap_or_else(|| guess.to_owned())
+}
+
+/// An address that no client can be made for.
+pub(super) fn unusable(address: &str, reason: &str) -> Error {
+    Error::Unreachable {
+        engine: "lxd".into(),
+        address: address.to_owned(),
+        reason: fold(reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::{connect_any, socket_of};
+    use crate::backend::Error;
+
+    #[test]
+    fn a_socket_may_be_named_by_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = folder.path().to_str().unwrap();
+        assert_eq!(socket_of(name), folder.path().join("unix.socket"));
+        assert_eq!(socket_of("unix:/a/b"), Path::new("/a/b"));
+    }
+
+    #[tokio::test]
+    async fn no_daemon_anywhere_says_where_we_looked() {
+        let places = ["/nowhere/a", "/nowhere/b"].map(PathBuf::from);
+        let error = connect_any(places.into_iter()).await.unwrap_err();
+        assert!(matches!(&error, Error::NotFound { looked } if looked.len() == 2));
+        assert!(error.to_string().contains("/nowhere/a, /nowhere/b"), "{error}");
+    }
+}

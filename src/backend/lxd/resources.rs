@@ -1,0 +1,169 @@
+//! Profiles, storage pools and networks.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+use super::{
+    Lxd,
+    instances::{check_known, check_new},
+    transport::{About, Ask, segment},
+    wire,
+};
+use crate::backend::{Error, Network, Pool, Profile, Result};
+
+/// Making a loop file and its file system, or a bridge, is one call that lasts.
+const LONG: Duration = Duration::from_secs(180);
+
+/// The path of a profile.
+fn profile_path(name: &str) -> String {
+    format!("/1.0/profiles/{}", segment(name))
+}
+
+/// "to {verb} a profile", for errors.
+fn about_profile(verb: &str, name: &str) -> About {
+    About::new(format!("{verb} profile `{name}`"), format!("profile `{name}`"))
+}
+
+impl Lxd {
+    /// A profile.
+    pub(super) async fn find_profile(&self, name: &str) -> Result<Option<Profile>> {
+        Ok(self.tagged_profile(name).await?.map(|(profile, _)| profile))
+    }
+
+    /// A profile with its `ETag`.
+    async fn tagged_profile(&self, name: &str) -> Result<Option<(Profile, Option<String>)>> {
+        let about = about_profile("look at", name);
+        check_known(name, &about)?;
+        let told = self
+            .transport
+            .get_tagged::<wire::Profile>(&profile_path(name), &about)
+            .await;
+        match told {
+            Ok((profile, etag)) => Ok(Some((profile.into(), etag))),
+            Err(Error::Missing { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes or replaces a profile. One that is as it should be is left alone: a change would be
+    /// applied to every running instance that has it.
+    pub(super) async fn write_profile(&self, profile: &Profile) -> Result<()> {
+        let about = about_profile("write", &profile.name);
+        for _ in 0..5 {
+            let found = self.tagged_profile(&profile.name).await?;
+            if found.as_ref().is_some_and(|(there, _)| there == profile) {
+                return Ok(());
+            }
+            let body = json!({
+                "name": profile.name,
+                "description": profile.description,
+                "config": profile.config,
+                "devices": profile.devices,
+            });
+            let path = profile_path(&profile.name);
+            let ask = match &found {
+                Some((_, etag)) => Ask {
+                    etag: etag.as_deref(),
+                    deadline: Some(LONG),
+                    ..Ask::with(Method::PUT, &path, &body)
+                },
+                None => {
+                    check_new(&profile.name, &about)?;
+                    Ask::with(Method::POST, "/1.0/profiles", &body)
+                }
+            };
+            let reply = self.transport.send(&ask, &about).await?;
+            let raced = [StatusCode::PRECONDITION_FAILED, StatusCode::CONFLICT].contains(&reply.status);
+            if reply.envelope.kind != "error" {
+                return Ok(());
+            }
+            if !raced {
+                return Err(about.no(&reply.envelope.error));
+            }
+        }
+        Err(about.no("somebody else changes it all the time"))
+    }
+
+    /// Removes a profile.
+    pub(super) async fn remove_profile(&self, name: &str) -> Result<()> {
+        let about = about_profile("delete", name);
+        check_known(name, &about)?;
+        let path = profile_path(name);
+        self.transport
+            .run(&Ask::new(Method::DELETE, &path), &about)
+            .await
+            .map(drop)
+    }
+
+    /// Storage pools with their use. One that cannot tell its use is listed as unavailable.
+    pub(super) async fn list_pools(&self) -> Result<Vec<Pool>> {
+        let about = About::new("list the storage pools", "list of storage pools");
+        let pools: Vec<wire::Pool> = self
+            .transport
+            .get("/1.0/storage-pools?recursion=1", &about)
+            .await?;
+        let with_use = pools.into_iter().map(|pool| async {
+            let path = format!("/1.0/storage-pools/{}/resources", segment(&pool.name));
+            let told: Result<wire::Resources> = self.transport.get(&path, &about).await;
+            let (space, status) = match told {
+                Ok(told) => (told.space, pool.status),
+                Err(error @ (Error::Refused { .. } | Error::Missing { .. })) => {
+                    (wire::Space::default(), format!("Unavailable: {error}"))
+                }
+                Err(error) => return Err(error),
+            };
+            Ok(Pool {
+                name: pool.name,
+                driver: pool.driver,
+                used: space.used,
+                total: space.total,
+                status,
+            })
+        });
+        join_all(with_use).await.into_iter().collect()
+    }
+
+    /// Makes a storage pool; with a size, in a loop file of the daemon's own.
+    pub(super) async fn make_pool(&self, name: &str, driver: &str, size: Option<u64>) -> Result<()> {
+        let about = About::making(
+            format!("make storage pool `{name}` with driver `{driver}`"),
+            format!("storage pool `{name}`"),
+        );
+        check_new(name, &about)?;
+        let config = size.map_or_else(|| json!({}), |bytes| json!({ "size": format!("{bytes}B") }));
+        let body = json!({ "name": name, "driver": driver, "config": config });
+        let ask = Ask {
+            deadline: Some(LONG),
+            ..Ask::with(Method::POST, "/1.0/storage-pools", &body)
+        };
+        self.transport.run(&ask, &about).await.map(drop)
+    }
+
+    /// Managed bridges.
+    pub(super) async fn list_networks(&self) -> Result<Vec<Network>> {
+        let about = About::new("list the networks", "list of networks");
+        let told: Vec<wire::Network> = self.transport.get("/1.0/networks?recursion=1", &about).await?;
+        let networks = told.into_iter().map(Network::from);
+        Ok(networks.filter(|n| n.managed && n.kind == "bridge").collect())
+    }
+
+    /// Makes a managed bridge with IPv4 NAT. Without IPv6: a lab must not wait for addresses that
+    /// lead nowhere.
+    pub(super) async fn make_network(&self, name: &str) -> Result<()> {
+        let about = About::making(format!("make bridge `{name}`"), format!("network `{name}`"));
+        check_new(name, &about)?;
+        let body = json!({
+            "name": name,
+            "type": "bridge",
+            "config": { "ipv4.address": "auto", "ipv4.nat": "true", "ipv6.address": "none" },
+        });
+        let ask = Ask {
+            deadline: Some(LONG),
+            ..Ask::with(Method::POST, "/1.0/networks", &body)
+        };
+        self.transport.run(&ask, &about).await.map(drop)
+    }
+}

@@ -1,0 +1,162 @@
+//! Snapshots.
+
+use std::collections::BTreeMap;
+
+use percent_encoding::percent_decode_str;
+use reqwest::Method;
+use serde_json::json;
+
+use super::{
+    Lxd,
+    instances::{self, check_known, check_new},
+    transport::{About, Ask, segment},
+    wire,
+};
+use crate::backend::{Error, Result, Snapshot};
+
+/// The path of a snapshot.
+fn path(name: &str, snapshot: &str) -> String {
+    format!("{}/snapshots/{}", instances::path(name), segment(snapshot))
+}
+
+/// "to {verb} a snapshot", for errors.
+fn about(verb: &str, name: &str, snapshot: &str) -> About {
+    About::new(
+        format!("{verb} snapshot `{snapshot}` of `{name}`"),
+        format!("snapshot `{snapshot}` of `{name}`"),
+    )
+}
+
+impl Lxd {
+    /// The snapshots of one instance, oldest first.
+    pub(super) async fn list_snapshots(&self, name: &str) -> Result<Vec<Snapshot>> {
+        let about = instances::about("list the snapshots of", name);
+        check_known(name, &about)?;
+        let path = format!("{}/snapshots?recursion=1", instances::path(name));
+        let told: Vec<wire::Instance> = self.transport.get(&path, &about).await?;
+        let mut snapshots: Vec<Snapshot> = told.into_iter().map(Into::into).collect();
+        snapshots.sort_by(|a, b| a.created.cmp(&b.created));
+        Ok(snapshots)
+    }
+
+    /// One snapshot that must be there, with the config, profiles and devices of its time.
+    pub(super) async fn read_snapshot(&self, name: &str, snapshot: &str) -> Result<wire::Instance> {
+        let about = about("look at", name, snapshot);
+        check_known(name, &about)?;
+        check_known(snapshot, &about)?;
+        self.transport.get(&path(name, snapshot), &about).await
+    }
+
+    /// Names of all snapshots in one call: each pool lists what lies on it, snapshots among it.
+    /// Sorted by name; the daemons tell no dates here.
+    pub(super) async fn list_snapshot_names(&self) -> Result<BTreeMap<String, Vec<String>>> {
+        let about = About::new("list the snapshots", "list of storage pools");
+        let pools: Vec<wire::Pool> = self
+            .transport
+            .get("/1.0/storage-pools?recursion=1", &about)
+            .await?;
+        let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for url in pools.iter().flat_map(|pool| &pool.used_by) {
+            if let Some((instance, snapshot)) = snapshot_of(url) {
+                names.entry(instance).or_default().push(snapshot);
+            }
+        }
+        for snapshots in names.values_mut() {
+            snapshots.sort();
+            snapshots.dedup();
+        }
+        Ok(names)
+    }
+
+    /// Takes a snapshot.
+    pub(super) async fn take_snapshot(&self, name: &str, snapshot: &str) -> Result<()> {
+        let object = format!("snapshot `{snapshot}` of `{name}`");
+        let about = About::new(format!("take {object}"), &object);
+        check_known(name, &about)?;
+        check_new(snapshot, &about)?;
+        let body = json!({ "name": snapshot, "stateful": false });
+        let path = format!("{}/snapshots", instances::path(name));
+        let taken = self
+            .transport
+            .run(&Ask::with(Method::POST, &path, &body), &about)
+            .await;
+        match taken {
+            // What is missing is the instance.
+            Err(Error::Missing { .. }) => Err(Error::Missing {
+                what: format!("instance `{name}`"),
+            }),
+            other => other.map(drop),
+        }
+    }
+
+    /// Removes a snapshot.
+    pub(super) async fn remove_snapshot(&self, name: &str, snapshot: &str) -> Result<()> {
+        let about = about("delete", name, snapshot);
+        check_known(name, &about)?;
+        check_known(snapshot, &about)?;
+        let path = path(name, snapshot);
+        self.transport
+            .run(&Ask::new(Method::DELETE, &path), &about)
+            .await
+            .map(drop)
+    }
+
+    /// Renames a snapshot.
+    pub(super) async fn name_snapshot(&self, name: &str, from: &str, to: &str) -> Result<()> {
+        let about = about("rename", name, from);
+        check_known(name, &about)?;
+        check_known(from, &about)?;
+        check_new(to, &about)?;
+        let body = json!({ "name": to });
+        let path = path(name, from);
+        let renamed = self
+            .transport
+            .run(&Ask::with(Method::POST, &path, &body), &about)
+            .await;
+        match renamed {
+            // It is the new name that is taken.
+            Err(Error::Exists { .. }) => Err(Error::Exists {
+                what: format!("snapshot `{to}` of `{name}`"),
+            }),
+            other => other.map(drop),
+        }
+    }
+
+    /// Puts an instance back to a snapshot. A running one is stopped and started by the daemon.
+    pub(super) async fn restore_snapshot(&self, name: &str, snapshot: &str) -> Result<()> {
+        // The daemon finds a wrong name only in the operation, after it has stopped the instance.
+        self.read_snapshot(name, snapshot).await?;
+        let about = about("restore", name, snapshot);
+        let body = json!({ "restore": snapshot });
+        let path = instances::path(name);
+        self.transport
+            .run(&Ask::with(Method::PUT, &path, &body), &about)
+            .await
+            .map(drop)
+    }
+}
+
+/// Instance and snapshot of `/1.0/instances/NAME/snapshots/SNAPSHOT`; of the default project only.
+fn snapshot_of(url: &str) -> Option<(String, String)> {
+    let (instance, snapshot) = url.strip_prefix("/1.0/instances/")?.split_once("/snapshots/")?;
+    if snapshot.contains('?') {
+        return None;
+    }
+    let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    Some((plain(instance), plain(snapshot)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::snapshot_of;
+
+    #[test]
+    fn a_pool_tells_its_snapshots_among_other_things() {
+        let pair = |a: &str, b: &str| Some((a.to_owned(), b.to_owned()));
+        assert_eq!(snapshot_of("/1.0/instances/a/snapshots/s1"), pair("a", "s1"));
+        assert_eq!(snapshot_of("/1.0/instances/a/snapshots/%C3%BCn"), pair("a", "ün"));
+        assert_eq!(snapshot_of("/1.0/instances/a/snapshots/s?project=x"), None);
+        assert_eq!(snapshot_of("/1.0/instances/a"), None);
+        assert_eq!(snapshot_of("/1.0/images/abc"), None);
+    }
+}

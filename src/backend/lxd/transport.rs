@@ -1,0 +1,361 @@
+//! The road to a daemon: HTTP/1.1 over a unix socket or TLS, websockets beside it, a deadline on everything.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::{Method, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, UnixStream},
+    time::{Instant, sleep, timeout, timeout_at},
+};
+use tokio_tungstenite::{WebSocketStream, client_async};
+
+use super::{locate::socket_group, wire::Envelope};
+use crate::backend::{Error, Result, error::fold};
+
+/// A byte stream to the daemon.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+/// A websocket to the daemon.
+pub(super) type Socket = WebSocketStream<Box<dyn Stream>>;
+
+/// Pause before a request is sent again.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// What stays as it is in a path segment: RFC 3986's unreserved characters.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// A name as one segment of a path.
+pub(super) fn segment(name: &str) -> String {
+    utf8_percent_encode(name, SEGMENT).to_string()
+}
+
+/// Where the daemon listens.
+#[derive(Clone, Debug)]
+pub(super) enum Target {
+    /// A socket of this machine.
+    Unix(PathBuf),
+    /// A host, its port, and how to prove who it and we are.
+    Https {
+        host: String,
+        port: u16,
+        tls: Arc<rustls::ClientConfig>,
+    },
+}
+
+/// What a call is about, for the texts of its errors.
+#[derive(Clone, Debug)]
+pub(super) struct About {
+    /// As in "failed to {what}".
+    pub(super) what: String,
+    /// As in "there is no {object}" and "{object} exists already".
+    pub(super) object: String,
+    /// The call makes the object: what is not found then is something else that it needs.
+    making: bool,
+}
+
+impl About {
+    /// Both texts, sanitised: names in them may be a daemon's.
+    pub(super) fn new(what: impl AsRef<str>, object: impl AsRef<str>) -> Self {
+        Self {
+            what: fold(what.as_ref()),
+            object: fold(object.as_ref()),
+            making: false,
+        }
+    }
+
+    /// The same for a call that makes the object.
+    pub(super) fn making(what: impl AsRef<str>, object: impl AsRef<str>) -> Self {
+        Self {
+            making: true,
+            ..Self::new(what, object)
+        }
+    }
+
+    /// The daemon's no, in our words. Its errors are prose; only these few are told apart.
+    pub(super) fn refused(&self, code: u16, text: &str) -> Error {
+        let says = |words: &[&str]| words.iter().any(|w| text.contains(w));
+        let missing = code == StatusCode::NOT_FOUND.as_u16()
+            || (text.contains("napshot") && text.ends_with("does not exist"));
+        if missing && !self.making {
+            return Error::Missing {
+                what: self.object.clone(),
+            };
+        }
+        if says(&["already exists", "already in use"]) {
+            return Error::Exists {
+                what: self.object.clone(),
+            };
+        }
+        self.no(text)
+    }
+
+    /// The daemon's no, as it is.
+    pub(super) fn no(&self, message: impl AsRef<str>) -> Error {
+        Error::Refused {
+            what: self.what.clone(),
+            message: fold(message.as_ref()),
+        }
+    }
+}
+
+/// A request.
+pub(super) struct Ask<'a> {
+    pub(super) method: Method,
+    pub(super) path: &'a str,
+    pub(super) body: Option<&'a Value>,
+    /// Only if the object still has this tag.
+    pub(super) etag: Option<&'a str>,
+    /// Instead of the client's own.
+    pub(super) deadline: Option<Duration>,
+}
+
+impl<'a> Ask<'a> {
+    /// A request without a body.
+    pub(super) fn new(method: Method, path: &'a str) -> Self {
+        Self {
+            method,
+            path,
+            body: None,
+            etag: None,
+            deadline: None,
+        }
+    }
+
+    /// With a JSON body.
+    pub(super) fn with(method: Method, path: &'a str, body: &'a Value) -> Self {
+        Self {
+            body: Some(body),
+            ..Self::new(method, path)
+        }
+    }
+}
+
+/// An answer, whether yes or no.
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) etag: Option<String>,
+    pub(super) envelope: Envelope,
+}
+
+/// The road to one daemon.
+#[derive(Clone, Debug)]
+pub(super) struct Transport {
+    pub(super) http: reqwest::Client,
+    pub(super) base: String,
+    pub(super) target: Target,
+    /// `lxd` or `incus`, for the texts of errors.
+    pub(super) engine: String,
+    /// How long a short call may take.
+    pub(super) deadline: Duration,
+    /// How long one wait for an operation lasts before the daemon is asked again.
+    pub(super) slice: Duration,
+}
+
+impl Transport {
+    /// The socket's path or the URL.
+    pub(super) fn address(&self) -> String {
+        match &self.target {
+            Target::Unix(path) => path.display().to_string(),
+            Target::Https { host, port, .. } => format!("https://{host}:{port}"),
+        }
+    }
+
+    /// Asks, and reads a yes as `T`.
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str, about: &About) -> Result<T> {
+        self.get_tagged(path, about).await.map(|(value, _)| value)
+    }
+
+    /// Asks, and reads a yes as `T` with its `ETag`.
+    pub(super) async fn get_tagged<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        about: &About,
+    ) -> Result<(T, Option<String>)> {
+        let reply = self.ask(&Ask::new(Method::GET, path), about).await?;
+        let raw = reply.envelope.metadata.as_deref().map_or("null", |m| m.get());
+        let value = serde_json::from_str(raw).map_err(|e| self.protocol(about, &e.to_string()))?;
+        Ok((value, reply.etag))
+    }
+
+    /// Asks; a no is an error.
+    pub(super) async fn ask(&self, ask: &Ask<'_>, about: &About) -> Result<Reply> {
+        let reply = self.send(ask, about).await?;
+        if reply.envelope.kind != "error" {
+            return Ok(reply);
+        }
+        if reply.status == StatusCode::FORBIDDEN {
+            return Err(Error::Untrusted {
+                address: self.address(),
+            });
+        }
+        Err(about.refused(reply.envelope.error_code, &reply.envelope.error))
+    }
+
+    /// Asks; a no is an answer too. A daemon that is starting is asked again until the deadline;
+    /// a question that was lost on the way is asked once more, a change never is.
+    pub(super) async fn send(&self, ask: &Ask<'_>, about: &About) -> Result<Reply> {
+        let deadline = ask.deadline.unwrap_or(self.deadline);
+        let end = Instant::now() + deadline;
+        let mut may_repeat = ask.method == Method::GET;
+        loop {
+            let answer = match timeout_at(end, self.once(ask)).await {
+                Err(_) => return Err(self.timeout(about, deadline)),
+                Ok(Err(error)) if may_repeat && !error.is_connect() => {
+                    tracing::debug!(%error, path = ask.path, "asking again");
+                    may_repeat = false;
+                    continue;
+                }
+                Ok(Err(error)) => return Err(self.failed(about, &error)),
+                Ok(Ok(answer)) => answer,
+            };
+            let (status, etag, bytes) = answer;
+            let envelope: Envelope =
+                serde_json::from_slice(&bytes).map_err(|e| self.protocol(about, &e.to_string()))?;
+            if !matches!(envelope.kind.as_str(), "sync" | "async" | "error") {
+                return Err(self.protocol(about, "not an answer of LXD or Incus"));
+            }
+            if status == StatusCode::SERVICE_UNAVAILABLE {
+                // Nothing was done: the daemon refuses everything until it is ready.
+                if !envelope.error.contains("shutting down") && Instant::now() + PAUSE < end {
+                    sleep(PAUSE).await;
+                    continue;
+                }
+                return Err(self.unreachable(&envelope.error));
+            }
+            return Ok(Reply {
+                status,
+                etag,
+                envelope,
+            });
+        }
+    }
+
+    /// One try.
+    async fn once(
+        &self,
+        ask: &Ask<'_>,
+    ) -> std::result::Result<(StatusCode, Option<String>, Vec<u8>), reqwest::Error> {
+        let mut request = self
+            .http
+            .request(ask.method.clone(), format!("{}{}", self.base, ask.path));
+        if let Some(body) = ask.body {
+            request = request.json(body);
+        }
+        if let Some(etag) = ask.etag {
+            request = request.header(reqwest::header::IF_MATCH, etag);
+        }
+        let response = request.send().await?;
+        let status = response.status();
+        let etag = response.headers().get(reqwest::header::ETAG);
+        let etag = etag.and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+        Ok((status, etag, response.bytes().await?.to_vec()))
+    }
+
+    /// Opens a websocket.
+    pub(super) async fn websocket(&self, path: &str, about: &About) -> Result<Socket> {
+        let opened = timeout(self.deadline, self.open(path)).await;
+        match opened {
+            Err(_) => Err(self.timeout(about, self.deadline)),
+            Ok(Err(reason)) => Err(self.lost(about, &reason)),
+            Ok(Ok(socket)) => Ok(socket),
+        }
+    }
+
+    /// Opens a websocket, without a deadline.
+    async fn open(&self, path: &str) -> std::result::Result<Socket, String> {
+        let say = |e: &dyn std::error::Error| e.to_string();
+        let (stream, url): (Box<dyn Stream>, String) = match &self.target {
+            Target::Unix(socket) => {
+                let stream = UnixStream::connect(socket).await.map_err(|e| say(&e))?;
+                (Box::new(stream), format!("ws://lxd{path}"))
+            }
+            Target::Https { host, port, tls } => {
+                let stream = TcpStream::connect((host.as_str(), *port))
+                    .await
+                    .map_err(|e| say(&e))?;
+                stream.set_nodelay(true).map_err(|e| say(&e))?;
+                let name = rustls::pki_types::ServerName::try_from(host.clone()).map_err(|e| say(&e))?;
+                let stream = tokio_rustls::TlsConnector::from(Arc::clone(tls))
+                    .connect(name, stream)
+                    .await;
+                (
+                    Box::new(stream.map_err(|e| say(&e))?),
+                    format!("wss://{host}:{port}{path}"),
+                )
+            }
+        };
+        client_async(url, stream)
+            .await
+            .map(|(socket, _)| socket)
+            .map_err(|e| say(&e))
+    }
+
+    /// Why a try failed.
+    pub(super) fn failed(&self, about: &About, error: &reqwest::Error) -> Error {
+        let mut reason = error.to_string();
+        let mut source = std::error::Error::source(error);
+        while let Some(cause) = source {
+            reason = cause.to_string();
+            if let Some(io) = cause.downcast_ref::<std::io::Error>()
+                && io.kind() == std::io::ErrorKind::PermissionDenied
+                && let Target::Unix(path) = &self.target
+            {
+                return Error::Permission {
+                    address: self.address(),
+                    group: socket_group(path),
+                };
+            }
+            source = cause.source();
+        }
+        if error.is_connect() {
+            self.unreachable(&reason)
+        } else {
+            self.lost(about, &reason)
+        }
+    }
+
+    /// Nobody answers.
+    pub(super) fn unreachable(&self, reason: &str) -> Error {
+        Error::Unreachable {
+            engine: self.engine.clone(),
+            address: self.address(),
+            reason: fold(reason),
+        }
+    }
+
+    /// The daemon went away.
+    pub(super) fn lost(&self, about: &About, reason: &str) -> Error {
+        Error::Lost {
+            engine: self.engine.clone(),
+            what: about.what.clone(),
+            reason: fold(reason),
+        }
+    }
+
+    /// It took too long.
+    pub(super) fn timeout(&self, about: &About, after: Duration) -> Error {
+        Error::Timeout {
+            engine: self.engine.clone(),
+            what: about.what.clone(),
+            after,
+        }
+    }
+
+    /// It makes no sense.
+    pub(super) fn protocol(&self, about: &About, reason: &str) -> Error {
+        Error::Protocol {
+            engine: self.engine.clone(),
+            what: about.what.clone(),
+            reason: fold(reason),
+        }
+    }
+}

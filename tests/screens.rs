@@ -1,0 +1,124 @@
+//! What the user sees: every screen at four sizes.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "common/sample.rs"]
+mod sample;
+
+use halolab::app::{Missing, Model, Msg};
+use rstest::rstest;
+use sample::{draw, press};
+
+type Sample = fn(u16, u16) -> Model;
+
+fn absent(width: u16, height: u16) -> Model {
+    let mut model = sample::fresh(width, height);
+    model.update(Msg::Host(Box::new(sample::host())));
+    let mut world = sample::empty_world();
+    world.server = None;
+    world.pools = vec![];
+    model.update(Msg::World(Ok(Box::new(world))));
+    model.update(Msg::World(Err(Missing {
+        text: "no LXD or Incus was found; halolab installs one".into(),
+        absent: true,
+    })));
+    model
+}
+
+fn lost(width: u16, height: u16) -> Model {
+    let mut model = sample::labs(width, height);
+    model.update(Msg::World(Err(Missing {
+        text: "no answer from lxd at /var/lib/lxd/unix.socket: connection refused; is its service running? try `systemctl start lxd`, then `halolab status`".into(),
+        absent: false,
+    })));
+    model
+}
+
+fn pressed(base: Sample, keys: &'static str) -> impl Fn(u16, u16) -> Model {
+    move |width, height| {
+        let mut model = base(width, height);
+        press(&mut model, keys);
+        model
+    }
+}
+
+#[rstest]
+#[case::looking("looking", sample::fresh)]
+#[case::welcome("welcome", sample::ready)]
+#[case::absent("welcome_absent", absent)]
+#[case::lost("labs_lost", lost)]
+#[case::labs("labs", sample::labs)]
+#[case::first_run("labs_first_run", pressed(sample::first_run, "space down"))]
+#[case::menu("menu", pressed(sample::labs, "enter"))]
+#[case::menu_missing("menu_missing", pressed(sample::labs, "down enter"))]
+#[case::menu_unfinished("menu_unfinished", pressed(sample::labs, "down down enter"))]
+#[case::menu_foreign("menu_foreign", pressed(sample::labs, "down down down enter"))]
+#[case::snapshots("snapshots", sample::picker)]
+#[case::filter("snapshots_filter", pressed(sample::picker, "/ v i d e o"))]
+#[case::options("options", pressed(sample::options, "down down"))]
+#[case::options_wrong("options_wrong", pressed(sample::options, "down down down backspace backspace backspace backspace backspace down"))]
+#[case::review("review", sample::review)]
+#[case::review_create("review_create", sample::review_create)]
+#[case::run("run", sample::run)]
+#[case::run_paused("run_paused", pressed(sample::run, "pgup w"))]
+#[case::run_zoomed("run_zoomed", pressed(sample::run, "z"))]
+#[case::run_stop("run_stop", pressed(sample::run, "esc"))]
+#[case::result("result", sample::result)]
+#[case::failed("result_failed", sample::failed)]
+#[case::delete("dialog_delete", pressed(sample::picker, "d"))]
+#[case::prune("dialog_prune", prune)]
+#[case::remove("dialog_remove", pressed(sample::labs, "enter end enter a i"))]
+#[case::copy("dialog_copy", pressed(sample::picker, "c"))]
+#[case::new("dialog_new", pressed(sample::picker, "n enter"))]
+#[case::themes("themes", pressed(sample::labs, "T down"))]
+#[case::help("help", pressed(sample::picker, "?"))]
+fn screen(#[case] name: &str, #[case] sample: impl Fn(u16, u16) -> Model) {
+    for (width, height) in [(60, 15), (80, 24), (120, 40), (200, 60)] {
+        insta::assert_snapshot!(format!("{name}_{width}x{height}"), draw(&sample(width, height)));
+    }
+}
+
+fn prune(width: u16, height: u16) -> Model {
+    let mut model = sample::picker(width, height);
+    model.setup.config.keep_safety = 1;
+    press(&mut model, "P");
+    model
+}
+
+#[rstest]
+#[case(20, 5)]
+#[case(59, 24)]
+#[case(80, 14)]
+#[case(1, 1)]
+fn a_small_window_says_what_it_needs_and_still_quits(#[case] width: u16, #[case] height: u16) {
+    let mut model = sample::labs(width, height);
+    // At one cell there is no room for words; it must only not fail.
+    let screen = draw(&model);
+    if width > 40 {
+        assert!(screen.contains("60 x 15"), "{screen}");
+    }
+    press(&mut model, "enter");
+    assert_eq!(model.done, None);
+    press(&mut model, "q");
+    assert_eq!(model.done, Some(0));
+}
+
+#[rstest]
+#[case(sample::ready as Sample)]
+#[case(sample::labs as Sample)]
+#[case(sample::picker as Sample)]
+#[case(sample::options as Sample)]
+#[case(sample::review as Sample)]
+#[case(sample::run as Sample)]
+#[case(sample::failed as Sample)]
+fn ascii_screens_have_no_other_characters(#[case] sample: Sample) {
+    for (width, height) in [(60, 15), (80, 24), (200, 60)] {
+        let mut model = sample(width, height);
+        model.look = halolab::ui::look::Look::new(model.look.theme.clone(), true);
+        for keys in ["", "?", "esc T"] {
+            press(&mut model, keys);
+            let screen = draw(&model);
+            assert!(screen.is_ascii(), "{screen}");
+        }
+    }
+}
