@@ -359,8 +359,10 @@ async fn show_world(shared: &Shared, facts: &Facts, backend: &dyn Backend) -> ba
     let aliases = plan::aliases(&around.catalog, &[]);
     let world = World::observe(backend, facts.clone(), around.config.clone(), &aliases).await?;
     let labs = world.labs(&around.catalog);
-    let findings = findings(&world).await;
+    let found = world.clone();
     shared.tell(Msg::World(Ok(Box::new(world)))).await;
+    shared.tell(Msg::States(states(backend, &labs).await)).await;
+    let findings = findings(&found).await;
     if !findings.is_empty() {
         let summary = HostSummary {
             facts: facts.clone(),
@@ -368,7 +370,6 @@ async fn show_world(shared: &Shared, facts: &Facts, backend: &dyn Backend) -> ba
         };
         shared.tell(Msg::Host(Box::new(summary))).await;
     }
-    shared.tell(Msg::States(states(backend, &labs).await)).await;
     Ok(())
 }
 

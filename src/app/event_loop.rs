@@ -2,12 +2,14 @@
 //! and only where something changed.
 
 use std::{
+    future::poll_fn,
     io,
+    task::Poll,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use crossterm::event::Event as Input;
-use futures_util::{FutureExt as _, Stream, StreamExt as _};
+use futures_util::{Stream, StreamExt as _};
 use ratatui::{Terminal, backend::Backend as Screen};
 use tokio::{
     sync::mpsc::Receiver,
@@ -87,15 +89,27 @@ pub async fn run<S: Screen>(
             if let Some(code) = model.done {
                 return Ok(Exit::Done(code));
             }
-            waiting = messages.try_recv().ok().or_else(|| {
-                let ready = typing.then(|| input.next().now_or_never()).flatten();
-                ready.and_then(|event| from_input(event, &mut typing))
-            });
+            waiting = messages.try_recv().ok();
+            if waiting.is_none() && typing {
+                waiting = ready(&mut input).await.and_then(|event| from_input(event, &mut typing));
+            }
         }
         if let Some(msg) = waiting {
             step(model, msg).into_iter().for_each(&mut perform);
         }
     }
+}
+
+/// What the stream has ready now. Polls with the waker of this task: crossterm keeps the first waker that
+/// it was given, and an empty one would never wake the loop again.
+async fn ready<T: Stream + Unpin>(stream: &mut T) -> Option<Option<T::Item>> {
+    poll_fn(|context| {
+        Poll::Ready(match stream.poll_next_unpin(context) {
+            Poll::Ready(item) => Some(item),
+            Poll::Pending => None,
+        })
+    })
+    .await
 }
 
 /// One message; what it did not change does not undo what others did.

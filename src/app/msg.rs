@@ -129,6 +129,8 @@ pub enum Effect {
 pub enum Errand {
     /// A shell inside this lab.
     Shell(String),
+    /// Let sudo ask for its password, where it has to, before a plan that needs root.
+    Sudo,
     /// Stop until the shell's `fg`.
     Suspend,
     /// Draw everything anew.

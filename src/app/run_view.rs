@@ -209,11 +209,14 @@ impl RunView {
         None
     }
 
-    /// Until the user picks a log, the one of the lab that last did something is shown.
+    /// Until the user picks a log, one of a lab that is being worked on is shown.
     fn follow_lab(&mut self, lab: &str) {
-        let quiet = self.log().is_none_or(|l| l.bytes == 0);
+        let shown = self.log().map(|l| format!("{}/", l.lab)).unwrap_or_default();
+        let at_work = |(id, state): (&String, &ActionState)| {
+            state.mark == Mark::Running && id.starts_with(&shown)
+        };
         if !self.picked
-            && quiet
+            && !self.actions.iter().any(at_work)
             && let Some(index) = self.logs.iter().position(|l| l.lab == lab)
         {
             self.shown = index;

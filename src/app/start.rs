@@ -1,7 +1,10 @@
 //! Opens the screens: takes the terminal, draws the first frame before anything is looked at, and runs
 //! the loop with its errands until the program is done.
 
-use std::{io, sync::Arc};
+use std::{
+    io::{self, Write as _},
+    sync::Arc,
+};
 
 use crossterm::event::{Event as Input, EventStream};
 use rustix::{
@@ -16,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::{self, Stop},
+    host::command::needs_password,
     ui::{
         look::Look,
         theme::{Depth, Theme},
@@ -110,6 +114,15 @@ async fn run_errand(
     match errand {
         Errand::Redraw => session.redraw()?,
         Errand::Mouse(on) => session.set_mouse(*on)?,
+        Errand::Sudo => {
+            if !needs_password().await {
+                return Ok(Ok(String::new()));
+            }
+            session.lend();
+            let asked = ask_for_password().await;
+            session.take_back()?;
+            return Ok(asked);
+        }
         Errand::Suspend => {
             session.lend();
             let _ = kill_process(getpid(), Signal::STOP);
@@ -134,6 +147,20 @@ async fn run_errand(
         }
     }
     Ok(Ok(String::new()))
+}
+
+/// Lets sudo ask on the whole screen; what it answers is remembered by sudo, not by us.
+async fn ask_for_password() -> Result<String, String> {
+    let mut out = io::stdout();
+    let _ = writeln!(out, "This plan changes things that only root may change.");
+    let status = tokio::process::Command::new("sudo").arg("-v").status().await;
+    match status {
+        Ok(status) if status.success() => Ok(String::new()),
+        Ok(_) => Err("nothing was changed: sudo was not given the password".into()),
+        Err(error) => Err(format!(
+            "nothing was changed: sudo cannot be run ({error}); start halolab as root instead"
+        )),
+    }
 }
 
 /// The first model: theme, settings, nothing known.

@@ -91,12 +91,15 @@ impl Model {
     }
 
     fn take_returned(&mut self, errand: &Errand, result: Result<String, String>) -> Vec<Effect> {
+        let well = result.is_ok();
         match result {
             Ok(text) if text.is_empty() => {}
             Ok(text) => self.say(Tone::Good, text),
             Err(text) => self.say(Tone::Bad, text),
         }
         match errand {
+            Errand::Sudo if well => self.start_run(),
+            Errand::Sudo => vec![],
             // Whatever was done inside may have changed what the lists say.
             Errand::Shell(_) => vec![Effect::Look],
             Errand::Suspend | Errand::Redraw | Errand::Mouse(_) => vec![],

@@ -29,7 +29,7 @@ pub(super) fn show(setup: &Setup, plan: &Plan) -> Result<(), Stop> {
 }
 
 /// A plan as text: what is done, with which command, what is lost and kept.
-pub fn text(plan: &Plan) -> String {
+pub(super) fn text(plan: &Plan) -> String {
     if plan.is_empty() {
         return "Nothing to do.".into();
     }

@@ -294,7 +294,7 @@ async fn delete(setup: &Setup, lab: &str, name: &str) -> Result<(), Stop> {
 }
 
 /// Safety snapshots beyond the newest `keep`, oldest last. Pinned ones, `clean` and the user's own are never in it.
-pub fn prunable(rows: &[SnapshotRow], keep: usize) -> Vec<SnapshotRow> {
+pub(super) fn prunable(rows: &[SnapshotRow], keep: usize) -> Vec<SnapshotRow> {
     let safety = rows
         .iter()
         .filter(|r| r.kind == SnapshotKind::Safety && !r.pinned);

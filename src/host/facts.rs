@@ -7,7 +7,6 @@ use super::{Fact, Facts, Root, cpu, gpu, os, runtimes, user};
 /// Every fact that a condition may name. All of them are always there: what is unknown is `false`, 0 or empty.
 pub const KNOWN: &[&str] = &[
     "arch",
-    "bootstrap",
     "container",
     "cpu_name",
     "cpus",
@@ -42,8 +41,8 @@ pub const KNOWN: &[&str] = &[
 pub fn probe(root: &Path) -> Facts {
     let root = Root::new(root);
     let probes = [os::probe, cpu::probe, gpu::probe, runtimes::probe, user::probe];
-    // what only the daemon and the plan can tell is filled in by them
-    let later: Found = vec![("daemon", false.into()), ("bootstrap", "".into())];
+    // whoever looks at the daemon fills this in
+    let later: Found = vec![("daemon", false.into())];
     probes
         .iter()
         .flat_map(|probe| probe(&root))

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     backend::{Pool, RemoteImage},
-    host::{Fact, storage},
+    host::{Fact, firewall, storage},
     labs::World,
     stage::{
         Answer, Answers, BackendKind, Catalog, Family, Image, ImageSource, Script, Stage,
@@ -75,16 +75,17 @@ fn host_stage(
     builds: &[&Case<'_>],
 ) -> Result<Vec<Action>, PlanError> {
     let family = host_family(world);
-    let facts = world.facts.clone();
-    let mut given = given.clone();
+    let mut facts = world.facts.clone();
     let bootstraps: BTreeSet<String> = builds.iter().filter_map(|c| bootstrapped(c)).collect();
-    given.insert("bootstrap".into(), Answer::List(bootstraps.into_iter().collect()));
+    let bootstraps = bootstraps.into_iter().collect::<Vec<_>>().join(" ");
+    facts.insert("bootstrap".into(), bootstraps.into());
     let answers =
-        crate::stage::answers::resolve(stage, &given, &facts).map_err(|source| PlanError::Answer {
+        crate::stage::answers::resolve(stage, given, &facts).map_err(|source| PlanError::Answer {
             lab: "host".into(),
             source,
         })?;
-    let env = crate::stage::answers::env(stage, &answers, &facts, None);
+    let mut env = crate::stage::answers::env(stage, &answers, &facts, None);
+    env.insert(firewall::BRIDGES.into(), bridges(world));
     let words = Words {
         lab: "host",
         client: "lxc",
@@ -118,6 +119,20 @@ fn host_stage(
             })
         })
         .collect()
+}
+
+/// The bridges that labs may be on: those that there are, and the one that we would make.
+fn bridges(world: &World) -> String {
+    let there = world
+        .networks
+        .iter()
+        .filter(|n| n.managed && n.kind == "bridge")
+        .map(|n| n.name.as_str());
+    let mut names: BTreeSet<&str> = there.collect();
+    if names.is_empty() {
+        names.insert(bridge_name(world));
+    }
+    names.into_iter().collect::<Vec<_>>().join(" ")
 }
 
 /// The distribution whose image is built here for a lab.

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     backend::{self, Backend},
-    plan::{Action, Plan, Step, Track},
+    plan::{Action, Choice, Plan, Step, Track},
     stage::Answers,
 };
 
@@ -177,16 +177,13 @@ async fn tracks(plan: &Plan, worker: &Worker<'_>) -> (u8, Vec<String>) {
     let mut summary = vec![];
     for (track, end) in plan.labs.iter().zip(ends) {
         let (its_code, sentence) = match end {
-            End::Well => (
-                0,
-                format!("{}: done; enter it with `halolab shell {}`", track.lab, track.lab),
-            ),
+            End::Well => (0, format!("{}: {}", track.lab, done(track))),
             End::Failed { index } => {
                 let what = track.actions.get(index).map_or("", |a| a.sentence.as_str());
                 (
                     5,
                     format!(
-                        "{}: failed to {what}; {}",
+                        "{}: the step \"{what}\" failed; {}",
                         track.lab,
                         advice(track, index, worker.run).1
                     ),
@@ -204,6 +201,16 @@ async fn tracks(plan: &Plan, worker: &Worker<'_>) -> (u8, Vec<String>) {
         summary.push(sentence);
     }
     (code, summary)
+}
+
+/// What can be done with a lab whose track ended well.
+fn done(track: &Track) -> String {
+    match &track.choice {
+        Choice::Remove => "removed".into(),
+        Choice::Adopt => "taken over as it is".into(),
+        Choice::RestoreAs(_, name) => format!("copied; enter the copy with `halolab shell {name}`"),
+        _ => format!("done; enter it with `halolab shell {}`", track.lab),
+    }
 }
 
 async fn track(worker: &Worker<'_>, lab: &str, actions: &[Action], whole: Option<&Track>) -> End {

@@ -16,9 +16,8 @@ impl Model {
     pub(in crate::app) fn on_welcome(&mut self, intent: Intent) -> Vec<Effect> {
         match intent {
             Intent::Enter => match self.engine {
-                Engine::Looking => self.say(Tone::Warning, "the engine is still being looked for"),
-                Engine::Ready | Engine::Absent(_) => self.open(Screen::Labs),
                 Engine::Failed(_) => return self.look_again(),
+                Engine::Looking | Engine::Ready | Engine::Absent(_) => self.open(Screen::Labs),
             },
             Intent::Retry => return self.look_again(),
             _ => {

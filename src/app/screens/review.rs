@@ -1,11 +1,15 @@
 //! The plan before anything happens.
 
-use crate::app::{
-    keys::Intent,
-    model::{Model, Screen},
-    msg::{Effect, Tone},
-    run_view::RunView,
-    update::moved,
+use crate::{
+    app::{
+        keys::Intent,
+        model::{Model, Review, Screen},
+        msg::{Effect, Errand, Tone},
+        run_view::RunView,
+        update::moved,
+    },
+    host::Fact,
+    plan::Step,
 };
 
 impl Model {
@@ -31,11 +35,22 @@ impl Model {
         self.back();
     }
 
+    /// Apply: at once, or after sudo has asked for its password where the plan needs root.
     fn apply(&mut self) -> Vec<Effect> {
         if self.is_running() {
             self.say(Tone::Warning, "another plan is being carried out");
             return vec![];
         }
+        let root = self.facts().get("root") == Some(&Fact::Bool(true));
+        let needs_root = |review: &Review| review.plan.actions().any(|a| is_for_root(&a.step));
+        if !root && self.review.as_ref().is_some_and(needs_root) {
+            return vec![Effect::Errand(Errand::Sudo)];
+        }
+        self.start_run()
+    }
+
+    /// Starts what is under review.
+    pub(in crate::app) fn start_run(&mut self) -> Vec<Effect> {
         let Some(review) = self.review.take() else {
             return vec![];
         };
@@ -48,4 +63,12 @@ impl Model {
         self.stack = vec![Screen::Welcome, Screen::Labs, Screen::Run];
         vec![Effect::Start(Box::new(review.plan), secrets)]
     }
+}
+
+/// Whether the runner does a step as root of this machine.
+fn is_for_root(step: &Step) -> bool {
+    matches!(
+        step,
+        Step::HostScript { .. } | Step::MakeDataFolders { .. } | Step::Bootstrap { .. }
+    )
 }

@@ -60,6 +60,9 @@ impl Lxd {
         let socket = socket.into();
         let http = tls::client_builder(tls::plain())
             .unix_socket(socket.clone())
+            // LXD 5.0 peeks at the first byte of each connection in its accept loop: one connection that a pool
+            // opened ahead of need and left silent stops the daemon for everybody (measured: until we hang up).
+            .pool_max_idle_per_host(0)
             .build()
             .map_err(|e| locate::unusable(&socket.display().to_string(), &e.to_string()))?;
         let engine = if socket.to_string_lossy().contains("incus") {

@@ -1,0 +1,479 @@
+//! Messages in, model and effects out: what keys do, and what no key may do.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "common/sample.rs"]
+mod sample;
+
+use crossterm::event::Event as Input;
+use halolab::{
+    app::{
+        Effect, Errand, Exit, Job, Model, Msg, Screen,
+        keys::Place,
+        model::{Dialog, Engine},
+    },
+    plan::Choice,
+    run::Outcome,
+    stage::Answer,
+};
+use proptest::prelude::*;
+use rstest::rstest;
+use sample::{draw, press, type_text};
+
+#[test]
+fn the_first_run_leads_from_marks_through_options_to_a_run() {
+    let mut model = sample::first_run(80, 24);
+    assert_eq!(press(&mut model, "space down space enter"), vec![]);
+    assert_eq!(model.screen(), Screen::Options);
+    assert_eq!(model.form().unwrap().lab, "ai-lab");
+    press(&mut model, "ctrl-s");
+    assert_eq!(model.form().unwrap().lab, "dev-lab");
+    press(&mut model, "ctrl-s");
+    assert_eq!(model.screen(), Screen::Review);
+    let effects = press(&mut model, "enter");
+    let [Effect::Start(plan, secrets)] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(plan.labs.len(), 2);
+    assert!(secrets.is_empty());
+    assert_eq!(model.screen(), Screen::Run);
+}
+
+#[test]
+fn a_restore_is_shown_first_and_cancel_is_marked() {
+    let mut model = sample::picker(80, 24);
+    assert_eq!(press(&mut model, "down down enter"), vec![]);
+    let review = model.review.clone().unwrap();
+    assert_eq!(review.plan.labs[0].choice, Choice::Restore("works".into()));
+    assert!(!review.apply);
+    assert_eq!(press(&mut model, "enter"), vec![], "enter on Cancel does nothing");
+    assert_eq!(model.screen(), Screen::Snapshots, "and goes back");
+    let effects = press(&mut model, "enter tab enter");
+    assert!(matches!(effects.as_slice(), [Effect::Start(..)]), "{effects:?}");
+}
+
+#[test]
+fn esc_loses_nothing_that_was_typed() {
+    let mut model = sample::options(80, 24);
+    press(&mut model, "down down down down");
+    type_text(&mut model, "hf_secret");
+    press(&mut model, "esc");
+    assert_eq!(model.screen(), Screen::Menu);
+    press(&mut model, "enter");
+    assert_eq!(model.screen(), Screen::Options);
+    let form = model.form().unwrap();
+    assert_eq!(form.answers()["token"], Answer::Text("hf_secret".into()));
+    press(&mut model, "ctrl-s esc");
+    assert_eq!(model.screen(), Screen::Options, "esc on the plan goes back to the form");
+    assert_eq!(model.form().unwrap().answers()["token"], Answer::Text("hf_secret".into()));
+}
+
+#[test]
+fn a_secret_is_never_drawn_and_travels_beside_the_plan() {
+    let mut model = sample::options(80, 24);
+    press(&mut model, "down down down down");
+    type_text(&mut model, "hf_secret");
+    assert!(!draw(&model).contains("hf_secret"));
+    press(&mut model, "down");
+    assert!(!draw(&model).contains("hf_secret"));
+    let effects = press(&mut model, "ctrl-s enter");
+    let [Effect::Start(plan, secrets)] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(secrets["ai-lab"]["token"], Answer::Text("hf_secret".into()));
+    assert!(!serde_json::to_string(plan).unwrap().contains("hf_secret"));
+}
+
+#[test]
+fn a_wrong_value_is_said_at_its_field_and_nothing_goes_on() {
+    let mut model = sample::options(80, 24);
+    press(&mut model, "down down down backspace backspace backspace backspace backspace");
+    type_text(&mut model, "2GiB");
+    press(&mut model, "ctrl-s");
+    assert_eq!(model.screen(), Screen::Options);
+    assert!(draw(&model).contains("smaller than 8GiB"), "{}", draw(&model));
+    assert_eq!(model.form().unwrap().cursor, 3, "the cursor is on the wrong field");
+}
+
+#[test]
+fn options_that_are_not_asked_are_not_answered() {
+    let mut model = sample::options(80, 24);
+    press(&mut model, "right right");
+    let answers = model.form().unwrap().answers();
+    assert_eq!(answers["image"], Answer::Text("file".into()));
+    assert!(draw(&model).contains("Image file"));
+    press(&mut model, "right");
+    assert!(!draw(&model).contains("Image file"));
+    assert!(!model.form().unwrap().answers().contains_key("image_file"));
+}
+
+#[test]
+fn removing_a_lab_takes_its_name_then_its_plan() {
+    let mut model = sample::labs(80, 24);
+    press(&mut model, "enter end enter");
+    assert_eq!(Place::of(&model), Place::ConfirmTyping);
+    type_text(&mut model, "ai-la");
+    assert_eq!(press(&mut model, "enter"), vec![]);
+    assert!(model.dialog.is_some(), "the name is not whole");
+    type_text(&mut model, "b");
+    assert_eq!(press(&mut model, "enter"), vec![]);
+    assert_eq!(model.screen(), Screen::Review);
+    assert!(!model.review.clone().unwrap().apply, "Cancel is marked");
+}
+
+#[test]
+fn a_foreign_instance_is_only_offered_to_be_adopted_in_words() {
+    let mut model = sample::labs(80, 24);
+    press(&mut model, "down down down enter");
+    let screen = draw(&model);
+    assert!(screen.contains("not ours") && screen.contains("Adopt"), "{screen}");
+    for word in ["Restore", "Recreate", "Update", "Remove", "Stop", "Shell"] {
+        assert!(!screen.contains(word), "{word} in {screen}");
+    }
+    press(&mut model, "enter");
+    assert_eq!(Place::of(&model), Place::ConfirmTyping);
+    type_text(&mut model, "mine");
+    press(&mut model, "enter");
+    assert_eq!(model.review.clone().unwrap().plan.labs[0].choice, Choice::Adopt);
+    assert_eq!(press(&mut sample::labs(80, 24), "down down down e"), vec![]);
+}
+
+#[rstest]
+#[case("d")]
+#[case("P")]
+fn a_snapshot_is_not_removed_on_one_key_nor_on_a_second_enter(#[case] key: &str) {
+    let mut model = sample::picker(80, 24);
+    model.setup.config.keep_safety = 1;
+    assert_eq!(press(&mut model, key), vec![]);
+    assert_eq!(press(&mut model, "enter"), vec![], "Cancel is marked");
+    assert!(model.dialog.is_none());
+    press(&mut model, key);
+    let effects = press(&mut model, "tab enter");
+    let [Effect::Do(Job::DeleteSnapshots(lab, names))] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(lab, "ai-lab");
+    let expected: &[&str] = if key == "d" { &["update-4"] } else { &["update-3", "update-1"] };
+    assert_eq!(names, expected, "pinned ones, clean and the user's own stay");
+}
+
+#[test]
+fn a_pinned_snapshot_is_not_removed() {
+    let mut model = sample::picker(80, 24);
+    press(&mut model, "down down d");
+    assert!(model.dialog.is_none());
+    assert!(draw(&model).contains("is pinned"));
+}
+
+#[test]
+fn snapshots_are_made_noted_pinned_renamed_and_copied() {
+    let mut model = sample::picker(80, 24);
+    press(&mut model, "n");
+    type_text(&mut model, "Bad Name");
+    press(&mut model, "enter enter");
+    assert!(model.dialog.is_some(), "the name cannot be used");
+    press(&mut model, "ctrl-c n");
+    type_text(&mut model, "mine-1");
+    press(&mut model, "enter");
+    type_text(&mut model, "a note");
+    let made = Job::NewSnapshot("ai-lab".into(), "mine-1".into(), "a note".into());
+    assert_eq!(press(&mut model, "enter"), vec![Effect::Do(made.clone())]);
+    assert_eq!(press(&mut model, "p"), vec![], "one job at a time");
+    let effects = model.update(Msg::Done(made, Ok("done".into())));
+    assert_eq!(effects, vec![Effect::Look, Effect::Snapshots("ai-lab".into())]);
+    let pin = Job::Pin("ai-lab".into(), "update-4".into(), true);
+    assert_eq!(press(&mut model, "p"), vec![Effect::Do(pin.clone())]);
+    model.update(Msg::Done(pin, Err("no".into())));
+    assert_eq!(press(&mut model, "c"), vec![]);
+    press(&mut model, "enter");
+    let choice = Choice::RestoreAs("update-4".into(), "ai-lab-update-4".into());
+    assert_eq!(model.review.clone().unwrap().plan.labs[0].choice, choice);
+}
+
+#[test]
+fn the_filter_takes_letters_that_are_keys_elsewhere() {
+    let mut model = sample::picker(80, 24);
+    press(&mut model, "/");
+    type_text(&mut model, "qd");
+    assert_eq!(model.done, None);
+    press(&mut model, "backspace backspace v i d e o");
+    assert_eq!(model.picker.shown().len(), 1);
+    press(&mut model, "esc");
+    assert_eq!(model.picker.shown().len(), 6);
+    assert_eq!(model.screen(), Screen::Snapshots);
+}
+
+#[test]
+fn a_run_is_stopped_only_after_a_question() {
+    let mut model = sample::run(80, 24);
+    for keys in ["esc enter", "q enter", "ctrl-c enter", "q esc"] {
+        assert_eq!(press(&mut model, keys), vec![], "{keys}: Keep on is marked");
+        assert!(model.is_running() && model.done.is_none() && model.dialog.is_none(), "{keys}");
+    }
+    assert_eq!(press(&mut model, "q tab enter"), vec![Effect::Cancel]);
+    assert_eq!(model.done, None, "the action at work is waited for");
+    model.update(Msg::Ended(Outcome {
+        run: "r".into(),
+        code: 5,
+        summary: vec![],
+    }));
+    assert_eq!(model.done, Some(5));
+}
+
+#[test]
+fn a_signal_ends_the_program_and_stops_its_run() {
+    let mut model = sample::run(80, 24);
+    assert_eq!(model.update(Msg::Ordered(143)), vec![Effect::Cancel]);
+    assert_eq!(model.done, Some(143));
+    let mut model = sample::labs(80, 24);
+    assert_eq!(model.update(Msg::Ordered(129)), vec![]);
+    assert_eq!(model.done, Some(129));
+}
+
+#[test]
+fn the_log_follows_until_it_is_scrolled_and_again_at_its_end() {
+    let mut model = sample::run(80, 24);
+    let log = |model: &Model| model.run.as_ref().unwrap().log().unwrap().clone();
+    assert_eq!(log(&model).top, None);
+    press(&mut model, "pgup");
+    assert!(draw(&model).contains("paused"));
+    let behind = log(&model).behind(20);
+    assert!(behind > 0);
+    press(&mut model, "pgdn pgdn pgdn");
+    assert_eq!(log(&model).top, None, "at the end it follows again");
+    press(&mut model, "g");
+    assert_eq!(log(&model).top, Some(0));
+    press(&mut model, "f");
+    assert_eq!(log(&model).top, None);
+}
+
+#[test]
+fn one_page_is_read_at_a_time_and_what_was_told_meanwhile_is_read_after_it() {
+    let mut model = sample::run(80, 24);
+    let grew = |bytes| Msg::Run(halolab::run::Event::Output { lab: "ai-lab".into(), bytes });
+    let page = || Msg::Page(halolab::app::LogPage { lab: "ai-lab".into(), ..Default::default() });
+    // The sample left one read open.
+    model.update(page());
+    assert!(matches!(model.update(grew(1)).as_slice(), [Effect::Page(..)]));
+    assert_eq!(model.update(grew(2)), vec![]);
+    assert_eq!(model.update(grew(3)), vec![]);
+    assert!(matches!(model.update(page()).as_slice(), [Effect::Page(..)]));
+    assert_eq!(model.update(page()), vec![]);
+}
+
+#[test]
+fn read_only_changes_nothing() {
+    let mut model = sample::picker(80, 24);
+    model.setup.read_only = true;
+    for keys in ["enter", "c", "n", "m", "p", "R", "d", "P"] {
+        assert_eq!(press(&mut model, keys), vec![], "{keys}");
+        assert!(model.dialog.is_none() && model.screen() == Screen::Snapshots, "{keys}");
+    }
+    press(&mut model, "esc");
+    assert_eq!(press(&mut model, "e"), vec![]);
+}
+
+#[test]
+fn a_plan_that_needs_root_lets_sudo_ask_first() {
+    let mut model = sample::review_create(80, 24);
+    let review = model.review.as_mut().unwrap();
+    review.plan.labs[0].actions[0].step = halolab::plan::Step::HostScript {
+        script: "true".into(),
+        check: None,
+        env: std::collections::BTreeMap::new(),
+    };
+    let world = model.world.as_mut().unwrap();
+    world.facts.insert("root".into(), false.into());
+    assert_eq!(press(&mut model, "enter"), vec![Effect::Errand(Errand::Sudo)]);
+    assert!(model.run.is_none());
+    model.update(Msg::Returned(Errand::Sudo, Err("no password".into())));
+    assert_eq!(model.screen(), Screen::Review, "nothing happened");
+    press(&mut model, "enter");
+    let effects = model.update(Msg::Returned(Errand::Sudo, Ok(String::new())));
+    assert!(matches!(effects.as_slice(), [Effect::Start(..)]), "{effects:?}");
+}
+
+#[test]
+fn a_megabyte_is_pasted_into_lines_only_and_cut() {
+    let mut model = sample::labs(80, 24);
+    let paste = || Msg::Input(Input::Paste("q\x1b[2Jd\n".repeat(200_000)));
+    assert_eq!(model.update(paste()), vec![]);
+    assert_eq!(model.done, None);
+    let mut model = sample::picker(80, 24);
+    press(&mut model, "/");
+    model.update(paste());
+    let text = model.picker.filter.text();
+    assert!(text.len() <= 4096 && !text.contains(['\x1b', '\n']), "{}", text.len());
+}
+
+#[test]
+fn a_theme_is_previewed_kept_or_put_back() {
+    let mut model = sample::labs(80, 24);
+    press(&mut model, "T down down");
+    assert_eq!(model.look.theme.name, "light");
+    press(&mut model, "esc");
+    assert_eq!(model.look.theme.name, "dark");
+    let effects = press(&mut model, "T down enter");
+    assert_eq!(effects, vec![Effect::SaveTheme("high-contrast".into())]);
+}
+
+#[test]
+fn a_lost_engine_keeps_the_lists_and_a_retry_looks_again() {
+    let mut model = sample::labs(80, 24);
+    model.update(Msg::World(Err(halolab::app::Missing {
+        text: "gone".into(),
+        absent: false,
+    })));
+    assert_eq!(model.labs.rows.len(), 4);
+    assert!(matches!(model.engine, Engine::Failed(_)));
+    assert_eq!(press(&mut model, "r"), vec![Effect::Look]);
+}
+
+#[test]
+fn a_lab_that_is_gone_behind_an_open_menu_is_said_and_not_acted_on() {
+    let mut model = sample::labs(80, 24);
+    press(&mut model, "enter");
+    model.picker.lab = "gone".into();
+    assert!(draw(&model).contains("removed by someone else"));
+    assert_eq!(press(&mut model, "down down enter"), vec![]);
+}
+
+#[test]
+fn every_key_of_every_place_has_one_meaning_and_a_help() {
+    let mut model = sample::picker(80, 24);
+    press(&mut model, "?");
+    for keys in [
+        Place::Welcome, Place::Labs, Place::Menu, Place::Snapshots, Place::Filter, Place::Options,
+        Place::OptionsTyping, Place::Review, Place::Run, Place::Search, Place::Result, Place::Confirm,
+        Place::ConfirmTyping, Place::Prompt, Place::Themes, Place::Help, Place::Small,
+    ] {
+        let mut seen = std::collections::HashSet::new();
+        for key in keys.keys() {
+            assert!(!key.help.is_empty());
+            for chord in key.chords {
+                assert!(seen.insert(*chord), "{keys:?}: {chord:?} twice");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_click_puts_the_cursor_on_a_row_and_does_nothing_else() {
+    use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+    let mut model = sample::labs(80, 24);
+    let click = |row| {
+        Msg::Input(Input::Mouse(MouseEvent {
+            kind: MouseEventKind::Down(MouseButton::Left),
+            column: 10,
+            row,
+            modifiers: KeyModifiers::NONE,
+        }))
+    };
+    // One line of title, two of heads, then the rows.
+    assert_eq!(model.update(click(4)), vec![]);
+    assert_eq!(model.labs.cursor, 1);
+    assert_eq!(model.screen(), Screen::Labs);
+    model.update(click(23));
+    assert_eq!(model.labs.cursor, 1);
+}
+
+#[tokio::test]
+async fn the_loop_takes_twenty_thousand_keys_and_ends() {
+    let keys = std::iter::repeat_n("down", 20_000).chain(["q"]);
+    let input = futures_util::stream::iter(keys.map(|k| Ok(sample::key(k))));
+    let mut model = sample::labs(80, 24);
+    let mut screen = ratatui::Terminal::new(ratatui::backend::TestBackend::new(80, 24)).unwrap();
+    let (_sender, mut messages) = tokio::sync::mpsc::channel(8);
+    let began = std::time::Instant::now();
+    let exit = halolab::app::run(&mut model, &mut screen, input, &mut messages, |_| {})
+        .await
+        .unwrap();
+    assert_eq!(exit, Exit::Done(0));
+    assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn the_loop_hands_effects_on_and_leaves_for_an_errand() {
+    let input = futures_util::stream::iter(["enter", "r", "e"].map(|k| Ok(sample::key(k))));
+    let mut model = sample::ready(80, 24);
+    let mut screen = ratatui::Terminal::new(ratatui::backend::TestBackend::new(80, 24)).unwrap();
+    let (_sender, mut messages) = tokio::sync::mpsc::channel(8);
+    let mut asked = vec![];
+    let exit = halolab::app::run(&mut model, &mut screen, input, &mut messages, |e| asked.push(e))
+        .await
+        .unwrap();
+    assert_eq!(asked, vec![Effect::Look]);
+    assert_eq!(exit, Exit::Errand(Errand::Shell("ai-lab".into())));
+}
+
+/// Keys that mean something somewhere, and some that do not.
+fn keys() -> impl Strategy<Value = String> {
+    let named = [
+        "enter", "esc", "tab", "shift-tab", "up", "down", "left", "right", "pgup", "pgdn", "home", "end",
+        "space", "backspace", "f1", "ctrl-c", "ctrl-l", "ctrl-z", "ctrl-s", "ctrl-u", "ctrl-d",
+    ];
+    prop_oneof![
+        proptest::sample::select(named.map(str::to_owned).to_vec()),
+        proptest::sample::select(
+            "abcdefghijklmnopqrstuvwxyzGMNPRT/?-0123".chars().map(String::from).collect::<Vec<_>>()
+        ),
+    ]
+}
+
+/// What a key press may ask for, given what was on the screen before it.
+fn check(before: &Model, effects: &[Effect]) -> Result<(), TestCaseError> {
+    for effect in effects {
+        match effect {
+            Effect::Start(plan, _) => {
+                let review = before.review.as_ref();
+                prop_assert!(before.screen() == Screen::Review && review.is_some_and(|r| r.apply));
+                prop_assert_eq!(Some(plan.digest()), review.map(|r| r.plan.digest()));
+            }
+            Effect::Do(job) if job.destroys() => {
+                let asked = matches!(&before.dialog, Some(Dialog::Confirm(c)) if c.is_yes());
+                prop_assert!(asked, "{job:?} without a question");
+            }
+            Effect::Cancel => {
+                let asked = matches!(&before.dialog, Some(Dialog::Confirm(c)) if c.is_yes());
+                prop_assert!(asked, "a run was stopped without a question");
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn no_storm_of_keys_destroys_anything_without_a_question(
+        start in 0_usize..8,
+        keys in proptest::collection::vec(keys(), 1..120),
+        size in proptest::sample::select(vec![(1, 1), (60, 15), (80, 24), (200, 60)]),
+    ) {
+        let samples = [
+            sample::ready, sample::labs, sample::picker, sample::options, sample::review,
+            sample::run, sample::result, sample::first_run,
+        ];
+        let mut model = samples[start](size.0, size.1);
+        model.setup.config.keep_safety = 1;
+        for key in &keys {
+            let before = model.clone();
+            let effects = press(&mut model, key);
+            check(&before, &effects)?;
+            if effects.contains(&Effect::Snapshots("ai-lab".into())) {
+                model.update(Msg::Snapshots("ai-lab".into(), Ok(sample::snapshots())));
+            }
+            if model.done.is_some() {
+                prop_assert!(!before.is_running(), "left a run without a question");
+                break;
+            }
+        }
+        draw(&model);
+    }
+}
