@@ -339,11 +339,12 @@ pub(super) fn adopt(case: &Case<'_>) -> Result<Track, PlanError> {
         case.lab, case.stage.id
     );
     let safety = case.free_snapshot("before-adopt");
-    let actions = vec![
-        words.put_profile(profile),
-        words.edit("adopt", case.lab, sentence, edit),
-        words.snapshot(case.lab, &safety, "when halolab took it over"),
-    ];
+    let (made, owned) = create::folders(case, case.lab);
+    let mut actions: Vec<Action> = made.into_iter().collect();
+    actions.push(words.put_profile(profile));
+    actions.push(words.edit("adopt", case.lab, sentence, edit));
+    actions.extend(owned);
+    actions.push(words.snapshot(case.lab, &safety, "when halolab took it over"));
     Ok(track(
         case,
         actions,

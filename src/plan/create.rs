@@ -53,15 +53,10 @@ pub(super) fn build(case: &Case<'_>, name: &str) -> Result<Vec<Action>, PlanErro
         devices: BTreeMap::new(),
         description: format!("{} made by halolab", case.stage.title),
     };
-    let folders = data_folders(case);
-    let mut actions = vec![];
-    if !folders.is_empty() {
-        actions.push(make_folders(case, &folders));
-    }
+    let (made, owned) = folders(case, name);
+    let mut actions: Vec<Action> = made.into_iter().collect();
     actions.push(words.create(spec, &image.title));
-    if !folders.is_empty() {
-        actions.push(own_folders(case, name, folders));
-    }
+    actions.extend(owned);
     actions.extend([words.start(name), words.wait_network(name)]);
     if case
         .world
@@ -205,8 +200,16 @@ fn mounts<'a>(case: &'a Case<'_>) -> impl Iterator<Item = (String, PathBuf, Stri
     wanted.map(move |m| (m.id.clone(), root.join(&m.id), m.path.clone()))
 }
 
-pub(super) fn data_folders(case: &Case<'_>) -> Vec<PathBuf> {
-    mounts(case).map(|(_, folder, _)| folder).collect()
+/// What makes the data folders before the instance that mounts them, and what gives them to it after.
+pub(super) fn folders(case: &Case<'_>, name: &str) -> (Option<Action>, Option<Action>) {
+    let folders: Vec<PathBuf> = mounts(case).map(|(_, folder, _)| folder).collect();
+    if folders.is_empty() {
+        return (None, None);
+    }
+    (
+        Some(make_folders(case, &folders)),
+        Some(own_folders(case, name, folders)),
+    )
 }
 
 fn shown(folders: &[PathBuf]) -> String {
