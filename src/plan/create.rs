@@ -9,7 +9,7 @@ use crate::{
 };
 
 use super::{
-    Action, Choice, Step, Track, Undo, host,
+    Action, Choice, Step, Track, Undo, ground, images,
     planner::{Case, PlanError},
     words::tags,
 };
@@ -47,7 +47,7 @@ pub(super) fn build(case: &Case<'_>, name: &str) -> Result<Vec<Action>, PlanErro
         .ok_or_else(|| PlanError::Blocked(format!("{} has no image to start from", case.lab)))?;
     let spec = InstanceSpec {
         name: name.into(),
-        image: host::alias(image, &case.answers),
+        image: images::alias(image, &case.answers),
         profiles: vec![profile_name(case.lab)],
         config: birth_tags(case, name)?,
         devices: BTreeMap::new(),
@@ -119,7 +119,7 @@ fn generation(case: &Case<'_>) -> u32 {
 
 /// The lab's profile: root disk, network, the stage's devices and its data mounts. Marks of snapshots stay.
 pub(super) fn profile(case: &Case<'_>) -> Result<Profile, PlanError> {
-    let mut devices = host::base_devices(case.world)?;
+    let mut devices = ground::base_devices(case.world)?;
     devices.extend(stage_devices(case));
     Ok(with_marks(case, devices))
 }

@@ -2,7 +2,9 @@
 
 mod change;
 mod create;
+mod ground;
 mod host;
+mod images;
 pub mod planner;
 pub mod step;
 mod words;
@@ -11,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 pub use create::CLEAN;
-pub use host::{alias, aliases};
+pub use images::{alias, aliases};
 pub use planner::{PlanError, Request, plan};
 pub use step::Step;
 
