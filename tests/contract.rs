@@ -42,11 +42,13 @@ macro_rules! contract {
 
 contract!(
     life,
-    missing_and_taken,
+    missing,
+    taken,
     names,
     edit,
     snapshots,
     copies,
+    copies_of_snapshots,
     commands,
     cancelled_command,
     files,

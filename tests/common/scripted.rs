@@ -15,17 +15,17 @@ use tokio::{
 
 /// A request that came in.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// `GET /1.0/instances?recursion=1`.
-    pub line: String,
+    pub(crate) line: String,
     /// Its headers, in lower case, a line each.
-    pub head: String,
+    pub(crate) head: String,
     /// Its body.
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// What is answered.
-pub enum Reply {
+pub(crate) enum Reply {
     /// A status and JSON.
     Json(u16, Value),
     /// A status, more headers, and JSON.
@@ -41,16 +41,16 @@ pub enum Reply {
 }
 
 /// Answers one request, given how many of the same line came before it.
-pub type Script = dyn Fn(&Seen, usize) -> Reply + Send + Sync;
+pub(crate) type Script = dyn Fn(&Seen, usize) -> Reply + Send + Sync;
 
 /// The daemon.
-pub struct Scripted {
+pub(crate) struct Scripted {
     folder: tempfile::TempDir,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 /// A yes.
-pub fn yes(metadata: Value) -> Reply {
+pub(crate) fn yes(metadata: Value) -> Reply {
     Reply::Json(
         200,
         json!({ "type": "sync", "status": "Success", "status_code": 200, "metadata": metadata }),
@@ -58,7 +58,7 @@ pub fn yes(metadata: Value) -> Reply {
 }
 
 /// A no.
-pub fn no(code: u16, error: &str) -> Reply {
+pub(crate) fn no(code: u16, error: &str) -> Reply {
     Reply::Json(
         code,
         json!({ "type": "error", "error_code": code, "error": error, "metadata": null }),
@@ -66,7 +66,7 @@ pub fn no(code: u16, error: &str) -> Reply {
 }
 
 /// An operation that was started, with the URL that is given for it.
-pub fn started(id: &str, url: &str) -> Reply {
+pub(crate) fn started(id: &str, url: &str) -> Reply {
     let metadata = json!({ "id": id, "status_code": 103, "err": "", "metadata": null });
     Reply::Json(
         202,
@@ -75,12 +75,12 @@ pub fn started(id: &str, url: &str) -> Reply {
 }
 
 /// An operation as a wait for it answers.
-pub fn operation(id: &str, status: u16, error: &str) -> Reply {
+pub(crate) fn operation(id: &str, status: u16, error: &str) -> Reply {
     yes(json!({ "id": id, "status_code": status, "err": error, "metadata": null }))
 }
 
 /// Who answers.
-pub fn server() -> Reply {
+pub(crate) fn server() -> Reply {
     yes(json!({
         "api_extensions": [], "auth": "trusted",
         "environment": { "server": "lxd", "server_version": "0", "storage_supported_drivers": null },
@@ -89,7 +89,7 @@ pub fn server() -> Reply {
 
 impl Scripted {
     /// Begins to answer.
-    pub fn start(script: impl Fn(&Seen, usize) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(script: impl Fn(&Seen, usize) -> Reply + Send + Sync + 'static) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("unix.socket");
         let listener = UnixListener::bind(&socket).unwrap();
@@ -113,23 +113,23 @@ impl Scripted {
     }
 
     /// Its socket.
-    pub fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.folder.path().join("unix.socket")
     }
 
     /// A client that waits half a second for a call, and a second for a slice of an operation.
-    pub async fn client(&self) -> Result<Lxd> {
+    pub(crate) async fn client(&self) -> Result<Lxd> {
         Lxd::connect_unix_within(self.socket(), Duration::from_millis(500), Duration::from_secs(1)).await
     }
 
     /// What came in so far, without the greeting.
-    pub fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         let seen = self.seen.lock().unwrap();
         seen.iter().filter(|s| s.line != "GET /1.0").cloned().collect()
     }
 
     /// The lines of it.
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.seen().into_iter().map(|s| s.line).collect()
     }
 }

@@ -27,10 +27,10 @@ use super::{
     files::with_header,
     instances::is_fingerprint,
     operation::cancelled,
-    transport::{About, Ask, Reply, segment},
+    transport::{About, Ask, Reply, Transport, segment},
     wire,
 };
-use crate::backend::{Error, Progress, RemoteImage, Result};
+use crate::backend::{Error, Progress, RemoteImage, Result, types::hex};
 
 /// Bytes of a mebibyte.
 const MIB: u64 = 1 << 20;
@@ -126,7 +126,7 @@ impl Lxd {
         let ended = self.transport.follow_to_end(&ask, &about, progress).await?;
         let fingerprint = ended.metadata.get("fingerprint").and_then(Value::as_str);
         let fingerprint = fingerprint.map(str::to_owned);
-        match self.transport.finished(ended, &about) {
+        match Transport::finished(ended, &about) {
             // It was fetched before.
             Ok(_) | Err(Error::Exists { .. }) => {}
             Err(error) => return Err(error),
@@ -160,7 +160,7 @@ impl Lxd {
                 .transport
                 .watch_operation(&id, &about, progress, events)
                 .await?;
-            match self.transport.finished(ended, &about) {
+            match Transport::finished(ended, &about) {
                 // Somebody else was quicker with the same file.
                 Ok(_) | Err(Error::Exists { .. }) => {}
                 Err(error) => return Err(error),
@@ -272,5 +272,5 @@ async fn hash(path: &Path) -> std::io::Result<(String, u64)> {
         size += read as u64;
     }
     let digest = hasher.finalize();
-    Ok((digest.iter().map(|byte| format!("{byte:02x}")).collect(), size))
+    Ok((hex(&digest), size))
 }

@@ -1,6 +1,9 @@
 //! Instances: list, make, copy, start, stop, change, remove.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    path::Path,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Map, Value, json};
@@ -323,9 +326,7 @@ impl Lxd {
         let instance = self.find_instance(name).await?.unwrap_or_default();
         let pool = instance.pool().unwrap_or("default");
         let address = self.transport.address();
-        let folder = std::path::Path::new(&address)
-            .parent()
-            .unwrap_or(std::path::Path::new("/"));
+        let folder = Path::new(&address).parent().unwrap_or_else(|| Path::new("/"));
         let volume = folder
             .join("storage-pools")
             .join(pool)

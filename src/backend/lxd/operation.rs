@@ -27,7 +27,7 @@ impl Transport {
             return Ok(Operation::default());
         }
         let started = self.started(&reply, about)?;
-        self.finished(self.wait(&started.id, about).await?, about)
+        Self::finished(self.wait(&started.id, about).await?, about)
     }
 
     /// Starts an operation, tells `progress` how far it is, and stops it when `progress` is cancelled.
@@ -37,7 +37,7 @@ impl Transport {
         about: &About,
         progress: &Progress,
     ) -> Result<Operation> {
-        self.finished(self.follow_to_end(ask, about, progress).await?, about)
+        Self::finished(self.follow_to_end(ask, about, progress).await?, about)
     }
 
     /// The same, whether it ends well or not.
@@ -86,19 +86,14 @@ impl Transport {
         }
         let stop = self.cancel(id, about);
         tokio::pin!(stop);
-        loop {
-            tokio::select! {
-                ended = &mut wait => {
-                    ended?;
-                    return Err(cancelled(about));
-                }
-                stopped = &mut stop => {
-                    stopped?;
-                    wait.await?;
-                    return Err(cancelled(about));
-                }
+        tokio::select! {
+            ended = &mut wait => ended.map(drop)?,
+            stopped = &mut stop => {
+                stopped?;
+                wait.await.map(drop)?;
             }
         }
+        Err(cancelled(about))
     }
 
     /// Asks the daemon to stop an operation until it takes the order: a download becomes
@@ -190,7 +185,7 @@ impl Transport {
     }
 
     /// An operation that ended well, or why not.
-    pub(super) fn finished(&self, operation: Operation, about: &About) -> Result<Operation> {
+    pub(super) fn finished(operation: Operation, about: &About) -> Result<Operation> {
         match operation.status_code {
             200 => Ok(operation),
             401 => Err(about.no("somebody else cancelled it")),

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Making a loop file and its file system, or a bridge, is one call that lasts.
-const LONG: Duration = Duration::from_secs(180);
+const LONG: Duration = Duration::from_mins(3);
 
 /// The path of a profile.
 fn profile_path(name: &str) -> String {
@@ -67,16 +67,15 @@ impl Lxd {
                 "devices": profile.devices,
             });
             let path = profile_path(&profile.name);
-            let ask = match &found {
-                Some((_, etag)) => Ask {
+            let ask = if let Some((_, etag)) = &found {
+                Ask {
                     etag: etag.as_deref(),
                     deadline: Some(LONG),
                     ..Ask::with(Method::PUT, &path, &body)
-                },
-                None => {
-                    check_new(&profile.name, &about)?;
-                    Ask::with(Method::POST, "/1.0/profiles", &body)
                 }
+            } else {
+                check_new(&profile.name, &about)?;
+                Ask::with(Method::POST, "/1.0/profiles", &body)
             };
             let reply = self.transport.send(&ask, &about).await?;
             let raced = [StatusCode::PRECONDITION_FAILED, StatusCode::CONFLICT].contains(&reply.status);
