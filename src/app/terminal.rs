@@ -17,7 +17,7 @@ use crossterm::{
         Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
     },
 };
-use ratatui::{Terminal, backend::CrosstermBackend};
+use ratatui::{Terminal, backend::CrosstermBackend, layout::Rect};
 
 /// One write a frame instead of one a kilobyte.
 const FRAME_BYTES: usize = 64 * 1024;
@@ -61,7 +61,9 @@ impl Session {
 
     /// Forgets what was drawn, so that the next frame draws all of it.
     pub fn redraw(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        // Not `clear`: that asks the terminal where its cursor is, and waits for the answer among the keys.
+        let size = self.terminal.size()?;
+        self.terminal.resize(Rect::new(0, 0, size.width, size.height))
     }
 
     /// Takes mouse events, or leaves them to the terminal.

@@ -301,7 +301,7 @@ pub(super) fn bring_back(case: &Case<'_>, kept: &str) -> Result<Track, PlanError
     Ok(track(case, actions, vec![], keeps))
 }
 
-pub(super) fn remove(case: &Case<'_>) -> Result<Track, PlanError> {
+pub(super) fn remove(case: &Case<'_>) -> Track {
     let words = case.words();
     let count = case.world.snapshots_of(case.lab).len();
     let lost = format!("{} with its {count} snapshots; nothing brings it back", case.lab);
@@ -310,7 +310,7 @@ pub(super) fn remove(case: &Case<'_>) -> Result<Track, PlanError> {
         actions.push(words.stop(case.lab));
     }
     actions.push(words.delete(case.lab, &uuid(case), lost.clone()));
-    Ok(track(case, actions, vec![lost], vec![]))
+    track(case, actions, vec![lost], vec![])
 }
 
 pub(super) fn adopt(case: &Case<'_>) -> Result<Track, PlanError> {
@@ -339,11 +339,12 @@ pub(super) fn adopt(case: &Case<'_>) -> Result<Track, PlanError> {
         case.lab, case.stage.id
     );
     let safety = case.free_snapshot("before-adopt");
-    let actions = vec![
-        words.put_profile(profile),
-        words.edit("adopt", case.lab, sentence, edit),
-        words.snapshot(case.lab, &safety, "when halolab took it over"),
-    ];
+    let (made, owned) = create::folders(case, case.lab);
+    let mut actions: Vec<Action> = made.into_iter().collect();
+    actions.push(words.put_profile(profile));
+    actions.push(words.edit("adopt", case.lab, sentence, edit));
+    actions.extend(owned);
+    actions.push(words.snapshot(case.lab, &safety, "when halolab took it over"));
     Ok(track(
         case,
         actions,

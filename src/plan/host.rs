@@ -13,6 +13,7 @@ use crate::{
     labs::World,
     stage::{
         Answer, Answers, BackendKind, Catalog, Family, Image, ImageSource, Script, Stage,
+        answers::IMAGE_FILE,
         condition::{Scope, holds},
     },
 };
@@ -302,7 +303,7 @@ pub(super) fn base_devices(world: &World) -> Result<BTreeMap<String, BTreeMap<St
 
 /// The local alias of an image: the same source has the same alias, so that labs share it.
 pub fn alias(image: &Image, answers: &Answers) -> String {
-    let file = match answers.get("image_file") {
+    let file = match answers.get(IMAGE_FILE) {
         Some(Answer::Text(file)) => file.as_str(),
         _ => "",
     };
@@ -311,14 +312,11 @@ pub fn alias(image: &Image, answers: &Answers) -> String {
         ImageSource::File {} => format!("file {file}"),
         source => serde_json::to_string(source).unwrap_or_default(),
     };
-    let hash: String = Sha256::digest(source.as_bytes())
-        .iter()
-        .take(4)
-        .map(|b| format!("{b:02x}"))
-        .collect();
-    format!("halolab/{}-{hash}", image.id)
+    let hash = hex::encode(Sha256::digest(source.as_bytes()));
+    format!("halolab/{}-{}", image.id, hash.get(..8).unwrap_or_default())
 }
 
+/// What brings an image here; none where it is here already.
 fn image_action(
     case: &Case<'_>,
     image: &Image,
@@ -331,25 +329,19 @@ fn image_action(
         return Ok(None);
     }
     let id = format!("image-{}", alias.rsplit('/').next().unwrap_or(&alias));
-    let (sentence, command, step, seconds) = match &image.source {
+    let client = words.client;
+    let (seconds, sentence, command, step) = match &image.source {
         ImageSource::Local { .. } if here => return Ok(None),
-        ImageSource::Local { alias } => {
-            return Err(PlanError::Blocked(format!(
-                "the daemon has no image `{alias}`; choose another image for {}",
-                case.lab
-            )));
-        }
+        ImageSource::Local { alias } => return Err(PlanError::NoImage(alias.clone(), case.lab.into())),
         ImageSource::Remote {
             remote,
             alias: wanted,
         } => {
             let (source, certificate) = remote_image(case, remote, wanted)?;
             let sentence = format!("fetch the image {} from {}", image.title, source.server);
-            let command = format!(
-                "{} image copy {remote}:{wanted} local: --alias {alias}",
-                words.client
-            );
+            let command = format!("{client} image copy {remote}:{wanted} local: --alias {alias}");
             (
+                90,
                 sentence,
                 command,
                 Step::PullImage {
@@ -358,7 +350,6 @@ fn image_action(
                     certificate,
                     refresh,
                 },
-                90,
             )
         }
         ImageSource::Bootstrap {
@@ -367,38 +358,42 @@ fn image_action(
             packages,
         } => {
             let sentence = format!("build the image {} here from package sources", image.title);
-            let command = format!(
-                "mmdebstrap --variant=minbase {suite} && {} image import",
-                words.client
-            );
-            let step = Step::Bootstrap {
-                distribution: distribution.clone(),
-                suite: suite.clone(),
-                packages: packages.clone(),
-                alias,
-                refresh,
-            };
-            (sentence, command, step, 120)
+            let command = format!("mmdebstrap --variant=minbase {suite} && {client} image import");
+            let (distribution, suite, packages) = (distribution.clone(), suite.clone(), packages.clone());
+            (
+                120,
+                sentence,
+                command,
+                Step::Bootstrap {
+                    distribution,
+                    suite,
+                    packages,
+                    alias,
+                    refresh,
+                },
+            )
         }
         ImageSource::File {} => {
-            let file = match case.answers.get("image_file") {
-                Some(Answer::Text(file)) if !file.is_empty() => PathBuf::from(file),
-                _ => {
-                    return Err(PlanError::Blocked(format!(
-                        "{}: no image file given; add `--set {}.image_file=PATH`",
-                        case.lab, case.lab
-                    )));
-                }
-            };
+            let file = image_file(case)?;
             let sentence = format!("import the image file {}", file.display());
-            let command = format!("{} image import {} --alias {alias}", words.client, file.display());
-            (sentence, command, Step::ImportImage { file, alias }, 15)
+            let command = format!("{client} image import {} --alias {alias}", file.display());
+            (15, sentence, command, Step::ImportImage { file, alias })
         }
     };
     Ok(Some(Action {
         seconds,
         ..words.action(&id, sentence, command, step)
     }))
+}
+
+fn image_file(case: &Case<'_>) -> Result<PathBuf, PlanError> {
+    match case.answers.get(IMAGE_FILE) {
+        Some(Answer::Text(file)) if !file.is_empty() => Ok(PathBuf::from(file)),
+        _ => Err(PlanError::Blocked(format!(
+            "{}: no image file given; add `--set {}.image_file=PATH`",
+            case.lab, case.lab
+        ))),
+    }
 }
 
 fn remote_image(

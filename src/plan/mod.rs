@@ -107,10 +107,7 @@ impl Plan {
     /// SHA-256 over the plan as hexadecimal: what `--accept-plan` names.
     pub fn digest(&self) -> String {
         let bytes = serde_json::to_vec(self).unwrap_or_default();
-        Sha256::digest(&bytes)
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect()
+        hex::encode(Sha256::digest(&bytes))
     }
 
     /// All actions, host first.

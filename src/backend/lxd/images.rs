@@ -123,11 +123,17 @@ impl Lxd {
         // Not kept fresh behind the user's back: a lab is made anew from what was tried.
         let body = json!({ "source": remote, "auto_update": false, "public": false });
         let ask = Ask::with(Method::POST, "/1.0/images", &body);
-        let done = self.transport.follow(&ask, &about, progress).await?;
-        let fingerprint = done.metadata.get("fingerprint").and_then(Value::as_str);
+        let ended = self.transport.follow_to_end(&ask, &about, progress).await?;
+        let fingerprint = ended.metadata.get("fingerprint").and_then(Value::as_str);
+        let fingerprint = fingerprint.map(str::to_owned);
+        match self.transport.finished(ended, &about) {
+            // It was fetched before.
+            Ok(_) | Err(Error::Exists { .. }) => {}
+            Err(error) => return Err(error),
+        }
         let fingerprint =
             fingerprint.ok_or_else(|| self.transport.protocol(&about, "an image without a fingerprint"))?;
-        self.set_alias(alias, fingerprint).await
+        self.set_alias(alias, &fingerprint).await
     }
 
     /// Uploads a unified image file. Its hash is sent along: without it a daemon takes a file that
@@ -150,11 +156,11 @@ impl Lxd {
                 .send_image(opened, &fingerprint, size, (&about, progress))
                 .await?;
             let id = self.transport.started(&reply, &about)?.id;
-            let stored = self
+            let ended = self
                 .transport
                 .watch_operation(&id, &about, progress, events)
-                .await;
-            match stored {
+                .await?;
+            match self.transport.finished(ended, &about) {
                 // Somebody else was quicker with the same file.
                 Ok(_) | Err(Error::Exists { .. }) => {}
                 Err(error) => return Err(error),

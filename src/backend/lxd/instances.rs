@@ -287,7 +287,10 @@ impl Lxd {
             }
             // Two that collide must not go on in step.
             let jitter = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            sleep(Duration::from_millis(u64::from(20 * race + jitter.subsec_micros() % 50))).await;
+            sleep(Duration::from_millis(u64::from(
+                20 * race + jitter.subsec_micros() % 50,
+            )))
+            .await;
         }
         Err(about.no("somebody else changes it all the time"))
     }

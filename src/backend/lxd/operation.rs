@@ -37,6 +37,16 @@ impl Transport {
         about: &About,
         progress: &Progress,
     ) -> Result<Operation> {
+        self.finished(self.follow_to_end(ask, about, progress).await?, about)
+    }
+
+    /// The same, whether it ends well or not.
+    pub(super) async fn follow_to_end(
+        &self,
+        ask: &Ask<'_>,
+        about: &About,
+        progress: &Progress,
+    ) -> Result<Operation> {
         let events = self.subscribe(progress, about).await;
         if progress.cancel.is_cancelled() {
             return Err(cancelled(about));
@@ -53,7 +63,7 @@ impl Transport {
         self.websocket("/1.0/events?type=operation", about).await.ok()
     }
 
-    /// Follows an operation that was started.
+    /// Follows an operation that was started until it ended, well or not.
     pub(super) async fn watch_operation(
         &self,
         id: &str,
@@ -66,7 +76,7 @@ impl Transport {
         tokio::pin!(wait);
         loop {
             tokio::select! {
-                ended = &mut wait => return self.finished(ended?, about),
+                ended = &mut wait => return ended,
                 message = next(&mut events) => match message {
                     Some(text) => news.tell(&text, id, progress),
                     None => events = None,

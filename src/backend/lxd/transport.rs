@@ -90,7 +90,11 @@ impl About {
                 what: self.object.clone(),
             };
         }
-        if says(&["already exists", "already in use"]) {
+        if says(&[
+            "already exists",
+            "already in use",
+            "UNIQUE constraint failed: instances",
+        ]) {
             return Error::Exists {
                 what: self.object.clone(),
             };

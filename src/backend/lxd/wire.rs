@@ -341,9 +341,6 @@ pub(super) struct Pool {
     pub(super) driver: String,
     #[serde(deserialize_with = "lenient")]
     pub(super) status: String,
-    /// URLs of what lies on it, snapshots of instances among them.
-    #[serde(deserialize_with = "lenient")]
-    pub(super) used_by: Vec<String>,
 }
 
 /// `GET /1.0/storage-pools/NAME/resources`.
