@@ -5,6 +5,7 @@
 use crate::{
     backend::{ConfigEdit, InstanceSpec, Status},
     labs::{profile_name, tag},
+    stage::FieldKind,
 };
 
 use super::{
@@ -221,7 +222,30 @@ pub(super) fn recreate(case: &Case<'_>) -> Result<Track, PlanError> {
     ));
     actions.push(words.delete_copied(&next, "", case.lab));
     actions.extend(after_swap(case)?);
-    Ok(track(case, actions, vec![], kept_sentences(case, &swap.prev)))
+    Ok(track(
+        case,
+        actions,
+        unknown_secrets(case),
+        kept_sentences(case, &swap.prev),
+    ))
+}
+
+/// Secrets are never stored: what is not given again is not there in the new lab.
+fn unknown_secrets(case: &Case<'_>) -> Vec<String> {
+    let asked = case
+        .stage
+        .options
+        .iter()
+        .filter(|o| o.kind == FieldKind::Secret && case.holds(o.when.as_ref()));
+    asked
+        .filter(|o| !case.answers.contains_key(&o.id))
+        .map(|o| {
+            format!(
+                "\"{}\", if it was given: secrets are not stored; give `{}` again, or the new lab has none",
+                o.title, o.id
+            )
+        })
+        .collect()
 }
 
 /// Half-made replacements of earlier runs are rebuilt, never resumed.
