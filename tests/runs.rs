@@ -34,15 +34,32 @@ impl Bench {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/labs");
         let stage = |name: &str| load::read(&root.join(name).join("stage.toml")).unwrap();
         let catalog = Catalog::of(vec![stage("mini-lab"), stage("side-lab")]);
-        assert!(catalog.iter().all(|s| s.backend == BackendKind::Lxd), "no step of these tests may touch the host");
+        assert!(
+            catalog.iter().all(|s| s.backend == BackendKind::Lxd),
+            "no step of these tests may touch the host"
+        );
         let fake = Arc::new(Fake::new().with_image("lab/bb"));
-        Self { home: tempfile::tempdir().unwrap(), fake, catalog }
+        Self {
+            home: tempfile::tempdir().unwrap(),
+            fake,
+            catalog,
+        }
     }
 
     async fn plan(&self, choice: Choice) -> Plan {
-        let config = Config { data: self.home.path().join("data"), ..Config::default() };
-        let world = World::observe(self.fake.as_ref(), Facts::new(), config, &["lab/bb".into()]).await.unwrap();
-        let request = Request { lab: LAB.into(), stage: LAB.into(), choice, answers: Answers::new() };
+        let config = Config {
+            data: self.home.path().join("data"),
+            ..Config::default()
+        };
+        let world = World::observe(self.fake.as_ref(), Facts::new(), config, &["lab/bb".into()])
+            .await
+            .unwrap();
+        let request = Request {
+            lab: LAB.into(),
+            stage: LAB.into(),
+            choice,
+            answers: Answers::new(),
+        };
         plan::plan(&world, &self.catalog, &[request]).unwrap()
     }
 
@@ -74,19 +91,41 @@ impl Bench {
         let bench = Self::new();
         let outcome = bench.apply(&bench.plan(Choice::Create).await, "first").await;
         assert_eq!(outcome.code, 0, "{:?}", outcome.summary);
-        bench.fake.push(LAB, PRECIOUS, b"earlier", 0o600, (0, 0)).await.unwrap();
+        bench
+            .fake
+            .push(LAB, PRECIOUS, b"earlier", 0o600, (0, 0))
+            .await
+            .unwrap();
         bench.fake.snapshot(LAB, "works").await.unwrap();
-        bench.fake.push(LAB, PRECIOUS, b"now", 0o600, (0, 0)).await.unwrap();
+        bench
+            .fake
+            .push(LAB, PRECIOUS, b"now", 0o600, (0, 0))
+            .await
+            .unwrap();
         bench
     }
 
     /// Whether the work of now and the snapshot of earlier work are still somewhere.
     fn holds_everything(&self) -> Result<(), String> {
-        let machines = || self.fake.names().into_iter().filter_map(|n| self.fake.machine(&n));
-        let has = |files: &BTreeMap<String, Vec<u8>>, what: &[u8]| files.get(PRECIOUS).is_some_and(|f| f == what);
+        let machines = || {
+            self.fake
+                .names()
+                .into_iter()
+                .filter_map(|n| self.fake.machine(&n))
+        };
+        let has =
+            |files: &BTreeMap<String, Vec<u8>>, what: &[u8]| files.get(PRECIOUS).is_some_and(|f| f == what);
         let now = machines().any(|m| has(&m.files, b"now") || m.saved.iter().any(|s| has(&s.files, b"now")));
-        let earlier = machines().any(|m| m.saved.iter().any(|s| s.snapshot.name == "works" && has(&s.files, b"earlier")));
-        if now && earlier { Ok(()) } else { Err(format!("now: {now}, earlier: {earlier}")) }
+        let earlier = machines().any(|m| {
+            m.saved
+                .iter()
+                .any(|s| s.snapshot.name == "works" && has(&s.files, b"earlier"))
+        });
+        if now && earlier {
+            Ok(())
+        } else {
+            Err(format!("now: {now}, earlier: {earlier}"))
+        }
     }
 
     /// All that a user sees: instances, what is in them, their snapshots.
@@ -94,8 +133,17 @@ impl Bench {
         let line = |name: String| {
             let m = self.fake.machine(&name).unwrap();
             let snapshots: Vec<_> = m.saved.iter().map(|s| s.snapshot.name.clone()).collect();
-            let tags: Vec<_> = m.instance.config.iter().filter(|(k, v)| k.starts_with("user.halolab.") && !k.ends_with(".run") && !v.is_empty()).collect();
-            format!("{name} {:?} {snapshots:?} {:?} {tags:?}", m.instance.status, m.files.keys().collect::<Vec<_>>())
+            let tags: Vec<_> = m
+                .instance
+                .config
+                .iter()
+                .filter(|(k, v)| k.starts_with("user.halolab.") && !k.ends_with(".run") && !v.is_empty())
+                .collect();
+            format!(
+                "{name} {:?} {snapshots:?} {:?} {tags:?}",
+                m.instance.status,
+                m.files.keys().collect::<Vec<_>>()
+            )
         };
         self.fake.names().into_iter().map(line).collect()
     }
@@ -120,7 +168,14 @@ async fn a_first_run_ends_with_a_proven_lab_and_its_snapshot() {
     let outcome = run::apply(&plan, "run", &cx).await;
     assert_eq!(outcome.code, 0, "{:?}", outcome.summary);
     let machine = bench.fake.machine(LAB).unwrap();
-    assert_eq!(machine.saved.iter().map(|s| s.snapshot.name.as_str()).collect::<Vec<_>>(), ["clean"]);
+    assert_eq!(
+        machine
+            .saved
+            .iter()
+            .map(|s| s.snapshot.name.as_str())
+            .collect::<Vec<_>>(),
+        ["clean"]
+    );
     assert_eq!(machine.instance.tag("state"), None, "it is whole");
     let mut finished = 0;
     while let Ok(event) = heard.try_recv() {
@@ -145,13 +200,17 @@ async fn whatever_breaks_nothing_is_lost_and_a_resume_ends_as_an_unbroken_run() 
                 bench.fake.set_fault(Some(Fault { after, loses_answer }));
                 let broken = bench.apply(&plan, "run").await;
                 let place = format!("{choice:?}, change {after}, answer lost: {loses_answer}");
-                bench.holds_everything().unwrap_or_else(|e| panic!("{place}: {e}"));
+                bench
+                    .holds_everything()
+                    .unwrap_or_else(|e| panic!("{place}: {e}"));
                 bench.fake.set_fault(None);
                 if broken.code != 0 {
                     let resumed = bench.apply(&plan, "run").await;
                     assert_eq!(resumed.code, 0, "{place}: {:?}", resumed.summary);
                 }
-                bench.holds_everything().unwrap_or_else(|e| panic!("{place}, resumed: {e}"));
+                bench
+                    .holds_everything()
+                    .unwrap_or_else(|e| panic!("{place}, resumed: {e}"));
                 assert_eq!(bench.picture(), whole.picture(), "{place}");
                 points += 1;
             }
@@ -192,20 +251,43 @@ async fn a_stopped_run_says_how_to_go_on_and_goes_on() {
     cx.cancel.cancel();
     let stopped = run::apply(&plan, "run", &cx).await;
     assert_eq!(stopped.code, 130);
-    assert!(stopped.summary.iter().any(|s| s.contains("halolab runs resume run") || s.contains("before any lab")), "{:?}", stopped.summary);
+    assert!(
+        stopped
+            .summary
+            .iter()
+            .any(|s| s.contains("halolab runs resume run") || s.contains("before any lab")),
+        "{:?}",
+        stopped.summary
+    );
     assert_eq!(bench.apply(&plan, "run").await.code, 0);
     bench.holds_everything().unwrap();
 }
 
 #[tokio::test]
 async fn someone_elses_instance_under_the_same_name_is_not_touched() {
-    for choice in [Choice::Restore("works".into()), Choice::RecreateFromClean, Choice::Remove] {
+    for choice in [
+        Choice::Restore("works".into()),
+        Choice::RecreateFromClean,
+        Choice::Remove,
+    ] {
         let bench = Bench::with_work().await;
         let plan = bench.plan(choice.clone()).await;
         // Behind our back: the lab is renamed, and another one takes its name.
         bench.fake.power(LAB, Power::Stop { seconds: 0 }).await.unwrap();
         bench.fake.rename(LAB, "elsewhere").await.unwrap();
-        bench.fake.copy("elsewhere", None, &halolab::backend::InstanceSpec { name: LAB.into(), ..Default::default() }, &Default::default()).await.unwrap();
+        bench
+            .fake
+            .copy(
+                "elsewhere",
+                None,
+                &halolab::backend::InstanceSpec {
+                    name: LAB.into(),
+                    ..Default::default()
+                },
+                &Default::default(),
+            )
+            .await
+            .unwrap();
         let outcome = bench.apply(&plan, "run").await;
         assert_ne!(outcome.code, 0, "{choice:?}");
         assert!(bench.fake.machine(LAB).is_some(), "{choice:?}");
@@ -221,14 +303,23 @@ async fn the_journal_is_written_before_each_action_and_secrets_are_nowhere() {
     let folder = bench.home.path().join("runs/run");
     let journal = Journal::open(&folder).unwrap();
     for action in plan.actions() {
-        assert!(journal.begun(&action.id) && journal.finished(&action.id), "{}", action.id);
+        assert!(
+            journal.begun(&action.id) && journal.finished(&action.id),
+            "{}",
+            action.id
+        );
     }
     assert_eq!(journal::record(&folder).unwrap().code, Some(0));
     for entry in std::fs::read_dir(&folder).unwrap().flatten() {
         use std::os::unix::fs::PermissionsExt as _;
         let text = String::from_utf8_lossy(&std::fs::read(entry.path()).unwrap()).into_owned();
         assert!(!text.contains("canary-secret"), "{}", entry.path().display());
-        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o077, 0, "{}", entry.path().display());
+        assert_eq!(
+            entry.metadata().unwrap().permissions().mode() & 0o077,
+            0,
+            "{}",
+            entry.path().display()
+        );
     }
 }
 

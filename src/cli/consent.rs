@@ -196,11 +196,11 @@ impl<'a> Printer<'a> {
         match event {
             Event::Plan { run, actions, .. } => note(&format!("run {run}: {actions} actions")),
             Event::StepStarted { lab, sentence, .. } => {
-                note(&format!("[{lab}] {}", crate::log::sanitize(sentence)))
+                note(&format!("[{lab}] {}", crate::log::sanitize(sentence)));
             }
             Event::Output { lab, bytes } => self.output(lab, *bytes),
             Event::Verdict { lab, verdict } => {
-                note(&format!("[{lab}] verdict: {}", crate::log::sanitize(verdict)))
+                note(&format!("[{lab}] verdict: {}", crate::log::sanitize(verdict)));
             }
             Event::Failed {
                 lab,

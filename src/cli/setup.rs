@@ -1,7 +1,6 @@
 //! What every verb starts from: settings, stages, host facts, the daemon.
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -144,11 +143,6 @@ impl Setup {
             return Err(Stop::blocked("nothing was changed: --read-only is given"));
         }
         Ok(())
-    }
-
-    /// Answers by lab, as the screens collect them.
-    pub fn no_answers() -> BTreeMap<String, Answers> {
-        BTreeMap::new()
     }
 }
 

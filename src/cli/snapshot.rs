@@ -213,7 +213,7 @@ async fn create(setup: &Setup, lab: &str, name: Option<String>, message: &str) -
     let taken = |n: &String| rows.iter().any(|r| r.name == *n);
     let name = match name {
         Some(name) => name,
-        None => (1..)
+        None => (1..=u32::MAX)
             .map(|n| format!("snap-{n}"))
             .find(|n| !taken(n))
             .unwrap_or_default(),

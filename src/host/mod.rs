@@ -12,6 +12,7 @@ mod os;
 mod root;
 mod runtimes;
 pub mod storage;
+pub mod subnet;
 mod user;
 
 use std::collections::BTreeMap;

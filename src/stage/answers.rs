@@ -351,7 +351,9 @@ pub fn env(
     image: Option<&Image>,
 ) -> BTreeMap<String, String> {
     let flag = |value: bool| if value { "1" } else { "0" }.to_owned();
-    let hosts = facts.iter().map(|(name, fact)| {
+    // A plan's digest covers its environment: what changes by the second may not be in it.
+    let steady = facts.iter().filter(|(name, _)| *name != "free_disk");
+    let hosts = steady.map(|(name, fact)| {
         let value = match fact {
             Fact::Bool(value) => flag(*value),
             Fact::Number(value) => value.to_string(),
