@@ -112,7 +112,6 @@ fn lower_layers_do_not_know_upper_ones() {
         ),
         ("plan", &["crate::app", "crate::ui", "crate::cli", "crate::run"]),
         ("run", &["crate::app", "crate::ui", "crate::cli"]),
-        ("app/update", &["crate::ui", "crate::cli"]),
     ] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(folder);
         if path.exists() || path.with_extension("rs").exists() {

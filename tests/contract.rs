@@ -42,11 +42,14 @@ macro_rules! contract {
 
 contract!(
     life,
-    missing_and_taken,
+    missing,
+    taken,
     names,
     edit,
+    edits_side_by_side,
     snapshots,
     copies,
+    copies_of_snapshots,
     commands,
     cancelled_command,
     files,

@@ -2,16 +2,18 @@
 # A fresh Debian machine, for real: a minimal root in its own mount, network and process namespaces, without systemd,
 # whose firewall drops what is forwarded as after a start of Docker. Runs each step of the host stage there as the
 # program does (check, run, check, run again), then a lab with network. Long; root; not a part of tests/run.sh.
-#   tests/fresh.sh [--suite bookworm] [--engine auto|lxd|incus] [--keep-root]
+# With --program the machine gets nothing but halolab, and one command makes it a lab with the snapshot `clean`.
+#   tests/fresh.sh [--suite bookworm] [--engine auto|lxd|incus] [--program FILE] [--keep-root]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-suite=bookworm engine=auto keep=
+suite=bookworm engine=auto program='' keep=''
 while [ $# -gt 0 ]; do
   case $1 in
     --suite) suite=$2; shift ;;
     --engine) engine=$2; shift ;;
+    --program) program=$(realpath "$2"); shift ;;
     --keep-root) keep=1 ;;
-    *) sed -n '2,5s/^# \{0,1\}//p' tests/fresh.sh; exit 2 ;;
+    *) sed -n '2,6s/^# \{0,1\}//p' tests/fresh.sh; exit 2 ;;
   esac
   shift
 done
@@ -46,7 +48,7 @@ mirror=$({ cat /etc/apt/sources.list /etc/apt/sources.list.d/*.sources 2>/dev/nu
   sed -n 's/^URIs: *\([^ ]*\).*/\1/p; s/^deb  *\(\[[^]]*\]  *\)\{0,1\}\([^ ]*\) .*/\2/p' | head -n 1)
 apt-config dump | grep -E '^Acquire::(http|https|Check)' | grep -v '"";' >"$box/apt.conf" || true
 mmdebstrap --quiet --variant=minbase --mode=root --aptopt="$box/apt.conf" --dpkgopt=force-unsafe-io \
-  --include=ca-certificates,procps,mount "$suite" "$root" "$mirror"
+  --include=ca-certificates,procps,mount${program:+,iptables} "$suite" "$root" "$mirror"
 tests/lab/busybox-image.sh "$root/root/bb.tar.gz"
 
 # the steps, as the program runs them
@@ -64,7 +66,7 @@ for number, step in enumerate(stage["step"]):
 P
 cat >"$root/root/inside.sh" <<'I'
 set -eu
-export HOST_USER=me OPT_GROUP=0 HOST_BOOTSTRAP=debian PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export HOST_USER=me OPT_GROUP=0 OPT_BOOTSTRAP=debian PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 unset LXD_DIR INCUS_DIR LXD_SOCKET INCUS_SOCKET 2>/dev/null || true
 cd /root
 useradd me
@@ -104,6 +106,50 @@ if $client exec one -- nc -w 3 "$MIRROR_HOST" "$MIRROR_PORT" </dev/null; then
 fi
 $client delete -f one
 I
+
+if [ -n "$program" ]; then
+  install -m 755 "$program" "$root/usr/local/bin/halolab"
+  mkdir -p "$root/etc/halolab/stages/fresh-lab"
+  cat >"$root/etc/halolab/stages/fresh-lab/stage.toml" <<'S'
+version = 1
+id = "fresh-lab"
+title = "Fresh lab"
+summary = "The smallest lab that there is"
+backend = "lxd"
+
+[[image]]
+id = "file"
+title = "An image file"
+family = "any"
+source.file = {}
+
+[[step]]
+id = "mark"
+title = "Leave a mark"
+run.any.inline = "echo made >/mark"
+
+[[verify]]
+id = "marked"
+title = "Look for the mark"
+run.any.inline = "cat /mark"
+S
+  cat >"$root/root/inside.sh" <<'I'
+set -eu
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
+cd /root
+iptables -P FORWARD DROP; iptables -N DOCKER-USER; iptables -I FORWARD -j DOCKER-USER
+started=$(date +%s%3N)
+halolab apply fresh-lab --set image_file=/root/bb.tar.gz --yes
+echo "fresh:   from nothing to a lab: $(($(date +%s%3N) - started)) ms"
+halolab status
+halolab snapshot list fresh-lab | grep -w clean
+halolab shell fresh-lab -- sh -c "nslookup $MIRROR_HOST >/dev/null && nc -w 3 $MIRROR_HOST $MIRROR_PORT" </dev/null
+echo "fresh:   the lab reaches the package mirror behind FORWARD DROP"
+started=$(date +%s%3N)
+halolab apply fresh-lab --choose restore:clean --yes
+echo "fresh:   restored: $(($(date +%s%3N) - started)) ms"
+I
+fi
 
 ip netns add "$space"
 ip link add "$link" type veth peer name eth0 netns "$space"

@@ -26,7 +26,7 @@ if [ "$(id -u)" != 0 ]; then
 fi
 
 packages="lxd lxd-client btrfs-progs dnsmasq-base nftables iptables iproute2 busybox-static mmdebstrap tmux python3"
-packages="$packages openssl jq curl squashfs-tools xz-utils procps ca-certificates gcc libc6-dev util-linux arch-install-scripts"
+packages="$packages git gnupg openssl jq curl squashfs-tools xz-utils procps ca-certificates gcc libc6-dev util-linux arch-install-scripts"
 packages="$packages pacman-package-manager"
 if command -v apt-get >/dev/null; then
   # shellcheck disable=SC2086

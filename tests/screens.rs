@@ -56,7 +56,13 @@ fn pressed(base: Sample, keys: &'static str) -> impl Fn(u16, u16) -> Model {
 #[case::snapshots("snapshots", sample::picker)]
 #[case::filter("snapshots_filter", pressed(sample::picker, "/ v i d e o"))]
 #[case::options("options", pressed(sample::options, "down down"))]
-#[case::options_wrong("options_wrong", pressed(sample::options, "down down down backspace backspace backspace backspace backspace down"))]
+#[case::options_wrong(
+    "options_wrong",
+    pressed(
+        sample::options,
+        "down down down backspace backspace backspace backspace backspace down"
+    )
+)]
 #[case::review("review", sample::review)]
 #[case::review_create("review_create", sample::review_create)]
 #[case::run("run", sample::run)]

@@ -1,10 +1,6 @@
 //! Messages in, model and effects out: what keys do, and what no key may do.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "common/sample.rs"]
 mod sample;
@@ -68,8 +64,15 @@ fn esc_loses_nothing_that_was_typed() {
     let form = model.form().unwrap();
     assert_eq!(form.answers()["token"], Answer::Text("hf_secret".into()));
     press(&mut model, "ctrl-s esc");
-    assert_eq!(model.screen(), Screen::Options, "esc on the plan goes back to the form");
-    assert_eq!(model.form().unwrap().answers()["token"], Answer::Text("hf_secret".into()));
+    assert_eq!(
+        model.screen(),
+        Screen::Options,
+        "esc on the plan goes back to the form"
+    );
+    assert_eq!(
+        model.form().unwrap().answers()["token"],
+        Answer::Text("hf_secret".into())
+    );
 }
 
 #[test]
@@ -91,12 +94,19 @@ fn a_secret_is_never_drawn_and_travels_beside_the_plan() {
 #[test]
 fn a_wrong_value_is_said_at_its_field_and_nothing_goes_on() {
     let mut model = sample::options(80, 24);
-    press(&mut model, "down down down backspace backspace backspace backspace backspace");
+    press(
+        &mut model,
+        "down down down backspace backspace backspace backspace backspace",
+    );
     type_text(&mut model, "2GiB");
     press(&mut model, "ctrl-s");
     assert_eq!(model.screen(), Screen::Options);
     assert!(draw(&model).contains("smaller than 8GiB"), "{}", draw(&model));
-    assert_eq!(model.form().unwrap().cursor, 3, "the cursor is on the wrong field");
+    assert_eq!(
+        model.form().unwrap().cursor,
+        3,
+        "the cursor is on the wrong field"
+    );
 }
 
 #[test]
@@ -130,7 +140,10 @@ fn a_foreign_instance_is_only_offered_to_be_adopted_in_words() {
     let mut model = sample::labs(80, 24);
     press(&mut model, "down down down enter");
     let screen = draw(&model);
-    assert!(screen.contains("not ours") && screen.contains("Adopt"), "{screen}");
+    assert!(
+        screen.contains("not ours") && screen.contains("Adopt"),
+        "{screen}"
+    );
     for word in ["Restore", "Recreate", "Update", "Remove", "Stop", "Shell"] {
         assert!(!screen.contains(word), "{word} in {screen}");
     }
@@ -157,7 +170,11 @@ fn a_snapshot_is_not_removed_on_one_key_nor_on_a_second_enter(#[case] key: &str)
         panic!("{effects:?}")
     };
     assert_eq!(lab, "ai-lab");
-    let expected: &[&str] = if key == "d" { &["update-4"] } else { &["update-3", "update-1"] };
+    let expected: &[&str] = if key == "d" {
+        &["update-4"]
+    } else {
+        &["update-3", "update-1"]
+    };
     assert_eq!(names, expected, "pinned ones, clean and the user's own stay");
 }
 
@@ -212,7 +229,10 @@ fn a_run_is_stopped_only_after_a_question() {
     let mut model = sample::run(80, 24);
     for keys in ["esc enter", "q enter", "ctrl-c enter", "q esc"] {
         assert_eq!(press(&mut model, keys), vec![], "{keys}: Keep on is marked");
-        assert!(model.is_running() && model.done.is_none() && model.dialog.is_none(), "{keys}");
+        assert!(
+            model.is_running() && model.done.is_none() && model.dialog.is_none(),
+            "{keys}"
+        );
     }
     assert_eq!(press(&mut model, "q tab enter"), vec![Effect::Cancel]);
     assert_eq!(model.done, None, "the action at work is waited for");
@@ -254,8 +274,18 @@ fn the_log_follows_until_it_is_scrolled_and_again_at_its_end() {
 #[test]
 fn one_page_is_read_at_a_time_and_what_was_told_meanwhile_is_read_after_it() {
     let mut model = sample::run(80, 24);
-    let grew = |bytes| Msg::Run(halolab::run::Event::Output { lab: "ai-lab".into(), bytes });
-    let page = || Msg::Page(halolab::app::LogPage { lab: "ai-lab".into(), ..Default::default() });
+    let grew = |bytes| {
+        Msg::Run(halolab::run::Event::Output {
+            lab: "ai-lab".into(),
+            bytes,
+        })
+    };
+    let page = || {
+        Msg::Page(halolab::app::LogPage {
+            lab: "ai-lab".into(),
+            ..Default::default()
+        })
+    };
     // The sample left one read open.
     model.update(page());
     assert!(matches!(model.update(grew(1)).as_slice(), [Effect::Page(..)]));
@@ -271,7 +301,10 @@ fn read_only_changes_nothing() {
     model.setup.read_only = true;
     for keys in ["enter", "c", "n", "m", "p", "R", "d", "P"] {
         assert_eq!(press(&mut model, keys), vec![], "{keys}");
-        assert!(model.dialog.is_none() && model.screen() == Screen::Snapshots, "{keys}");
+        assert!(
+            model.dialog.is_none() && model.screen() == Screen::Snapshots,
+            "{keys}"
+        );
     }
     press(&mut model, "esc");
     assert_eq!(press(&mut model, "e"), vec![]);
@@ -307,7 +340,11 @@ fn a_megabyte_is_pasted_into_lines_only_and_cut() {
     press(&mut model, "/");
     model.update(paste());
     let text = model.picker.filter.text();
-    assert!(text.len() <= 4096 && !text.contains(['\x1b', '\n']), "{}", text.len());
+    assert!(
+        text.len() <= 4096 && !text.contains(['\x1b', '\n']),
+        "{}",
+        text.len()
+    );
 }
 
 #[test]
@@ -347,9 +384,23 @@ fn every_key_of_every_place_has_one_meaning_and_a_help() {
     let mut model = sample::picker(80, 24);
     press(&mut model, "?");
     for keys in [
-        Place::Welcome, Place::Labs, Place::Menu, Place::Snapshots, Place::Filter, Place::Options,
-        Place::OptionsTyping, Place::Review, Place::Run, Place::Search, Place::Result, Place::Confirm,
-        Place::ConfirmTyping, Place::Prompt, Place::Themes, Place::Help, Place::Small,
+        Place::Welcome,
+        Place::Labs,
+        Place::Menu,
+        Place::Snapshots,
+        Place::Filter,
+        Place::Options,
+        Place::OptionsTyping,
+        Place::Review,
+        Place::Run,
+        Place::Search,
+        Place::Result,
+        Place::Confirm,
+        Place::ConfirmTyping,
+        Place::Prompt,
+        Place::Themes,
+        Place::Help,
+        Place::Small,
     ] {
         let mut seen = std::collections::HashSet::new();
         for key in keys.keys() {
@@ -413,13 +464,35 @@ async fn the_loop_hands_effects_on_and_leaves_for_an_errand() {
 /// Keys that mean something somewhere, and some that do not.
 fn keys() -> impl Strategy<Value = String> {
     let named = [
-        "enter", "esc", "tab", "shift-tab", "up", "down", "left", "right", "pgup", "pgdn", "home", "end",
-        "space", "backspace", "f1", "ctrl-c", "ctrl-l", "ctrl-z", "ctrl-s", "ctrl-u", "ctrl-d",
+        "enter",
+        "esc",
+        "tab",
+        "shift-tab",
+        "up",
+        "down",
+        "left",
+        "right",
+        "pgup",
+        "pgdn",
+        "home",
+        "end",
+        "space",
+        "backspace",
+        "f1",
+        "ctrl-c",
+        "ctrl-l",
+        "ctrl-z",
+        "ctrl-s",
+        "ctrl-u",
+        "ctrl-d",
     ];
     prop_oneof![
         proptest::sample::select(named.map(str::to_owned).to_vec()),
         proptest::sample::select(
-            "abcdefghijklmnopqrstuvwxyzGMNPRT/?-0123".chars().map(String::from).collect::<Vec<_>>()
+            "abcdefghijklmnopqrstuvwxyzGMNPRT/?-0123"
+                .chars()
+                .map(String::from)
+                .collect::<Vec<_>>()
         ),
     ]
 }

@@ -91,7 +91,9 @@ pub async fn run<S: Screen>(
             }
             waiting = messages.try_recv().ok();
             if waiting.is_none() && typing {
-                waiting = ready(&mut input).await.and_then(|event| from_input(event, &mut typing));
+                waiting = ready(&mut input)
+                    .await
+                    .and_then(|event| from_input(event, &mut typing));
             }
         }
         if let Some(msg) = waiting {

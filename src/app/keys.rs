@@ -76,12 +76,7 @@ const fn ctrl(letter: char) -> Chord {
     (KeyCode::Char(letter), KeyModifiers::CONTROL)
 }
 
-const fn key(
-    chords: &'static [Chord],
-    does: Intent,
-    label: &'static str,
-    help: &'static str,
-) -> Key {
+const fn key(chords: &'static [Chord], does: Intent, label: &'static str, help: &'static str) -> Key {
     Key {
         chords,
         label,
@@ -265,24 +260,14 @@ const TOP: Key = key(
     "",
     "to the beginning",
 );
-const BOTTOM: Key = key(
-    &[c('G'), plain(KeyCode::End)],
-    Intent::Bottom,
-    "",
-    "to the end",
-);
+const BOTTOM: Key = key(&[c('G'), plain(KeyCode::End)], Intent::Bottom, "", "to the end");
 const BACK: Key = key(
     &[ESC],
     Intent::Back,
     "back",
     "back to the screen before; nothing is lost",
 );
-const CANCEL: Key = key(
-    &[ESC],
-    Intent::Back,
-    "cancel",
-    "close this and change nothing",
-);
+const CANCEL: Key = key(&[ESC], Intent::Back, "cancel", "close this and change nothing");
 
 const COMMON: &[Key] = &[
     key(
@@ -297,12 +282,7 @@ const COMMON: &[Key] = &[
         "quit",
         "leave halolab; a running plan is asked about",
     ),
-    key(
-        &[c('T')],
-        Intent::Themes,
-        "",
-        "choose a theme, with a preview",
-    ),
+    key(&[c('T')], Intent::Themes, "", "choose a theme, with a preview"),
     key(
         &[c('M'), c('m')],
         Intent::Mouse,
@@ -310,12 +290,7 @@ const COMMON: &[Key] = &[
         "mouse on or off; off, the terminal can select text",
     ),
     key(&[ctrl('l')], Intent::Redraw, "", "draw the screen anew"),
-    key(
-        &[ctrl('z')],
-        Intent::Suspend,
-        "",
-        "suspend; `fg` comes back",
-    ),
+    key(&[ctrl('z')], Intent::Suspend, "", "suspend; `fg` comes back"),
     key(
         &[ctrl('c')],
         Intent::Interrupt,
@@ -332,18 +307,8 @@ const CONTROL: &[Key] = &[
         "the keys of this screen",
     ),
     key(&[ctrl('l')], Intent::Redraw, "", "draw the screen anew"),
-    key(
-        &[ctrl('z')],
-        Intent::Suspend,
-        "",
-        "suspend; `fg` comes back",
-    ),
-    key(
-        &[ctrl('c')],
-        Intent::Interrupt,
-        "",
-        "cancel what is asked",
-    ),
+    key(&[ctrl('z')], Intent::Suspend, "", "suspend; `fg` comes back"),
+    key(&[ctrl('c')], Intent::Interrupt, "", "cancel what is asked"),
 ];
 
 const SMALL: &[Key] = &[
@@ -360,12 +325,7 @@ const SMALL: &[Key] = &[
         "leave halolab; a running plan is asked about",
     ),
     key(&[ctrl('l')], Intent::Redraw, "", "draw the screen anew"),
-    key(
-        &[ctrl('z')],
-        Intent::Suspend,
-        "",
-        "suspend; `fg` comes back",
-    ),
+    key(&[ctrl('z')], Intent::Suspend, "", "suspend; `fg` comes back"),
 ];
 
 const HELP: &[Key] = &[
@@ -384,12 +344,7 @@ const HELP: &[Key] = &[
 ];
 
 const THEMES: &[Key] = &[
-    key(
-        &[ENTER],
-        Intent::Enter,
-        "keep",
-        "keep the theme that is shown",
-    ),
+    key(&[ENTER], Intent::Enter, "keep", "keep the theme that is shown"),
     key(&[ESC], Intent::Back, "as before", "back to the theme before"),
     UPS,
     DOWNS,
@@ -416,12 +371,7 @@ const CONFIRM: &[Key] = &[
 ];
 
 const CONFIRM_TYPING: &[Key] = &[
-    key(
-        &[ENTER],
-        Intent::Enter,
-        "go on",
-        "go on, once the name is typed",
-    ),
+    key(&[ENTER], Intent::Enter, "go on", "go on, once the name is typed"),
     CANCEL,
 ];
 
@@ -455,18 +405,8 @@ const LABS: &[Key] = &[
         "open",
         "what can be done with this lab; or set up the marked ones",
     ),
-    key(
-        &[c(' ')],
-        Intent::Toggle,
-        "mark",
-        "mark a lab that is to be made",
-    ),
-    key(
-        &[c('e')],
-        Intent::Shell,
-        "shell",
-        "a shell inside the lab",
-    ),
+    key(&[c(' ')], Intent::Toggle, "mark", "mark a lab that is to be made"),
+    key(&[c('e')], Intent::Shell, "shell", "a shell inside the lab"),
     key(
         &[c('s')],
         Intent::Snapshots,
@@ -511,7 +451,12 @@ const SNAPSHOTS: &[Key] = &[
         "make a new lab from this snapshot",
     ),
     BACK,
-    key(&[c('/')], Intent::Search, "filter", "show only rows with some text"),
+    key(
+        &[c('/')],
+        Intent::Search,
+        "filter",
+        "show only rows with some text",
+    ),
     key(&[c('n')], Intent::New, "new", "take a snapshot now"),
     key(&[c('m')], Intent::Note, "note", "write a note about it"),
     key(
@@ -555,12 +500,7 @@ const OPTIONS: &[Key] = &[
         "change",
         "yes or no; the next choice; mark or unmark",
     ),
-    key(
-        &[LEFT, c('h')],
-        Intent::Left,
-        "",
-        "the choice before",
-    ),
+    key(&[LEFT, c('h')], Intent::Left, "", "the choice before"),
     key(&[RIGHT, c('l')], Intent::Right, "", "the next choice"),
     key(
         &[ENTER],
@@ -621,12 +561,7 @@ const REVIEW: &[Key] = &[
 ];
 
 const RUN: &[Key] = &[
-    key(
-        &[c('f')],
-        Intent::Follow,
-        "follow",
-        "follow the end of the log",
-    ),
+    key(&[c('f')], Intent::Follow, "follow", "follow the end of the log"),
     key(&[c('/')], Intent::Search, "search", "search the log"),
     key(
         &[c('n')],

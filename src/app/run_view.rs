@@ -212,9 +212,8 @@ impl RunView {
     /// Until the user picks a log, one of a lab that is being worked on is shown.
     fn follow_lab(&mut self, lab: &str) {
         let shown = self.log().map(|l| format!("{}/", l.lab)).unwrap_or_default();
-        let at_work = |(id, state): (&String, &ActionState)| {
-            state.mark == Mark::Running && id.starts_with(&shown)
-        };
+        let at_work =
+            |(id, state): (&String, &ActionState)| state.mark == Mark::Running && id.starts_with(&shown);
         if !self.picked
             && !self.actions.iter().any(at_work)
             && let Some(index) = self.logs.iter().position(|l| l.lab == lab)

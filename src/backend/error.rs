@@ -145,7 +145,7 @@ pub fn fold(text: &str) -> String {
     }
     let mut text = cap(&told.join("; "));
     if repeats > 0 {
-        text.push_str(&format!(" (and {repeats} more like it)"));
+        text = format!("{text} (and {repeats} more like it)");
     }
     text
 }
@@ -181,9 +181,7 @@ mod tests {
     fn a_full_pool_is_told_once() {
         let mut text = String::from("Failed to unpack: Process exited with value 2 (");
         for n in 0..791 {
-            text.push_str(&format!(
-                "tar: rootfs/usr/lib/{n}.h: Cannot write: No space left on device\n"
-            ));
+            text = format!("{text}tar: rootfs/usr/lib/{n}.h: Cannot write: No space left on device\n");
         }
         text.push_str("tar: Exiting with failure status due to previous errors)");
         let folded = fold(&text);

@@ -1,6 +1,7 @@
 //! A daemon in memory, for tests: instances whose contents are files, snapshots that hold copies of
 //! them, and faults on order. It passes the same contract suite as the real ones.
 
+mod environment;
 mod world;
 
 use std::{

@@ -29,6 +29,10 @@ pub type Output<'a> = &'a mut (dyn FnMut(u8, &[u8]) + Send);
 /// or [`Error::Timeout`] instead of hanging; long operations report through [`Progress`] and stop
 /// (the daemon's operation too) when its token is cancelled.
 #[async_trait]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a file is its path, bytes, mode and owner"
+)]
 pub trait Backend: Send + Sync {
     /// Who answers: product, version, capabilities.
     async fn server(&self) -> Result<Server>;

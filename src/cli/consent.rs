@@ -29,7 +29,7 @@ pub(super) fn show(setup: &Setup, plan: &Plan) -> Result<(), Stop> {
 }
 
 /// A plan as text: what is done, with which command, what is lost and kept.
-pub fn text(plan: &Plan) -> String {
+pub(super) fn text(plan: &Plan) -> String {
     if plan.is_empty() {
         return "Nothing to do.".into();
     }
@@ -196,11 +196,11 @@ impl<'a> Printer<'a> {
         match event {
             Event::Plan { run, actions, .. } => note(&format!("run {run}: {actions} actions")),
             Event::StepStarted { lab, sentence, .. } => {
-                note(&format!("[{lab}] {}", crate::log::sanitize(sentence)))
+                note(&format!("[{lab}] {}", crate::log::sanitize(sentence)));
             }
             Event::Output { lab, bytes } => self.output(lab, *bytes),
             Event::Verdict { lab, verdict } => {
-                note(&format!("[{lab}] verdict: {}", crate::log::sanitize(verdict)))
+                note(&format!("[{lab}] verdict: {}", crate::log::sanitize(verdict)));
             }
             Event::Failed {
                 lab,

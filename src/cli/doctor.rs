@@ -28,7 +28,9 @@ pub(super) async fn doctor(setup: &Setup, args: DoctorArgs) -> Result<Code, Stop
     } else if findings.is_empty() {
         out("nothing found that is wrong");
     } else {
-        findings.iter().for_each(|f| out(&text(f)));
+        for finding in &findings {
+            out(&text(finding));
+        }
     }
     let broken = findings.iter().any(|f| f.severity == Severity::Fail);
     Ok(if broken { Code::FAILED } else { Code::OK })

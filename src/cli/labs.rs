@@ -22,7 +22,7 @@ pub(super) async fn stop(setup: &Setup, args: NamesArgs) -> Result<Code, Stop> {
     power(setup, args, Power::Stop { seconds: 30 }, "is stopped").await
 }
 
-async fn power(setup: &Setup, args: NamesArgs, power: Power, word: &str) -> Result<Code, Stop> {
+async fn power(setup: &Setup, args: NamesArgs, wanted: Power, word: &str) -> Result<Code, Stop> {
     setup.may_change()?;
     let world = setup.world(&[]).await?;
     for lab in &args.labs {
@@ -34,8 +34,8 @@ async fn power(setup: &Setup, args: NamesArgs, power: Power, word: &str) -> Resu
     }
     let backend = setup.backend().await?;
     for lab in &args.labs {
-        match backend.power(lab, power).await {
-            Err(_) if power != Power::Start => backend.power(lab, Power::Stop { seconds: 0 }).await?,
+        match backend.power(lab, wanted).await {
+            Err(_) if wanted != Power::Start => backend.power(lab, Power::Stop { seconds: 0 }).await?,
             ended => ended?,
         }
         if !setup.global.quiet && !setup.global.json {

@@ -153,8 +153,8 @@ pub async fn run(cli: Cli) -> Result<Code, Stop> {
         Some(Verb::Doctor(args)) => doctor::doctor(&Setup::load(global)?, args).await,
         Some(Verb::Stage(verb)) => other::stage(&Setup::load(global)?, verb),
         Some(Verb::Runs(verb)) => runs::run(&Setup::load(global)?, verb).await,
-        Some(Verb::Config(verb)) => other::config(&Setup::load(global)?, verb),
-        Some(Verb::Completions { shell }) => other::completions(shell),
+        Some(Verb::Config(verb)) => other::config(&Setup::load(global)?, &verb),
+        Some(Verb::Completions { shell }) => Ok(other::completions(shell)),
         Some(Verb::Man) => other::man(),
     }
 }

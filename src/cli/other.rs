@@ -62,9 +62,9 @@ pub(super) fn stage(setup: &Setup, verb: StageVerb) -> Result<Code, Stop> {
                 ))
             })?;
             if setup.global.json {
-                json(found)?
+                json(found)?;
             } else {
-                out(&report::show(found))
+                out(&report::show(found));
             }
         }
         StageVerb::Check { file } => {
@@ -87,8 +87,8 @@ pub(super) fn stage(setup: &Setup, verb: StageVerb) -> Result<Code, Stop> {
     Ok(Code::OK)
 }
 
-pub(super) fn config(setup: &Setup, verb: ConfigVerb) -> Result<Code, Stop> {
-    let ConfigVerb::Show { origin } = verb;
+pub(super) fn config(setup: &Setup, verb: &ConfigVerb) -> Result<Code, Stop> {
+    let ConfigVerb::Show { origin } = *verb;
     if setup.global.json {
         json(&setup.settings.show_json())?;
     } else {
@@ -97,9 +97,9 @@ pub(super) fn config(setup: &Setup, verb: ConfigVerb) -> Result<Code, Stop> {
     Ok(Code::OK)
 }
 
-pub(super) fn completions(shell: clap_complete::Shell) -> Result<Code, Stop> {
+pub(super) fn completions(shell: clap_complete::Shell) -> Code {
     clap_complete::generate(shell, &mut Cli::command(), "halolab", &mut std::io::stdout());
-    Ok(Code::OK)
+    Code::OK
 }
 
 pub(super) fn man() -> Result<Code, Stop> {

@@ -1,13 +1,14 @@
 //! `plan`, `apply` and their short forms: one planner, one runner.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use clap::Args;
 
 use crate::{
+    host,
     labs::{Presence, World},
     plan::{Choice, Plan, Request, planner::HOST},
-    stage::{Answers, given},
+    stage::{Answers, answers::IMAGE_FILE, given},
 };
 
 use super::{Code, Setup, Stop, consent};
@@ -122,74 +123,37 @@ impl PlanArgs {
     }
 }
 
+/// How long an image server may take to answer.
+const SERVER_WAIT: Duration = Duration::from_secs(3);
+
 /// A plan, the world that it was made for, and the secrets that never enter it.
 pub(super) struct Planned {
     pub(super) plan: Plan,
-    pub(super) secrets: std::collections::BTreeMap<String, Answers>,
+    pub(super) secrets: BTreeMap<String, Answers>,
 }
 
 pub(super) async fn make(setup: &Setup, args: &PlanArgs) -> Result<Planned, Stop> {
     let mut world = setup.world(&[]).await?;
-    let stages: Vec<String> = args
-        .labs
-        .iter()
-        .map(|lab| stage_of(&world, lab, args.stage.as_deref()))
-        .collect();
-    let mut labs = given::Labs::new();
-    for (lab, stage) in args.labs.iter().zip(&stages) {
-        let found = setup.catalog.get(stage).ok_or_else(|| {
-            let known: Vec<&str> = setup
-                .catalog
-                .iter()
-                .map(|s| s.id.as_str())
-                .filter(|s| *s != "host")
-                .collect();
-            Stop::usage(format!(
-                "there is no lab and no stage `{}`; there are: {}; for another name add `--stage STAGE`",
-                crate::log::sanitize(lab),
-                known.join(", ")
-            ))
-        })?;
-        labs.insert(lab.clone(), found);
-    }
-    if let Some(host) = setup.catalog.get(HOST) {
-        labs.insert(HOST.into(), host);
-    }
-    let mut answers = match &args.answers {
-        Some(file) => {
-            let text = std::fs::read_to_string(file)
-                .map_err(|e| Stop::usage(format!("cannot read {}: {e}", file.display())))?;
-            given::read_answers(&file.display().to_string(), &text, &labs).map_err(Stop::usage)?
-        }
-        None => Setup::no_answers(),
-    };
-    for (lab, more) in given::parse_sets(&args.set, &labs).map_err(Stop::usage)? {
-        answers.entry(lab).or_default().extend(more);
-    }
-    if answers
-        .values()
-        .any(|a| a.contains_key(crate::stage::answers::IMAGE_FILE))
-    {
+    // Before the default image is chosen.
+    host::reach::look(&mut world.facts, &setup.config.servers(), SERVER_WAIT).await;
+    let facts = world.facts.clone();
+    let labs = labs_of(setup, args, &world)?;
+    let answers = answers_of(args, &labs)?;
+    if answers.values().any(|a| a.contains_key(IMAGE_FILE)) {
+        // The alias of an image file is known only now.
         let given: Vec<&Answers> = answers.values().collect();
         world = setup.world(&given).await?;
+        world.facts = facts;
     }
-    let mut requests: Vec<Request> = args
-        .labs
-        .iter()
-        .zip(stages)
-        .map(|(lab, stage)| Request {
-            lab: lab.clone(),
-            stage,
-            choice: args.choose.clone().unwrap_or_else(|| natural(&world, lab)),
-            answers: answers.get(lab).cloned().unwrap_or_default(),
-        })
-        .collect();
-    requests.push(Request {
-        lab: HOST.into(),
-        stage: HOST.into(),
-        choice: Choice::Skip,
-        answers: answers.get(HOST).cloned().unwrap_or_default(),
-    });
+    let request = |lab: &String, choice: Choice| Request {
+        lab: lab.clone(),
+        stage: labs.get(lab).map_or_else(String::new, |s| s.id.clone()),
+        choice,
+        answers: answers.get(lab).cloned().unwrap_or_default(),
+    };
+    let chosen = |lab: &String| args.choose.clone().unwrap_or_else(|| natural(&world, lab));
+    let mut requests: Vec<Request> = args.labs.iter().map(|lab| request(lab, chosen(lab))).collect();
+    requests.push(request(&HOST.to_owned(), Choice::Skip));
     let plan = crate::plan::plan(&world, &setup.catalog, &requests)?;
     Ok(Planned {
         plan,
@@ -197,19 +161,58 @@ pub(super) async fn make(setup: &Setup, args: &PlanArgs) -> Result<Planned, Stop
     })
 }
 
-/// A lab's stage: its tag, then what was said, then its name.
-fn stage_of(world: &World, lab: &str, said: Option<&str>) -> String {
-    let tagged = world.instance(lab).and_then(|i| i.tag("stage"));
-    tagged.or(said).unwrap_or(lab).to_owned()
+/// The stages of the labs that were named, and the host's own.
+fn labs_of<'s>(setup: &'s Setup, args: &PlanArgs, world: &World) -> Result<given::Labs<'s>, Stop> {
+    let mut labs = given::Labs::new();
+    for lab in &args.labs {
+        let stage = setup.catalog.get(stage_of(world, lab, args.stage.as_deref()));
+        let stage = stage.filter(|s| s.id != HOST).ok_or_else(|| {
+            let known: Vec<&str> = setup
+                .catalog
+                .iter()
+                .map(|s| s.id.as_str())
+                .filter(|s| *s != HOST)
+                .collect();
+            Stop::usage(format!(
+                "there is no lab and no stage `{}`; there are: {}; for another name add `--stage STAGE`",
+                crate::log::sanitize(lab),
+                known.join(", ")
+            ))
+        })?;
+        labs.insert(lab.clone(), stage);
+    }
+    labs.extend(setup.catalog.get(HOST).map(|host| (HOST.to_owned(), host)));
+    Ok(labs)
 }
 
-/// What is meant where nothing was chosen: make what is missing, leave alone what is there.
+/// Answers of the file, and over them those of the command line.
+fn answers_of(args: &PlanArgs, labs: &given::Labs<'_>) -> Result<BTreeMap<String, Answers>, Stop> {
+    let mut answers = match &args.answers {
+        Some(file) => {
+            let text = std::fs::read_to_string(file)
+                .map_err(|e| Stop::usage(format!("cannot read {}: {e}", file.display())))?;
+            given::read_answers(&file.display().to_string(), &text, labs).map_err(Stop::usage)?
+        }
+        None => BTreeMap::new(),
+    };
+    for (lab, more) in given::parse_sets(&args.set, labs).map_err(Stop::usage)? {
+        answers.entry(lab).or_default().extend(more);
+    }
+    Ok(answers)
+}
+
+/// A lab's stage: its tag, then what was said, then its name.
+fn stage_of<'a>(world: &'a World, lab: &'a str, said: Option<&'a str>) -> &'a str {
+    let tagged = world.instance(lab).and_then(|i| i.tag("stage"));
+    tagged.or(said).unwrap_or(lab)
+}
+
+/// What is meant where nothing was chosen: make what is missing, leave alone what is there. What is not ours is
+/// refused by the planner, which says what to do.
 fn natural(world: &World, lab: &str) -> Choice {
     match world.presence(lab) {
-        Presence::Missing | Presence::Unfinished => Choice::Create,
         Presence::Ours => Choice::Skip,
-        // The planner refuses it, and says what to do.
-        Presence::Foreign => Choice::Create,
+        Presence::Missing | Presence::Unfinished | Presence::Foreign => Choice::Create,
     }
 }
 

@@ -1,5 +1,7 @@
 //! `halolab runs`: what was done, and going on with what was not finished.
 
+use std::collections::BTreeMap;
+
 use clap::Subcommand;
 
 use crate::run::journal::{self, Record};
@@ -53,7 +55,7 @@ pub(super) async fn run(setup: &Setup, verb: RunsVerb) -> Result<Code, Stop> {
                     record.id
                 )));
             }
-            return consent::carry_out(setup, &record.plan, &record.id, Setup::no_answers()).await;
+            return consent::carry_out(setup, &record.plan, &record.id, BTreeMap::new()).await;
         }
     }
     Ok(Code::OK)

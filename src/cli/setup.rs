@@ -1,7 +1,6 @@
 //! What every verb starts from: settings, stages, host facts, the daemon.
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -69,13 +68,7 @@ impl Setup {
 
     /// Host facts, probed once.
     pub fn facts(&self) -> &Facts {
-        self.facts.get_or_init(|| {
-            let root = Path::new("/");
-            let mut facts = host::probe(root);
-            let extra = !host::certificates::added(root).is_empty();
-            facts.insert("extra_ca".into(), extra.into());
-            facts
-        })
+        self.facts.get_or_init(|| host::probe(Path::new("/")))
     }
 
     /// How to find the daemon, again and again.
@@ -144,11 +137,6 @@ impl Setup {
             return Err(Stop::blocked("nothing was changed: --read-only is given"));
         }
         Ok(())
-    }
-
-    /// Answers by lab, as the screens collect them.
-    pub fn no_answers() -> BTreeMap<String, Answers> {
-        BTreeMap::new()
     }
 }
 

@@ -23,7 +23,7 @@ pub struct ShellArgs {
 }
 
 /// The best shell that is there, as a login shell of the lab's user where there is one.
-pub const LOGIN: &str = "if id lab >/dev/null 2>&1 && command -v su >/dev/null 2>&1; then exec su - lab; fi; \
+const LOGIN: &str = "if id lab >/dev/null 2>&1 && command -v su >/dev/null 2>&1; then exec su - lab; fi; \
                          cd; if command -v bash >/dev/null 2>&1; then exec bash -l; fi; exec sh -l";
 
 pub(super) async fn shell(setup: &Setup, args: ShellArgs) -> Result<Code, Stop> {

@@ -213,7 +213,7 @@ async fn create(setup: &Setup, lab: &str, name: Option<String>, message: &str) -
     let taken = |n: &String| rows.iter().any(|r| r.name == *n);
     let name = match name {
         Some(name) => name,
-        None => (1..)
+        None => (1..=u32::MAX)
             .map(|n| format!("snap-{n}"))
             .find(|n| !taken(n))
             .unwrap_or_default(),
@@ -294,7 +294,7 @@ async fn delete(setup: &Setup, lab: &str, name: &str) -> Result<(), Stop> {
 }
 
 /// Safety snapshots beyond the newest `keep`, oldest last. Pinned ones, `clean` and the user's own are never in it.
-pub fn prunable(rows: &[SnapshotRow], keep: usize) -> Vec<SnapshotRow> {
+pub(super) fn prunable(rows: &[SnapshotRow], keep: usize) -> Vec<SnapshotRow> {
     let safety = rows
         .iter()
         .filter(|r| r.kind == SnapshotKind::Safety && !r.pinned);

@@ -52,7 +52,7 @@ pub(super) fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
 }
 
 /// How long ago an RFC 3339 time is: `3 d`, `2 h`, `5 min`, `now`. Not a time: empty.
-pub fn age(created: &str) -> String {
+pub(super) fn age(created: &str) -> String {
     let Ok(then) = created.parse::<jiff::Timestamp>() else {
         return String::new();
     };
@@ -68,12 +68,12 @@ pub fn age(created: &str) -> String {
 }
 
 /// Bytes for people; unknown where none.
-pub fn bytes(size: Option<u64>) -> String {
+pub(super) fn bytes(size: Option<u64>) -> String {
     size.map_or_else(|| "unknown".into(), crate::stage::size::human)
 }
 
 /// Seconds for people.
-pub fn duration(seconds: u32) -> String {
+pub(super) fn duration(seconds: u32) -> String {
     match seconds {
         0..60 => format!("{seconds} s"),
         60..3600 => format!("{} min", seconds.div_ceil(60)),

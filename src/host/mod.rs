@@ -9,9 +9,11 @@ pub mod facts;
 pub mod firewall;
 mod gpu;
 mod os;
+pub mod reach;
 mod root;
 mod runtimes;
 pub mod storage;
+pub mod subnet;
 mod user;
 
 use std::collections::BTreeMap;

@@ -5,6 +5,7 @@
 use crate::{
     backend::{ConfigEdit, InstanceSpec, Status},
     labs::{profile_name, tag},
+    stage::FieldKind,
 };
 
 use super::{
@@ -221,7 +222,30 @@ pub(super) fn recreate(case: &Case<'_>) -> Result<Track, PlanError> {
     ));
     actions.push(words.delete_copied(&next, "", case.lab));
     actions.extend(after_swap(case)?);
-    Ok(track(case, actions, vec![], kept_sentences(case, &swap.prev)))
+    Ok(track(
+        case,
+        actions,
+        unknown_secrets(case),
+        kept_sentences(case, &swap.prev),
+    ))
+}
+
+/// Secrets are never stored: what is not given again is not there in the new lab.
+fn unknown_secrets(case: &Case<'_>) -> Vec<String> {
+    let asked = case
+        .stage
+        .options
+        .iter()
+        .filter(|o| o.kind == FieldKind::Secret && case.holds(o.when.as_ref()));
+    asked
+        .filter(|o| !case.answers.contains_key(&o.id))
+        .map(|o| {
+            format!(
+                "\"{}\", if it was given: secrets are not stored; give `{}` again, or the new lab has none",
+                o.title, o.id
+            )
+        })
+        .collect()
 }
 
 /// Half-made replacements of earlier runs are rebuilt, never resumed.
@@ -301,7 +325,7 @@ pub(super) fn bring_back(case: &Case<'_>, kept: &str) -> Result<Track, PlanError
     Ok(track(case, actions, vec![], keeps))
 }
 
-pub(super) fn remove(case: &Case<'_>) -> Result<Track, PlanError> {
+pub(super) fn remove(case: &Case<'_>) -> Track {
     let words = case.words();
     let count = case.world.snapshots_of(case.lab).len();
     let lost = format!("{} with its {count} snapshots; nothing brings it back", case.lab);
@@ -310,7 +334,7 @@ pub(super) fn remove(case: &Case<'_>) -> Result<Track, PlanError> {
         actions.push(words.stop(case.lab));
     }
     actions.push(words.delete(case.lab, &uuid(case), lost.clone()));
-    Ok(track(case, actions, vec![lost], vec![]))
+    track(case, actions, vec![lost], vec![])
 }
 
 pub(super) fn adopt(case: &Case<'_>) -> Result<Track, PlanError> {
@@ -339,11 +363,12 @@ pub(super) fn adopt(case: &Case<'_>) -> Result<Track, PlanError> {
         case.lab, case.stage.id
     );
     let safety = case.free_snapshot("before-adopt");
-    let actions = vec![
-        words.put_profile(profile),
-        words.edit("adopt", case.lab, sentence, edit),
-        words.snapshot(case.lab, &safety, "when halolab took it over"),
-    ];
+    let (made, owned) = create::folders(case, case.lab);
+    let mut actions: Vec<Action> = made.into_iter().collect();
+    actions.push(words.put_profile(profile));
+    actions.push(words.edit("adopt", case.lab, sentence, edit));
+    actions.extend(owned);
+    actions.push(words.snapshot(case.lab, &safety, "when halolab took it over"));
     Ok(track(
         case,
         actions,

@@ -9,7 +9,7 @@ use crate::{
 };
 
 use super::{
-    Action, Choice, Step, Track, Undo, host,
+    Action, Choice, Step, Track, Undo, ground, images,
     planner::{Case, PlanError},
     words::tags,
 };
@@ -47,21 +47,16 @@ pub(super) fn build(case: &Case<'_>, name: &str) -> Result<Vec<Action>, PlanErro
         .ok_or_else(|| PlanError::Blocked(format!("{} has no image to start from", case.lab)))?;
     let spec = InstanceSpec {
         name: name.into(),
-        image: host::alias(image, &case.answers),
+        image: images::alias(image, &case.answers),
         profiles: vec![profile_name(case.lab)],
         config: birth_tags(case, name)?,
         devices: BTreeMap::new(),
         description: format!("{} made by halolab", case.stage.title),
     };
-    let folders = data_folders(case);
-    let mut actions = vec![];
-    if !folders.is_empty() {
-        actions.push(make_folders(case, &folders));
-    }
+    let (made, owned) = folders(case, name);
+    let mut actions: Vec<Action> = made.into_iter().collect();
     actions.push(words.create(spec, &image.title));
-    if !folders.is_empty() {
-        actions.push(own_folders(case, name, folders));
-    }
+    actions.extend(owned);
     actions.extend([words.start(name), words.wait_network(name)]);
     if case
         .world
@@ -124,7 +119,7 @@ fn generation(case: &Case<'_>) -> u32 {
 
 /// The lab's profile: root disk, network, the stage's devices and its data mounts. Marks of snapshots stay.
 pub(super) fn profile(case: &Case<'_>) -> Result<Profile, PlanError> {
-    let mut devices = host::base_devices(case.world)?;
+    let mut devices = ground::base_devices(case.world)?;
     devices.extend(stage_devices(case));
     Ok(with_marks(case, devices))
 }
@@ -205,8 +200,16 @@ fn mounts<'a>(case: &'a Case<'_>) -> impl Iterator<Item = (String, PathBuf, Stri
     wanted.map(move |m| (m.id.clone(), root.join(&m.id), m.path.clone()))
 }
 
-pub(super) fn data_folders(case: &Case<'_>) -> Vec<PathBuf> {
-    mounts(case).map(|(_, folder, _)| folder).collect()
+/// What makes the data folders before the instance that mounts them, and what gives them to it after.
+pub(super) fn folders(case: &Case<'_>, name: &str) -> (Option<Action>, Option<Action>) {
+    let folders: Vec<PathBuf> = mounts(case).map(|(_, folder, _)| folder).collect();
+    if folders.is_empty() {
+        return (None, None);
+    }
+    (
+        Some(make_folders(case, &folders)),
+        Some(own_folders(case, name, folders)),
+    )
 }
 
 fn shown(folders: &[PathBuf]) -> String {
@@ -269,26 +272,13 @@ pub(super) fn scripts(case: &Case<'_>, steps: &[StageStep], name: &str) -> Resul
     let wanted = steps.iter().filter(|s| case.holds(s.when.as_ref()));
     wanted
         .map(|step| {
-            let action = case
-                .words()
-                .exec(&step.id, &step.title, name, text(case, step)?, case.env());
-            let Step::Exec {
-                name, script, env, ..
-            } = action.step
-            else {
-                return Err(PlanError::Blocked("not a script".into()));
+            let run = Step::Exec {
+                name: name.into(),
+                script: text(case, step)?,
+                env: case.env(),
+                secrets: step.secrets.clone(),
             };
-            Ok(Action {
-                seconds: step.seconds.max(1),
-                optional: step.optional,
-                step: Step::Exec {
-                    name,
-                    script,
-                    env,
-                    secrets: step.secrets.clone(),
-                },
-                ..action
-            })
+            Ok(script_action(case, step, &step.id, name, run))
         })
         .collect()
 }
@@ -297,27 +287,33 @@ pub(super) fn verifies(case: &Case<'_>, name: &str) -> Result<Vec<Action>, PlanE
     let wanted = case.stage.verifies.iter().filter(|s| case.holds(s.when.as_ref()));
     wanted
         .map(|step| {
-            let script = text(case, step)?;
-            Ok(Action {
-                seconds: step.seconds.max(1),
-                optional: step.optional,
-                ..case.words().action(
-                    &format!("{}-{name}", step.id),
-                    step.title.clone(),
-                    format!(
-                        "{} exec {name} -- sh -eu  # the script {} of the stage",
-                        case.server.client(),
-                        step.id
-                    ),
-                    Step::Verify {
-                        name: name.into(),
-                        script,
-                        env: case.env(),
-                    },
-                )
-            })
+            let run = Step::Verify {
+                name: name.into(),
+                script: text(case, step)?,
+                env: case.env(),
+            };
+            Ok(script_action(
+                case,
+                step,
+                &format!("{}-{name}", step.id),
+                name,
+                run,
+            ))
         })
         .collect()
+}
+
+fn script_action(case: &Case<'_>, step: &StageStep, id: &str, name: &str, run: Step) -> Action {
+    let command = format!(
+        "{} exec {name} -- sh -eu  # the script {} of the stage",
+        case.server.client(),
+        step.id
+    );
+    Action {
+        seconds: step.seconds.max(1),
+        optional: step.optional,
+        ..case.words().action(id, step.title.clone(), command, run)
+    }
 }
 
 fn text(case: &Case<'_>, step: &StageStep) -> Result<String, PlanError> {

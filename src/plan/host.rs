@@ -1,30 +1,21 @@
 //! What comes before any lab: a daemon, a pool, a bridge, and the images. Fetch before remove.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-};
-
-use sha2::{Digest as _, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    backend::{Pool, RemoteImage},
-    host::{Fact, storage},
+    host::{Fact, firewall},
     labs::World,
     stage::{
-        Answer, Answers, BackendKind, Catalog, Family, Image, ImageSource, Script, Stage,
+        Answers, BackendKind, Catalog, Family, ImageSource, Script, Stage,
         condition::{Scope, holds},
     },
 };
 
 use super::{
-    Action, Choice, Step, Undo,
+    Action, Choice, Step, Undo, ground, images,
     planner::{Case, PlanError, Request},
     words::Words,
 };
-
-/// Name of the pool and the bridge that we make where there is none.
-const POOL: &str = "default";
 
 pub(super) fn actions(
     world: &World,
@@ -53,18 +44,18 @@ pub(super) fn actions(
         let command = "lxd waitready --timeout=60".to_owned();
         actions.push(words.action("wait", "wait until the daemon is ready".into(), command, step));
     }
-    actions.extend(storage_and_network(world, &builds, &words));
-    let mut images = BTreeMap::new();
+    actions.extend(ground::actions(world, &builds, &words));
+    let mut wanted = BTreeMap::new();
     for (request, case) in cases {
         if let Some(image) = case.image
             && matches!(request.choice, Choice::Create | Choice::Recreate)
         {
             let refresh = request.choice == Choice::Recreate;
-            let action = image_action(case, image, refresh, &words)?;
-            images.extend(action.map(|a| (a.id.clone(), a)));
+            let action = images::action(case, image, refresh, &words)?;
+            wanted.extend(action.map(|a| (a.id.clone(), a)));
         }
     }
-    actions.extend(images.into_values());
+    actions.extend(wanted.into_values());
     Ok(actions)
 }
 
@@ -84,7 +75,8 @@ fn host_stage(
             lab: "host".into(),
             source,
         })?;
-    let env = crate::stage::answers::env(stage, &answers, &facts, None);
+    let mut env = crate::stage::answers::env(stage, &answers, &facts, None);
+    env.insert(firewall::BRIDGES.into(), bridges(world));
     let words = Words {
         lab: "host",
         client: "lxc",
@@ -113,11 +105,28 @@ fn host_stage(
             Ok(Action {
                 seconds: step.seconds.max(1),
                 optional: step.optional,
-                undo: Undo::By("what it installed can be removed with the package manager".into()),
+                undo: Undo::By(format!(
+                    "by hand: `halolab stage show {}` shows what it does",
+                    stage.id
+                )),
                 ..words.action(&step.id, step.title.clone(), command, step_kind)
             })
         })
         .collect()
+}
+
+/// The bridges that labs may be on: those that there are, and the one that we would make.
+fn bridges(world: &World) -> String {
+    let there = world
+        .networks
+        .iter()
+        .filter(|n| n.managed && n.kind == "bridge")
+        .map(|n| n.name.as_str());
+    let mut names: BTreeSet<&str> = there.collect();
+    if names.is_empty() {
+        names.insert(ground::bridge_name(world));
+    }
+    names.into_iter().collect::<Vec<_>>().join(" ")
 }
 
 /// The distribution whose image is built here for a lab.
@@ -151,284 +160,4 @@ fn host_family(world: &World) -> Family {
         },
         _ => Family::Any,
     }
-}
-
-fn number(world: &World, fact: &str) -> u64 {
-    match world.facts.get(fact) {
-        Some(Fact::Number(n)) => *n,
-        _ => 0,
-    }
-}
-
-fn storage_and_network(world: &World, builds: &[&Case<'_>], words: &Words<'_>) -> Vec<Action> {
-    let mut actions = vec![];
-    if usable_pool(world).is_none() {
-        let needs: u64 = builds.iter().map(|c| need(c)).sum();
-        let size = storage::pool_size(number(world, "free_disk"), needs);
-        // Before the daemon is there nobody knows its drivers; the host stage installs the tools for btrfs.
-        let driver = world
-            .server
-            .as_ref()
-            .map_or("btrfs", |s| storage::pool_driver(&s.storage_drivers))
-            .to_owned();
-        let shown = crate::stage::size::format(size);
-        actions.push(Action {
-            seconds: 3,
-            undo: Undo::By(format!("delete the pool {POOL}")),
-            ..words.action(
-                "pool",
-                format!("make the storage pool {POOL} ({driver}, copy-on-write, {shown})"),
-                format!("{} storage create {POOL} {driver} size={size}B", words.client),
-                Step::CreatePool {
-                    name: POOL.into(),
-                    driver,
-                    size: Some(size),
-                },
-            )
-        });
-    }
-    if usable_network(world).is_none() {
-        let name = bridge_name(world);
-        actions.push(Action {
-            undo: Undo::By(format!("delete the bridge {name}")),
-            ..words.action(
-                "bridge",
-                format!("make the bridge {name} with NAT"),
-                format!("{} network create {name}", words.client),
-                Step::CreateNetwork { name: name.into() },
-            )
-        });
-    }
-    actions
-}
-
-fn need(case: &Case<'_>) -> u64 {
-    case.stage
-        .needs
-        .disk
-        .as_deref()
-        .and_then(|d| crate::stage::size::parse(d).ok())
-        .unwrap_or(0)
-}
-
-fn bridge_name(world: &World) -> &'static str {
-    match world.server.as_ref().map(|s| s.product.as_str()) {
-        Some("incus") => "incusbr0",
-        Some(_) => "lxdbr0",
-        // Before the daemon is there nobody knows its product; this name is right for both.
-        None => "halobr0",
-    }
-}
-
-/// The pool for labs: the configured one, the default profile's, then the first.
-fn usable_pool(world: &World) -> Option<&Pool> {
-    let default = world.profiles.get("default").and_then(|p| {
-        p.devices
-            .values()
-            .find(|d| d.get("path").is_some_and(|p| p == "/"))
-            .and_then(|d| d.get("pool"))
-    });
-    let wanted = world.config.pool.as_ref().or(default);
-    let named = |name: &String| world.pools.iter().find(|p| p.name == *name);
-    match &world.config.pool {
-        Some(name) => named(name),
-        None => wanted.and_then(named).or_else(|| world.pools.first()),
-    }
-}
-
-fn usable_network(world: &World) -> Option<BTreeMap<String, String>> {
-    let default = world.profiles.get("default");
-    let nic = default.and_then(|p| {
-        p.devices
-            .values()
-            .find(|d| d.get("type").is_some_and(|t| t == "nic"))
-    });
-    if let Some(nic) = nic {
-        let mut nic = nic.clone();
-        nic.insert("name".into(), "eth0".into());
-        return Some(nic);
-    }
-    let bridge = world.networks.iter().find(|n| n.managed && n.kind == "bridge")?;
-    Some(nic_on(&bridge.name))
-}
-
-fn nic_on(network: &str) -> BTreeMap<String, String> {
-    [("type", "nic"), ("name", "eth0"), ("network", network)]
-        .map(|(k, v)| (k.to_owned(), v.to_owned()))
-        .into()
-}
-
-/// Root disk and network of a lab's profile.
-pub(super) fn base_devices(world: &World) -> Result<BTreeMap<String, BTreeMap<String, String>>, PlanError> {
-    let pool = match (usable_pool(world), &world.config.pool) {
-        (Some(pool), _) => pool.name.clone(),
-        (None, Some(name)) if world.server.is_some() && !world.pools.is_empty() => {
-            let known = world
-                .pools
-                .iter()
-                .map(|p| p.name.clone())
-                .collect::<Vec<_>>()
-                .join(", ");
-            return Err(PlanError::Blocked(format!(
-                "the configured pool `{name}` does not exist; there are: {known}"
-            )));
-        }
-        (None, _) => POOL.to_owned(),
-    };
-    let nic = usable_network(world).unwrap_or_else(|| nic_on(bridge_name(world)));
-    let root = [("type", "disk"), ("path", "/"), ("pool", &pool)]
-        .map(|(k, v)| (k.to_owned(), v.to_owned()))
-        .into();
-    Ok(BTreeMap::from([
-        ("root".to_owned(), root),
-        ("eth0".to_owned(), nic),
-    ]))
-}
-
-/// The local alias of an image: the same source has the same alias, so that labs share it.
-pub fn alias(image: &Image, answers: &Answers) -> String {
-    let file = match answers.get("image_file") {
-        Some(Answer::Text(file)) => file.as_str(),
-        _ => "",
-    };
-    let source = match &image.source {
-        ImageSource::Local { alias } => return alias.clone(),
-        ImageSource::File {} => format!("file {file}"),
-        source => serde_json::to_string(source).unwrap_or_default(),
-    };
-    let hash: String = Sha256::digest(source.as_bytes())
-        .iter()
-        .take(4)
-        .map(|b| format!("{b:02x}"))
-        .collect();
-    format!("halolab/{}-{hash}", image.id)
-}
-
-fn image_action(
-    case: &Case<'_>,
-    image: &Image,
-    refresh: bool,
-    words: &Words<'_>,
-) -> Result<Option<Action>, PlanError> {
-    let alias = alias(image, &case.answers);
-    let here = case.world.images.contains_key(&alias);
-    if here && !refresh {
-        return Ok(None);
-    }
-    let id = format!("image-{}", alias.rsplit('/').next().unwrap_or(&alias));
-    let (sentence, command, step, seconds) = match &image.source {
-        ImageSource::Local { .. } if here => return Ok(None),
-        ImageSource::Local { alias } => {
-            return Err(PlanError::Blocked(format!(
-                "the daemon has no image `{alias}`; choose another image for {}",
-                case.lab
-            )));
-        }
-        ImageSource::Remote {
-            remote,
-            alias: wanted,
-        } => {
-            let (source, certificate) = remote_image(case, remote, wanted)?;
-            let sentence = format!("fetch the image {} from {}", image.title, source.server);
-            let command = format!(
-                "{} image copy {remote}:{wanted} local: --alias {alias}",
-                words.client
-            );
-            (
-                sentence,
-                command,
-                Step::PullImage {
-                    source,
-                    alias,
-                    certificate,
-                    refresh,
-                },
-                90,
-            )
-        }
-        ImageSource::Bootstrap {
-            distribution,
-            suite,
-            packages,
-        } => {
-            let sentence = format!("build the image {} here from package sources", image.title);
-            let command = format!(
-                "mmdebstrap --variant=minbase {suite} && {} image import",
-                words.client
-            );
-            let step = Step::Bootstrap {
-                distribution: distribution.clone(),
-                suite: suite.clone(),
-                packages: packages.clone(),
-                alias,
-                refresh,
-            };
-            (sentence, command, step, 120)
-        }
-        ImageSource::File {} => {
-            let file = match case.answers.get("image_file") {
-                Some(Answer::Text(file)) if !file.is_empty() => PathBuf::from(file),
-                _ => {
-                    return Err(PlanError::Blocked(format!(
-                        "{}: no image file given; add `--set {}.image_file=PATH`",
-                        case.lab, case.lab
-                    )));
-                }
-            };
-            let sentence = format!("import the image file {}", file.display());
-            let command = format!("{} image import {} --alias {alias}", words.client, file.display());
-            (sentence, command, Step::ImportImage { file, alias }, 15)
-        }
-    };
-    Ok(Some(Action {
-        seconds,
-        ..words.action(&id, sentence, command, step)
-    }))
-}
-
-fn remote_image(
-    case: &Case<'_>,
-    remote: &str,
-    alias: &str,
-) -> Result<(RemoteImage, Option<PathBuf>), PlanError> {
-    let config = &case.world.config;
-    let known = || config.remotes.keys().cloned().collect::<Vec<_>>().join(", ");
-    let found = config.remotes.get(remote).ok_or_else(|| {
-        PlanError::Blocked(format!(
-            "no image server is called `{remote}` in config.toml; there are: {}",
-            known()
-        ))
-    })?;
-    let url = if case.server.product == "incus" {
-        &found.incus
-    } else {
-        &found.lxd
-    };
-    let server = url.clone().ok_or_else(|| {
-        PlanError::Blocked(format!(
-            "the image server `{remote}` does not serve {}; choose an image that is built here, or set `[remotes.{remote}]` in config.toml",
-            case.server.title()
-        ))
-    })?;
-    let source = RemoteImage {
-        server,
-        alias: alias.to_owned(),
-        certificate: None,
-    };
-    Ok((source, found.certificate.clone()))
-}
-
-/// The aliases of all images that a plan of these stages may ask for, so that the world can say which are here.
-pub fn aliases(catalog: &Catalog, answers: &[&Answers]) -> Vec<String> {
-    let none = Answers::new();
-    let mut all = vec![];
-    for image in catalog.iter().flat_map(|s| &s.images) {
-        match image.source {
-            ImageSource::File {} => all.extend(answers.iter().map(|a| alias(image, a))),
-            _ => all.push(alias(image, &none)),
-        }
-    }
-    all.sort_unstable();
-    all.dedup();
-    all
 }

@@ -2,7 +2,9 @@
 
 mod change;
 mod create;
+mod ground;
 mod host;
+mod images;
 pub mod planner;
 pub mod step;
 mod words;
@@ -11,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 pub use create::CLEAN;
-pub use host::{alias, aliases};
+pub use images::{alias, aliases};
 pub use planner::{PlanError, Request, plan};
 pub use step::Step;
 
@@ -107,10 +109,7 @@ impl Plan {
     /// SHA-256 over the plan as hexadecimal: what `--accept-plan` names.
     pub fn digest(&self) -> String {
         let bytes = serde_json::to_vec(self).unwrap_or_default();
-        Sha256::digest(&bytes)
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect()
+        hex::encode(Sha256::digest(&bytes))
     }
 
     /// All actions, host first.

@@ -85,6 +85,22 @@ pub enum PlanError {
         #[source]
         source: crate::stage::answers::AnswerError,
     },
+    /// The image is not here.
+    #[error("the daemon has no image `{0}`; choose another image for {1}, see `halolab stage show`")]
+    NoImage(String, String),
+    /// The image's server does not answer.
+    #[error(
+        "{lab}: the image `{image}` is on the server `{remote}`, which does not answer; choose one that is built here \
+         (`--set {lab}.image=debian-bootstrap`) or a file, or set another server in `[remotes.{remote}]` of config.toml"
+    )]
+    Unreachable {
+        /// The image.
+        image: String,
+        /// Its server, by name.
+        remote: String,
+        /// The lab.
+        lab: String,
+    },
     /// Something else stands in the way.
     #[error("{0}")]
     Blocked(String),
@@ -136,7 +152,7 @@ impl Case<'_> {
     /// A snapshot name that the lab does not have: `BASE-1`, `BASE-2`, ...
     pub(super) fn free_snapshot(&self, base: &str) -> String {
         let taken = self.world.snapshots_of(self.lab);
-        (1..)
+        (1..=u32::MAX)
             .map(|n| format!("{base}-{n}"))
             .find(|name| !taken.contains(name))
             .unwrap_or_default()
@@ -144,7 +160,7 @@ impl Case<'_> {
 }
 
 fn free(base: &str, taken: impl Fn(&str) -> bool) -> String {
-    let more = (2..).map(|n| format!("{base}-{n}"));
+    let more = (2..=u32::MAX).map(|n| format!("{base}-{n}"));
     std::iter::once(base.to_owned())
         .chain(more)
         .find(|name| !taken(name))
@@ -188,7 +204,7 @@ fn track(request: &Request, case: &Case<'_>) -> Result<Track, PlanError> {
         Choice::RecreateFromClean => change::recreate_from_clean(case),
         Choice::BringBack(kept) => change::bring_back(case, kept),
         Choice::Update => change::update(case),
-        Choice::Remove => change::remove(case),
+        Choice::Remove => Ok(change::remove(case)),
         Choice::Adopt => change::adopt(case),
         Choice::Skip => return Err(PlanError::Blocked("skip has no plan".into())),
     }?;

@@ -1,7 +1,5 @@
 //! Actions with their words: one place for the sentence, the equivalent command and the undo of each step.
 
-use std::collections::BTreeMap;
-
 use crate::{
     backend::{ConfigEdit, InstanceSpec, Power, Profile},
     labs::SnapshotKind,
@@ -200,31 +198,6 @@ impl Words<'_> {
                 },
             )
         }
-    }
-
-    /// A script of the stage inside an instance.
-    pub(super) fn exec(
-        &self,
-        id: &str,
-        title: &str,
-        name: &str,
-        script: String,
-        env: BTreeMap<String, String>,
-    ) -> Action {
-        self.action(
-            id,
-            title.to_owned(),
-            format!(
-                "{} exec {name} -- sh -eu  # the script {id} of the stage",
-                self.client
-            ),
-            Step::Exec {
-                name: name.into(),
-                script,
-                env,
-                secrets: vec![],
-            },
-        )
     }
 }
 

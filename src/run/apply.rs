@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     backend::{self, Backend},
-    plan::{Action, Plan, Step, Track},
+    plan::{Action, Choice, Plan, Step, Track},
     stage::Answers,
 };
 
@@ -177,18 +177,15 @@ async fn tracks(plan: &Plan, worker: &Worker<'_>) -> (u8, Vec<String>) {
     let mut summary = vec![];
     for (track, end) in plan.labs.iter().zip(ends) {
         let (its_code, sentence) = match end {
-            End::Well => (
-                0,
-                format!("{}: done; enter it with `halolab shell {}`", track.lab, track.lab),
-            ),
+            End::Well => (0, format!("{}: {}", track.lab, done(track))),
             End::Failed { index } => {
                 let what = track.actions.get(index).map_or("", |a| a.sentence.as_str());
                 (
                     5,
                     format!(
-                        "{}: failed to {what}; {}",
+                        "{}: the step \"{what}\" failed; {}",
                         track.lab,
-                        advice(track, index, worker.run).1
+                        advice(track, index, worker.run).next
                     ),
                 )
             }
@@ -206,24 +203,30 @@ async fn tracks(plan: &Plan, worker: &Worker<'_>) -> (u8, Vec<String>) {
     (code, summary)
 }
 
-async fn track(worker: &Worker<'_>, lab: &str, actions: &[Action], whole: Option<&Track>) -> End {
-    if actions.is_empty() {
-        return End::Well;
+/// What can be done with a lab whose track ended well.
+fn done(track: &Track) -> String {
+    match &track.choice {
+        Choice::Remove => "removed".into(),
+        Choice::Adopt => "taken over as it is".into(),
+        Choice::RestoreAs(_, name) => format!("copied; enter the copy with `halolab shell {name}`"),
+        _ => format!("done; enter it with `halolab shell {}`", track.lab),
     }
+}
+
+async fn track(worker: &Worker<'_>, lab: &str, actions: &[Action], whole: Option<&Track>) -> End {
+    let Some(first) = actions.first() else {
+        return End::Well;
+    };
     let path = log_file(&worker.cx.runs, worker.run, lab);
     let mut output = match Output::open(&path, lab, worker.cx.events.clone()) {
         Ok(output) => output,
         Err(error) => {
-            let first = actions.first().map_or("", |a| a.id.as_str());
             let error = format!("the log {} cannot be written: {error}", path.display());
-            failed(
-                worker,
-                lab,
-                first,
-                &error,
-                ("nothing was changed".into(), "free some disk space".into()),
-                false,
-            );
+            let advice = Advice {
+                kept: "nothing was changed".into(),
+                next: "free some disk space".into(),
+            };
+            failed(worker, lab, first, &error, advice);
             return End::Failed { index: 0 };
         }
     };
@@ -250,7 +253,7 @@ async fn track(worker: &Worker<'_>, lab: &str, actions: &[Action], whole: Option
             Err(Failure::Failed(error)) => {
                 output.line(&format!("!! {error}"));
                 let advice = whole.map_or_else(|| host_advice(worker.run), |t| advice(t, index, worker.run));
-                failed(worker, lab, &action.id, &error, advice, action.optional);
+                failed(worker, lab, action, &error, advice);
                 let written = worker.journal(|j| {
                     j.write(Entry::Failed {
                         id: action.id.clone(),
@@ -304,27 +307,34 @@ async fn one(worker: &Worker<'_>, lab: &str, action: &Action, output: &mut Outpu
     Ok(())
 }
 
-fn failed(worker: &Worker<'_>, lab: &str, id: &str, error: &str, advice: (String, String), optional: bool) {
-    let (kept, next) = advice;
+/// What is said of a failure beyond its cause.
+struct Advice {
+    /// What was kept.
+    kept: String,
+    /// The next command to type.
+    next: String,
+}
+
+fn failed(worker: &Worker<'_>, lab: &str, action: &Action, error: &str, advice: Advice) {
     worker.tell(Event::Failed {
-        id: id.into(),
+        id: action.id.clone(),
         lab: lab.into(),
         error: error.into(),
-        kept,
-        next,
-        optional,
+        kept: advice.kept,
+        next: advice.next,
+        optional: action.optional,
     });
 }
 
-fn host_advice(run: &str) -> (String, String) {
-    (
-        "no lab was touched".into(),
-        format!("`halolab runs resume {run}` when that is mended"),
-    )
+fn host_advice(run: &str) -> Advice {
+    Advice {
+        kept: "no lab was touched".into(),
+        next: format!("`halolab runs resume {run}` when that is mended"),
+    }
 }
 
 /// What was kept when action `index` of a track failed, and what to type next.
-fn advice(track: &Track, index: usize, run: &str) -> (String, String) {
+fn advice(track: &Track, index: usize, run: &str) -> Advice {
     let lab = &track.lab;
     let done = track.actions.iter().take(index);
     let mut kept = format!("{lab} is as it was");
@@ -350,5 +360,5 @@ fn advice(track: &Track, index: usize, run: &str) -> (String, String) {
             _ => {}
         }
     }
-    (kept, next)
+    Advice { kept, next }
 }

@@ -51,7 +51,13 @@ pub(super) fn view(model: &Model, frame: &mut Frame<'_>) {
     let areas = areas(body);
     let styles = model.look.styles();
     let hint = Line::styled(format!("  {}", hint(model)), styles.accent);
-    frame.render_widget(hint, Rect { height: 1, ..areas.heads });
+    frame.render_widget(
+        hint,
+        Rect {
+            height: 1,
+            ..areas.heads
+        },
+    );
     let heads = Line::styled(heads(areas.heads.width), styles.dim);
     frame.render_widget(
         heads,

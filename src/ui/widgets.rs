@@ -175,11 +175,13 @@ fn foot(model: &Model, area: Rect) -> Lines {
     if used + reserved > width && rows.len() < most {
         rows.push(vec![]);
     }
-    rows.last_mut().into_iter().for_each(|row| row.extend(common.iter().cloned()));
+    rows.last_mut()
+        .into_iter()
+        .for_each(|row| row.extend(common.iter().cloned()));
     let spans = |row: Vec<(String, String)>| {
-        let pairs = row.into_iter().flat_map(|(chord, label)| {
-            [Span::styled(chord, styles.key), Span::styled(label, styles.dim)]
-        });
+        let pairs = row
+            .into_iter()
+            .flat_map(|(chord, label)| [Span::styled(chord, styles.key), Span::styled(label, styles.dim)]);
         Line::from(pairs.collect::<Vec<_>>())
     };
     rows.into_iter().map(spans).collect()

@@ -46,7 +46,7 @@ try() {
 thrice() {
     for pause in 2 5 0; do
         if "$@"; then return 0; fi
-        [ "$pause" = 0 ] || { say "Again in $pause seconds: $*" && sleep "$pause"; }
+        [ "$pause" = 0 ] || { say "Again in $pause seconds" && sleep "$pause"; }
     done
     return 1
 }

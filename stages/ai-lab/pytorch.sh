@@ -51,7 +51,7 @@ choose_python() {
 
 fetch_python() {
     [ -x /opt/uv/bin/python ] || python3 -m venv /opt/uv
-    try "uv could not be installed from the Python package index." thrice /opt/uv/bin/pip install -q --upgrade \
+    try "uv could not be installed from the Python package index." thrice /opt/uv/bin/pip install -q --no-cache-dir --upgrade \
         ${OPT_PIP_INDEX:+--index-url "$OPT_PIP_INDEX"} uv
     try "Python $1 could not be fetched: give a mirror as python_mirror, or take the image's (python = image)." \
         thrice as_lab env ${OPT_PYTHON_MIRROR:+UV_PYTHON_INSTALL_MIRROR="$OPT_PYTHON_MIRROR"} \

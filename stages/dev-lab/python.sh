@@ -16,7 +16,7 @@ main() {
     else
         [ -x /opt/uv/bin/python ] || python3 -m venv /opt/uv
         try "uv could not be installed from the Python package index: without a way there, set pip_index." \
-            thrice /opt/uv/bin/pip install -q --upgrade uv
+            thrice /opt/uv/bin/pip install -q --no-cache-dir --upgrade uv
         ln -sfn /opt/uv/bin/uv /usr/local/bin/uv
         ln -sfn /opt/uv/bin/uvx /usr/local/bin/uvx
     fi

@@ -1,6 +1,6 @@
-# Exits 0 where what the wanted distributions are built with is installed. HOST_BOOTSTRAP: their names.
+# Exits 0 where what the wanted distributions are built with is installed. OPT_BOOTSTRAP: their names.
 PATH=$PATH:/usr/sbin:/sbin
-for name in ${HOST_BOOTSTRAP:-}; do
+for name in ${OPT_BOOTSTRAP:-}; do
   case $name in
     arch) command -v pacstrap && command -v pacman ;;
     *) command -v mmdebstrap || command -v debootstrap ;;

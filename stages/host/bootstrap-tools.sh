@@ -1,7 +1,7 @@
-# Installs what builds images of the distributions in HOST_BOOTSTRAP from their packages, with the keys that sign those.
+# Installs what builds images of the distributions in OPT_BOOTSTRAP from their packages, with the keys that sign those.
 export DEBIAN_FRONTEND=noninteractive
 packages=
-for name in ${HOST_BOOTSTRAP:?debian, ubuntu or arch}; do
+for name in ${OPT_BOOTSTRAP:?debian, ubuntu or arch}; do
   if command -v apt-get >/dev/null 2>&1; then
     case $name in
       debian) packages="$packages mmdebstrap debian-archive-keyring" ;;

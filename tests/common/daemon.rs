@@ -11,10 +11,10 @@ use futures_util::FutureExt as _;
 use halolab::backend::{Backend, Power, lxd::Lxd};
 
 /// The small image that the private daemon holds.
-pub const IMAGE: &str = "lab/bb";
+pub(crate) const IMAGE: &str = "lab/bb";
 
 /// The private LXD of this test run; none where the environment says to skip what needs one.
-pub async fn lxd() -> Option<Lxd> {
+pub(crate) async fn lxd() -> Option<Lxd> {
     let socket = env::var("HALOLAB_TEST_LXD").unwrap_or_default();
     assert!(
         !socket.is_empty(),
@@ -32,7 +32,7 @@ pub async fn lxd() -> Option<Lxd> {
 }
 
 /// The Incus of this test run, where there is one.
-pub async fn incus() -> Option<Lxd> {
+pub(crate) async fn incus() -> Option<Lxd> {
     let socket = env::var("HALOLAB_TEST_INCUS")
         .ok()
         .filter(|socket| !socket.is_empty())?;
@@ -44,14 +44,14 @@ pub async fn incus() -> Option<Lxd> {
 }
 
 /// A name that no other test uses; what begins with it is removed by [`clean`].
-pub fn unique(what: &str) -> String {
+pub(crate) fn unique(what: &str) -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     format!("hl-test-{what}-{}-{number}", std::process::id())
 }
 
 /// Runs a test, and removes the instances and profiles that begin with `prefix` however it ends.
-pub async fn clean<T>(backend: &dyn Backend, prefix: &str, test: impl Future<Output = T>) -> T {
+pub(crate) async fn clean<T>(backend: &dyn Backend, prefix: &str, test: impl Future<Output = T>) -> T {
     let ended = AssertUnwindSafe(test).catch_unwind().await;
     for instance in backend.instances().await.unwrap_or_default() {
         if instance.name.starts_with(prefix) {

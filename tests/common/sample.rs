@@ -160,8 +160,18 @@ pub fn catalog() -> Catalog {
     Catalog::of(vec![
         stage("ai-lab", AI_LAB),
         stage("dev-lab", DEV_LAB),
-        stage("old-lab", &DEV_LAB.replace("dev-lab", "old-lab").replace("order = 20", "order = 30")),
-        stage("mine", &DEV_LAB.replace("dev-lab", "mine").replace("order = 20", "order = 40")),
+        stage(
+            "old-lab",
+            &DEV_LAB
+                .replace("dev-lab", "old-lab")
+                .replace("order = 20", "order = 30"),
+        ),
+        stage(
+            "mine",
+            &DEV_LAB
+                .replace("dev-lab", "mine")
+                .replace("order = 20", "order = 40"),
+        ),
     ])
 }
 
@@ -179,7 +189,10 @@ pub fn facts() -> Facts {
         ("family", "arch".into()),
         ("root", true.into()),
     ];
-    facts.into_iter().map(|(name, fact)| (name.to_owned(), fact)).collect()
+    facts
+        .into_iter()
+        .map(|(name, fact)| (name.to_owned(), fact))
+        .collect()
 }
 
 pub fn host() -> HostSummary {
@@ -258,11 +271,23 @@ pub fn world() -> World {
     World {
         instances: vec![
             instance("ai-lab", Status::Running, &ai),
-            instance("ai-lab-prev", Status::Stopped, &[("stage", "ai-lab"), ("kept", "ai-lab")]),
-            instance("old-lab", Status::Stopped, &[("stage", "old-lab"), ("state", "building")]),
+            instance(
+                "ai-lab-prev",
+                Status::Stopped,
+                &[("stage", "ai-lab"), ("kept", "ai-lab")],
+            ),
+            instance(
+                "old-lab",
+                Status::Stopped,
+                &[("stage", "old-lab"), ("state", "building")],
+            ),
             instance("mine", Status::Running, &[]),
         ],
-        snapshots: [("ai-lab".to_owned(), vec!["clean".to_owned(), "works".to_owned(), "update-1".to_owned()])].into(),
+        snapshots: [(
+            "ai-lab".to_owned(),
+            vec!["clean".to_owned(), "works".to_owned(), "update-1".to_owned()],
+        )]
+        .into(),
         ..empty_world()
     }
 }
@@ -289,12 +314,54 @@ pub fn snapshots() -> Vec<SnapshotRow> {
         holds: "ai-lab v1 on Archlinux current amd64".into(),
     };
     vec![
-        row("update-4", "2026-11-22T03:00:00Z", None, "before update", SnapshotKind::Safety, false),
-        row("update-3", "2026-11-21T03:00:00Z", Some(91_268_055), "before update", SnapshotKind::Safety, false),
-        row("works", "2026-11-20T10:00:00Z", Some(432_013_312), "ComfyUI with the video nodes runs", SnapshotKind::User, true),
-        row("update-2", "2026-11-15T03:00:00Z", Some(12_000_000), "before update", SnapshotKind::Safety, true),
-        row("update-1", "2026-11-12T03:00:00Z", Some(8_409_088), "before update", SnapshotKind::Safety, false),
-        row("clean", "2026-11-10T08:20:00Z", Some(0), "", SnapshotKind::Clean, true),
+        row(
+            "update-4",
+            "2026-11-22T03:00:00Z",
+            None,
+            "before update",
+            SnapshotKind::Safety,
+            false,
+        ),
+        row(
+            "update-3",
+            "2026-11-21T03:00:00Z",
+            Some(91_268_055),
+            "before update",
+            SnapshotKind::Safety,
+            false,
+        ),
+        row(
+            "works",
+            "2026-11-20T10:00:00Z",
+            Some(432_013_312),
+            "ComfyUI with the video nodes runs",
+            SnapshotKind::User,
+            true,
+        ),
+        row(
+            "update-2",
+            "2026-11-15T03:00:00Z",
+            Some(12_000_000),
+            "before update",
+            SnapshotKind::Safety,
+            true,
+        ),
+        row(
+            "update-1",
+            "2026-11-12T03:00:00Z",
+            Some(8_409_088),
+            "before update",
+            SnapshotKind::Safety,
+            false,
+        ),
+        row(
+            "clean",
+            "2026-11-10T08:20:00Z",
+            Some(0),
+            "",
+            SnapshotKind::Clean,
+            true,
+        ),
     ]
 }
 
@@ -315,18 +382,48 @@ fn create(lab: &str) -> Vec<Action> {
     vec![
         Action {
             undo: Undo::By(format!("delete {lab}")),
-            ..action(&format!("{lab}/create"), &format!("create the instance {lab} from Arch Linux"), &format!("lxc init images:archlinux {lab} --profile halolab-{lab}"), 8)
+            ..action(
+                &format!("{lab}/create"),
+                &format!("create the instance {lab} from Arch Linux"),
+                &format!("lxc init images:archlinux {lab} --profile halolab-{lab}"),
+                8,
+            )
         },
-        action(&format!("{lab}/start"), &format!("start {lab}"), &format!("lxc start {lab}"), 1),
-        action(&format!("{lab}/base"), "install the base packages", &format!("lxc exec {lab} -- sh -eu  # the script base"), 180),
+        action(
+            &format!("{lab}/start"),
+            &format!("start {lab}"),
+            &format!("lxc start {lab}"),
+            1,
+        ),
+        action(
+            &format!("{lab}/base"),
+            "install the base packages",
+            &format!("lxc exec {lab} -- sh -eu  # the script base"),
+            180,
+        ),
         Action {
             optional: true,
-            ..action(&format!("{lab}/comfyui"), "install ComfyUI", &format!("lxc exec {lab} -- sh -eu  # the script comfyui"), 240)
+            ..action(
+                &format!("{lab}/comfyui"),
+                "install ComfyUI",
+                &format!("lxc exec {lab} -- sh -eu  # the script comfyui"),
+                240,
+            )
         },
-        action(&format!("{lab}/verify"), "run a calculation on the GPU", &format!("lxc exec {lab} -- sh -eu  # the script gpu"), 12),
+        action(
+            &format!("{lab}/verify"),
+            "run a calculation on the GPU",
+            &format!("lxc exec {lab} -- sh -eu  # the script gpu"),
+            12,
+        ),
         Action {
             undo: Undo::By("remove the snapshot".into()),
-            ..action(&format!("{lab}/clean"), &format!("take the snapshot clean of {lab}"), &format!("lxc snapshot {lab} clean"), 1)
+            ..action(
+                &format!("{lab}/clean"),
+                &format!("take the snapshot clean of {lab}"),
+                &format!("lxc snapshot {lab} clean"),
+                1,
+            )
         },
     ]
 }
@@ -335,14 +432,29 @@ fn restore(lab: &str, snapshot: &str) -> Vec<Action> {
     vec![
         Action {
             undo: Undo::By("remove the snapshot".into()),
-            ..action(&format!("{lab}/safety"), &format!("take the safety snapshot restore-1 of {lab}"), &format!("lxc snapshot {lab} restore-1"), 1)
+            ..action(
+                &format!("{lab}/safety"),
+                &format!("take the safety snapshot restore-1 of {lab}"),
+                &format!("lxc snapshot {lab} restore-1"),
+                1,
+            )
         },
         Action {
             destroys: Some(format!("what was changed in {lab} since {snapshot}")),
             undo: Undo::By("restore restore-1".into()),
-            ..action(&format!("{lab}/restore"), &format!("put {lab} back to {snapshot}"), &format!("lxc restore {lab} {snapshot}"), 2)
+            ..action(
+                &format!("{lab}/restore"),
+                &format!("put {lab} back to {snapshot}"),
+                &format!("lxc restore {lab} {snapshot}"),
+                2,
+            )
         },
-        action(&format!("{lab}/verify"), "run a calculation on the GPU", &format!("lxc exec {lab} -- sh -eu  # the script gpu"), 12),
+        action(
+            &format!("{lab}/verify"),
+            "run a calculation on the GPU",
+            &format!("lxc exec {lab} -- sh -eu  # the script gpu"),
+            12,
+        ),
     ]
 }
 
@@ -354,13 +466,21 @@ pub fn planner(_: &World, _: &Catalog, requests: &[Request]) -> Result<Plan, Pla
             Choice::Create | Choice::Adopt => (create(lab), vec![]),
             Choice::Restore(snapshot) => (
                 restore(lab, snapshot),
-                vec![format!("what was changed in {lab} since {snapshot}"), "config and devices that were added to the instance itself".into()],
+                vec![
+                    format!("what was changed in {lab} since {snapshot}"),
+                    "config and devices that were added to the instance itself".into(),
+                ],
             ),
             Choice::Remove => (
                 vec![Action {
                     destroys: Some(format!("{lab} with its snapshots")),
                     undo: Undo::Never,
-                    ..action(&format!("{lab}/delete"), &format!("delete {lab}"), &format!("lxc delete {lab}"), 2)
+                    ..action(
+                        &format!("{lab}/delete"),
+                        &format!("delete {lab}"),
+                        &format!("lxc delete {lab}"),
+                        2,
+                    )
                 }],
                 vec![format!("{lab} with its 3 snapshots")],
             ),
@@ -372,7 +492,10 @@ pub fn planner(_: &World, _: &Catalog, requests: &[Request]) -> Result<Plan, Pla
             choice: request.choice.clone(),
             actions,
             loses,
-            keeps: vec!["models and package caches, on data mounts".into(), "its profile with the GPU".into()],
+            keeps: vec![
+                "models and package caches, on data mounts".into(),
+                "its profile with the GPU".into(),
+            ],
         }
     };
     Ok(Plan {
@@ -463,15 +586,61 @@ pub fn run(width: u16, height: u16) -> Model {
     let hear = |model: &mut Model, event| model.update(Msg::Run(event));
     for lab in ["ai-lab", "dev-lab"] {
         for (step, millis) in [("create", 940), ("start", 1_312)] {
-            hear(&mut model, Event::StepStarted { id: format!("{lab}/{step}"), lab: lab.into(), sentence: String::new() });
-            hear(&mut model, Event::StepFinished { id: format!("{lab}/{step}"), millis, skipped: step == "start" && lab == "dev-lab" });
+            hear(
+                &mut model,
+                Event::StepStarted {
+                    id: format!("{lab}/{step}"),
+                    lab: lab.into(),
+                    sentence: String::new(),
+                },
+            );
+            hear(
+                &mut model,
+                Event::StepFinished {
+                    id: format!("{lab}/{step}"),
+                    millis,
+                    skipped: step == "start" && lab == "dev-lab",
+                },
+            );
         }
-        hear(&mut model, Event::StepStarted { id: format!("{lab}/base"), lab: lab.into(), sentence: String::new() });
-        hear(&mut model, Event::Progress { id: format!("{lab}/base"), text: "installing linux-firmware".into(), percent: Some(31) });
-        hear(&mut model, Event::Output { lab: lab.into(), bytes: 4096 });
+        hear(
+            &mut model,
+            Event::StepStarted {
+                id: format!("{lab}/base"),
+                lab: lab.into(),
+                sentence: String::new(),
+            },
+        );
+        hear(
+            &mut model,
+            Event::Progress {
+                id: format!("{lab}/base"),
+                text: "installing linux-firmware".into(),
+                percent: Some(31),
+            },
+        );
+        hear(
+            &mut model,
+            Event::Output {
+                lab: lab.into(),
+                bytes: 4096,
+            },
+        );
     }
-    let lines = (1..=60).map(|n| sanitize_line(format!("\x1b[32m==>\x1b[0m installed package {n} of 60 from the mirror that answers fastest today").as_bytes()));
-    let page = LogPage { lab: "ai-lab".into(), total: 60, from: 0, lines: lines.collect() };
+    let lines = (1..=60).map(|n| {
+        sanitize_line(
+            format!(
+                "\x1b[32m==>\x1b[0m installed package {n} of 60 from the mirror that answers fastest today"
+            )
+            .as_bytes(),
+        )
+    });
+    let page = LogPage {
+        lab: "ai-lab".into(),
+        total: 60,
+        from: 0,
+        lines: lines.collect(),
+    };
     model.update(Msg::Page(page));
     model.update(Msg::Clock(now() + 72));
     model
@@ -481,7 +650,10 @@ pub fn run(width: u16, height: u16) -> Model {
 pub fn result(width: u16, height: u16) -> Model {
     let mut model = run(width, height);
     for lab in ["ai-lab", "dev-lab"] {
-        model.update(Msg::Run(Event::Verdict { lab: lab.into(), verdict: "gfx1151 ok, ROCm 7.14, torch 2.9".into() }));
+        model.update(Msg::Run(Event::Verdict {
+            lab: lab.into(),
+            verdict: "gfx1151 ok, ROCm 7.14, torch 2.9".into(),
+        }));
     }
     model.update(Msg::Ended(Outcome {
         run: "20261122-050000000-abcd".into(),
@@ -547,7 +719,10 @@ pub fn press(model: &mut Model, keys: &str) -> Vec<Effect> {
 /// Types text, letter by letter.
 pub fn type_text(model: &mut Model, text: &str) {
     for letter in text.chars() {
-        model.update(Msg::Input(Input::Key(KeyEvent::new(KeyCode::Char(letter), KeyModifiers::NONE))));
+        model.update(Msg::Input(Input::Key(KeyEvent::new(
+            KeyCode::Char(letter),
+            KeyModifiers::NONE,
+        ))));
     }
 }
 

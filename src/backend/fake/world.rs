@@ -3,12 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use sha2::{Digest as _, Sha256};
-
 use super::Fake;
 use crate::backend::{
     ConfigEdit, Error, ExecSpec, ImageInfo, Instance, InstanceSpec, InstanceState, Network, Pool, Power,
-    Profile, Result, Snapshot, Status, types::is_name,
+    Profile, Result, Snapshot, Status, error::fold, types::is_name,
 };
 
 /// Files by path.
@@ -51,8 +49,8 @@ impl Machine {
 #[derive(Debug, Default)]
 pub(super) struct World {
     pub(super) machines: BTreeMap<String, Machine>,
-    images: BTreeMap<String, ImageInfo>,
-    aliases: BTreeMap<String, String>,
+    pub(super) images: BTreeMap<String, ImageInfo>,
+    pub(super) aliases: BTreeMap<String, String>,
     pub(super) profiles: BTreeMap<String, Profile>,
     pub(super) pools: BTreeMap<String, Pool>,
     pub(super) networks: BTreeMap<String, Network>,
@@ -66,19 +64,19 @@ pub(super) fn missing(what: String) -> Error {
 }
 
 /// The daemon's no.
-fn refused(what: String, message: &str) -> Error {
+pub(super) fn refused(what: &str, message: &str) -> Error {
     Error::Refused {
-        what,
+        what: fold(what),
         message: message.to_owned(),
     }
 }
 
 /// Refuses names that the real client refuses.
-fn check_name(name: &str) -> Result<()> {
+pub(super) fn check_name(name: &str) -> Result<()> {
     if is_name(name) {
         Ok(())
     } else {
-        Err(refused(format!("make `{name}`"), "it cannot be a name"))
+        Err(refused(&format!("make `{name}`"), "it cannot be a name"))
     }
 }
 
@@ -104,7 +102,7 @@ impl World {
     }
 
     /// A later date than all before.
-    fn now(&mut self) -> String {
+    pub(super) fn now(&mut self) -> String {
         self.clock += 1;
         let (minutes, seconds) = (self.clock / 60, self.clock % 60);
         format!(
@@ -176,7 +174,7 @@ impl World {
             .find(|p| !self.profiles.contains_key(*p))
         {
             return Err(refused(
-                format!("make `{name}`"),
+                &format!("make `{name}`"),
                 &format!("profile {profile} doesn't exist"),
             ));
         }
@@ -195,7 +193,7 @@ impl World {
     pub(super) fn create(&mut self, spec: &InstanceSpec) -> Result<()> {
         let image = self.image(&spec.image).ok_or_else(|| {
             refused(
-                format!("make `{}` from image `{}`", spec.name, spec.image),
+                &format!("make `{}` from image `{}`", spec.name, spec.image),
                 "Image alias not found",
             )
         })?;
@@ -247,7 +245,7 @@ impl World {
 
     pub(super) fn delete(&mut self, name: &str) -> Result<()> {
         if self.machine(name)?.instance.status != Status::Stopped {
-            return Err(refused(format!("delete `{name}`"), "Instance is running"));
+            return Err(refused(&format!("delete `{name}`"), "Instance is running"));
         }
         self.machines.remove(name);
         Ok(())
@@ -257,7 +255,7 @@ impl World {
         check_name(to)?;
         if self.machine(from)?.instance.status != Status::Stopped {
             return Err(refused(
-                format!("rename `{from}`"),
+                &format!("rename `{from}`"),
                 "Renaming of running instance not allowed",
             ));
         }
@@ -371,7 +369,7 @@ impl World {
         let machine = self.machine_mut(name)?;
         if machine.instance.status != Status::Running {
             return Err(refused(
-                format!("run a command in `{name}`"),
+                &format!("run a command in `{name}`"),
                 "Instance is not running",
             ));
         }
@@ -393,93 +391,6 @@ impl World {
         let log = ran.join("\n") + "\n";
         machine.files.insert(Fake::LOG.into(), log.into_bytes());
         Ok((0, output))
-    }
-
-    pub(super) fn add_image(&mut self, alias: &str, content: &[u8]) {
-        let digest = Sha256::digest(content);
-        let fingerprint: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        let uploaded = self.now();
-        self.aliases.insert(alias.to_owned(), fingerprint.clone());
-        self.images.entry(fingerprint.clone()).or_insert(ImageInfo {
-            fingerprint,
-            size: content.len() as u64,
-            uploaded,
-            properties: BTreeMap::new(),
-        });
-    }
-
-    pub(super) fn image(&self, alias: &str) -> Option<ImageInfo> {
-        let fingerprint = self.aliases.get(alias).map_or(alias, String::as_str);
-        self.images.get(fingerprint).cloned()
-    }
-
-    pub(super) fn delete_image(&mut self, alias: &str) -> Result<()> {
-        let image = self
-            .image(alias)
-            .ok_or_else(|| missing(format!("image `{alias}`")))?;
-        self.aliases.remove(alias);
-        if !self.aliases.values().any(|target| *target == image.fingerprint) {
-            self.images.remove(&image.fingerprint);
-        }
-        Ok(())
-    }
-
-    pub(super) fn put_profile(&mut self, profile: &Profile) -> Result<()> {
-        check_name(&profile.name)?;
-        self.profiles.insert(profile.name.clone(), profile.clone());
-        Ok(())
-    }
-
-    pub(super) fn delete_profile(&mut self, name: &str) -> Result<()> {
-        if self
-            .machines
-            .values()
-            .any(|m| m.instance.profiles.iter().any(|p| p == name))
-        {
-            return Err(refused(
-                format!("delete profile `{name}`"),
-                "Profile is currently in use",
-            ));
-        }
-        let removed = self.profiles.remove(name);
-        removed
-            .map(drop)
-            .ok_or_else(|| missing(format!("profile `{name}`")))
-    }
-
-    pub(super) fn create_pool(&mut self, name: &str, driver: &str, size: Option<u64>) -> Result<()> {
-        check_name(name)?;
-        if self.pools.contains_key(name) {
-            return Err(Error::Exists {
-                what: format!("storage pool `{name}`"),
-            });
-        }
-        let pool = Pool {
-            name: name.to_owned(),
-            driver: driver.to_owned(),
-            used: 0,
-            total: size.unwrap_or(100 << 30),
-            status: "Created".into(),
-        };
-        self.pools.insert(name.to_owned(), pool);
-        Ok(())
-    }
-
-    pub(super) fn create_network(&mut self, name: &str) -> Result<()> {
-        check_name(name)?;
-        if self.networks.contains_key(name) {
-            return Err(Error::Exists {
-                what: format!("network `{name}`"),
-            });
-        }
-        let network = Network {
-            name: name.to_owned(),
-            kind: "bridge".into(),
-            managed: true,
-            ipv4: "10.0.0.1/24".into(),
-        };
-        self.networks.insert(name.to_owned(), network);
-        Ok(())
     }
 }
 

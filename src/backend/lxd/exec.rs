@@ -31,7 +31,7 @@ const MARK: &str = "HALOLAB_EXEC";
 /// Sends signal `$1` to every process with `$2` in its environment. The daemons themselves can only
 /// signal the direct child: `apt-get` under `sh -c` would go on.
 const KILL: &str = r#"for process in /proc/[0-9]*; do
-  grep -qsF "$2" "$process/environ" && kill "-$1" "${process#/proc/}"
+  tr '\0' '\n' 2>/dev/null <"$process/environ" | grep -qxF "$2" && kill "-$1" "${process#/proc/}"
 done; true"#;
 
 /// A command that the daemon holds ready until its sockets are connected.
@@ -87,9 +87,8 @@ impl Lxd {
             transport.websocket(out, &about),
             transport.websocket(err, &about),
         )?;
-        // An empty text frame is the end of a stream.
-        let ended = input.send(Message::text("")).await;
-        ended.map_err(|e| transport.lost(&about, &e.to_string()))?;
+        // An empty text frame is the end of a stream; a command that is over already has closed it.
+        let _ = input.send(Message::text("")).await;
         let mut streams = Streams {
             out: Some(out),
             err: Some(err),

@@ -27,10 +27,10 @@ use super::{
     files::with_header,
     instances::is_fingerprint,
     operation::cancelled,
-    transport::{About, Ask, Reply, segment},
+    transport::{About, Ask, Reply, Transport, segment},
     wire,
 };
-use crate::backend::{Error, Progress, RemoteImage, Result};
+use crate::backend::{Error, Progress, RemoteImage, Result, types::hex};
 
 /// Bytes of a mebibyte.
 const MIB: u64 = 1 << 20;
@@ -123,11 +123,17 @@ impl Lxd {
         // Not kept fresh behind the user's back: a lab is made anew from what was tried.
         let body = json!({ "source": remote, "auto_update": false, "public": false });
         let ask = Ask::with(Method::POST, "/1.0/images", &body);
-        let done = self.transport.follow(&ask, &about, progress).await?;
-        let fingerprint = done.metadata.get("fingerprint").and_then(Value::as_str);
+        let ended = self.transport.follow_to_end(&ask, &about, progress).await?;
+        let fingerprint = ended.metadata.get("fingerprint").and_then(Value::as_str);
+        let fingerprint = fingerprint.map(str::to_owned);
+        match Transport::finished(ended, &about) {
+            // It was fetched before.
+            Ok(_) | Err(Error::Exists { .. }) => {}
+            Err(error) => return Err(error),
+        }
         let fingerprint =
             fingerprint.ok_or_else(|| self.transport.protocol(&about, "an image without a fingerprint"))?;
-        self.set_alias(alias, fingerprint).await
+        self.set_alias(alias, &fingerprint).await
     }
 
     /// Uploads a unified image file. Its hash is sent along: without it a daemon takes a file that
@@ -150,11 +156,11 @@ impl Lxd {
                 .send_image(opened, &fingerprint, size, (&about, progress))
                 .await?;
             let id = self.transport.started(&reply, &about)?.id;
-            let stored = self
+            let ended = self
                 .transport
                 .watch_operation(&id, &about, progress, events)
-                .await;
-            match stored {
+                .await?;
+            match Transport::finished(ended, &about) {
                 // Somebody else was quicker with the same file.
                 Ok(_) | Err(Error::Exists { .. }) => {}
                 Err(error) => return Err(error),
@@ -266,5 +272,5 @@ async fn hash(path: &Path) -> std::io::Result<(String, u64)> {
         size += read as u64;
     }
     let digest = hasher.finalize();
-    Ok((digest.iter().map(|byte| format!("{byte:02x}")).collect(), size))
+    Ok((hex(&digest), size))
 }

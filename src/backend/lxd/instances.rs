@@ -1,6 +1,9 @@
 //! Instances: list, make, copy, start, stop, change, remove.
 
-use std::time::Duration;
+use std::{
+    path::Path,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Map, Value, json};
@@ -12,8 +15,7 @@ use super::{
     wire,
 };
 use crate::backend::{
-    ConfigEdit, Error, Instance, InstanceSpec, InstanceState, Power, Progress, Result, Status,
-    types::is_name,
+    ConfigEdit, Error, Instance, InstanceSpec, InstanceState, Power, Progress, Result, Status, types::is_name,
 };
 
 /// What `PUT` on an instance takes; all else in the answer of `GET` is read-only.
@@ -27,8 +29,11 @@ const WRITABLE: &[&str] = &[
     "stateful",
 ];
 
-/// How often a change is tried again after somebody else's came first.
-const RACES: u32 = 5;
+/// How often a change is tried where somebody else's comes first.
+const RACES: u32 = 10;
+
+/// What LXD 5.0 says of a change that meets another one of the same instance.
+const BUSY: &[&str] = &["matching non-reusable operation", "is busy running"];
 
 /// The path of an instance.
 pub(super) fn path(name: &str) -> String {
@@ -258,7 +263,7 @@ impl Lxd {
         let about = about("change", name);
         check_known(name, &about)?;
         let path = path(name);
-        for race in 0..=RACES {
+        for race in 1..=RACES {
             let (whole, etag): (Map<String, Value>, _) = self.transport.get_tagged(&path, &about).await?;
             let body = edited(whole, edit);
             let ask = Ask {
@@ -266,19 +271,29 @@ impl Lxd {
                 ..Ask::with(Method::PUT, &path, &body)
             };
             let reply = self.transport.send(&ask, &about).await?;
-            if reply.status == StatusCode::PRECONDITION_FAILED && race < RACES {
-                sleep(Duration::from_millis(50)).await;
-                continue;
+            let error = match reply.envelope.kind.as_str() {
+                "sync" => return Ok(()),
+                "error" => reply.envelope.error,
+                _ => {
+                    let id = self.transport.started(&reply, &about)?.id;
+                    let ended = self.transport.wait(&id, &about).await?;
+                    if ended.status_code == 200 {
+                        return Ok(());
+                    }
+                    ended.err
+                }
+            };
+            let raced =
+                reply.status == StatusCode::PRECONDITION_FAILED || BUSY.iter().any(|b| error.contains(b));
+            if !raced || race == RACES {
+                return Err(about.refused(reply.envelope.error_code, &error));
             }
-            if reply.envelope.kind == "error" {
-                return Err(about.refused(reply.envelope.error_code, &reply.envelope.error));
-            }
-            if reply.envelope.kind == "async" {
-                let id = self.transport.started(&reply, &about)?.id;
-                let ended = self.transport.wait(&id, &about).await?;
-                self.transport.finished(ended, &about)?;
-            }
-            return Ok(());
+            // Two that collide must not go on in step.
+            let jitter = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            sleep(Duration::from_millis(u64::from(
+                20 * race + jitter.subsec_micros() % 50,
+            )))
+            .await;
         }
         Err(about.no("somebody else changes it all the time"))
     }
@@ -311,9 +326,7 @@ impl Lxd {
         let instance = self.find_instance(name).await?.unwrap_or_default();
         let pool = instance.pool().unwrap_or("default");
         let address = self.transport.address();
-        let folder = std::path::Path::new(&address)
-            .parent()
-            .unwrap_or(std::path::Path::new("/"));
+        let folder = Path::new(&address).parent().unwrap_or_else(|| Path::new("/"));
         let volume = folder
             .join("storage-pools")
             .join(pool)

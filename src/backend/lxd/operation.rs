@@ -27,11 +27,21 @@ impl Transport {
             return Ok(Operation::default());
         }
         let started = self.started(&reply, about)?;
-        self.finished(self.wait(&started.id, about).await?, about)
+        Self::finished(self.wait(&started.id, about).await?, about)
     }
 
     /// Starts an operation, tells `progress` how far it is, and stops it when `progress` is cancelled.
     pub(super) async fn follow(
+        &self,
+        ask: &Ask<'_>,
+        about: &About,
+        progress: &Progress,
+    ) -> Result<Operation> {
+        Self::finished(self.follow_to_end(ask, about, progress).await?, about)
+    }
+
+    /// The same, whether it ends well or not.
+    pub(super) async fn follow_to_end(
         &self,
         ask: &Ask<'_>,
         about: &About,
@@ -53,7 +63,7 @@ impl Transport {
         self.websocket("/1.0/events?type=operation", about).await.ok()
     }
 
-    /// Follows an operation that was started.
+    /// Follows an operation that was started until it ended, well or not.
     pub(super) async fn watch_operation(
         &self,
         id: &str,
@@ -66,7 +76,7 @@ impl Transport {
         tokio::pin!(wait);
         loop {
             tokio::select! {
-                ended = &mut wait => return self.finished(ended?, about),
+                ended = &mut wait => return ended,
                 message = next(&mut events) => match message {
                     Some(text) => news.tell(&text, id, progress),
                     None => events = None,
@@ -76,19 +86,14 @@ impl Transport {
         }
         let stop = self.cancel(id, about);
         tokio::pin!(stop);
-        loop {
-            tokio::select! {
-                ended = &mut wait => {
-                    ended?;
-                    return Err(cancelled(about));
-                }
-                stopped = &mut stop => {
-                    stopped?;
-                    wait.await?;
-                    return Err(cancelled(about));
-                }
+        tokio::select! {
+            ended = &mut wait => ended.map(drop)?,
+            stopped = &mut stop => {
+                stopped?;
+                wait.await.map(drop)?;
             }
         }
+        Err(cancelled(about))
     }
 
     /// Asks the daemon to stop an operation until it takes the order: a download becomes
@@ -180,7 +185,7 @@ impl Transport {
     }
 
     /// An operation that ended well, or why not.
-    pub(super) fn finished(&self, operation: Operation, about: &About) -> Result<Operation> {
+    pub(super) fn finished(operation: Operation, about: &About) -> Result<Operation> {
         match operation.status_code {
             200 => Ok(operation),
             401 => Err(about.no("somebody else cancelled it")),

@@ -1,6 +1,6 @@
 //! Profiles, storage pools and networks.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use futures_util::future::join_all;
 use reqwest::{Method, StatusCode};
@@ -9,13 +9,16 @@ use serde_json::json;
 use super::{
     Lxd,
     instances::{check_known, check_new},
-    transport::{About, Ask, segment},
+    transport::{About, Ask, Target, segment},
     wire,
 };
-use crate::backend::{Error, Network, Pool, Profile, Result};
+use crate::{
+    backend::{Error, Network, Pool, Profile, Result},
+    host::{Root, subnet},
+};
 
 /// Making a loop file and its file system, or a bridge, is one call that lasts.
-const LONG: Duration = Duration::from_secs(180);
+const LONG: Duration = Duration::from_mins(3);
 
 /// The path of a profile.
 fn profile_path(name: &str) -> String {
@@ -64,16 +67,15 @@ impl Lxd {
                 "devices": profile.devices,
             });
             let path = profile_path(&profile.name);
-            let ask = match &found {
-                Some((_, etag)) => Ask {
+            let ask = if let Some((_, etag)) = &found {
+                Ask {
                     etag: etag.as_deref(),
                     deadline: Some(LONG),
                     ..Ask::with(Method::PUT, &path, &body)
-                },
-                None => {
-                    check_new(&profile.name, &about)?;
-                    Ask::with(Method::POST, "/1.0/profiles", &body)
                 }
+            } else {
+                check_new(&profile.name, &about)?;
+                Ask::with(Method::POST, "/1.0/profiles", &body)
             };
             let reply = self.transport.send(&ask, &about).await?;
             let raced = [StatusCode::PRECONDITION_FAILED, StatusCode::CONFLICT].contains(&reply.status);
@@ -81,7 +83,7 @@ impl Lxd {
                 return Ok(());
             }
             if !raced {
-                return Err(about.no(crate::backend::error::fold(&reply.envelope.error)));
+                return Err(about.no(&reply.envelope.error));
             }
         }
         Err(about.no("somebody else changes it all the time"))
@@ -155,15 +157,29 @@ impl Lxd {
     pub(super) async fn make_network(&self, name: &str) -> Result<()> {
         let about = About::making(format!("make bridge `{name}`"), format!("network `{name}`"));
         check_new(name, &about)?;
+        match self.put_bridge(name, "auto", &about).await {
+            // The daemon calls addresses to see which are free; some networks answer for all of them.
+            Err(Error::Refused { message, .. }) if message.contains("unused IPv4 subnet") => {
+                let free = subnet::free(&Root::new(Path::new("/")));
+                match free.filter(|_| matches!(self.transport.target, Target::Unix(_))) {
+                    Some(address) => self.put_bridge(name, &address, &about).await,
+                    None => Err(about.refused(400, &message)),
+                }
+            }
+            other => other,
+        }
+    }
+
+    async fn put_bridge(&self, name: &str, address: &str, about: &About) -> Result<()> {
         let body = json!({
             "name": name,
             "type": "bridge",
-            "config": { "ipv4.address": "auto", "ipv4.nat": "true", "ipv6.address": "none" },
+            "config": { "ipv4.address": address, "ipv4.nat": "true", "ipv6.address": "none" },
         });
         let ask = Ask {
             deadline: Some(LONG),
             ..Ask::with(Method::POST, "/1.0/networks", &body)
         };
-        self.transport.run(&ask, &about).await.map(drop)
+        self.transport.run(&ask, about).await.map(drop)
     }
 }

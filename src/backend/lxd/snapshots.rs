@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::future::join_all;
 use percent_encoding::percent_decode_str;
 use reqwest::Method;
 use serde_json::json;
@@ -47,17 +48,18 @@ impl Lxd {
         self.transport.get(&path(name, snapshot), &about).await
     }
 
-    /// Names of all snapshots in one call: each pool lists what lies on it, snapshots among it.
-    /// Sorted by name; the daemons tell no dates here.
+    /// Names of all snapshots, in one call a pool: the volumes on it. Sorted by name; dates are not told here.
     pub(super) async fn list_snapshot_names(&self) -> Result<BTreeMap<String, Vec<String>>> {
         let about = About::new("list the snapshots", "list of storage pools");
-        let pools: Vec<wire::Pool> = self
-            .transport
-            .get("/1.0/storage-pools?recursion=1", &about)
-            .await?;
+        let about = &about;
+        let pools: Vec<String> = self.transport.get("/1.0/storage-pools", about).await?;
+        let volumes = pools.iter().map(|pool| async move {
+            let path = format!("{pool}/volumes/container");
+            self.transport.get::<Vec<String>>(&path, about).await
+        });
         let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for url in pools.iter().flat_map(|pool| &pool.used_by) {
-            if let Some((instance, snapshot)) = snapshot_of(url) {
+        for pool in join_all(volumes).await {
+            for (instance, snapshot) in pool?.iter().filter_map(|url| snapshot_of(url)) {
                 names.entry(instance).or_default().push(snapshot);
             }
         }
@@ -136,12 +138,10 @@ impl Lxd {
     }
 }
 
-/// Instance and snapshot of `/1.0/instances/NAME/snapshots/SNAPSHOT`; of the default project only.
+/// Instance and snapshot of `…/volumes/container/NAME/snapshots/SNAPSHOT`. A cluster adds `?target=MEMBER`.
 fn snapshot_of(url: &str) -> Option<(String, String)> {
-    let (instance, snapshot) = url.strip_prefix("/1.0/instances/")?.split_once("/snapshots/")?;
-    if snapshot.contains('?') {
-        return None;
-    }
+    let (_, path) = url.split('?').next()?.split_once("/volumes/container/")?;
+    let (instance, snapshot) = path.split_once("/snapshots/")?;
     let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
     Some((plain(instance), plain(snapshot)))
 }
@@ -151,12 +151,13 @@ mod tests {
     use super::snapshot_of;
 
     #[test]
-    fn a_pool_tells_its_snapshots_among_other_things() {
+    fn a_pool_lists_its_snapshots_among_other_volumes() {
         let pair = |a: &str, b: &str| Some((a.to_owned(), b.to_owned()));
-        assert_eq!(snapshot_of("/1.0/instances/a/snapshots/s1"), pair("a", "s1"));
-        assert_eq!(snapshot_of("/1.0/instances/a/snapshots/%C3%BCn"), pair("a", "ün"));
-        assert_eq!(snapshot_of("/1.0/instances/a/snapshots/s?project=x"), None);
-        assert_eq!(snapshot_of("/1.0/instances/a"), None);
-        assert_eq!(snapshot_of("/1.0/images/abc"), None);
+        let of = |rest: &str| snapshot_of(&format!("/1.0/storage-pools/p/volumes/{rest}"));
+        assert_eq!(of("container/a/snapshots/s1"), pair("a", "s1"));
+        assert_eq!(of("container/a/snapshots/%C3%BCn"), pair("a", "ün"));
+        assert_eq!(of("container/a/snapshots/s?target=m1"), pair("a", "s"));
+        assert_eq!(of("container/a"), None);
+        assert_eq!(of("image/abc"), None);
     }
 }

@@ -27,7 +27,7 @@ use super::{
     transport::{About, Ask, Target, Transport},
 };
 use crate::{
-    backend::{Error, Result},
+    backend::{Error, Result, types::hex},
     paths::{Paths, write_private},
 };
 
@@ -126,10 +126,12 @@ impl Place {
         let host = url.host_str().ok_or("it names no host")?;
         Ok(Self {
             host: host.trim_matches(['[', ']']).to_owned(),
-            // The url crate leaves 443 out where it is written, and so it is not our default.
-            port: url
-                .port()
-                .unwrap_or(if text.contains(":443") { 443 } else { 8443 }),
+            // Without a port the daemons' own is meant; 443 has to be written, and the url crate leaves it out.
+            port: match url.port() {
+                Some(port) => port,
+                None if text.contains(":443") => 443,
+                None => 8443,
+            },
             fingerprint: url.fragment().map(str::to_owned),
         })
     }
@@ -270,10 +272,7 @@ async fn fetch(place: &Place, deadline: Duration) -> Result<CertificateDer<'stat
 
 /// SHA-256 as hexadecimal.
 fn hash(der: &CertificateDer<'_>) -> String {
-    Sha256::digest(der)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(&Sha256::digest(der))
 }
 
 /// Makes our certificate known. The older daemons take the token as a password, the newer ones by its own name.
@@ -289,7 +288,7 @@ async fn enrol(transport: &Transport, trust: &Trust) -> Result<()> {
         if reply.envelope.kind != "error" || reply.envelope.error.contains("already in trust store") {
             return Ok(());
         }
-        refusal.get_or_insert_with(|| about.no(crate::backend::error::fold(&reply.envelope.error)));
+        refusal.get_or_insert_with(|| about.no(&reply.envelope.error));
     }
     Err(refusal.unwrap_or_else(|| Error::Untrusted {
         address: transport.address(),

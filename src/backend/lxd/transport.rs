@@ -82,7 +82,6 @@ impl About {
 
     /// The daemon's no, in our words. Its errors are prose; only these few are told apart.
     pub(super) fn refused(&self, code: u16, text: &str) -> Error {
-        let text = fold(text);
         let says = |words: &[&str]| words.iter().any(|w| text.contains(w));
         let missing = code == StatusCode::NOT_FOUND.as_u16()
             || (text.contains("napshot") && text.ends_with("does not exist"));
@@ -91,7 +90,11 @@ impl About {
                 what: self.object.clone(),
             };
         }
-        if says(&["already exists", "already in use"]) {
+        if says(&[
+            "already exists",
+            "already in use",
+            "UNIQUE constraint failed: instances",
+        ]) {
             return Error::Exists {
                 what: self.object.clone(),
             };
@@ -100,10 +103,10 @@ impl About {
     }
 
     /// The daemon's no, as it is.
-    pub(super) fn no(&self, message: impl Into<String>) -> Error {
+    pub(super) fn no(&self, message: impl AsRef<str>) -> Error {
         Error::Refused {
             what: self.what.clone(),
-            message: message.into(),
+            message: fold(message.as_ref()),
         }
     }
 }

@@ -18,7 +18,7 @@ fn lenient<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) ->
 }
 
 /// Around every answer.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Envelope {
     #[serde(rename = "type")]
@@ -30,18 +30,6 @@ pub(super) struct Envelope {
     #[serde(deserialize_with = "lenient")]
     pub(super) error: String,
     pub(super) metadata: Option<Box<RawValue>>,
-}
-
-impl Default for Envelope {
-    fn default() -> Self {
-        Self {
-            kind: String::new(),
-            operation: String::new(),
-            error_code: 0,
-            error: String::new(),
-            metadata: None,
-        }
-    }
 }
 
 /// Something that takes long. Status codes: 103 running, 104 cancelling, 105 pending, 200 success,
@@ -250,7 +238,8 @@ struct Interface {
 #[serde(default)]
 struct Address {
     family: String,
-    address: String,
+    #[serde(rename = "address")]
+    text: String,
     scope: String,
 }
 
@@ -261,7 +250,7 @@ impl From<State> for types::InstanceState {
                 .values()
                 .flat_map(|interface| &interface.addresses)
                 .filter(|a| a.scope == "global" && a.family == family)
-                .map(|a| a.address.clone())
+                .map(|a| a.text.clone())
                 .collect()
         };
         let addresses = [global("inet"), global("inet6")].concat();
@@ -341,9 +330,6 @@ pub(super) struct Pool {
     pub(super) driver: String,
     #[serde(deserialize_with = "lenient")]
     pub(super) status: String,
-    /// URLs of what lies on it, snapshots of instances among them.
-    #[serde(deserialize_with = "lenient")]
-    pub(super) used_by: Vec<String>,
 }
 
 /// `GET /1.0/storage-pools/NAME/resources`.

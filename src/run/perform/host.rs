@@ -40,12 +40,11 @@ impl Hand<'_> {
         let output = &mut *self.output;
         match command.run(&mut |_, bytes| output.write(bytes), &cancel).await {
             Ok(0) => DID,
-            Ok(_) if cancel.is_cancelled() => Err(Failure::Cancelled),
+            _ if cancel.is_cancelled() => Err(Failure::Cancelled),
             Ok(code) => Err(Failure::Failed(format!(
                 "the script ended with {code}: {}",
                 self.output.last_line()
             ))),
-            Err(_) if cancel.is_cancelled() => Err(Failure::Cancelled),
             Err(error) => Err(Failure::Failed(error.to_string())),
         }
     }

@@ -1,0 +1,166 @@
+//! Images: where they come from, and the alias that labs share.
+
+use std::path::PathBuf;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    backend::RemoteImage,
+    host::reach,
+    stage::{Answer, Answers, Catalog, Image, ImageSource, answers::IMAGE_FILE},
+};
+
+use super::{
+    Action, Step,
+    planner::{Case, PlanError},
+    words::Words,
+};
+
+/// The local alias of an image: the same source has the same alias, so that labs share it.
+pub fn alias(image: &Image, answers: &Answers) -> String {
+    let file = match answers.get(IMAGE_FILE) {
+        Some(Answer::Text(file)) => file.as_str(),
+        _ => "",
+    };
+    let source = match &image.source {
+        ImageSource::Local { alias } => return alias.clone(),
+        ImageSource::File {} => format!("file {file}"),
+        source => serde_json::to_string(source).unwrap_or_default(),
+    };
+    let hash = hex::encode(Sha256::digest(source.as_bytes()));
+    format!("halolab/{}-{}", image.id, hash.get(..8).unwrap_or_default())
+}
+
+/// What brings an image here; none where it is here already.
+pub(super) fn action(
+    case: &Case<'_>,
+    image: &Image,
+    refresh: bool,
+    words: &Words<'_>,
+) -> Result<Option<Action>, PlanError> {
+    let alias = alias(image, &case.answers);
+    let here = case.world.images.contains_key(&alias);
+    if here && !refresh {
+        return Ok(None);
+    }
+    let id = format!("image-{}", alias.rsplit('/').next().unwrap_or(&alias));
+    let client = words.client;
+    let (seconds, sentence, command, step) = match &image.source {
+        ImageSource::Local { .. } if here => return Ok(None),
+        ImageSource::Local { alias } => return Err(PlanError::NoImage(alias.clone(), case.lab.into())),
+        ImageSource::Remote {
+            remote,
+            alias: wanted,
+        } => {
+            if reach::is_silent(&case.world.facts, remote) {
+                return Err(PlanError::Unreachable {
+                    image: image.id.clone(),
+                    remote: remote.clone(),
+                    lab: case.lab.into(),
+                });
+            }
+            let (source, certificate) = remote_image(case, remote, wanted)?;
+            let sentence = format!("fetch the image {} from {}", image.title, source.server);
+            let command = format!("{client} image copy {remote}:{wanted} local: --alias {alias}");
+            (
+                90,
+                sentence,
+                command,
+                Step::PullImage {
+                    source,
+                    alias,
+                    certificate,
+                    refresh,
+                },
+            )
+        }
+        ImageSource::Bootstrap {
+            distribution,
+            suite,
+            packages,
+        } => {
+            let sentence = format!("build the image {} here from package sources", image.title);
+            let command = format!("mmdebstrap --variant=minbase {suite} && {client} image import");
+            let (distribution, suite, packages) = (distribution.clone(), suite.clone(), packages.clone());
+            (
+                120,
+                sentence,
+                command,
+                Step::Bootstrap {
+                    distribution,
+                    suite,
+                    packages,
+                    alias,
+                    refresh,
+                },
+            )
+        }
+        ImageSource::File {} => {
+            let file = image_file(case)?;
+            let sentence = format!("import the image file {}", file.display());
+            let command = format!("{client} image import {} --alias {alias}", file.display());
+            (15, sentence, command, Step::ImportImage { file, alias })
+        }
+    };
+    Ok(Some(Action {
+        seconds,
+        ..words.action(&id, sentence, command, step)
+    }))
+}
+
+fn image_file(case: &Case<'_>) -> Result<PathBuf, PlanError> {
+    match case.answers.get(IMAGE_FILE) {
+        Some(Answer::Text(file)) if !file.is_empty() => Ok(PathBuf::from(file)),
+        _ => Err(PlanError::Blocked(format!(
+            "{}: no image file given; add `--set {}.image_file=PATH`",
+            case.lab, case.lab
+        ))),
+    }
+}
+
+fn remote_image(
+    case: &Case<'_>,
+    remote: &str,
+    alias: &str,
+) -> Result<(RemoteImage, Option<PathBuf>), PlanError> {
+    let config = &case.world.config;
+    let known = || config.remotes.keys().cloned().collect::<Vec<_>>().join(", ");
+    let found = config.remotes.get(remote).ok_or_else(|| {
+        PlanError::Blocked(format!(
+            "no image server is called `{remote}` in config.toml; there are: {}",
+            known()
+        ))
+    })?;
+    let url = if case.server.product == "incus" {
+        &found.incus
+    } else {
+        &found.lxd
+    };
+    let server = url.clone().ok_or_else(|| {
+        PlanError::Blocked(format!(
+            "the image server `{remote}` does not serve {}; choose an image that is built here, or set `[remotes.{remote}]` in config.toml",
+            case.server.title()
+        ))
+    })?;
+    let source = RemoteImage {
+        server,
+        alias: alias.to_owned(),
+        certificate: None,
+    };
+    Ok((source, found.certificate.clone()))
+}
+
+/// The aliases of all images that a plan of these stages may ask for, so that the world can say which are here.
+pub fn aliases(catalog: &Catalog, answers: &[&Answers]) -> Vec<String> {
+    let none = Answers::new();
+    let mut all = vec![];
+    for image in catalog.iter().flat_map(|s| &s.images) {
+        match image.source {
+            ImageSource::File {} => all.extend(answers.iter().map(|a| alias(image, a))),
+            _ => all.push(alias(image, &none)),
+        }
+    }
+    all.sort_unstable();
+    all.dedup();
+    all
+}

@@ -1,0 +1,350 @@
+//! The main job on a real daemon, through the program: first run, every later-run choice, and what must not happen.
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and starts the program itself"
+)]
+
+mod common {
+    #![allow(
+        dead_code,
+        unreachable_pub,
+        clippy::allow_attributes,
+        clippy::allow_attributes_without_reason,
+        missing_docs,
+        clippy::expect_used
+    )]
+    pub mod daemon;
+    pub mod program;
+}
+
+use common::program::Home;
+
+#[test]
+fn a_first_run_makes_a_proven_lab_with_a_clean_snapshot() {
+    let Some(home) = Home::new(1) else { return };
+    let lab = home.lab();
+    let plan = home.ends(0, &["plan", lab]);
+    assert!(
+        plan.out.contains("take the snapshot clean") && plan.out.contains("keeps  models"),
+        "{}",
+        plan.out
+    );
+    assert_eq!(home.status(lab)["presence"], "missing", "a plan changes nothing");
+    home.ends(0, &["apply", lab, "--dry-run"]);
+    assert_eq!(
+        home.status(lab)["presence"],
+        "missing",
+        "a dry run changes nothing"
+    );
+    home.ends(0, &["apply", lab, "--yes", "--set", "greeting=good morning"]);
+    let status = home.status(lab);
+    assert_eq!(
+        (status["status"].as_str(), status["presence"].as_str()),
+        (Some("running"), Some("ours"))
+    );
+    assert_eq!(status["verdict"], "CPU only: good morning in green");
+    assert_eq!(home.snapshots(lab), ["clean"]);
+    assert!(
+        home.ends(0, &["apply", lab, "--yes"])
+            .out
+            .contains("Nothing to do"),
+        "a second run leaves it alone"
+    );
+    assert!(
+        home.ends(3, &["apply", lab, "--choose", "create", "--yes"])
+            .err
+            .contains("exists already")
+    );
+}
+
+#[test]
+fn two_labs_are_made_side_by_side_and_json_tells_each_step() {
+    let Some(home) = Home::new(2) else { return };
+    let (one, two) = (home.labs[0].as_str(), home.labs[1].as_str());
+    let said = home.ends(0, &["apply", one, two, "--yes", "--json"]);
+    let events: Vec<serde_json::Value> = said
+        .out
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    assert!(
+        events
+            .iter()
+            .all(|e| e["v"] == 1 && e["ts"].is_string() && e["event"].is_string())
+    );
+    assert_eq!(events.first().unwrap()["event"], "plan");
+    let last = events.last().unwrap();
+    assert_eq!(
+        (last["event"].as_str(), last["code"].as_i64()),
+        (Some("done"), Some(0))
+    );
+    let started: Vec<&str> = events
+        .iter()
+        .filter(|e| e["event"] == "step-started")
+        .filter_map(|e| e["lab"].as_str())
+        .collect();
+    let first_two = started.iter().position(|l| *l == two).unwrap();
+    let last_one = started.iter().rposition(|l| *l == one).unwrap();
+    assert!(
+        first_two < last_one,
+        "the second lab began before the first was done"
+    );
+}
+
+#[test]
+fn a_restore_keeps_the_state_before_it_and_the_data_folder() {
+    let Some(home) = Home::new(1) else { return };
+    let lab = home.lab();
+    home.ends(0, &["apply", lab, "--yes"]);
+    home.inside(lab, "echo mine > /work; echo big > /data/models/model");
+    home.ends(0, &["snapshot", "create", lab, "works", "-m", "all is well"]);
+    home.inside(lab, "echo broken > /work; echo later > /later");
+    // A device that was added after the snapshot goes with a restore; the data mount is in the profile and stays.
+    let plan = home.ends(0, &["plan", lab, "--choose", "restore:works"]);
+    assert!(
+        plan.out.contains("LOSES  everything in") && plan.out.contains("before-restore-1"),
+        "{}",
+        plan.out
+    );
+    let refused = home.ends(2, &["apply", lab, "--choose", "restore:works"]);
+    assert!(
+        refused.err.contains("--yes") && refused.err.contains("--accept-plan"),
+        "{}",
+        refused.err
+    );
+    assert_eq!(
+        home.inside(lab, "cat /work"),
+        "broken",
+        "nothing happens without a yes"
+    );
+    home.ends(0, &["apply", lab, "--choose", "restore:works", "--yes"]);
+    assert_eq!(
+        home.inside(lab, "cat /work /data/models/model; ls /later 2>/dev/null || true"),
+        "mine\nbig"
+    );
+    assert_eq!(home.snapshots(lab), ["before-restore-1", "works", "clean"]);
+    let works = home.status(lab)["snapshots"][1].clone();
+    assert_eq!(
+        works["note"], "all is well",
+        "notes survive a restore to a time before them"
+    );
+    home.ends(0, &["snapshot", "restore", lab, "before-restore-1", "--yes"]);
+    assert_eq!(
+        home.inside(lab, "cat /work /later"),
+        "broken\nlater",
+        "the undo of the restore"
+    );
+}
+
+#[test]
+fn a_plan_is_accepted_by_its_digest_and_no_other() {
+    let Some(home) = Home::new(1) else { return };
+    let lab = home.lab();
+    let plan: serde_json::Value = serde_json::from_str(&home.ends(0, &["plan", lab, "--json"]).out).unwrap();
+    let digest = plan["digest"].as_str().unwrap();
+    assert!(
+        home.ends(3, &["apply", lab, "--accept-plan", "00ff"])
+            .err
+            .contains("another one")
+    );
+    assert_eq!(home.status(lab)["presence"], "missing");
+    home.ends(0, &["apply", lab, "--accept-plan", digest]);
+    assert_eq!(home.status(lab)["presence"], "ours");
+}
+
+#[test]
+fn a_failed_update_offers_the_way_back_and_it_works() {
+    let Some(home) = Home::new(1) else { return };
+    let lab = home.lab();
+    home.ends(0, &["apply", lab, "--yes"]);
+    home.ends(0, &["update", lab, "--yes"]);
+    assert_eq!(home.inside(lab, "cat /updates"), "1");
+    home.inside(lab, "touch /break-update");
+    let failed = home.ends(5, &["update", lab, "--yes"]);
+    assert!(
+        failed.err.contains("broken on purpose"),
+        "the cause is said: {}",
+        failed.err
+    );
+    let way_back = format!("halolab apply {lab} --choose restore:before-update-2");
+    assert!(failed.err.contains(&way_back), "{}", failed.err);
+    home.ends(0, &["apply", lab, "--choose", "restore:before-update-2", "--yes"]);
+    assert_eq!(
+        home.inside(lab, "cat /updates"),
+        "1",
+        "the half-done update is gone"
+    );
+}
+
+#[test]
+fn a_recreate_keeps_the_old_lab_and_brings_it_back() {
+    let Some(home) = Home::new(1) else { return };
+    let lab = home.lab();
+    let prev = format!("{lab}-prev");
+    home.ends(0, &["apply", lab, "--yes", "--set", "colour=blue"]);
+    home.inside(lab, "echo mine > /work; echo big > /data/models/model");
+    home.ends(0, &["recreate", lab, "--yes"]);
+    assert_eq!(
+        home.inside(
+            lab,
+            "cat /greeting; ls /work 2>/dev/null || echo fresh; cat /data/models/model"
+        ),
+        "hello in blue\nfresh\nbig"
+    );
+    assert_eq!(home.status(lab)["kept"][0], prev.as_str());
+    home.ends(
+        0,
+        &["apply", lab, "--choose", &format!("bring-back:{prev}"), "--yes"],
+    );
+    assert_eq!(home.inside(lab, "cat /work"), "mine");
+    home.ends(0, &["recreate", lab, "--from-clean", "--yes"]);
+    assert_eq!(home.inside(lab, "ls /work 2>/dev/null || echo fresh"), "fresh");
+    assert_eq!(home.snapshots(lab), ["clean"]);
+    home.ends(0, &["remove", &prev, "--yes"]);
+    let kept = home.status(lab)["kept"].clone();
+    assert!(
+        !kept.as_array().unwrap().iter().any(|k| k == prev.as_str()),
+        "{kept}"
+    );
+}
+
+#[test]
+fn snapshots_are_copied_pinned_renamed_noted_deleted_and_pruned() {
+    let Some(home) = Home::new(1) else { return };
+    let lab = home.lab();
+    let copy = format!("{lab}-copy");
+    home.ends(0, &["apply", lab, "--yes"]);
+    home.inside(lab, "echo mine > /work");
+    home.ends(0, &["snapshot", "create", lab, "works"]);
+    home.ends(
+        0,
+        &["apply", lab, "--choose", &format!("copy:works:{copy}"), "--yes"],
+    );
+    assert_eq!(home.inside(&copy, "cat /work"), "mine");
+    home.ends(0, &["snapshot", "pin", lab, "works"]);
+    assert!(
+        home.ends(3, &["snapshot", "rm", lab, "works", "--yes"])
+            .err
+            .contains("pinned")
+    );
+    home.ends(0, &["snapshot", "rename", lab, "works", "worked"]);
+    home.ends(0, &["snapshot", "note", lab, "worked", "a note"]);
+    let row = home.status(lab)["snapshots"][0].clone();
+    assert_eq!(
+        (
+            row["name"].as_str(),
+            row["note"].as_str(),
+            row["pinned"].as_bool()
+        ),
+        (Some("worked"), Some("a note"), Some(true))
+    );
+    home.ends(0, &["snapshot", "unpin", lab, "worked"]);
+    home.ends(0, &["snapshot", "rm", lab, "worked", "--yes"]);
+    for _ in 0..3 {
+        home.ends(0, &["snapshot", "restore", lab, "clean", "--yes"]);
+    }
+    let preview = home.ends(0, &["snapshot", "prune", lab, "--keep", "1", "--dry-run"]);
+    assert!(
+        preview.out.contains("before-restore-1") && !preview.out.contains("before-restore-3"),
+        "{}",
+        preview.out
+    );
+    assert_eq!(home.snapshots(lab).len(), 4, "a preview deletes nothing");
+    home.ends(0, &["snapshot", "prune", lab, "--keep", "1", "--yes"]);
+    assert_eq!(home.snapshots(lab), ["before-restore-3", "clean"]);
+}
+
+#[test]
+fn an_instance_that_is_not_ours_is_never_touched_until_it_is_adopted() {
+    let Some(home) = Home::new(1) else { return };
+    let lab = home.lab();
+    let folder = std::path::Path::new(&home.socket).parent().unwrap();
+    let made = std::process::Command::new("lxc")
+        .args(["launch", "-q", "lab/bb", lab])
+        .env("LXD_DIR", folder)
+        .output()
+        .unwrap();
+    assert!(made.status.success());
+    assert_eq!(home.status(lab)["presence"], "foreign");
+    for arguments in [
+        &["apply", lab, "--yes"][..],
+        &["recreate", lab, "--yes"],
+        &["update", lab, "--yes"],
+        &["remove", lab, "--yes"],
+        &["stop", lab],
+        &["snapshot", "create", lab],
+    ] {
+        let said = home.ends(3, arguments);
+        assert!(said.err.contains("--choose adopt"), "{arguments:?}: {}", said.err);
+    }
+    assert_eq!(home.status(lab)["status"], "running");
+    home.ends(0, &["apply", lab, "--choose", "adopt", "--yes"]);
+    assert_eq!(home.status(lab)["presence"], "ours");
+    home.ends(0, &["snapshot", "create", lab, "mine"]);
+}
+
+#[test]
+fn a_killed_run_is_resumed_and_a_second_one_waits() {
+    let Some(home) = Home::new(1) else { return };
+    let lab = home.lab();
+    let stage = home
+        .folder
+        .path()
+        .join("config/stages")
+        .join(lab)
+        .join("stage.toml");
+    let slow = std::fs::read_to_string(&stage)
+        .unwrap()
+        .replace("echo \"$OPT_GREETING", "sleep 2; echo \"$OPT_GREETING");
+    std::fs::write(&stage, slow).unwrap();
+    let mut first = home
+        .command(&["apply", lab, "--yes", "--json"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(first.stdout.take().unwrap()));
+    lines
+        .find(|l| l.as_ref().is_ok_and(|l| l.contains("write the greeting")))
+        .unwrap()
+        .unwrap();
+    let second = home.ends(8, &["apply", lab, "--choose", "create", "--yes"]);
+    assert!(
+        second.err.contains("another halolab") && second.err.contains("pid"),
+        "{}",
+        second.err
+    );
+    first.kill().unwrap();
+    first.wait().unwrap();
+    assert_eq!(home.status(lab)["presence"], "unfinished");
+    home.ends(0, &["runs", "resume"]);
+    assert_eq!(home.status(lab)["presence"], "ours");
+    assert!(
+        home.ends(3, &["runs", "resume"])
+            .err
+            .contains("nothing to resume")
+    );
+    assert!(home.ends(0, &["runs", "list"]).out.contains("done"));
+}
+
+#[test]
+fn a_daemon_that_is_not_there_is_said_and_never_replaced() {
+    let Some(home) = Home::new(1) else { return };
+    let said = home.ends(1, &["status", "--lxd", "/nowhere/unix.socket"]);
+    assert!(
+        said.err.contains("/nowhere/unix.socket") && said.err.contains("systemctl start"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn without_a_terminal_the_screens_say_what_to_type() {
+    let Some(home) = Home::new(1) else { return };
+    let said = home.ends(2, &[]);
+    assert!(
+        said.err.contains("need a terminal") && said.err.contains("halolab apply"),
+        "{}",
+        said.err
+    );
+}
