@@ -46,6 +46,7 @@ contract!(
     taken,
     names,
     edit,
+    edits_side_by_side,
     snapshots,
     copies,
     copies_of_snapshots,

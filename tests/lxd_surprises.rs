@@ -123,6 +123,16 @@ async fn a_cut_upload_is_refused_by_its_hash() {
     }
 }
 
+/// Types the command that an error names.
+fn repair(command: &str, lxd_dir: &std::path::Path) {
+    let command = command.replace("sudo ", "");
+    let ended = Command::new("sh")
+        .args(["-c", &command])
+        .env("LXD_DIR", lxd_dir)
+        .status();
+    assert!(ended.unwrap().success(), "{command}");
+}
+
 /// Surprise 8: a record without a volume is recognised, and the repair that is named works.
 #[tokio::test]
 async fn a_wreck_is_recognised_and_can_be_removed() {
@@ -179,13 +189,7 @@ async fn a_wreck_is_recognised_and_can_be_removed() {
                     other => panic!("{other}"),
                 }
             }
-            let repair = repairs.pop().unwrap().replace("sudo ", "");
-            let lxd_dir = socket.parent().unwrap();
-            let repaired = Command::new("sh")
-                .args(["-c", &repair])
-                .env("LXD_DIR", lxd_dir)
-                .status();
-            assert!(repaired.unwrap().success(), "{repair}");
+            repair(&repairs.pop().unwrap(), socket.parent().unwrap());
             assert_eq!(daemon.instance(&name).await.unwrap(), None);
         })
         .await;

@@ -269,22 +269,20 @@ pub(crate) async fn edit(backend: &dyn Backend, image: &str, name: &str) {
     backend.edit(name, &edit).await.unwrap();
     let after = backend.instance(name).await.unwrap().unwrap();
     assert_eq!((after.description.as_str(), after.tag("b")), ("new", Some("2")));
-    // Side by side: each change arrives, none undoes another's.
-    let edits = ["c", "d", "e"].map(|key| {
-        change(&[(
-            match key {
-                "c" => "user.halolab.c",
-                "d" => "user.halolab.d",
-                _ => "user.halolab.e",
-            },
-            Some("x"),
-        )])
-    });
-    let [c, d, e] = &edits;
+}
+
+/// Changes that meet each arrive, and none undoes another's.
+pub(crate) async fn edits_side_by_side(backend: &dyn Backend, image: &str, name: &str) {
+    made(backend, name, image).await;
+    let key = |key: &str| ConfigEdit {
+        config: [(format!("user.halolab.{key}"), Some("x".to_owned()))].into(),
+        ..ConfigEdit::default()
+    };
+    let (c, d, e) = (key("c"), key("d"), key("e"));
     let (c, d, e) = tokio::join!(
-        backend.edit(name, c),
-        backend.edit(name, d),
-        backend.edit(name, e)
+        backend.edit(name, &c),
+        backend.edit(name, &d),
+        backend.edit(name, &e)
     );
     for done in [c, d, e] {
         done.unwrap();

@@ -50,7 +50,8 @@ pub(crate) struct Scripted {
 }
 
 /// A yes.
-pub(crate) fn yes(metadata: Value) -> Reply {
+pub(crate) fn yes(metadata: impl Into<Value>) -> Reply {
+    let metadata = metadata.into();
     Reply::Json(
         200,
         json!({ "type": "sync", "status": "Success", "status_code": 200, "metadata": metadata }),

@@ -1,21 +1,8 @@
-//! What the client makes of a daemon's answers, and of none: a scripted daemon says what a real one
-//! says only when it is broken, starting, clustered, or the other product.
-
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
-
-mod common {
-    pub(super) mod scripted;
-}
+//! What the client makes of a daemon's answers, and of none.
 
 use std::time::{Duration, Instant};
 
-use common::scripted::{Reply, Scripted, no, operation, server, started, yes};
+use super::daemon::{Reply, Scripted, no, operation, server, started, yes};
 use halolab::backend::{
     Backend as _, Error,
     lxd::{self, Lxd},
@@ -107,9 +94,9 @@ async fn the_query_of_a_clusters_operation_is_not_part_of_its_path() {
 /// Surprise 9: 62,634 characters of "No space left on device" become a sentence.
 #[tokio::test]
 async fn a_flood_of_the_same_error_is_folded() {
-    let lines: String = (0..791)
-        .map(|n| format!("tar: rootfs/usr/share/{n}: Cannot write: No space left on device\n"))
-        .collect();
+    let lines = (0..791).fold(String::new(), |text, n| {
+        text + &format!("tar: rootfs/usr/share/{n}: Cannot write: No space left on device\n")
+    });
     let (ended, _) = deletion(move |line, _| match line {
         "DELETE /1.0/instances/a" => started("op-1", "/1.0/operations/op-1"),
         _ => operation(

@@ -1,19 +1,8 @@
-//! What the client asks of a daemon, and in which order: a scripted daemon writes it down.
-
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
-
-mod common {
-    pub(super) mod scripted;
-}
+//! What the client asks of a daemon, and in which order.
 
 use std::time::Duration;
 
-use common::scripted::{Reply, Scripted, no, operation, server, started, yes};
+use super::daemon::{Reply, Scripted, no, operation, server, started, yes};
 use halolab::backend::{Backend as _, ConfigEdit, Error, InstanceSpec, Power, Progress};
 use serde_json::{Value, json};
 
@@ -78,8 +67,7 @@ async fn a_lost_race_is_run_again() {
     let put = daemon
         .seen()
         .into_iter()
-        .filter(|s| s.line.starts_with("PUT"))
-        .next_back()
+        .rfind(|s| s.line.starts_with("PUT"))
         .unwrap();
     let body: Value = serde_json::from_slice(&put.body).unwrap();
     assert_eq!(
@@ -212,8 +200,8 @@ async fn an_upload_carries_its_hash() {
 
 fn sha256(bytes: &[u8]) -> String {
     use sha2::Digest as _;
-    sha2::Sha256::digest(bytes)
+    let digest = sha2::Sha256::digest(bytes);
+    digest
         .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect()
+        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }

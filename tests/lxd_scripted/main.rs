@@ -1,0 +1,13 @@
+//! The client against a scripted daemon, which says what a real one says only when it is broken,
+//! starting, clustered, or the other product.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod answers;
+mod daemon;
+mod requests;
