@@ -49,6 +49,17 @@ pub struct Remote {
     pub certificate: Option<PathBuf>,
 }
 
+impl Config {
+    /// Image servers by name, with one address each.
+    pub fn servers(&self) -> Vec<(String, String)> {
+        let address = |r: &Remote| r.lxd.clone().or_else(|| r.incus.clone());
+        self.remotes
+            .iter()
+            .filter_map(|(name, r)| Some((name.clone(), address(r)?)))
+            .collect()
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         let remote = |lxd: Option<&str>, incus: Option<&str>| Remote {

@@ -291,15 +291,20 @@ async fn forward(mut heard: mpsc::UnboundedReceiver<Event>, messages: mpsc::Send
     }
 }
 
+/// How long an image server may take to answer before the form says that it does not.
+const SERVER_WAIT: Duration = Duration::from_secs(1);
+
 /// Looks at the host once, then at the engine: at first, when asked, and when something changed there.
 async fn look(shared: Arc<Shared>) {
     let probed = tokio::task::spawn_blocking(|| host::probe(std::path::Path::new("/"))).await;
-    let facts = probed.unwrap_or_default();
+    let mut facts = probed.unwrap_or_default();
     let summary = HostSummary {
         facts: facts.clone(),
         findings: vec![],
     };
     shared.tell(Msg::Host(Box::new(summary))).await;
+    let servers = shared.around.config.servers();
+    host::reach::look(&mut facts, &servers, SERVER_WAIT).await;
     let mut wait = Duration::from_secs(1);
     loop {
         match observe(&shared, &facts).await {

@@ -8,7 +8,7 @@ use crossterm::event::KeyEvent;
 use crate::{
     host::Facts,
     stage::{
-        Answer, Answers, ChoiceItem, Field, FieldKind, ImageSource, Scope, Stage,
+        Answer, Answers, ChoiceItem, Field, FieldKind, Image, ImageSource, Scope, Stage,
         answers::{self, IMAGE, IMAGE_FILE},
     },
 };
@@ -371,6 +371,15 @@ fn value(field: &Field, given: Option<&Answer>) -> Value {
     }
 }
 
+/// An image's line; says of one that cannot be had now that it cannot.
+fn image_title(image: &Image, facts: &Facts) -> String {
+    if answers::is_unreachable(image, facts) {
+        format!("{} (its server does not answer)", image.title)
+    } else {
+        image.title.clone()
+    }
+}
+
 /// The built-in fields: which image, and its file where it is one.
 fn image_fields(stage: &Stage, facts: &Facts) -> Vec<Field> {
     let images = answers::offered_images(stage, facts);
@@ -379,16 +388,20 @@ fn image_fields(stage: &Stage, facts: &Facts) -> Vec<Field> {
     }
     let choices = images.iter().map(|image| ChoiceItem {
         id: image.id.clone(),
-        title: image.title.clone(),
+        title: image_title(image, facts),
         help: String::new(),
         when: None,
     });
+    let reached = images.iter().find(|image| !answers::is_unreachable(image, facts));
+    let first = reached
+        .or(images.first())
+        .map(|image| Answer::Text(image.id.clone()));
     let field = |id: &str, title: &str, help: &str, kind, choices| Field {
         id: id.into(),
         title: title.into(),
         help: help.into(),
         kind,
-        default: None,
+        default: first.clone().filter(|_| id == IMAGE),
         choices,
         when: None,
         required: true,

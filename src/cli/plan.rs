@@ -1,10 +1,11 @@
 //! `plan`, `apply` and their short forms: one planner, one runner.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use clap::Args;
 
 use crate::{
+    host,
     labs::{Presence, World},
     plan::{Choice, Plan, Request, planner::HOST},
     stage::{Answers, answers::IMAGE_FILE, given},
@@ -122,6 +123,9 @@ impl PlanArgs {
     }
 }
 
+/// How long an image server may take to answer.
+const SERVER_WAIT: Duration = Duration::from_secs(3);
+
 /// A plan, the world that it was made for, and the secrets that never enter it.
 pub(super) struct Planned {
     pub(super) plan: Plan,
@@ -130,12 +134,16 @@ pub(super) struct Planned {
 
 pub(super) async fn make(setup: &Setup, args: &PlanArgs) -> Result<Planned, Stop> {
     let mut world = setup.world(&[]).await?;
+    // Before the default image is chosen.
+    host::reach::look(&mut world.facts, &setup.config.servers(), SERVER_WAIT).await;
+    let facts = world.facts.clone();
     let labs = labs_of(setup, args, &world)?;
     let answers = answers_of(args, &labs)?;
     if answers.values().any(|a| a.contains_key(IMAGE_FILE)) {
         // The alias of an image file is known only now.
         let given: Vec<&Answers> = answers.values().collect();
         world = setup.world(&given).await?;
+        world.facts = facts;
     }
     let request = |lab: &String, choice: Choice| Request {
         lab: lab.clone(),

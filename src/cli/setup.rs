@@ -68,13 +68,7 @@ impl Setup {
 
     /// Host facts, probed once.
     pub fn facts(&self) -> &Facts {
-        self.facts.get_or_init(|| {
-            let root = Path::new("/");
-            let mut facts = host::probe(root);
-            let extra = !host::certificates::added(root).is_empty();
-            facts.insert("extra_ca".into(), extra.into());
-            facts
-        })
+        self.facts.get_or_init(|| host::probe(Path::new("/")))
     }
 
     /// How to find the daemon, again and again.

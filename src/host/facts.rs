@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Fact, Facts, Root, cpu, gpu, os, runtimes, user};
+use super::{Fact, Facts, Root, certificates, cpu, gpu, os, runtimes, user};
 
 /// Every fact that a condition may name. All of them are always there: what is unknown is `false`, 0 or empty.
 pub const KNOWN: &[&str] = &[
@@ -12,6 +12,7 @@ pub const KNOWN: &[&str] = &[
     "cpus",
     "daemon",
     "docker",
+    "extra_ca",
     "family",
     "free_disk",
     "gfx",
@@ -39,14 +40,12 @@ pub const KNOWN: &[&str] = &[
 
 /// Looks at the machine below `root`. Never fails: what cannot be read is unknown.
 pub fn probe(root: &Path) -> Facts {
+    let extra = !certificates::added(root).is_empty();
     let root = Root::new(root);
     let probes = [os::probe, cpu::probe, gpu::probe, runtimes::probe, user::probe];
-    // whoever looks at the daemon fills this in
-    let later: Found = vec![("daemon", false.into())];
-    probes
-        .iter()
-        .flat_map(|probe| probe(&root))
-        .chain(later)
+    let found = probes.iter().flat_map(|probe| probe(&root));
+    found
+        .chain([("extra_ca", extra.into())])
         .map(|(name, fact)| (name.to_owned(), fact))
         .collect()
 }

@@ -9,6 +9,7 @@ pub mod facts;
 pub mod firewall;
 mod gpu;
 mod os;
+pub mod reach;
 mod root;
 mod runtimes;
 pub mod storage;

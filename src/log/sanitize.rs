@@ -20,6 +20,10 @@ use super::sgr;
 pub const LINE_CELLS: usize = 4096;
 /// Bytes of a raw line that are looked at for display.
 pub const LINE_BYTES: usize = 64 * 1024;
+/// Characters of a text that is no log that are kept; nobody reads a name of a megabyte.
+const TEXT_CHARACTERS: usize = 8192;
+/// What stands at the end of a text that was cut.
+const CUT: &str = "...";
 /// Combining marks on one character; more is a drawing attack.
 const MARKS: usize = 8;
 const TAB: usize = 8;
@@ -31,20 +35,26 @@ pub fn sanitize(text: &str) -> String {
 
 /// As [`sanitize`], without a copy where nothing has to change.
 pub fn clean(text: &str) -> Cow<'_, str> {
-    if text.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+    if text.len() <= TEXT_CHARACTERS && text.bytes().all(|b| (b' '..=b'~').contains(&b)) {
         return Cow::Borrowed(text);
     }
     let spaced: String = text
         .chars()
+        .take(TEXT_CHARACTERS * 8)
         .map(|c| if matches!(c, '\n' | '\r' | '\t') { ' ' } else { c })
         .collect();
-    Cow::Owned(plain(spaced.as_bytes()))
+    let whole = plain(spaced.as_bytes());
+    if whole.chars().count() <= TEXT_CHARACTERS {
+        return Cow::Owned(whole);
+    }
+    let head = whole.chars().take(TEXT_CHARACTERS - CUT.len());
+    Cow::Owned(head.chain(CUT.chars()).collect())
 }
 
 /// Safe text of several lines, as an error message: line breaks stay, each line is read on its own.
 pub fn sanitize_text(text: &str) -> String {
     let lines: Vec<_> = text
-        .lines()
+        .split('\n')
         .map(|line| clean(line.strip_suffix('\r').unwrap_or(line)))
         .collect();
     lines.join("\n")

@@ -105,7 +105,10 @@ fn host_stage(
             Ok(Action {
                 seconds: step.seconds.max(1),
                 optional: step.optional,
-                undo: Undo::By("what it installed can be removed with the package manager".into()),
+                undo: Undo::By(format!(
+                    "by hand: `halolab stage show {}` shows what it does",
+                    stage.id
+                )),
                 ..words.action(&step.id, step.title.clone(), command, step_kind)
             })
         })

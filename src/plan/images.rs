@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     backend::RemoteImage,
+    host::reach,
     stage::{Answer, Answers, Catalog, Image, ImageSource, answers::IMAGE_FILE},
 };
 
@@ -51,6 +52,13 @@ pub(super) fn action(
             remote,
             alias: wanted,
         } => {
+            if reach::is_silent(&case.world.facts, remote) {
+                return Err(PlanError::Unreachable {
+                    image: image.id.clone(),
+                    remote: remote.clone(),
+                    lab: case.lab.into(),
+                });
+            }
             let (source, certificate) = remote_image(case, remote, wanted)?;
             let sentence = format!("fetch the image {} from {}", image.title, source.server);
             let command = format!("{client} image copy {remote}:{wanted} local: --alias {alias}");

@@ -88,6 +88,19 @@ pub enum PlanError {
     /// The image is not here.
     #[error("the daemon has no image `{0}`; choose another image for {1}, see `halolab stage show`")]
     NoImage(String, String),
+    /// The image's server does not answer.
+    #[error(
+        "{lab}: the image `{image}` is on the server `{remote}`, which does not answer; choose one that is built here \
+         (`--set {lab}.image=debian-bootstrap`) or a file, or set another server in `[remotes.{remote}]` of config.toml"
+    )]
+    Unreachable {
+        /// The image.
+        image: String,
+        /// Its server, by name.
+        remote: String,
+        /// The lab.
+        lab: String,
+    },
     /// Something else stands in the way.
     #[error("{0}")]
     Blocked(String),

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     document::closest,
-    host::{Fact, Facts},
+    host::{Fact, Facts, reach},
 };
 
 /// One value.
@@ -161,6 +161,11 @@ pub fn offered_images<'s>(stage: &'s Stage, facts: &Facts) -> Vec<&'s Image> {
     stage.images.iter().filter(offered).collect()
 }
 
+/// Whether an image is on a server that is known not to answer.
+pub fn is_unreachable(image: &Image, facts: &Facts) -> bool {
+    matches!(&image.source, ImageSource::Remote { remote, .. } if reach::is_silent(facts, remote))
+}
+
 /// Whether an id may stand in the answers of a stage.
 pub(super) fn known(stage: &Stage, id: &str) -> Result<(), Complaint> {
     let built_in = [IMAGE, IMAGE_FILE]
@@ -183,7 +188,8 @@ fn choose_image<'s>(
 ) -> Result<Option<&'s Image>, Complaint> {
     let offered = offered_images(stage, facts);
     let Some(given) = given else {
-        return match (offered.first(), stage.images.is_empty()) {
+        let reached = offered.iter().find(|image| !is_unreachable(image, facts));
+        return match (reached.or(offered.first()), stage.images.is_empty()) {
             (Some(image), _) => Ok(Some(image)),
             (None, true) => Ok(None),
             (None, false) => Err(Complaint::new(
@@ -352,7 +358,9 @@ pub fn env(
 ) -> BTreeMap<String, String> {
     let flag = |value: bool| if value { "1" } else { "0" }.to_owned();
     // A plan's digest covers its environment: what changes by the second may not be in it.
-    let steady = facts.iter().filter(|(name, _)| *name != "free_disk");
+    let steady = facts
+        .iter()
+        .filter(|(name, _)| !["free_disk", reach::UNREACHABLE].contains(&name.as_str()));
     let hosts = steady.map(|(name, fact)| {
         let value = match fact {
             Fact::Bool(value) => flag(*value),

@@ -2,7 +2,10 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
 use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers};
 use halolab::{
@@ -504,10 +507,12 @@ pub fn planner(_: &World, _: &Catalog, requests: &[Request]) -> Result<Plan, Pla
 
 /// A model with nothing known yet.
 pub fn fresh(width: u16, height: u16) -> Model {
-    let themes = Theme::embedded(Depth::Full);
+    static THEMES: LazyLock<Vec<Theme>> = LazyLock::new(|| Theme::embedded(Depth::Full));
+    static CATALOG: LazyLock<Arc<Catalog>> = LazyLock::new(|| Arc::new(catalog()));
+    let themes = THEMES.clone();
     let theme = Theme::pick(&themes, "dark").unwrap();
     let setup = Setup {
-        catalog: Arc::new(catalog()),
+        catalog: Arc::clone(&CATALOG),
         config: Config::default(),
         read_only: false,
         planner,

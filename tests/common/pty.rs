@@ -1,0 +1,211 @@
+//! A program on a pseudo-terminal of its own, and what its screen shows. Waits for text, never for time.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::{
+    io::{Read, Write},
+    num::NonZeroU16,
+    sync::{Arc, Condvar, Mutex},
+    time::{Duration, Instant},
+};
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+
+/// How long a text may take to appear on a loaded machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+struct Seen {
+    parser: vt100::Parser,
+    bytes: Vec<u8>,
+    ended: bool,
+}
+
+type Shared = Arc<(Mutex<Seen>, Condvar)>;
+
+/// A program and its terminal.
+pub struct Pty {
+    master: Box<dyn MasterPty + Send>,
+    writer: Box<dyn Write + Send>,
+    child: Box<dyn Child + Send + Sync>,
+    seen: Shared,
+}
+
+fn size(columns: u16, rows: u16) -> PtySize {
+    PtySize {
+        rows,
+        cols: columns,
+        ..PtySize::default()
+    }
+}
+
+impl Pty {
+    /// Starts a program.
+    pub fn start(command: CommandBuilder, columns: u16, rows: u16) -> Self {
+        let pair = native_pty_system().openpty(size(columns, rows)).unwrap();
+        let child = pair.slave.spawn_command(command).unwrap();
+        drop(pair.slave);
+        let cell = |n| NonZeroU16::new(n).unwrap();
+        let seen: Shared = Arc::new((
+            Mutex::new(Seen {
+                parser: vt100::Parser::new(cell(rows), cell(columns), 0),
+                bytes: vec![],
+                ended: false,
+            }),
+            Condvar::new(),
+        ));
+        let mut reader = pair.master.try_clone_reader().unwrap();
+        let shared = Arc::clone(&seen);
+        std::thread::spawn(move || {
+            let mut buffer = [0; 65536];
+            loop {
+                let count = reader.read(&mut buffer).unwrap_or(0);
+                let (lock, told) = &*shared;
+                let mut seen = lock.lock().unwrap();
+                seen.parser.process(&buffer[..count]);
+                seen.bytes.extend_from_slice(&buffer[..count]);
+                seen.ended = count == 0;
+                told.notify_all();
+                if count == 0 {
+                    return;
+                }
+            }
+        });
+        Self {
+            writer: pair.master.take_writer().unwrap(),
+            master: pair.master,
+            child,
+            seen,
+        }
+    }
+
+    /// Types.
+    pub fn send(&mut self, text: &str) {
+        self.writer.write_all(text.as_bytes()).unwrap();
+        self.writer.flush().unwrap();
+    }
+
+    /// Waits until the screen satisfies something; panics with the screen where it never does.
+    pub fn wait(&self, what: &str, holds: impl Fn(&vt100::Screen) -> bool) {
+        let (lock, told) = &*self.seen;
+        let end = Instant::now() + PATIENCE;
+        let mut seen = lock.lock().unwrap();
+        while !holds(seen.parser.screen()) {
+            let left = end.saturating_duration_since(Instant::now());
+            assert!(
+                !left.is_zero() && !seen.ended,
+                "waited for {what}; the screen is\n{}",
+                seen.parser.screen().contents()
+            );
+            seen = told.wait_timeout(seen, left).unwrap().0;
+        }
+    }
+
+    /// Waits for a text.
+    pub fn wait_for(&self, text: &str) {
+        self.wait(text, |screen| screen.contents().contains(text));
+    }
+
+    /// Waits until a text is gone.
+    pub fn wait_gone(&self, text: &str) {
+        self.wait(&format!("{text} to go"), |screen| {
+            !screen.contents().contains(text)
+        });
+    }
+
+    /// Waits for a text, then types.
+    pub fn answer(&mut self, text: &str, keys: &str) {
+        self.wait_for(text);
+        self.send(keys);
+    }
+
+    /// Something out of the screen.
+    pub fn with<T>(&self, read: impl Fn(&vt100::Screen) -> T) -> T {
+        read(self.seen.0.lock().unwrap().parser.screen())
+    }
+
+    /// The screen.
+    pub fn screen(&self) -> String {
+        self.seen.0.lock().unwrap().parser.screen().contents()
+    }
+
+    /// All bytes so far.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.seen.0.lock().unwrap().bytes.clone()
+    }
+
+    /// Another window size.
+    pub fn resize(&mut self, columns: u16, rows: u16) {
+        let cell = |n| NonZeroU16::new(n).unwrap();
+        let mut seen = self.seen.0.lock().unwrap();
+        seen.parser.screen_mut().set_size(cell(rows), cell(columns));
+        self.master.resize(size(columns, rows)).unwrap();
+    }
+
+    /// Process id.
+    pub fn pid(&self) -> u32 {
+        self.child.process_id().unwrap()
+    }
+
+    /// Waits for the end, and returns the exit code.
+    pub fn end(&mut self) -> u32 {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.exit_code();
+            }
+            assert!(
+                Instant::now() < end,
+                "it does not end; the screen is\n{}",
+                self.screen()
+            );
+            std::thread::yield_now();
+        }
+    }
+
+    /// What a screen program must have put back.
+    pub fn assert_given_back(&self) {
+        let (lock, told) = &*self.seen;
+        let mut seen = lock.lock().unwrap();
+        let whole = |screen: &vt100::Screen| {
+            !screen.alternate_screen()
+                && !screen.hide_cursor()
+                && !screen.bracketed_paste()
+                && screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None
+        };
+        let end = Instant::now() + PATIENCE;
+        while !whole(seen.parser.screen()) {
+            let left = end.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "the terminal was left changed");
+            seen = told.wait_timeout(seen, left).unwrap().0;
+        }
+    }
+}
+
+impl Drop for Pty {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The program under test with a home of its own, and no engine but the named one.
+pub fn halolab(home: &std::path::Path, socket: &str) -> CommandBuilder {
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_halolab"));
+    environment(&mut command, home, socket);
+    command
+}
+
+/// The environment of [`halolab`].
+pub fn environment(command: &mut CommandBuilder, home: &std::path::Path, socket: &str) {
+    command.env_clear();
+    for name in ["PATH", "HOME", "LANG"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command.env("TERM", "xterm-256color");
+    command.env("COLORTERM", "truecolor");
+    command.env("HALOLAB_HOME", home);
+    command.env("LXD_SOCKET", socket);
+    command.cwd("/");
+}

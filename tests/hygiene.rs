@@ -1,0 +1,407 @@
+//! Nothing of outside text but letters and colours reaches the terminal, from any source, in any view.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "common/sample.rs"]
+mod sample;
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use halolab::{
+    app::{HostSummary, LogPage, Missing, Model, Msg, Tone},
+    host::{Finding, Severity},
+    log::{LogView, sanitize, sanitize_line, sanitize_text},
+    run::{Event, Outcome},
+};
+use proptest::prelude::*;
+use ratatui::{Terminal, TerminalOptions, Viewport, backend::CrosstermBackend, layout::Rect};
+use sample::press;
+use vte::{Params, Parser, Perform};
+
+struct Hostile {
+    id: String,
+    class: String,
+    want: String,
+    bytes: Vec<u8>,
+}
+
+/// The corpus, and what is too large to keep in a file.
+fn corpus() -> Vec<Hostile> {
+    let text = std::fs::read_to_string("tests/fixtures/hostile/hostile.jsonl").unwrap();
+    let mut lines: Vec<Hostile> = text
+        .lines()
+        .map(|line| {
+            let value: serde_json::Value = serde_json::from_str(line).unwrap();
+            let word = |key: &str| value[key].as_str().unwrap().to_owned();
+            Hostile {
+                id: word("id"),
+                class: word("class"),
+                want: word("want"),
+                bytes: BASE64_STANDARD.decode(word("b64")).unwrap(),
+            }
+        })
+        .collect();
+    let large: [(&str, Vec<u8>); 6] = [
+        ("1 MiB line", vec![b'A'; 1 << 20]),
+        ("256 KiB of colours", b"\x1b[31m\x1b[0m".repeat(28_000)),
+        (
+            "20000 parameters",
+            [b"\x1b[".to_vec(), b"1;".repeat(20_000), b"mx".to_vec()].concat(),
+        ),
+        (
+            "64 KiB title",
+            [b"\x1b]0;".to_vec(), vec![b'B'; 65_536], b"\x07x".to_vec()].concat(),
+        ),
+        ("64 KiB backspaces", vec![8; 65_536]),
+        ("300 kB escapes", vec![0x1b; 300_000]),
+    ];
+    lines.extend(large.map(|(id, bytes)| Hostile {
+        id: id.into(),
+        class: "size".into(),
+        want: "bound".into(),
+        bytes,
+    }));
+    lines
+}
+
+/// Watches a terminal: keeps what is none of ours.
+#[derive(Default)]
+struct Watch {
+    refused: Vec<String>,
+}
+
+fn invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+impl Perform for Watch {
+    fn print(&mut self, c: char) {
+        if invisible(c) {
+            self.refused.push(format!("{c:?}"));
+        }
+    }
+
+    fn execute(&mut self, byte: u8) {
+        self.refused.push(format!("control {byte:#x}"));
+    }
+
+    fn hook(&mut self, _: &Params, _: &[u8], _: bool, _: char) {
+        self.refused.push("DCS".into());
+    }
+
+    fn osc_dispatch(&mut self, params: &[&[u8]], _: bool) {
+        self.refused.push(format!("OSC {params:?}"));
+    }
+
+    fn csi_dispatch(&mut self, params: &Params, intermediates: &[u8], _: bool, action: char) {
+        let cursor = intermediates == b"?" && params.iter().all(|p| p == [25]) && matches!(action, 'h' | 'l');
+        if !cursor && !(intermediates.is_empty() && matches!(action, 'm' | 'H' | 'J' | 'K')) {
+            self.refused
+                .push(format!("CSI {intermediates:?} {params:?} {action}"));
+        }
+        // Conceal and blink are ways to hide or to shout; ours are never drawn with them.
+        if action == 'm' && params.iter().any(|p| matches!(p, [5 | 6 | 8])) && params.len() == 1 {
+            self.refused.push("hidden or blinking".into());
+        }
+    }
+
+    fn esc_dispatch(&mut self, _: &[u8], _: bool, byte: u8) {
+        self.refused.push(format!("ESC {byte:#x}"));
+    }
+}
+
+/// The bytes that a terminal gets for a model.
+fn bytes(model: &Model) -> Vec<u8> {
+    let mut out = vec![];
+    let area = Rect::new(0, 0, model.size.0, model.size.1);
+    let options = TerminalOptions {
+        viewport: Viewport::Fixed(area),
+    };
+    let mut terminal = Terminal::with_options(CrosstermBackend::new(&mut out), options).unwrap();
+    terminal.draw(|frame| halolab::ui::view(model, frame)).unwrap();
+    drop(terminal);
+    out
+}
+
+fn refused(model: &Model) -> Vec<String> {
+    let mut watch = Watch::default();
+    Parser::new().advance(&mut watch, &bytes(model));
+    watch.refused
+}
+
+/// Every screen, with this text in each place that comes from outside.
+fn views(text: &str) -> Vec<(&'static str, Model)> {
+    let own = || text.to_owned();
+    let lab = |model: &mut Model| {
+        for row in &mut model.labs.rows {
+            row.verdict = Some(own());
+            row.title = own();
+            row.kept = vec![own()];
+        }
+        model.labs.rows[3].name = own();
+        for state in model.labs.states.values_mut() {
+            state.addresses = vec![own()];
+        }
+        let world = model.world.as_mut().unwrap();
+        world.pools[0].name = own();
+        world.pools[0].driver = own();
+        let server = world.server.as_mut().unwrap();
+        (server.version, server.address) = (own(), own());
+        model.say(Tone::Bad, own());
+    };
+    let mut welcome = sample::ready(80, 24);
+    lab(&mut welcome);
+    let mut summary = HostSummary {
+        facts: sample::facts(),
+        findings: vec![Finding {
+            id: own(),
+            severity: Severity::Fail,
+            text: own(),
+            mend: Some(own()),
+            script: None,
+        }],
+    };
+    summary.facts.insert("gpu_name".into(), own().into());
+    welcome.world.as_mut().unwrap().facts = summary.facts.clone();
+    welcome.update(Msg::Host(Box::new(summary)));
+    let mut labs = sample::labs(80, 24);
+    lab(&mut labs);
+    labs.update(Msg::World(Err(Missing {
+        text: own(),
+        absent: false,
+    })));
+    let mut menu = sample::labs(80, 24);
+    lab(&mut menu);
+    press(&mut menu, "enter");
+    let mut foreign = sample::labs(80, 24);
+    lab(&mut foreign);
+    press(&mut foreign, "down down down enter enter");
+    let mut rows = sample::snapshots();
+    for row in &mut rows {
+        (row.name, row.note, row.holds, row.verdict) = (own(), own(), own(), Some(own()));
+        (row.created, row.pinned) = (own(), false);
+    }
+    let mut picker = sample::picker(80, 24);
+    picker.update(Msg::Snapshots("ai-lab".into(), Ok(rows)));
+    let mut delete = picker.clone();
+    press(&mut delete, "d");
+    let mut note = picker.clone();
+    press(&mut note, "m");
+    let mut broken = sample::picker(80, 24);
+    broken.update(Msg::Snapshots("ai-lab".into(), Err(own())));
+    vec![
+        ("welcome", welcome),
+        ("labs", labs),
+        ("menu", menu),
+        ("foreign", foreign),
+        ("picker", picker),
+        ("delete", delete),
+        ("note", note),
+        ("broken", broken),
+        ("review", review(text)),
+        ("options", options(text)),
+        ("run", run(text)),
+        ("result", result(text)),
+    ]
+}
+
+fn review(text: &str) -> Model {
+    let mut model = sample::review(80, 24);
+    let track = &mut model.review.as_mut().unwrap().plan.labs[0];
+    track.lab = text.into();
+    track.loses = vec![text.into()];
+    track.keeps = vec![text.into()];
+    for action in &mut track.actions {
+        (action.sentence, action.command) = (text.into(), text.into());
+        action.destroys = Some(text.into());
+        action.undo = halolab::plan::Undo::By(text.into());
+    }
+    model
+}
+
+fn options(text: &str) -> Model {
+    let mut model = sample::options(80, 24);
+    let form = model.wizard.forms.get_mut("ai-lab").unwrap();
+    for field in &mut form.fields {
+        (field.field.title, field.field.help) = (text.into(), text.into());
+        for choice in &mut field.field.choices {
+            choice.title = text.into();
+        }
+        form.errors.insert(field.field.id.clone(), text.into());
+    }
+    model
+}
+
+fn run(text: &str) -> Model {
+    let mut model = sample::run(80, 24);
+    let progress = Event::Progress {
+        id: "ai-lab/base".into(),
+        text: text.into(),
+        percent: None,
+    };
+    model.update(Msg::Run(progress));
+    model.update(Msg::Run(Event::Verdict {
+        lab: "ai-lab".into(),
+        verdict: text.into(),
+    }));
+    model.update(Msg::Page(LogPage {
+        lab: "ai-lab".into(),
+        total: 3,
+        from: 0,
+        lines: text.lines().map(|line| sanitize_line(line.as_bytes())).collect(),
+    }));
+    model
+}
+
+fn result(text: &str) -> Model {
+    let mut model = run(text);
+    model.update(Msg::Run(Event::Failed {
+        id: text.into(),
+        lab: "ai-lab".into(),
+        error: text.into(),
+        kept: text.into(),
+        next: text.into(),
+        optional: false,
+    }));
+    model.update(Msg::Ended(Outcome {
+        run: text.into(),
+        code: 1,
+        summary: vec![text.into()],
+    }));
+    model
+}
+
+#[test]
+fn no_view_lets_anything_through() {
+    for hostile in corpus() {
+        let text = String::from_utf8_lossy(&hostile.bytes).into_owned();
+        for (view, model) in views(&text) {
+            let refused = refused(&model);
+            assert!(refused.is_empty(), "{} in {view}: {refused:?}", hostile.id);
+        }
+    }
+}
+
+#[test]
+fn no_log_line_lets_anything_through() {
+    for hostile in corpus() {
+        let mut model = sample::run(80, 24);
+        let lines = vec![sanitize_line(&hostile.bytes), sanitize_line(b"the next line")];
+        model.update(Msg::Page(LogPage {
+            lab: "ai-lab".into(),
+            total: 2,
+            from: 0,
+            lines,
+        }));
+        let refused = refused(&model);
+        assert!(refused.is_empty(), "{}: {refused:?}", hostile.id);
+        let screen = sample::draw(&model);
+        assert!(
+            screen.contains("the next line"),
+            "{} swallowed the next line",
+            hostile.id
+        );
+    }
+}
+
+#[test]
+fn harmless_text_stays_and_hidden_characters_are_spelled_out() {
+    for hostile in corpus() {
+        let text = String::from_utf8_lossy(&hostile.bytes).into_owned();
+        let plain = sanitize_line(&hostile.bytes).to_string();
+        match hostile.want.as_str() {
+            "keep" => assert!(plain.len() > 3, "{}: {plain:?}", hostile.id),
+            "bound" => assert!(plain.chars().count() <= 4096 * 9, "{}", hostile.id),
+            "visible" => assert!(!plain.is_empty(), "{}: {text:?}", hostile.id),
+            _ => {}
+        }
+        if hostile.class == "legit" {
+            assert!(!plain.contains("<U+"), "{}: {plain}", hostile.id);
+        }
+    }
+    assert_eq!(sanitize("ai\u{202e}-lab"), "ai<U+202E>-lab");
+    assert_eq!(sanitize("ai\u{ad}-lab"), "ai<U+00AD>-lab");
+    assert_eq!(sanitize("a\x1b]52;c;eA==\x07b\nc"), "ab c");
+    assert_eq!(sanitize_text("one\x1b]0;never ended\ntwo"), "one\ntwo");
+    assert_eq!(sanitize("e\u{301}"), "e\u{301}");
+}
+
+#[test]
+fn a_progress_bar_shows_its_last_state_and_colours_stay() {
+    let line = sanitize_line(b"Get:1 http://mirror  12%\r         \rReading package lists... Done");
+    assert_eq!(line.to_string().trim_end(), "Reading package lists... Done");
+    let line = sanitize_line(b"\x1b[1;32mok\x1b[m plain\ttab \x1b]8;;http://x\x07link\x1b]8;;\x07");
+    assert_eq!(line.to_string(), "ok plain        tab link");
+    assert_eq!(line.spans[0].style.fg, Some(ratatui::style::Color::Green));
+    let black_on_black = sanitize_line(b"\x1b[30;40mrm -rf /\x1b[m");
+    let style = black_on_black.spans[0].style;
+    assert_ne!(style.fg, style.bg);
+}
+
+proptest! {
+    #[test]
+    fn cleaning_twice_is_cleaning_once(text in "\\PC*|.*|[\x00-\x20\x7f-\u{a0}\u{200b}-\u{2064}a-c\\[\\];m]{0,60}") {
+        let once = sanitize(&text);
+        prop_assert_eq!(sanitize(&once), once.clone());
+        prop_assert!(!once.chars().any(invisible), "{:?}", once);
+        let once = sanitize_text(&text);
+        prop_assert_eq!(sanitize_text(&once), once);
+    }
+
+    #[test]
+    fn any_bytes_are_a_harmless_line(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let line = sanitize_line(&bytes).to_string();
+        prop_assert!(!line.chars().any(invisible), "{:?}", line);
+        prop_assert_eq!(sanitize_line(line.as_bytes()).to_string(), line);
+    }
+
+    #[test]
+    fn a_log_is_read_as_it_was_written(
+        parts in proptest::collection::vec((0_usize..70_000, any::<bool>()), 0..12),
+        from in 0_usize..12,
+        count in 0_usize..6,
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let mut bytes = vec![];
+        std::fs::write(&path, &bytes).unwrap();
+        let mut log = LogView::open(&path).unwrap();
+        for (index, (length, ends)) in parts.iter().enumerate() {
+            bytes.extend(std::iter::repeat_n(b'a' + u8::try_from(index).unwrap(), *length));
+            if *ends {
+                bytes.push(b'\n');
+            }
+            std::fs::write(&path, &bytes).unwrap();
+            log.refresh().unwrap();
+        }
+        let mut lines: Vec<&[u8]> = bytes.split(|b| *b == b'\n').collect();
+        if lines.last().is_some_and(|l| l.is_empty()) {
+            lines.pop();
+        }
+        prop_assert_eq!(log.lines(), lines.len());
+        let wanted: Vec<_> = lines.iter().skip(from).take(count).map(|l| l.to_vec()).collect();
+        prop_assert_eq!(log.read(from..from + count, usize::MAX).unwrap(), wanted);
+    }
+}
+
+#[test]
+fn a_log_that_is_cut_or_replaced_is_read_anew_and_searched() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    std::fs::write(&path, "one\ntwo\nthree\n").unwrap();
+    let mut log = LogView::open(&path).unwrap();
+    assert_eq!(log.find("t", 0, true).unwrap(), Some(1));
+    assert_eq!(log.find("t", 2, true).unwrap(), Some(2));
+    assert_eq!(log.find("ONE", 3, false).unwrap(), None, "upper case is meant");
+    assert_eq!(log.find("one", 3, false).unwrap(), Some(0));
+    std::fs::write(&path, "new\n").unwrap();
+    log.refresh().unwrap();
+    assert_eq!(log.lines(), 1);
+    assert_eq!(log.read(0..5, 2).unwrap(), vec![b"ne".to_vec()]);
+}

@@ -1,0 +1,257 @@
+//! The screens on a real daemon, driven by keys on a pseudo-terminal: the first run, and every entry of
+//! the later-run menu.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and starts the program itself"
+)]
+
+mod common {
+    #![allow(
+        dead_code,
+        unreachable_pub,
+        clippy::allow_attributes,
+        clippy::allow_attributes_without_reason,
+        missing_docs,
+        clippy::expect_used
+    )]
+    pub mod daemon;
+    pub mod program;
+    pub mod pty;
+}
+
+use common::{program::Home, pty};
+use pty::Pty;
+
+/// The screens of a home, with the cursor on its first lab.
+fn open(home: &Home) -> Pty {
+    let mut command = pty::halolab(home.folder.path(), &home.socket);
+    command.env("HALOLAB_DATA", home.folder.path().join("data"));
+    let mut pty = Pty::start(command, 80, 24);
+    pty.wait_for("LXD 5");
+    pty.answer("go on", "\r");
+    pty.wait_for(home.lab());
+    select(&mut pty, home.lab());
+    pty
+}
+
+/// The row with the cursor.
+fn row(screen: &vt100::Screen) -> String {
+    let text = screen.contents();
+    text.lines()
+        .find(|line| line.starts_with('▸'))
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// Puts the cursor on the first row with a text.
+fn select(pty: &mut Pty, text: &str) {
+    pty.wait("a list", |screen| !row(screen).is_empty());
+    pty.send("g");
+    for _ in 0..30 {
+        let now = pty.with(row);
+        if now.contains(text) {
+            return;
+        }
+        pty.send("j");
+        pty.wait("the next row", |screen| row(screen) != now);
+    }
+    panic!("no row with {text} in\n{}", pty.screen());
+}
+
+/// Opens the menu of the lab under the cursor and chooses a line.
+fn choose(pty: &mut Pty, line: &str) {
+    pty.send("\r");
+    pty.wait_for("Skip");
+    select(pty, line);
+    pty.send("\r");
+}
+
+/// Applies the plan that is shown, with Cancel marked, and waits for its end.
+fn apply_carefully(pty: &mut Pty) {
+    pty.wait_for("[▸ Cancel ]");
+    pty.send("\t");
+    pty.answer("[▸ Apply ]", "\r");
+    finish(pty);
+}
+
+/// Waits for a good end, and goes back to the labs.
+fn finish(pty: &mut Pty) {
+    pty.wait("the result", |screen| screen.contents().contains("Enter: to the labs."));
+    assert!(pty.screen().contains("✔ done"), "{}", pty.screen());
+    pty.send("\r");
+    pty.wait_for("about");
+}
+
+fn quit(pty: &mut Pty) {
+    pty.send("q");
+    assert_eq!(pty.end(), 0);
+    pty.assert_given_back();
+}
+
+/// The first run of a home, by keys alone.
+fn first_run(home: &Home) -> Pty {
+    let mut pty = open(home);
+    pty.send(" ");
+    pty.answer("1 marked", "\r");
+    pty.answer("options", "\u{1b}[B");
+    pty.wait("the greeting", |screen| row(screen).contains("Greeting"));
+    pty.send("\u{8}\u{8}\u{8}\u{8}\u{8}good morning");
+    pty.answer("good morning", "\u{13}");
+    pty.wait_for("[▸ Apply ]");
+    assert!(pty.screen().contains("Nothing has happened yet"));
+    assert_eq!(home.status(home.lab())["presence"], "missing", "a plan changes nothing");
+    pty.send("\r");
+    finish(&mut pty);
+    pty
+}
+
+#[test]
+fn a_first_run_makes_a_proven_lab_and_a_later_one_finds_it() {
+    let Some(home) = Home::new(1) else { return };
+    let mut pty = first_run(&home);
+    pty.wait("the proof", |screen| row(screen).contains("running") && row(screen).contains("CPU only"));
+    quit(&mut pty);
+    assert_eq!(home.snapshots(home.lab()), ["clean"]);
+    assert_eq!(home.inside(home.lab(), "cat /greeting"), "good morning in green");
+    let mut pty = open(&home);
+    pty.wait("the lab", |screen| row(screen).contains("running"));
+    pty.send("\r");
+    for entry in ["Restore", "Recreate", "Update", "Skip"] {
+        pty.wait_for(entry);
+    }
+    select(&mut pty, "Skip");
+    pty.send("\r");
+    pty.wait_for("about");
+    quit(&mut pty);
+    assert_eq!(home.snapshots(home.lab()), ["clean"], "skip changed nothing");
+}
+
+#[test]
+fn a_lab_is_updated_restored_recreated_and_brought_back() {
+    let Some(home) = Home::new(1) else { return };
+    let lab = home.lab();
+    let mut pty = first_run(&home);
+    choose(&mut pty, "Update");
+    pty.answer("[▸ Apply ]", "\r");
+    finish(&mut pty);
+    assert_eq!(home.inside(lab, "cat /updates"), "1");
+
+    home.inside(lab, "echo lost > /mine");
+    choose(&mut pty, "Restore");
+    select(&mut pty, "clean");
+    pty.send("\r");
+    pty.wait_for("loses");
+    apply_carefully(&mut pty);
+    assert_eq!(home.inside(lab, "cat /updates /mine 2>/dev/null; echo gone"), "gone");
+
+    choose(&mut pty, "Recreate from clean");
+    apply_or_press(&mut pty);
+    assert_eq!(home.inside(lab, "cat /greeting"), "good morning in green");
+    choose(&mut pty, "Bring back");
+    apply_or_press(&mut pty);
+    assert_eq!(home.inside(lab, "cat /greeting"), "good morning in green");
+    quit(&mut pty);
+}
+
+/// Applies whichever button is marked.
+fn apply_or_press(pty: &mut Pty) {
+    pty.wait_for("Nothing has happened yet");
+    if pty.with(|screen| screen.contents().contains("[▸ Cancel ]")) {
+        apply_carefully(pty);
+    } else {
+        pty.answer("[▸ Apply ]", "\r");
+        finish(pty);
+    }
+}
+
+#[test]
+fn snapshots_are_taken_noted_pinned_renamed_copied_and_removed() {
+    let Some(home) = Home::new(1) else { return };
+    let lab = home.lab();
+    let mut pty = first_run(&home);
+    pty.wait("the lab", |screen| row(screen).contains("running"));
+    pty.send("s");
+    pty.answer("right after set-up", "n");
+    pty.answer("New snapshot", "mine\rworks well\r");
+    pty.wait_for("snapshot mine of");
+    select(&mut pty, "mine");
+    pty.send("m");
+    pty.answer("Note on mine", " today\r");
+    pty.wait("the note", |screen| row(screen).contains("works well today"));
+    pty.send("p");
+    pty.wait("the pin", |screen| row(screen).contains('★'));
+    pty.send("d");
+    pty.answer("is pinned", "p");
+    pty.wait("no pin", |screen| !row(screen).contains('★'));
+    pty.send("R");
+    pty.answer("Rename mine", "-2\r");
+    pty.wait("the new name", |screen| row(screen).contains("mine-2"));
+    pty.send("d");
+    pty.wait_for("[▸ Cancel ]");
+    pty.send("\r");
+    pty.wait_gone("[▸ Cancel ]");
+    assert!(home.snapshots(lab).contains(&"mine-2".to_owned()), "Cancel was marked");
+    pty.send("d");
+    pty.answer("[▸ Cancel ]", "\t");
+    pty.answer("[▸ Remove ]", "\r");
+    pty.wait_for("mine-2 of");
+    pty.wait("the row to go", |screen| !row(screen).contains("mine-2"));
+    assert_eq!(home.snapshots(lab), ["clean"]);
+    select(&mut pty, "clean");
+    pty.send("c");
+    pty.answer("Name of the new lab", "\r");
+    apply_or_press(&mut pty);
+    assert_eq!(home.inside(&format!("{lab}-clean"), "cat /greeting"), "good morning in green");
+    quit(&mut pty);
+}
+
+#[test]
+fn a_lab_is_entered_stopped_started_and_removed() {
+    let Some(home) = Home::new(1) else { return };
+    let lab = home.lab();
+    let mut pty = first_run(&home);
+    pty.wait("the lab", |screen| row(screen).contains("running"));
+    pty.send("e");
+    pty.wait("the shell", |screen| !screen.alternate_screen());
+    pty.send("stty size; hostname\r");
+    pty.wait("its terminal", |screen| {
+        screen.contents().contains("24 80") && screen.contents().contains(&format!("\n{lab}"))
+    });
+    pty.send("exit\r");
+    pty.wait("the screens", |screen| screen.alternate_screen() && row(screen).contains(lab));
+    choose(&mut pty, "Stop");
+    pty.wait_for("is stopped");
+    pty.send("\u{1b}");
+    pty.wait("stopped", |screen| row(screen).contains("stopped"));
+    choose(&mut pty, "Start");
+    pty.wait_for("Shell");
+    pty.send("\u{1b}");
+    pty.wait("running", |screen| row(screen).contains("running"));
+    choose(&mut pty, "Remove");
+    pty.answer("Type the name", &format!("{lab}\r"));
+    apply_carefully(&mut pty);
+    pty.wait("no lab", |screen| row(screen).contains("not made"));
+    quit(&mut pty);
+}
+
+#[test]
+fn a_terminal_that_goes_away_in_a_run_leaves_a_run_to_resume() {
+    let Some(home) = Home::new(1) else { return };
+    let mut pty = open(&home);
+    pty.send(" ");
+    pty.answer("1 marked", "\r");
+    pty.answer("options", "\u{13}");
+    pty.answer("[▸ Apply ]", "\r");
+    pty.wait_for("running");
+    let pid = rustix::process::Pid::from_raw(pty.pid().cast_signed()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(pty.end(), 143);
+    pty.assert_given_back();
+    let runs = home.ends(0, &["runs", "list", "--json"]).out;
+    assert!(runs.contains(home.lab()), "{runs}");
+    // Whatever it had reached, the same choice brings it to its end.
+    home.ends(0, &["apply", home.lab(), "--yes"]);
+    assert_eq!(home.status(home.lab())["presence"], "ours");
+}
