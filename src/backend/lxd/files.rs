@@ -64,7 +64,7 @@ impl Transport {
             };
             match self.raw_once(again, about, deadline).await {
                 Err(Error::Refused { message, .. }) if message.contains("forkfile.sock") => {
-                    sleep(PAUSE).await
+                    sleep(PAUSE).await;
                 }
                 other => return other,
             }
