@@ -1,4 +1,6 @@
-//! A first run and every later-run entry, typed into the screens on a pseudo-terminal, against a real daemon.
+//! The screens on a real daemon, driven by keys on a pseudo-terminal: the first run, and every entry of
+//! the later-run menu.
+
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -12,216 +14,244 @@ mod common {
         clippy::allow_attributes,
         clippy::allow_attributes_without_reason,
         missing_docs,
-        clippy::expect_used,
-        reason = "each test file uses a part of it"
+        clippy::expect_used
     )]
     pub mod daemon;
     pub mod program;
     pub mod pty;
 }
 
-use common::{program::Home, pty::Pty};
-use portable_pty::CommandBuilder;
+use common::{program::Home, pty};
+use pty::Pty;
 
-const ENTER: &str = "\r";
-const ESC: &str = "\x1b";
-const DOWN: &str = "\x1b[B";
-const TAB: &str = "\t";
-
-fn screens(home: &Home) -> Pty {
-    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_halolab"));
-    command.env("HALOLAB_HOME", home.folder.path());
+/// The screens of a home, with the cursor on its first lab.
+fn open(home: &Home) -> Pty {
+    let mut command = pty::halolab(home.folder.path(), &home.socket);
     command.env("HALOLAB_DATA", home.folder.path().join("data"));
-    command.env("LXD_SOCKET", &home.socket);
-    command.env("TERM", "xterm-256color");
-    Pty::start(command, 100, 30)
+    let mut pty = Pty::start(command, 80, 24);
+    pty.wait_for("LXD 5");
+    pty.answer("go on", "\r");
+    pty.wait_for(home.lab());
+    select(&mut pty, home.lab());
+    pty
 }
 
-/// From the labs list to the menu of the lab: its row is found by its name.
-fn open(pty: &mut Pty, lab: &str) {
-    pty.answer("on to your labs", ENTER);
-    pty.wait_for(lab);
-    for _ in 0..20 {
-        let here = |s: &str| {
-            s.lines()
-                .any(|l| l.trim_start().starts_with('▸') && l.contains(lab))
-        };
-        if here(&pty.screen()) {
-            break;
+/// The row with the cursor.
+fn row(screen: &vt100::Screen) -> String {
+    let text = screen.contents();
+    text.lines()
+        .find(|line| line.starts_with('▸'))
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// Puts the cursor on the first row with a text.
+fn select(pty: &mut Pty, text: &str) {
+    pty.wait("a list", |screen| !row(screen).is_empty());
+    pty.send("g");
+    for _ in 0..30 {
+        let now = pty.with(row);
+        if now.contains(text) {
+            return;
         }
-        let before = pty.screen();
-        pty.send(DOWN);
-        pty.wait("the cursor to move", |s| s.contents() != before);
+        pty.send("j");
+        pty.wait("the next row", |screen| row(screen) != now);
     }
-    pty.send(ENTER);
+    panic!("no row with {text} in\n{}", pty.screen());
+}
+
+/// Opens the menu of the lab under the cursor and chooses a line.
+fn choose(pty: &mut Pty, line: &str) {
+    pty.send("\r");
     pty.wait_for("Skip");
+    select(pty, line);
+    pty.send("\r");
 }
 
-/// Picks a line of the menu by its word.
-fn pick(pty: &mut Pty, word: &str) {
-    for _ in 0..12 {
-        let here = |s: &str| {
-            s.lines().any(|l| {
-                l.trim_start()
-                    .strip_prefix("▸ ")
-                    .is_some_and(|l| l.starts_with(word))
-            })
-        };
-        if here(&pty.screen()) {
-            break;
-        }
-        let before = pty.screen();
-        pty.send(DOWN);
-        pty.wait("the cursor to move", |s| s.contents() != before);
-    }
-    pty.send(ENTER);
-}
-
-/// Agrees to the plan on the screen, whichever button has the focus, and waits for the result.
-fn agree(pty: &mut Pty) {
-    pty.wait_for("Nothing has happened yet");
-    if pty.screen().contains("[▸ Cancel ]") {
-        pty.send(TAB);
-        pty.wait_for("[▸ Apply ]");
-    }
-    pty.send(ENTER);
-    pty.wait_for("halolab · result");
-}
-
-#[test]
-fn a_first_run_through_the_wizard_makes_a_lab() {
-    let Some(home) = Home::new(1) else { return };
-    let lab = home.lab();
-    let mut pty = screens(&home);
-    open(&mut pty, lab);
-    pick(&mut pty, "Create");
-    pty.wait_for("Greeting");
-    pty.send(DOWN);
-    pty.send(" world");
-    pty.wait_for("hello world");
-    pty.send("\x13");
-    pty.wait_for("create the instance");
-    pty.wait_for("Nothing has happened yet");
-    // Back loses nothing that was typed.
-    pty.send(ESC);
-    pty.wait_for("hello world");
-    pty.send("\x13");
-    agree(&mut pty);
-    pty.wait_for("CPU only: hello world in green");
-    pty.wait_for(&format!("halolab shell {lab}"));
-    pty.send("q");
-    assert_eq!(pty.end(), 0);
-    assert_eq!(home.snapshots(lab), ["clean"]);
-    assert_eq!(home.inside(lab, "cat /greeting"), "hello world in green");
-}
-
-#[test]
-fn every_later_run_entry_works_from_the_menu() {
-    let Some(home) = Home::new(1) else { return };
-    let lab = home.lab();
-    home.ends(0, &["apply", lab, "--yes"]);
-    home.inside(lab, "echo mine > /work");
-    home.ends(0, &["snapshot", "create", lab, "works"]);
-    home.inside(lab, "echo broken > /work");
-
-    let mut pty = screens(&home);
-    open(&mut pty, lab);
-    // Restore: one key does nothing, Cancel has the focus, and Apply restores.
-    pick(&mut pty, "Restore");
-    pty.wait_for("works");
-    pty.send(ENTER);
-    pty.wait_for("before-restore-1");
+/// Applies the plan that is shown, with Cancel marked, and waits for its end.
+fn apply_carefully(pty: &mut Pty) {
     pty.wait_for("[▸ Cancel ]");
-    assert_eq!(
-        home.inside(lab, "cat /work"),
-        "broken",
-        "nothing was restored yet"
-    );
-    agree(&mut pty);
-    assert_eq!(home.inside(lab, "cat /work"), "mine");
+    pty.send("\t");
+    pty.answer("[▸ Apply ]", "\r");
+    finish(pty);
+}
 
-    // Update, recreate at once, and bring back.
-    for (word, script, says) in [
-        ("Update", "cat /updates", "1"),
-        (
-            "Recreate from clean",
-            "ls /work 2>/dev/null || echo fresh",
-            "fresh",
-        ),
-        ("Bring back", "cat /work", "mine"),
-        ("Recreate", "ls /work 2>/dev/null || echo fresh", "fresh"),
-    ] {
-        pty.send(ENTER);
-        pty.wait_for("halolab · labs");
-        pty.send(ENTER);
-        pty.wait_for("Skip");
-        pick(&mut pty, word);
-        if word == "Recreate" {
-            // From fresh packages: the options are asked again, with the former answers.
-            pty.wait_for("hello");
-            pty.send("\x13");
-        }
-        agree(&mut pty);
-        pty.wait_for("done");
-        assert_eq!(home.inside(lab, script), says, "{word}");
-    }
+/// Waits for a good end, and goes back to the labs.
+fn finish(pty: &mut Pty) {
+    pty.wait("the result", |screen| screen.contents().contains("Enter: to the labs."));
+    assert!(pty.screen().contains("✔ done"), "{}", pty.screen());
+    pty.send("\r");
+    pty.wait_for("about");
+}
 
-    // Skip leaves everything alone.
-    pty.send(ENTER);
-    pty.wait_for("halolab · labs");
-    pty.send(ENTER);
-    pty.wait_for("Skip");
-    pick(&mut pty, "Skip");
-    pty.wait_for("halolab · labs");
-
-    // Stop and start.
-    pty.send(ENTER);
-    pty.wait_for("Skip");
-    pick(&mut pty, "Stop");
-    pty.wait("the lab to stop", |_| home.status(lab)["status"] == "stopped");
+fn quit(pty: &mut Pty) {
     pty.send("q");
     assert_eq!(pty.end(), 0);
+    pty.assert_given_back();
+}
+
+/// The first run of a home, by keys alone.
+fn first_run(home: &Home) -> Pty {
+    let mut pty = open(home);
+    pty.send(" ");
+    pty.answer("1 marked", "\r");
+    pty.answer("options", "\u{1b}[B");
+    pty.wait("the greeting", |screen| row(screen).contains("Greeting"));
+    pty.send("\u{8}\u{8}\u{8}\u{8}\u{8}good morning");
+    pty.answer("good morning", "\u{13}");
+    pty.wait_for("[▸ Apply ]");
+    assert!(pty.screen().contains("Nothing has happened yet"));
+    assert_eq!(home.status(home.lab())["presence"], "missing", "a plan changes nothing");
+    pty.send("\r");
+    finish(&mut pty);
+    pty
 }
 
 #[test]
-fn the_shell_is_entered_and_the_screens_come_back() {
+fn a_first_run_makes_a_proven_lab_and_a_later_one_finds_it() {
+    let Some(home) = Home::new(1) else { return };
+    let mut pty = first_run(&home);
+    pty.wait("the proof", |screen| row(screen).contains("running") && row(screen).contains("CPU only"));
+    quit(&mut pty);
+    assert_eq!(home.snapshots(home.lab()), ["clean"]);
+    assert_eq!(home.inside(home.lab(), "cat /greeting"), "good morning in green");
+    let mut pty = open(&home);
+    pty.wait("the lab", |screen| row(screen).contains("running"));
+    pty.send("\r");
+    for entry in ["Restore", "Recreate", "Update", "Skip"] {
+        pty.wait_for(entry);
+    }
+    select(&mut pty, "Skip");
+    pty.send("\r");
+    pty.wait_for("about");
+    quit(&mut pty);
+    assert_eq!(home.snapshots(home.lab()), ["clean"], "skip changed nothing");
+}
+
+#[test]
+fn a_lab_is_updated_restored_recreated_and_brought_back() {
     let Some(home) = Home::new(1) else { return };
     let lab = home.lab();
-    home.ends(0, &["apply", lab, "--yes"]);
-    let mut pty = screens(&home);
-    open(&mut pty, lab);
-    pick(&mut pty, "Shell");
-    pty.wait("the shell", |s| !s.alternate_screen());
-    pty.send("echo in-$((40 + 2)) > /from-shell; stty size\r");
-    pty.wait_for("30 100");
-    pty.resize(120, 40);
-    pty.send("stty size\r");
-    pty.wait_for("40 120");
-    pty.send("exit\r");
-    pty.wait_for("Skip");
-    assert_eq!(home.inside(lab, "cat /from-shell"), "in-42");
-    pty.send("q");
-    assert_eq!(pty.end(), 0);
+    let mut pty = first_run(&home);
+    choose(&mut pty, "Update");
+    pty.answer("[▸ Apply ]", "\r");
+    finish(&mut pty);
+    assert_eq!(home.inside(lab, "cat /updates"), "1");
+
+    home.inside(lab, "echo lost > /mine");
+    choose(&mut pty, "Restore");
+    select(&mut pty, "clean");
+    pty.send("\r");
+    pty.wait_for("loses");
+    apply_carefully(&mut pty);
+    assert_eq!(home.inside(lab, "cat /updates /mine 2>/dev/null; echo gone"), "gone");
+
+    choose(&mut pty, "Recreate from clean");
+    apply_or_press(&mut pty);
+    assert_eq!(home.inside(lab, "cat /greeting"), "good morning in green");
+    choose(&mut pty, "Bring back");
+    apply_or_press(&mut pty);
+    assert_eq!(home.inside(lab, "cat /greeting"), "good morning in green");
+    quit(&mut pty);
+}
+
+/// Applies whichever button is marked.
+fn apply_or_press(pty: &mut Pty) {
+    pty.wait_for("Nothing has happened yet");
+    if pty.with(|screen| screen.contents().contains("[▸ Cancel ]")) {
+        apply_carefully(pty);
+    } else {
+        pty.answer("[▸ Apply ]", "\r");
+        finish(pty);
+    }
 }
 
 #[test]
-fn removing_a_lab_asks_for_its_name() {
+fn snapshots_are_taken_noted_pinned_renamed_copied_and_removed() {
     let Some(home) = Home::new(1) else { return };
-    let lab = home.lab().to_owned();
-    home.ends(0, &["apply", &lab, "--yes"]);
-    let mut pty = screens(&home);
-    open(&mut pty, &lab);
-    pick(&mut pty, "Remove");
-    pty.wait_for("Type the name");
-    pty.send("wrong\r");
-    pty.send(ESC);
-    pty.wait_gone("Type the name");
-    assert_eq!(home.status(&lab)["presence"], "ours");
-    pty.send(ENTER);
-    pty.wait_for("Type the name");
-    pty.send(&format!("{lab}\r"));
-    agree(&mut pty);
-    assert_eq!(home.status(&lab)["presence"], "missing");
-    pty.send("q");
-    assert_eq!(pty.end(), 0);
+    let lab = home.lab();
+    let mut pty = first_run(&home);
+    pty.wait("the lab", |screen| row(screen).contains("running"));
+    pty.send("s");
+    pty.answer("right after set-up", "n");
+    pty.answer("New snapshot", "mine\rworks well\r");
+    pty.wait_for("snapshot mine of");
+    select(&mut pty, "mine");
+    pty.send("m");
+    pty.answer("Note on mine", " today\r");
+    pty.wait("the note", |screen| row(screen).contains("works well today"));
+    pty.send("p");
+    pty.wait("the pin", |screen| row(screen).contains('★'));
+    pty.send("d");
+    pty.answer("is pinned", "p");
+    pty.wait("no pin", |screen| !row(screen).contains('★'));
+    pty.send("R");
+    pty.answer("Rename mine", "-2\r");
+    pty.wait("the new name", |screen| row(screen).contains("mine-2"));
+    pty.send("d");
+    pty.wait_for("[▸ Cancel ]");
+    pty.send("\r");
+    pty.wait_gone("[▸ Cancel ]");
+    assert!(home.snapshots(lab).contains(&"mine-2".to_owned()), "Cancel was marked");
+    pty.send("d");
+    pty.answer("[▸ Cancel ]", "\t");
+    pty.answer("[▸ Remove ]", "\r");
+    pty.wait_for("mine-2 of");
+    pty.wait("the row to go", |screen| !row(screen).contains("mine-2"));
+    assert_eq!(home.snapshots(lab), ["clean"]);
+    select(&mut pty, "clean");
+    pty.send("c");
+    pty.answer("Name of the new lab", "\r");
+    apply_or_press(&mut pty);
+    assert_eq!(home.inside(&format!("{lab}-clean"), "cat /greeting"), "good morning in green");
+    quit(&mut pty);
+}
+
+#[test]
+fn a_lab_is_entered_stopped_started_and_removed() {
+    let Some(home) = Home::new(1) else { return };
+    let lab = home.lab();
+    let mut pty = first_run(&home);
+    pty.wait("the lab", |screen| row(screen).contains("running"));
+    pty.send("e");
+    pty.wait("the shell", |screen| !screen.alternate_screen());
+    pty.send("stty size; hostname\r");
+    pty.wait("its terminal", |screen| {
+        screen.contents().contains("24 80") && screen.contents().contains(&format!("\n{lab}"))
+    });
+    pty.send("exit\r");
+    pty.wait("the screens", |screen| screen.alternate_screen() && row(screen).contains(lab));
+    choose(&mut pty, "Stop");
+    pty.wait_for("is stopped");
+    pty.send("\u{1b}");
+    pty.wait("stopped", |screen| row(screen).contains("stopped"));
+    choose(&mut pty, "Start");
+    pty.wait_for("Shell");
+    pty.send("\u{1b}");
+    pty.wait("running", |screen| row(screen).contains("running"));
+    choose(&mut pty, "Remove");
+    pty.answer("Type the name", &format!("{lab}\r"));
+    apply_carefully(&mut pty);
+    pty.wait("no lab", |screen| row(screen).contains("not made"));
+    quit(&mut pty);
+}
+
+#[test]
+fn a_terminal_that_goes_away_in_a_run_leaves_a_run_to_resume() {
+    let Some(home) = Home::new(1) else { return };
+    let mut pty = open(&home);
+    pty.send(" ");
+    pty.answer("1 marked", "\r");
+    pty.answer("options", "\u{13}");
+    pty.answer("[▸ Apply ]", "\r");
+    pty.wait_for("running");
+    let pid = rustix::process::Pid::from_raw(pty.pid().cast_signed()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(pty.end(), 143);
+    pty.assert_given_back();
+    let runs = home.ends(0, &["runs", "list", "--json"]).out;
+    assert!(runs.contains(home.lab()), "{runs}");
+    // Whatever it had reached, the same choice brings it to its end.
+    home.ends(0, &["apply", home.lab(), "--yes"]);
+    assert_eq!(home.status(home.lab())["presence"], "ours");
 }

@@ -12,6 +12,7 @@ use ratatui::{
     layout::{Constraint, Layout, Rect},
     text::{Line, Span},
 };
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::{
     app::{Engine, Model},
@@ -58,7 +59,7 @@ pub(super) fn view(model: &Model, frame: &mut Frame<'_>) {
             ..areas.heads
         },
     );
-    let heads = Line::styled(heads(areas.heads.width), styles.dim);
+    let heads = Line::styled(heads(model, areas.heads.width), styles.dim);
     frame.render_widget(
         heads,
         Rect {
@@ -109,16 +110,21 @@ pub(super) fn list(model: &Model, body: Rect) -> (Listing, Rect) {
 }
 
 /// Widths of name, state, snapshots, disk and memory; what is 0 is left out.
-fn widths(width: u16) -> [usize; 5] {
-    match width {
-        0..=69 => [16, 14, 5, 0, 0],
-        70..=89 => [18, 14, 5, 10, 10],
-        _ => [24, 15, 10, 12, 12],
+fn widths(model: &Model, width: u16) -> [usize; 5] {
+    let names = model.labs.rows.iter().map(|lab| clean(&lab.name).width());
+    let longest = names.max().unwrap_or(0);
+    let name = (longest + 2).clamp(14, if width < 70 { 24 } else { 32 });
+    match (width, name) {
+        (0..=69, _) => [name, 14, 5, 0, 0],
+        // A name that can be read whole is worth more than what the details say too.
+        (70..=89, 21..) => [name, 14, 5, 0, 10],
+        (70..=89, _) => [name, 14, 5, 10, 10],
+        _ => [name, 15, 10, 12, 12],
     }
 }
 
-fn heads(width: u16) -> String {
-    let [name, state, snapshots, disk, memory] = widths(width);
+fn heads(model: &Model, width: u16) -> String {
+    let [name, state, snapshots, disk, memory] = widths(model, width);
     let count = if snapshots < 9 { "snap" } else { "snapshots" };
     format!(
         "      {}{}{}{}{}about",
@@ -132,7 +138,7 @@ fn heads(width: u16) -> String {
 
 fn row(model: &Model, lab: &Lab, width: u16) -> Line<'static> {
     let (look, styles) = (&model.look, model.look.styles());
-    let [name, state, snapshots, disk, memory] = widths(width);
+    let [name, state, snapshots, disk, memory] = widths(model, width);
     let more = look.glyphs.more;
     let (glyph, word, style) = look.state(lab);
     let live = model.labs.states.get(&lab.name);

@@ -118,6 +118,11 @@ impl Pty {
         self.send(keys);
     }
 
+    /// Something out of the screen.
+    pub fn with<T>(&self, read: impl Fn(&vt100::Screen) -> T) -> T {
+        read(self.seen.0.lock().unwrap().parser.screen())
+    }
+
     /// The screen.
     pub fn screen(&self) -> String {
         self.seen.0.lock().unwrap().parser.screen().contents()
