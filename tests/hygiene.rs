@@ -48,8 +48,14 @@ fn corpus() -> Vec<Hostile> {
     let large: [(&str, Vec<u8>); 6] = [
         ("1 MiB line", vec![b'A'; 1 << 20]),
         ("256 KiB of colours", b"\x1b[31m\x1b[0m".repeat(28_000)),
-        ("20000 parameters", [b"\x1b[".to_vec(), b"1;".repeat(20_000), b"mx".to_vec()].concat()),
-        ("64 KiB title", [b"\x1b]0;".to_vec(), vec![b'B'; 65_536], b"\x07x".to_vec()].concat()),
+        (
+            "20000 parameters",
+            [b"\x1b[".to_vec(), b"1;".repeat(20_000), b"mx".to_vec()].concat(),
+        ),
+        (
+            "64 KiB title",
+            [b"\x1b]0;".to_vec(), vec![b'B'; 65_536], b"\x07x".to_vec()].concat(),
+        ),
         ("64 KiB backspaces", vec![8; 65_536]),
         ("300 kB escapes", vec![0x1b; 300_000]),
     ];
@@ -96,7 +102,8 @@ impl Perform for Watch {
     fn csi_dispatch(&mut self, params: &Params, intermediates: &[u8], _: bool, action: char) {
         let cursor = intermediates == b"?" && params.iter().all(|p| p == [25]) && matches!(action, 'h' | 'l');
         if !cursor && !(intermediates.is_empty() && matches!(action, 'm' | 'H' | 'J' | 'K')) {
-            self.refused.push(format!("CSI {intermediates:?} {params:?} {action}"));
+            self.refused
+                .push(format!("CSI {intermediates:?} {params:?} {action}"));
         }
         // Conceal and blink are ways to hide or to shout; ours are never drawn with them.
         if action == 'm' && params.iter().any(|p| matches!(p, [5 | 6 | 8])) && params.len() == 1 {
@@ -165,7 +172,10 @@ fn views(text: &str) -> Vec<(&'static str, Model)> {
     welcome.update(Msg::Host(Box::new(summary)));
     let mut labs = sample::labs(80, 24);
     lab(&mut labs);
-    labs.update(Msg::World(Err(Missing { text: own(), absent: false })));
+    labs.update(Msg::World(Err(Missing {
+        text: own(),
+        absent: false,
+    })));
     let mut menu = sample::labs(80, 24);
     lab(&mut menu);
     press(&mut menu, "enter");
@@ -236,7 +246,10 @@ fn run(text: &str) -> Model {
         percent: None,
     };
     model.update(Msg::Run(progress));
-    model.update(Msg::Run(Event::Verdict { lab: "ai-lab".into(), verdict: text.into() }));
+    model.update(Msg::Run(Event::Verdict {
+        lab: "ai-lab".into(),
+        verdict: text.into(),
+    }));
     model.update(Msg::Page(LogPage {
         lab: "ai-lab".into(),
         total: 3,
@@ -289,7 +302,11 @@ fn no_log_line_lets_anything_through() {
         let refused = refused(&model);
         assert!(refused.is_empty(), "{}: {refused:?}", hostile.id);
         let screen = sample::draw(&model);
-        assert!(screen.contains("the next line"), "{} swallowed the next line", hostile.id);
+        assert!(
+            screen.contains("the next line"),
+            "{} swallowed the next line",
+            hostile.id
+        );
     }
 }
 

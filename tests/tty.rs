@@ -69,7 +69,10 @@ fn the_shell_finds_its_line_as_it_was_after_suspend_and_after_the_end() {
     let mut pty = Pty::start(command, 80, 24);
     pty.answer("ready> ", &format!("{}\n", env!("CARGO_BIN_EXE_halolab")));
     pty.answer("this machine", "\x1a");
-    pty.answer("Stopped", "stty -a | tr ' ;' '\\n\\n' | grep -cE '^(icanon|echo|isig|icrnl)$'\n");
+    pty.answer(
+        "Stopped",
+        "stty -a | tr ' ;' '\\n\\n' | grep -cE '^(icanon|echo|isig|icrnl)$'\n",
+    );
     pty.assert_given_back();
     pty.answer("\n4", "fg\n");
     pty.wait("the screen again", |screen| {
@@ -138,7 +141,10 @@ fn windows_of_every_size_are_drawn() {
 #[test]
 fn without_a_terminal_it_says_what_to_type_instead() {
     let home = tempfile::tempdir().unwrap();
-    #[expect(clippy::disallowed_methods, reason = "the program under test, without a terminal")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the program under test, without a terminal"
+    )]
     let ended = std::process::Command::new(env!("CARGO_BIN_EXE_halolab"))
         .env("HALOLAB_HOME", home.path())
         .stdin(Stdio::null())
@@ -162,7 +168,10 @@ fn no_color_means_no_colour() {
     pty.end();
     let text = String::from_utf8_lossy(&pty.bytes()).into_owned();
     // What is between an ESC and an m: numbers of colours are 30-49 and 90-107, but 39 and 49 take them off.
-    for sequence in text.split('\x1b').filter_map(|part| part.strip_prefix('[')?.split_once('m')) {
+    for sequence in text
+        .split('\x1b')
+        .filter_map(|part| part.strip_prefix('[')?.split_once('m'))
+    {
         for number in sequence.0.split(';').filter_map(|n| n.parse::<u8>().ok()) {
             let colour = matches!(number, 30..=38 | 40..=48 | 90..=107);
             assert!(!colour, "{:?}", sequence.0);
@@ -202,7 +211,10 @@ fn an_idle_screen_costs_nothing() {
         std::thread::park_timeout(end.saturating_duration_since(Instant::now()));
     }
     // A tick is 10 ms: two of them in two seconds are one percent, of an unoptimised program.
-    assert!(cpu_ticks(pty.pid()) - ticks <= 2, "it works while nothing happens");
+    assert!(
+        cpu_ticks(pty.pid()) - ticks <= 2,
+        "it works while nothing happens"
+    );
     // One attempt to find the engine again may say so.
     assert!(pty.bytes().len() - bytes < 2000, "it draws while nothing happens");
     pty.send("\x1b");

@@ -36,7 +36,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// Changes on the daemon come in bursts; the lists are read once after each.
 const BURST: Duration = Duration::from_millis(300);
 /// How long a run may take to end its action when the program is told to end.
-const LAST_ACTION: Duration = Duration::from_secs(60);
+const LAST_ACTION: Duration = Duration::from_mins(1);
 /// Exit code where another halolab is at work.
 const LOCKED: u8 = 8;
 
@@ -128,7 +128,11 @@ impl Performer {
                 });
             }
             Effect::SaveTheme(name) => {
-                let _ = tokio::task::spawn_blocking(move || set_theme(&shared.around.paths, &name));
+                tokio::task::spawn_blocking(move || {
+                    if let Err(error) = set_theme(&shared.around.paths, &name) {
+                        shared.tell_blocking(Msg::Said(sanitize_text(&error.to_string())));
+                    }
+                });
             }
             // The loop does these itself.
             Effect::Errand(_) => {}

@@ -44,7 +44,7 @@ pub struct FormField {
 #[derive(Clone, Debug)]
 pub enum Value {
     /// Text, a size or a secret.
-    Line(Entry),
+    Line(Box<Entry>),
     /// Yes or no.
     Flag(bool),
     /// The id of a choice.
@@ -366,8 +366,8 @@ fn value(field: &Field, given: Option<&Answer>) -> Value {
             Some(Answer::List(ids)) => Value::Many(ids.iter().cloned().collect()),
             _ => Value::Many(BTreeSet::new()),
         },
-        FieldKind::Secret => Value::Line(Entry::new(text).masked()),
-        FieldKind::Text | FieldKind::Size => Value::Line(Entry::new(text)),
+        FieldKind::Secret => Value::Line(Box::new(Entry::new(text).masked())),
+        FieldKind::Text | FieldKind::Size => Value::Line(Box::new(Entry::new(text))),
     }
 }
 
@@ -394,7 +394,7 @@ fn image_fields(stage: &Stage, facts: &Facts) -> Vec<Field> {
     });
     let reached = images.iter().find(|image| !answers::is_unreachable(image, facts));
     let first = reached
-        .or(images.first())
+        .or_else(|| images.first())
         .map(|image| Answer::Text(image.id.clone()));
     let field = |id: &str, title: &str, help: &str, kind, choices| Field {
         id: id.into(),

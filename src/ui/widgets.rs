@@ -360,8 +360,11 @@ pub(super) fn wrap(line: &Line<'_>, width: u16, indent: usize) -> Lines {
     }
 }
 
+/// A character and how it is drawn.
+type Letter = (char, Style);
+
 /// Cells of one line, and the rest.
-fn split(cells: &[(char, Style)], width: usize) -> (&[(char, Style)], &[(char, Style)]) {
+fn split(cells: &[Letter], width: usize) -> (&[Letter], &[Letter]) {
     let mut used = 0;
     let fits = cells
         .iter()

@@ -107,7 +107,9 @@ impl Pty {
 
     /// Waits until a text is gone.
     pub fn wait_gone(&self, text: &str) {
-        self.wait(&format!("{text} to go"), |screen| !screen.contents().contains(text));
+        self.wait(&format!("{text} to go"), |screen| {
+            !screen.contents().contains(text)
+        });
     }
 
     /// Waits for a text, then types.
@@ -151,7 +153,11 @@ impl Pty {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.exit_code();
             }
-            assert!(Instant::now() < end, "it does not end; the screen is\n{}", self.screen());
+            assert!(
+                Instant::now() < end,
+                "it does not end; the screen is\n{}",
+                self.screen()
+            );
             std::thread::yield_now();
         }
     }
