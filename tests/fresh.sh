@@ -165,6 +165,8 @@ port=${address#*:}; [ "$port" != "$address" ] || { port=80; case $mirror in http
 printf '127.0.0.1 localhost\n' >"$root/etc/hosts"
 grep -w "${address%%:*}" /etc/hosts >>"$root/etc/hosts" || true
 
+# what dpkg left in memory would stall the first write of the engine's database
+sync -f "$root"
 say "a machine of its own, without systemd"
 code=0
 export OPT_ENGINE=$engine MIRROR_HOST=${address%%:*} MIRROR_PORT=$port

@@ -1,12 +1,7 @@
 //! The client against a scripted daemon, which says what a real one says only when it is broken,
 //! starting, clustered, or the other product.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod answers;
 mod daemon;

@@ -9,10 +9,7 @@ use tokio::{
 };
 use tokio_tungstenite::tungstenite::Message;
 
-use super::{
-    Lxd,
-    transport::{About, Socket},
-};
+use super::{Lxd, transport::About, websocket::Socket};
 use crate::backend::Result;
 
 /// How often the daemon is pinged, and twice that is how long it may be silent. Without it a cut

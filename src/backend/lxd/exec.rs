@@ -17,7 +17,8 @@ use super::{
     Lxd,
     instances::{self, check_known},
     operation::cancelled,
-    transport::{About, Ask, Socket},
+    transport::{About, Ask},
+    websocket::Socket,
     wire::Operation,
 };
 use crate::backend::{ExecSpec, Instance, Output, Progress, Result, Status};

@@ -13,6 +13,7 @@ mod snapshots;
 mod tls;
 mod transport;
 mod tty;
+mod websocket;
 mod wire;
 
 use std::{

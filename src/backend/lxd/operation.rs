@@ -10,7 +10,8 @@ use tokio::time::{Instant, sleep};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::{
-    transport::{About, Ask, Reply, Socket, Transport},
+    transport::{About, Ask, Reply, Transport},
+    websocket::Socket,
     wire::{Event, Operation},
 };
 use crate::backend::{Error, Progress, Result, error::fold};

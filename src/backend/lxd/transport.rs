@@ -6,22 +6,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::{TcpStream, UnixStream},
-    time::{Instant, sleep, timeout, timeout_at},
-};
-use tokio_tungstenite::{WebSocketStream, client_async};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{locate::socket_group, wire::Envelope};
 use crate::backend::{Error, Result, error::fold};
-
-/// A byte stream to the daemon.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
-
-/// A websocket to the daemon.
-pub(super) type Socket = WebSocketStream<Box<dyn Stream>>;
 
 /// Pause before a request is sent again.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -262,45 +250,6 @@ impl Transport {
         let etag = response.headers().get(reqwest::header::ETAG);
         let etag = etag.and_then(|tag| tag.to_str().ok()).map(str::to_owned);
         Ok((status, etag, response.bytes().await?.to_vec()))
-    }
-
-    /// Opens a websocket.
-    pub(super) async fn websocket(&self, path: &str, about: &About) -> Result<Socket> {
-        let opened = timeout(self.deadline, self.open(path)).await;
-        match opened {
-            Err(_) => Err(self.timeout(about, self.deadline)),
-            Ok(Err(reason)) => Err(self.lost(about, &reason)),
-            Ok(Ok(socket)) => Ok(socket),
-        }
-    }
-
-    /// Opens a websocket, without a deadline.
-    async fn open(&self, path: &str) -> std::result::Result<Socket, String> {
-        let say = |e: &dyn std::error::Error| e.to_string();
-        let (stream, url): (Box<dyn Stream>, String) = match &self.target {
-            Target::Unix(socket) => {
-                let stream = UnixStream::connect(socket).await.map_err(|e| say(&e))?;
-                (Box::new(stream), format!("ws://lxd{path}"))
-            }
-            Target::Https { host, port, tls } => {
-                let stream = TcpStream::connect((host.as_str(), *port))
-                    .await
-                    .map_err(|e| say(&e))?;
-                stream.set_nodelay(true).map_err(|e| say(&e))?;
-                let name = rustls::pki_types::ServerName::try_from(host.clone()).map_err(|e| say(&e))?;
-                let stream = tokio_rustls::TlsConnector::from(Arc::clone(tls))
-                    .connect(name, stream)
-                    .await;
-                (
-                    Box::new(stream.map_err(|e| say(&e))?),
-                    format!("wss://{host}:{port}{path}"),
-                )
-            }
-        };
-        client_async(url, stream)
-            .await
-            .map(|(socket, _)| socket)
-            .map_err(|e| say(&e))
     }
 
     /// Why a try failed.

@@ -5,7 +5,7 @@ use serde_json::json;
 use tokio::{sync::mpsc, time::timeout};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::{Lxd, exec, transport::Socket};
+use super::{Lxd, exec, websocket::Socket};
 use crate::backend::{ExecSpec, Result, TtyInput};
 
 impl Lxd {
