@@ -3,6 +3,7 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::disallowed_methods,
     reason = "a test fails by panicking, and starts the program itself"
 )]
@@ -55,7 +56,7 @@ fn select(pty: &mut Pty, text: &str) {
     while !pty.with(row).contains(text) {
         let (now, key) = pty.with(|screen| {
             let lines = screen.contents();
-            let at = |found: &dyn Fn(&str) -> bool| lines.lines().position(|line| found(line));
+            let at = |found: &dyn Fn(&str) -> bool| lines.lines().position(found);
             let cursor = at(&|line| line.starts_with('▸'));
             // Rows begin with two blanks; what else holds the text is a title or a box.
             let wanted = at(&|line| line.starts_with("  ") && line.contains(text));
