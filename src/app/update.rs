@@ -52,6 +52,10 @@ impl Model {
             }
             Msg::Found(lab, line) => self.take_found(&lab, line),
             Msg::Returned(errand, result) => self.take_returned(&errand, result),
+            Msg::Said(text) => {
+                self.say(Tone::Warning, text);
+                vec![]
+            }
             Msg::Suspend => vec![Effect::Errand(Errand::Suspend)],
             Msg::Ordered(code) => {
                 let running = self.is_running();
@@ -99,10 +103,9 @@ impl Model {
         }
         match errand {
             Errand::Sudo if well => self.start_run(),
-            Errand::Sudo => vec![],
             // Whatever was done inside may have changed what the lists say.
             Errand::Shell(_) => vec![Effect::Look],
-            Errand::Suspend | Errand::Redraw | Errand::Mouse(_) => vec![],
+            Errand::Sudo | Errand::Suspend | Errand::Redraw | Errand::Mouse(_) => vec![],
         }
     }
 
