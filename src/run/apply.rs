@@ -94,9 +94,9 @@ impl Worker<'_> {
         self.journal(|j| j.begun(id))
     }
 
-    /// Whether this is not the first attempt of the run.
-    pub(super) fn resumed(&self) -> bool {
-        self.journal(|j| j.reopened())
+    /// Whether an action whose id begins like this ended well in an earlier attempt of this run.
+    pub(super) fn finished_earlier(&self, prefix: &str) -> bool {
+        self.journal(|j| j.finished_earlier(prefix))
     }
 }
 

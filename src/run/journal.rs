@@ -156,13 +156,17 @@ impl Journal {
         now
     }
 
-    /// Whether the run was opened before.
-    pub fn reopened(&self) -> bool {
-        self.entries
+    /// Whether an action whose id begins like this ended well in an earlier attempt, and not in this one.
+    pub fn finished_earlier(&self, prefix: &str) -> bool {
+        let now = self
+            .entries
             .iter()
-            .filter(|e| matches!(e, Entry::Opened { .. }))
-            .count()
-            > 1
+            .rposition(|e| matches!(e, Entry::Opened { .. }))
+            .unwrap_or(0);
+        let earlier = self.entries.iter().take(now);
+        earlier
+            .into_iter()
+            .any(|e| matches!(e, Entry::Finished { id, .. } if id.starts_with(prefix)))
     }
 
     /// The secrets that an earlier attempt was given, as `LAB/OPTION`.

@@ -52,8 +52,11 @@ impl Hand<'_> {
                 "{name} is frozen; start it or stop it first, then restore"
             )));
         }
-        if self.worker.resumed() {
-            // The planned safety snapshot may be from before the first attempt, and work was done since.
+        if self
+            .worker
+            .finished_earlier(&format!("{}/snapshot-{name}-before-", self.lab))
+        {
+            // The planned safety snapshot is of an earlier attempt, and work may have been done since.
             self.save_again(backend, name, snapshot).await?;
         }
         backend.restore(name, snapshot).await?;
