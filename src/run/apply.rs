@@ -91,7 +91,12 @@ impl Worker<'_> {
 
     /// Whether an earlier attempt of this run began the action and did not see its end.
     pub(super) fn begun(&self, id: &str) -> bool {
-        self.journal(|j| j.begun(id) && !j.finished(id))
+        self.journal(|j| j.begun(id))
+    }
+
+    /// Whether this is not the first attempt of the run.
+    pub(super) fn resumed(&self) -> bool {
+        self.journal(|j| j.reopened())
     }
 }
 
@@ -112,19 +117,25 @@ pub async fn apply(plan: &Plan, run: &str, cx: &Context) -> Outcome {
         Journal::create(&folder, plan)
     };
     let opened = opened.and_then(|mut journal| {
-        journal.write(Entry::Opened {
-            digest: plan.digest(),
-            pid: std::process::id(),
-        })?;
+        let asked = journal.secrets();
+        let (digest, pid, secrets) = (plan.digest(), std::process::id(), given_secrets(plan, cx));
+        if let Some(lacking) = asked.iter().find(|s| !secrets.contains(s)) {
+            return Err(std::io::Error::other(Lacking(lacking.clone())));
+        }
+        journal.write(Entry::Opened { digest, pid, secrets })?;
         Ok(journal)
     });
     let journal = match opened {
         Ok(journal) => journal,
         Err(error) => {
-            let text = format!(
-                "nothing was changed: the journal in {} cannot be written: {error}",
-                folder.display()
-            );
+            let text = if error.get_ref().is_some_and(|e| e.is::<Lacking>()) {
+                format!("nothing was changed: {error}")
+            } else {
+                format!(
+                    "nothing was changed: the journal in {} cannot be written: {error}",
+                    folder.display()
+                )
+            };
             let _ = cx.events.send(Event::Done {
                 code: 3,
                 summary: vec![text.clone()],
@@ -159,6 +170,30 @@ pub async fn apply(plan: &Plan, run: &str, cx: &Context) -> Outcome {
         code,
         summary,
     }
+}
+
+/// A secret that an earlier attempt had, and this one lacks.
+#[derive(Debug, thiserror::Error)]
+#[error("this run was given the secret {0}, which is never stored; give it again with `--answers FILE`")]
+struct Lacking(String);
+
+/// The secrets that a plan's actions take and that were given, as `LAB/OPTION`.
+fn given_secrets(plan: &Plan, cx: &Context) -> Vec<String> {
+    let mut given = vec![];
+    for track in &plan.labs {
+        for action in &track.actions {
+            let Step::Exec { secrets, .. } = &action.step else {
+                continue;
+            };
+            let there = secrets
+                .iter()
+                .filter(|id| cx.secrets.get(&track.lab).is_some_and(|s| s.contains_key(*id)));
+            given.extend(there.map(|id| format!("{}/{id}", track.lab)));
+        }
+    }
+    given.sort_unstable();
+    given.dedup();
+    given
 }
 
 async fn tracks(plan: &Plan, worker: &Worker<'_>) -> (u8, Vec<String>) {
@@ -250,17 +285,11 @@ async fn track(worker: &Worker<'_>, lab: &str, actions: &[Action], whole: Option
         match one(worker, lab, action, &mut output).await {
             Ok(()) => {}
             Err(Failure::Cancelled) => return End::Cancelled,
-            Err(Failure::Failed(error)) => {
+            Err(failure) => {
+                let (error, ended) = failure.entry(&action.id);
                 output.line(&format!("!! {error}"));
                 let advice = whole.map_or_else(|| host_advice(worker.run), |t| advice(t, index, worker.run));
-                failed(worker, lab, action, &error, advice);
-                let written = worker.journal(|j| {
-                    j.write(Entry::Failed {
-                        id: action.id.clone(),
-                        error,
-                    })
-                });
-                if !action.optional || written.is_err() {
+                if end_badly(worker, lab, action, ended, (&error, advice)) {
                     return End::Failed { index };
                 }
             }
@@ -305,6 +334,14 @@ async fn one(worker: &Worker<'_>, lab: &str, action: &Action, output: &mut Outpu
         skipped: done.skipped,
     });
     Ok(())
+}
+
+/// Tells and writes down how an action ended; true where the track ends with it.
+fn end_badly(worker: &Worker<'_>, lab: &str, action: &Action, ended: Entry, told: (&str, Advice)) -> bool {
+    let (error, advice) = told;
+    failed(worker, lab, action, error, advice);
+    let written = worker.journal(|j| j.write(ended));
+    !action.optional || written.is_err()
 }
 
 /// What is said of a failure beyond its cause.
