@@ -18,9 +18,15 @@ impl Model {
         match msg {
             Msg::Input(input) => self.input(input),
             Msg::Clock(now) => {
-                self.dirty = self.is_ticking() && now != self.now;
+                let later = now != self.now;
                 self.now = now;
-                vec![]
+                self.dirty = later && self.is_ticking();
+                // That a log grew is told at most so often: the last of a burst is found by looking.
+                if later && self.is_running() {
+                    self.reread_log()
+                } else {
+                    vec![]
+                }
             }
             Msg::Host(host) => {
                 self.host = Some(*host);
