@@ -313,14 +313,14 @@ async fn the_journal_is_written_before_each_action_and_secrets_are_nowhere() {
     assert_eq!(bench.apply(&plan, "run").await.code, 0);
     let folder = bench.home.path().join("runs/run");
     let journal = Journal::open(&folder).unwrap();
-    let place = |wanted: halolab::run::Entry| journal.entries().iter().position(|e| *e == wanted);
+    let place = |wanted: run::Entry| journal.entries().iter().position(|e| *e == wanted);
     for action in plan.actions() {
         let id = action.id.clone();
-        let begun = place(halolab::run::Entry::Started { id: id.clone() });
+        let begun = place(run::Entry::Started { id: id.clone() });
         let ended = journal
             .entries()
             .iter()
-            .position(|e| matches!(e, halolab::run::Entry::Finished { id: i, .. } if *i == id));
+            .position(|e| matches!(e, run::Entry::Finished { id: i, .. } if *i == id));
         assert!(begun.is_some() && begun < ended, "{id}");
     }
     assert_eq!(journal::record(&folder).unwrap().code, Some(0));

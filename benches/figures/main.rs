@@ -258,6 +258,7 @@ async fn side_by_side(backend: &Arc<dyn Backend>, rounds: usize) {
                 Step::Edit {
                     name: name.clone(),
                     edit: ConfigEdit::default(),
+                    uuid: String::new(),
                 },
             ),
             action(

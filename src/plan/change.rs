@@ -402,7 +402,7 @@ pub(super) fn adopt(case: &Case<'_>) -> Result<Track, PlanError> {
     let mut actions = vec![words.snapshot(case.lab, &safety, "before halolab took it over")];
     actions.extend(made);
     actions.push(words.put_profile(profile));
-    actions.push(words.edit("adopt", case.lab, sentence, edit, &uuid(case)));
+    actions.push(words.edit("adopt", case.lab, sentence, (edit, &uuid(case))));
     actions.extend(owned);
     Ok(track(
         case,

@@ -80,8 +80,7 @@ pub(super) fn build(case: &Case<'_>, name: &str) -> Result<Vec<Action>, PlanErro
         &format!("ready-{name}"),
         name,
         format!("mark {name} as whole"),
-        tags(&[("state", "")]),
-        "",
+        (tags(&[("state", "")]), ""),
     ));
     actions.push(words.snapshot(name, CLEAN, "right after set-up"));
     Ok(actions)

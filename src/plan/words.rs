@@ -151,8 +151,7 @@ impl Words<'_> {
         id: &str,
         name: &str,
         sentence: String,
-        edit: ConfigEdit,
-        uuid: &str,
+        (edit, uuid): (ConfigEdit, &str),
     ) -> Action {
         let keys: Vec<_> = edit
             .config

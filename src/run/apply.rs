@@ -110,40 +110,18 @@ enum End {
 /// Carries the plan out, or on from where its journal ends. Never panics and never returns early: what
 /// went wrong is in the outcome and the events.
 pub async fn apply(plan: &Plan, run: &str, cx: &Context) -> Outcome {
-    let folder = cx.runs.join(run);
-    let opened = if folder.join("plan.json").exists() {
-        Journal::open(&folder)
-    } else {
-        Journal::create(&folder, plan)
-    };
-    let opened = opened.and_then(|mut journal| {
-        let asked = journal.secrets();
-        let (digest, pid, secrets) = (plan.digest(), std::process::id(), given_secrets(plan, cx));
-        if let Some(lacking) = asked.iter().find(|s| !secrets.contains(s)) {
-            return Err(std::io::Error::other(Lacking(lacking.clone())));
-        }
-        journal.write(Entry::Opened { digest, pid, secrets })?;
-        Ok(journal)
-    });
-    let journal = match opened {
+    let journal = match open_journal(plan, run, cx) {
         Ok(journal) => journal,
-        Err(error) => {
-            let text = if error.get_ref().is_some_and(|e| e.is::<Lacking>()) {
-                format!("nothing was changed: {error}")
-            } else {
-                format!(
-                    "nothing was changed: the journal in {} cannot be written: {error}",
-                    folder.display()
-                )
-            };
+        Err(why) => {
+            let summary = vec![format!("nothing was changed: {why}")];
             let _ = cx.events.send(Event::Done {
                 code: 3,
-                summary: vec![text.clone()],
+                summary: summary.clone(),
             });
             return Outcome {
                 run: run.into(),
                 code: 3,
-                summary: vec![text],
+                summary,
             };
         }
     };
@@ -172,10 +150,29 @@ pub async fn apply(plan: &Plan, run: &str, cx: &Context) -> Outcome {
     }
 }
 
-/// A secret that an earlier attempt had, and this one lacks.
-#[derive(Debug, thiserror::Error)]
-#[error("this run was given the secret {0}, which is never stored; give it again with `--answers FILE`")]
-struct Lacking(String);
+/// The journal of a new run, or of one that goes on with all the secrets that it had.
+fn open_journal(plan: &Plan, run: &str, cx: &Context) -> Result<Journal, String> {
+    let folder = cx.runs.join(run);
+    let failed =
+        |error: std::io::Error| format!("the journal in {} cannot be written: {error}", folder.display());
+    let old = folder.join("plan.json").exists();
+    let opened = if old {
+        Journal::open(&folder)
+    } else {
+        Journal::create(&folder, plan)
+    };
+    let mut journal = opened.map_err(failed)?;
+    let (digest, pid, secrets) = (plan.digest(), std::process::id(), given_secrets(plan, cx));
+    if let Some(lacking) = journal.secrets().iter().find(|s| !secrets.contains(s)) {
+        return Err(format!(
+            "this run was given the secret {lacking}, which is never stored; give it again with `--answers FILE`"
+        ));
+    }
+    journal
+        .write(Entry::Opened { digest, pid, secrets })
+        .map_err(failed)?;
+    Ok(journal)
+}
 
 /// The secrets that a plan's actions take and that were given, as `LAB/OPTION`.
 fn given_secrets(plan: &Plan, cx: &Context) -> Vec<String> {
