@@ -314,9 +314,22 @@ fn a_killed_run_is_resumed_and_a_second_one_waits() {
         "{}",
         second.err
     );
+    for small in [
+        &["snapshot", "create", lab][..],
+        &["snapshot", "note", lab, "clean", "a note"],
+        &["snapshot", "rm", lab, "clean", "--yes"],
+        &["stop", lab],
+        &["start", lab],
+    ] {
+        let said = home.ends(8, small);
+        assert!(said.err.contains("another halolab"), "{small:?}: {}", said.err);
+    }
     first.kill().unwrap();
     first.wait().unwrap();
     assert_eq!(home.status(lab)["presence"], "unfinished");
+    let half_made = home.ends(3, &["snapshot", "create", lab]);
+    assert!(half_made.err.contains("not finished"), "{}", half_made.err);
+    assert_eq!(home.snapshots(lab), [""; 0]);
     home.ends(0, &["runs", "resume"]);
     assert_eq!(home.status(lab)["presence"], "ours");
     assert!(

@@ -78,7 +78,9 @@ fn apply_carefully(pty: &mut Pty) {
 
 /// Waits for a good end, and goes back to the labs.
 fn finish(pty: &mut Pty) {
-    pty.wait("the result", |screen| screen.contents().contains("Enter: to the labs."));
+    pty.wait("the result", |screen| {
+        screen.contents().contains("Enter: to the labs.")
+    });
     assert!(pty.screen().contains("✔ done"), "{}", pty.screen());
     pty.send("\r");
     pty.wait_for("about");
@@ -101,7 +103,11 @@ fn first_run(home: &Home) -> Pty {
     pty.answer("good morning", "\u{13}");
     pty.wait_for("[▸ Apply ]");
     assert!(pty.screen().contains("Nothing has happened yet"));
-    assert_eq!(home.status(home.lab())["presence"], "missing", "a plan changes nothing");
+    assert_eq!(
+        home.status(home.lab())["presence"],
+        "missing",
+        "a plan changes nothing"
+    );
     pty.send("\r");
     finish(&mut pty);
     pty
@@ -111,7 +117,9 @@ fn first_run(home: &Home) -> Pty {
 fn a_first_run_makes_a_proven_lab_and_a_later_one_finds_it() {
     let Some(home) = Home::new(1) else { return };
     let mut pty = first_run(&home);
-    pty.wait("the proof", |screen| row(screen).contains("running") && row(screen).contains("CPU only"));
+    pty.wait("the proof", |screen| {
+        row(screen).contains("running") && row(screen).contains("CPU only")
+    });
     quit(&mut pty);
     assert_eq!(home.snapshots(home.lab()), ["clean"]);
     assert_eq!(home.inside(home.lab(), "cat /greeting"), "good morning in green");
@@ -144,7 +152,10 @@ fn a_lab_is_updated_restored_recreated_and_brought_back() {
     pty.send("\r");
     pty.wait_for("loses");
     apply_carefully(&mut pty);
-    assert_eq!(home.inside(lab, "cat /updates /mine 2>/dev/null; echo gone"), "gone");
+    assert_eq!(
+        home.inside(lab, "cat /updates /mine 2>/dev/null; echo gone"),
+        "gone"
+    );
 
     choose(&mut pty, "Recreate from clean");
     apply_or_press(&mut pty);
@@ -192,7 +203,10 @@ fn snapshots_are_taken_noted_pinned_renamed_copied_and_removed() {
     pty.wait_for("[▸ Cancel ]");
     pty.send("\r");
     pty.wait_gone("[▸ Cancel ]");
-    assert!(home.snapshots(lab).contains(&"mine-2".to_owned()), "Cancel was marked");
+    assert!(
+        home.snapshots(lab).contains(&"mine-2".to_owned()),
+        "Cancel was marked"
+    );
     pty.send("d");
     pty.answer("[▸ Cancel ]", "\t");
     pty.answer("[▸ Remove ]", "\r");
@@ -203,7 +217,10 @@ fn snapshots_are_taken_noted_pinned_renamed_copied_and_removed() {
     pty.send("c");
     pty.answer("Name of the new lab", "\r");
     apply_or_press(&mut pty);
-    assert_eq!(home.inside(&format!("{lab}-clean"), "cat /greeting"), "good morning in green");
+    assert_eq!(
+        home.inside(&format!("{lab}-clean"), "cat /greeting"),
+        "good morning in green"
+    );
     quit(&mut pty);
 }
 
@@ -220,7 +237,9 @@ fn a_lab_is_entered_stopped_started_and_removed() {
         screen.contents().contains("24 80") && screen.contents().contains(&format!("\n{lab}"))
     });
     pty.send("exit\r");
-    pty.wait("the screens", |screen| screen.alternate_screen() && row(screen).contains(lab));
+    pty.wait("the screens", |screen| {
+        screen.alternate_screen() && row(screen).contains(lab)
+    });
     choose(&mut pty, "Stop");
     pty.wait_for("is stopped");
     pty.send("\u{1b}");

@@ -94,7 +94,7 @@ fn text(finding: &Finding) -> String {
 }
 
 async fn fix(setup: &Setup, id: &str, findings: &[Finding], bridges: &[String]) -> Result<Code, Stop> {
-    setup.may_change()?;
+    let _lock = setup.hold("doctor --fix")?;
     let known = findings
         .iter()
         .map(|f| f.id.as_str())
