@@ -7,6 +7,7 @@
 
 pub mod marks;
 mod observe;
+pub mod snapshots;
 
 use std::collections::BTreeMap;
 

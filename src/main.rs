@@ -3,7 +3,10 @@
 use std::{io::Write as _, process::ExitCode};
 
 use clap::Parser as _;
-use halolab::cli::{Cli, Stop, run};
+use halolab::{
+    cli::{Cli, Stop, run},
+    log::sanitize_text,
+};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -20,10 +23,12 @@ fn main() -> ExitCode {
         }
         Err(error) => Err(Stop::from(error)),
     };
+    let code = ended.as_ref().map_or_else(|stop| stop.code.0, |code| code.0);
+    tracing::info!(code, "ends");
     match ended {
         Ok(code) => ExitCode::from(code.0),
         Err(stop) => {
-            let _ = writeln!(std::io::stderr(), "halolab: {}", stop.text);
+            let _ = writeln!(std::io::stderr(), "halolab: {}", sanitize_text(&stop.text));
             ExitCode::from(stop.code.0)
         }
     }

@@ -288,35 +288,30 @@ fn an_instance_that_is_not_ours_is_never_touched_until_it_is_adopted() {
 fn a_killed_run_is_resumed_and_a_second_one_waits() {
     let Some(home) = Home::new(1) else { return };
     let lab = home.lab();
-    let stage = home
-        .folder
-        .path()
-        .join("config/stages")
-        .join(lab)
-        .join("stage.toml");
-    let slow = std::fs::read_to_string(&stage)
-        .unwrap()
-        .replace("echo \"$OPT_GREETING", "sleep 2; echo \"$OPT_GREETING");
-    std::fs::write(&stage, slow).unwrap();
-    let mut first = home
-        .command(&["apply", lab, "--yes", "--json"])
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(first.stdout.take().unwrap()));
-    lines
-        .find(|l| l.as_ref().is_ok_and(|l| l.contains("write the greeting")))
-        .unwrap()
-        .unwrap();
+    slow(&home);
+    let (mut first, _lines) = greeting(&home);
     let second = home.ends(8, &["apply", lab, "--choose", "create", "--yes"]);
     assert!(
         second.err.contains("another halolab") && second.err.contains("pid"),
         "{}",
         second.err
     );
+    for small in [
+        &["snapshot", "create", lab][..],
+        &["snapshot", "note", lab, "clean", "a note"],
+        &["snapshot", "rename", lab, "clean", "other"],
+        &["stop", lab],
+        &["start", lab],
+    ] {
+        let said = home.ends(8, small);
+        assert!(said.err.contains("another halolab"), "{small:?}: {}", said.err);
+    }
     first.kill().unwrap();
     first.wait().unwrap();
     assert_eq!(home.status(lab)["presence"], "unfinished");
+    let half_made = home.ends(3, &["snapshot", "create", lab]);
+    assert!(half_made.err.contains("not finished"), "{}", half_made.err);
+    assert_eq!(home.snapshots(lab), [""; 0]);
     home.ends(0, &["runs", "resume"]);
     assert_eq!(home.status(lab)["presence"], "ours");
     assert!(
@@ -325,6 +320,105 @@ fn a_killed_run_is_resumed_and_a_second_one_waits() {
             .contains("nothing to resume")
     );
     assert!(home.ends(0, &["runs", "list"]).out.contains("done"));
+}
+
+/// Makes the step that greets take four seconds.
+fn slow(home: &Home) {
+    let stages = home.folder.path().join("config/stages");
+    let stage = stages.join(home.lab()).join("stage.toml");
+    let text = std::fs::read_to_string(&stage).unwrap();
+    let slow = text.replace("echo \"$OPT_GREETING", "sleep 4; echo \"$OPT_GREETING");
+    assert_ne!(text, slow);
+    std::fs::write(&stage, slow).unwrap();
+}
+
+/// Starts a run and waits until it greets.
+fn greeting(home: &Home) -> (std::process::Child, impl Iterator<Item = String> + use<>) {
+    let mut child = home
+        .command(&["apply", home.lab(), "--yes", "--json"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let out = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut lines = std::io::BufRead::lines(out).map(Result::unwrap);
+    lines.find(|l| l.contains("write the greeting")).unwrap();
+    (child, lines)
+}
+
+#[test]
+fn a_signal_stops_a_run_with_its_own_exit_code() {
+    let Some(home) = Home::new(1) else { return };
+    slow(&home);
+    for (signal, code) in [
+        (rustix::process::Signal::TERM, 143),
+        (rustix::process::Signal::INT, 130),
+        (rustix::process::Signal::HUP, 129),
+    ] {
+        let (mut child, lines) = greeting(&home);
+        let id = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(id, signal).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(code));
+        let last: serde_json::Value = serde_json::from_str(&lines.last().unwrap()).unwrap();
+        assert_eq!(
+            (last["event"].as_str(), last["code"].as_i64()),
+            (Some("done"), Some(code.into()))
+        );
+    }
+    home.ends(0, &["runs", "resume"]);
+    assert_eq!(home.status(home.lab())["presence"], "ours");
+}
+
+#[test]
+fn the_last_change_is_undone_and_the_undo_too() {
+    let Some(home) = Home::new(1) else { return };
+    let lab = home.lab();
+    home.ends(0, &["apply", lab, "--yes"]);
+    let nothing = home.ends(3, &["undo", lab, "--yes"]);
+    assert!(nothing.err.contains("nothing to undo"), "{}", nothing.err);
+    home.ends(0, &["update", lab, "--yes"]);
+    assert_eq!(home.inside(lab, "cat /updates"), "1");
+    home.ends(2, &["undo", lab]);
+    let shown = home.ends(0, &["undo", lab, "--dry-run"]);
+    assert!(shown.out.contains("before-update-1"), "{}", shown.out);
+    home.ends(0, &["undo", lab, "--yes"]);
+    let count = "cat /updates 2>/dev/null || echo none";
+    assert_eq!(home.inside(lab, count), "none", "the update is gone");
+    home.ends(0, &["undo", lab, "--yes"]);
+    assert_eq!(home.inside(lab, count), "1", "the undo is undone");
+    home.ends(0, &["recreate", lab, "--yes"]);
+    assert_eq!(home.inside(lab, count), "none");
+    home.ends(0, &["undo", lab, "--yes"]);
+    assert_eq!(
+        home.inside(lab, count),
+        "1",
+        "the old lab is back, not a snapshot of it"
+    );
+    assert!(home.ends(0, &["runs"]).out.contains("done"), "`runs` alone lists");
+}
+
+#[test]
+fn a_log_is_private_and_says_what_was_done() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let Some(home) = Home::new(1) else { return };
+    let log = home.folder.path().join("a.log");
+    home.ends(
+        0,
+        &["apply", home.lab(), "--yes", "--log-file", log.to_str().unwrap()],
+    );
+    let text = std::fs::read_to_string(&log).unwrap();
+    assert!(text.contains("run ends") && text.contains("code=0"), "{text}");
+    assert!(!text.contains("DEBUG") && !text.contains('\u{1b}'), "{text}");
+    assert_eq!(
+        std::fs::metadata(&log).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    let secret = "token-that-nobody-sees";
+    home.ends(0, &["stop", home.lab(), "-vv", "--lxd-token", secret]);
+    let text = std::fs::read_to_string(home.folder.path().join("state/halolab.log")).unwrap();
+    assert!(text.contains("TRACE") && text.contains("PUT"), "{text}");
+    assert!(!text.contains(secret), "{text}");
+    let refused = home.ends(2, &["status", "--log-file", "/nowhere/a.log"]);
+    assert!(refused.err.contains("/nowhere/a.log"), "{}", refused.err);
 }
 
 #[test]

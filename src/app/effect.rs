@@ -182,9 +182,12 @@ impl Shared {
     }
 
     async fn job(&self, job: Job) {
-        let result = match self.backend().await {
-            Ok(backend) => jobs::perform(backend.as_ref(), &job).await,
-            Err(error) => Err(sanitize_text(&error.to_string())),
+        let result = match Lock::take(&self.around.lock, &job.doing()) {
+            Ok(_lock) => match self.backend().await {
+                Ok(backend) => jobs::perform(backend.as_ref(), &job).await,
+                Err(error) => Err(sanitize_text(&error.to_string())),
+            },
+            Err(error) => Err(error.to_string()),
         };
         self.tell(Msg::Done(job, result)).await;
     }
@@ -201,7 +204,7 @@ impl Shared {
             code,
             summary: vec![text],
         };
-        let lock = match Lock::take(&self.around.lock, &id) {
+        let lock = match Lock::take(&self.around.lock, &format!("run {id}")) {
             Ok(lock) => lock,
             Err(error) => {
                 self.tell(Msg::Ended(ended(LOCKED, error.to_string()))).await;

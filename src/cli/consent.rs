@@ -14,7 +14,9 @@ use crate::{
 use super::{
     Code, Setup, Stop,
     plan::{Consent, Planned},
-    table::{duration, json, note, out},
+    print::Printer,
+    signals::Signals,
+    table::{duration, json, out},
 };
 
 /// Prints a plan: text, or one JSON document with its digest.
@@ -120,14 +122,15 @@ fn ask(setup: &Setup, plan: &Plan) -> Result<(), Stop> {
     Err(Stop::new(Code::DECLINED, "nothing was changed"))
 }
 
-/// Runs a plan under the lock, new or from where its journal ends. The first Ctrl-C stops it after the action at work.
+/// Runs a plan under the lock, new or from where its journal ends. The first Ctrl-C or SIGTERM stops it after the
+/// action at work, the second one at once.
 pub(super) async fn carry_out(
     setup: &Setup,
     plan: &Plan,
     id: &str,
     secrets: std::collections::BTreeMap<String, Answers>,
 ) -> Result<Code, Stop> {
-    let _lock = Lock::take(&setup.lock(), id)?;
+    let _lock = Lock::take(&setup.lock(), &format!("run {id}"))?;
     let (events, mut heard) = mpsc::unbounded_channel();
     let cancel = CancellationToken::new();
     let cx = Context {
@@ -138,10 +141,14 @@ pub(super) async fn carry_out(
         events,
         cancel: cancel.clone(),
     };
-    let signals = tokio::spawn(stop_on_signal(cancel));
+    let signals = Signals::listen(cancel)?;
+    // Before the run adds to its logs.
+    let mut printer = Printer::new(setup, plan, id);
     let print = async {
-        let mut printer = Printer::new(setup, id);
-        while let Some(event) = heard.recv().await {
+        while let Some(mut event) = heard.recv().await {
+            if let Event::Done { code, .. } = &mut event {
+                *code = signals.code(*code);
+            }
             let done = matches!(event, Event::Done { .. });
             printer.print(&event);
             if done {
@@ -150,103 +157,5 @@ pub(super) async fn carry_out(
         }
     };
     let (outcome, ()) = tokio::join!(Box::pin(run::apply(plan, id, &cx)), print);
-    signals.abort();
-    Ok(Code(outcome.code))
-}
-
-async fn stop_on_signal(cancel: CancellationToken) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut hup)) = (signal(SignalKind::terminate()), signal(SignalKind::hangup())) else {
-        return;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = term.recv() => {}
-        _ = hup.recv() => {}
-    }
-    note("stopping: the action at work is ended first");
-    cancel.cancel();
-}
-
-struct Printer<'a> {
-    setup: &'a Setup,
-    id: &'a str,
-    read: std::collections::BTreeMap<String, u64>,
-}
-
-impl<'a> Printer<'a> {
-    fn new(setup: &'a Setup, id: &'a str) -> Self {
-        Self {
-            setup,
-            id,
-            read: std::collections::BTreeMap::new(),
-        }
-    }
-
-    fn print(&mut self, event: &Event) {
-        if self.setup.global.json {
-            let mut value = serde_json::to_value(event).unwrap_or_default();
-            if let Some(object) = value.as_object_mut() {
-                object.insert("v".into(), 1.into());
-                object.insert("ts".into(), jiff::Timestamp::now().to_string().into());
-            }
-            out(&value.to_string());
-            return;
-        }
-        match event {
-            Event::Plan { run, actions, .. } => note(&format!("run {run}: {actions} actions")),
-            Event::StepStarted { lab, sentence, .. } => {
-                note(&format!("[{lab}] {}", crate::log::sanitize(sentence)));
-            }
-            Event::Output { lab, bytes } => self.output(lab, *bytes),
-            Event::Verdict { lab, verdict } => {
-                note(&format!("[{lab}] verdict: {}", crate::log::sanitize(verdict)));
-            }
-            Event::Failed {
-                lab,
-                error,
-                kept,
-                next,
-                optional,
-                ..
-            } => {
-                let word = if *optional {
-                    "did not work (optional)"
-                } else {
-                    "FAILED"
-                };
-                note(&format!("[{lab}] {word}: {}", crate::log::sanitize_text(error)));
-                if !optional {
-                    note(&format!("[{lab}] kept: {kept}\n[{lab}] next: {next}"));
-                }
-            }
-            Event::Done { summary, .. } => summary.iter().for_each(|line| out(&crate::log::sanitize(line))),
-            Event::Progress { .. } | Event::StepFinished { .. } => {}
-        }
-    }
-
-    /// Shows what was added to a lab's log, line by line, unless --quiet.
-    fn output(&mut self, lab: &str, bytes: u64) {
-        use std::io::{Read as _, Seek as _, SeekFrom};
-        if self.setup.global.quiet {
-            return;
-        }
-        let from = self.read.entry(lab.to_owned()).or_insert(0);
-        let path = run::log_file(&self.setup.runs(), self.id, lab);
-        let mut added = vec![];
-        let read = std::fs::File::open(path).and_then(|mut file| {
-            file.seek(SeekFrom::Start(*from))?;
-            file.take(bytes.saturating_sub(*from)).read_to_end(&mut added)
-        });
-        // Whole lines only; the rest is shown with its end.
-        let whole = added.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
-        if read.is_ok() {
-            *from += whole as u64;
-            for line in String::from_utf8_lossy(added.get(..whole).unwrap_or_default()).lines() {
-                if !line.starts_with("==> ") {
-                    note(&format!("[{lab}]   {}", crate::log::sanitize(line)));
-                }
-            }
-        }
-    }
+    Ok(Code(signals.code(outcome.code)))
 }

@@ -3,7 +3,10 @@
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use crate::host::{Finding, Severity, firewall};
+use crate::{
+    host::{Finding, Severity, firewall},
+    log::sanitize_text,
+};
 
 use super::{
     Code, Setup, Stop,
@@ -59,7 +62,9 @@ async fn look(setup: &Setup) -> Result<(Vec<Finding>, Vec<String>), Stop> {
     for bridge in &bridges {
         match firewall::check(&server.firewall, bridge).await {
             Ok(found) => findings.extend(found),
-            Err(error) => note(&format!("the firewall could not be looked at: {error}")),
+            Err(error) => note(&sanitize_text(&format!(
+                "the firewall could not be looked at: {error}"
+            ))),
         }
     }
     let scarce = world
@@ -90,11 +95,11 @@ fn text(finding: &Finding) -> String {
     let mend = finding.mend.as_ref().map_or_else(String::new, |m| {
         format!("\n      mend: {m}\n      $ halolab doctor --fix {}", finding.id)
     });
-    format!("{word}  {}  {}{mend}", finding.id, finding.text)
+    sanitize_text(&format!("{word}  {}  {}{mend}", finding.id, finding.text))
 }
 
 async fn fix(setup: &Setup, id: &str, findings: &[Finding], bridges: &[String]) -> Result<Code, Stop> {
-    setup.may_change()?;
+    let _lock = setup.hold("doctor --fix")?;
     let known = findings
         .iter()
         .map(|f| f.id.as_str())
@@ -117,7 +122,7 @@ async fn fix(setup: &Setup, id: &str, findings: &[Finding], bridges: &[String]) 
         let command = firewall::mend(bridge);
         let code = command
             .run(
-                &mut |_, bytes| note(String::from_utf8_lossy(bytes).trim_end()),
+                &mut |_, bytes| note(&sanitize_text(String::from_utf8_lossy(bytes).trim_end())),
                 &CancellationToken::new(),
             )
             .await

@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use crate::{labs::snapshots::SnapshotError, run::lock::LockError};
+
 /// Exit codes of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Code(pub u8);
@@ -62,9 +64,22 @@ impl From<crate::plan::PlanError> for Stop {
     }
 }
 
-impl From<crate::run::lock::LockError> for Stop {
-    fn from(error: crate::run::lock::LockError) -> Self {
-        Self::new(Code::LOCKED, error)
+impl From<LockError> for Stop {
+    fn from(error: LockError) -> Self {
+        let code = match error {
+            LockError::Held(_) => Code::LOCKED,
+            LockError::File { .. } => Code::BLOCKED,
+        };
+        Self::new(code, error)
+    }
+}
+
+impl From<SnapshotError> for Stop {
+    fn from(error: SnapshotError) -> Self {
+        match error {
+            SnapshotError::Backend(error) => error.into(),
+            error => Self::blocked(error),
+        }
     }
 }
 

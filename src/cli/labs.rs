@@ -23,7 +23,8 @@ pub(super) async fn stop(setup: &Setup, args: NamesArgs) -> Result<Code, Stop> {
 }
 
 async fn power(setup: &Setup, args: NamesArgs, wanted: Power, word: &str) -> Result<Code, Stop> {
-    setup.may_change()?;
+    let verb = if wanted == Power::Start { "start" } else { "stop" };
+    let _lock = setup.hold(&format!("{verb} {}", args.labs.join(" ")))?;
     let world = setup.world(&[]).await?;
     for lab in &args.labs {
         match world.presence(lab) {
@@ -34,10 +35,7 @@ async fn power(setup: &Setup, args: NamesArgs, wanted: Power, word: &str) -> Res
     }
     let backend = setup.backend().await?;
     for lab in &args.labs {
-        match backend.power(lab, wanted).await {
-            Err(_) if wanted != Power::Start => backend.power(lab, Power::Stop { seconds: 0 }).await?,
-            ended => ended?,
-        }
+        backend.power(lab, wanted).await?;
         if !setup.global.quiet && !setup.global.json {
             out(&format!("{lab} {word}"));
         }

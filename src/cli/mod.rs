@@ -9,14 +9,18 @@ mod consent;
 mod doctor;
 pub mod exit;
 mod labs;
+mod logging;
 mod other;
 mod plan;
+mod print;
 mod runs;
 mod setup;
 mod shell;
+mod signals;
 mod snapshot;
 mod status;
 mod table;
+mod undo;
 
 pub use exit::{Code, Stop};
 pub use setup::Setup;
@@ -44,7 +48,7 @@ Examples:
   halolab status --json                          for scripts and agents
 
 Exit: 0 ok, 1 failed, 2 usage, 3 blocked before any change, 4 failed and rolled back, 5 failed and resumable,
-6 reboot needed, 7 declined, 8 another halolab is at work, 130/143 signals.";
+6 reboot needed, 7 declined, 8 another halolab is at work, 129/130/143 ended by a signal. 4 and 6 are reserved.";
 
 /// Options of every verb.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -80,7 +84,7 @@ pub struct Global {
     /// Say less.
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Say more (-vv: everything) in the log file.
+    /// Write a log, with more in it (-vv: everything); to `halolab.log` in the state folder without --log-file.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// Write what halolab does to this file.
@@ -104,6 +108,8 @@ pub enum Verb {
     Recreate(plan::RecreateArgs),
     /// Update the packages of a lab, after a safety snapshot.
     Update(plan::ChangeArgs),
+    /// Take the last restore, update or recreate of a lab back; again: take that back.
+    Undo(undo::UndoArgs),
     /// Delete a lab with its snapshots.
     Remove(plan::RemoveArgs),
     /// Start labs.
@@ -117,9 +123,8 @@ pub enum Verb {
     /// What labs are made of: list, show, check, schema.
     #[command(subcommand)]
     Stage(other::StageVerb),
-    /// Earlier runs: list, show, resume.
-    #[command(subcommand)]
-    Runs(runs::RunsVerb),
+    /// Earlier runs: list (also without a word), show, resume.
+    Runs(runs::RunsArgs),
     /// Settings and where each comes from.
     #[command(subcommand)]
     Config(other::ConfigVerb),
@@ -138,6 +143,7 @@ pub enum Verb {
 /// As the verb's text says; the exit code is in it.
 pub async fn run(cli: Cli) -> Result<Code, Stop> {
     let Cli { verb, global } = cli;
+    logging::start(&global)?;
     match verb {
         None => setup::screens(global).await,
         Some(Verb::Plan(args)) => plan::plan(&Setup::load(global)?, args).await,
@@ -146,13 +152,14 @@ pub async fn run(cli: Cli) -> Result<Code, Stop> {
         Some(Verb::Snapshot(verb)) => snapshot::run(&Setup::load(global)?, verb).await,
         Some(Verb::Recreate(args)) => plan::recreate(&Setup::load(global)?, args).await,
         Some(Verb::Update(args)) => plan::update(&Setup::load(global)?, args).await,
+        Some(Verb::Undo(args)) => undo::undo(&Setup::load(global)?, args).await,
         Some(Verb::Remove(args)) => plan::remove(&Setup::load(global)?, args).await,
         Some(Verb::Start(args)) => labs::start(&Setup::load(global)?, args).await,
         Some(Verb::Stop(args)) => labs::stop(&Setup::load(global)?, args).await,
         Some(Verb::Shell(args)) => shell::shell(&Setup::load(global)?, args).await,
         Some(Verb::Doctor(args)) => doctor::doctor(&Setup::load(global)?, args).await,
         Some(Verb::Stage(verb)) => other::stage(&Setup::load(global)?, verb),
-        Some(Verb::Runs(verb)) => runs::run(&Setup::load(global)?, verb).await,
+        Some(Verb::Runs(args)) => runs::run(&Setup::load(global)?, args).await,
         Some(Verb::Config(verb)) => other::config(&Setup::load(global)?, &verb),
         Some(Verb::Completions { shell }) => Ok(other::completions(shell)),
         Some(Verb::Man) => other::man(),

@@ -11,9 +11,16 @@ use super::{
     table::{json, out, table},
 };
 
+/// Arguments of `runs`.
+#[derive(Debug, clap::Args)]
+pub struct RunsArgs {
+    #[command(subcommand)]
+    verb: Option<RunsVerb>,
+}
+
 /// Verbs on runs.
 #[derive(Debug, Subcommand)]
-pub enum RunsVerb {
+pub(super) enum RunsVerb {
     /// Earlier runs, newest first.
     List,
     /// The plan of a run, how far it came, and where its logs are.
@@ -28,9 +35,9 @@ pub enum RunsVerb {
     },
 }
 
-pub(super) async fn run(setup: &Setup, verb: RunsVerb) -> Result<Code, Stop> {
+pub(super) async fn run(setup: &Setup, args: RunsArgs) -> Result<Code, Stop> {
     let records = journal::records(&setup.runs());
-    match verb {
+    match args.verb.unwrap_or(RunsVerb::List) {
         RunsVerb::List if setup.global.json => json(&records)?,
         RunsVerb::List => out(&list(&records)),
         RunsVerb::Show { id } => {
@@ -66,7 +73,7 @@ fn find<'a>(records: &'a [Record], id: Option<&str>) -> Result<&'a Record, Stop>
         Some(id) => records.iter().find(|r| r.id == id),
         None => records.first(),
     };
-    found.ok_or_else(|| Stop::usage("there is no such run; see `halolab runs list`"))
+    found.ok_or_else(|| Stop::usage("there is no such run; see `halolab runs`"))
 }
 
 fn line(record: &Record) -> Vec<String> {

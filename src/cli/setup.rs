@@ -14,7 +14,7 @@ use crate::{
     labs::World,
     paths::Paths,
     plan,
-    run::Connect,
+    run::{Connect, Lock},
     stage::{Answers, Catalog},
 };
 
@@ -126,6 +126,15 @@ impl Setup {
     /// The lock of runs.
     pub fn lock(&self) -> PathBuf {
         self.paths.runtime.join("lock")
+    }
+
+    /// Takes the lock for a change that is no run, as `snapshot create ai-lab`.
+    ///
+    /// # Errors
+    /// It is read-only, or another halolab is at work.
+    pub fn hold(&self, what: &str) -> Result<Lock, Stop> {
+        self.may_change()?;
+        Ok(Lock::take(&self.lock(), what)?)
     }
 
     /// Refuses a change under `--read-only`.

@@ -4,7 +4,7 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use crate::{
-    labs::{SnapshotKind, SnapshotRow, marks, snapshot_rows},
+    labs::{SnapshotKind, SnapshotRow, marks, snapshot_rows, snapshots},
     plan::Choice,
 };
 
@@ -144,7 +144,7 @@ pub(super) async fn run(setup: &Setup, verb: SnapshotVerb) -> Result<Code, Stop>
         } => {
             let keep = keep.unwrap_or(setup.config.keep_safety);
             let rows = rows(setup, &lab).await?;
-            let old = prunable(&rows, keep);
+            let old: Vec<SnapshotRow> = snapshots::prunable(&rows, keep).into_iter().cloned().collect();
             prune(setup, &lab, &old, (yes, dry_run)).await
         }
     }
@@ -209,6 +209,7 @@ async fn list(setup: &Setup, lab: &str) -> Result<Code, Stop> {
 }
 
 async fn create(setup: &Setup, lab: &str, name: Option<String>, message: &str) -> Result<Code, Stop> {
+    let _lock = setup.hold(&format!("snapshot create {lab}"))?;
     let rows = ours(setup, lab).await?;
     let taken = |n: &String| rows.iter().any(|r| r.name == *n);
     let name = match name {
@@ -220,9 +221,7 @@ async fn create(setup: &Setup, lab: &str, name: Option<String>, message: &str) -
     };
     check_name(&name)?;
     let backend = setup.backend().await?;
-    backend.snapshot(lab, &name).await?;
-    let note = message.to_owned();
-    marks::change(backend.as_ref(), lab, &name, |m| m.note = note).await?;
+    snapshots::take(backend.as_ref(), lab, &name, message, SnapshotKind::User).await?;
     said(setup, &format!("took the snapshot {name} of {lab}"), lab, &name)
 }
 
@@ -240,7 +239,7 @@ fn said(setup: &Setup, text: &str, lab: &str, name: &str) -> Result<Code, Stop> 
     if setup.global.json {
         json(&serde_json::json!({"v": 1, "lab": lab, "snapshot": name, "done": text}))?;
     } else {
-        out(text);
+        out(&crate::log::sanitize(text));
     }
     Ok(Code::OK)
 }
@@ -251,54 +250,34 @@ async fn mark(
     name: &str,
     change: impl FnOnce(&mut marks::Mark) + Send,
 ) -> Result<Code, Stop> {
+    let _lock = setup.hold(&format!("snapshot note or pin {lab} {name}"))?;
     one(setup, lab, name).await?;
     marks::change(setup.backend().await?.as_ref(), lab, name, change).await?;
     said(setup, &format!("noted on {lab}/{name}"), lab, name)
 }
 
 async fn rename(setup: &Setup, lab: &str, name: &str, new: &str) -> Result<Code, Stop> {
+    let _lock = setup.hold(&format!("snapshot rename {lab} {name}"))?;
     one(setup, lab, name).await?;
     check_name(new)?;
-    let backend = setup.backend().await?;
-    backend.rename_snapshot(lab, name, new).await?;
-    marks::rename(backend.as_ref(), lab, name, new).await?;
+    snapshots::rename(setup.backend().await?.as_ref(), lab, name, new).await?;
     said(setup, &format!("{lab}/{name} is now {lab}/{new}"), lab, new)
 }
 
 async fn remove(setup: &Setup, lab: &str, name: &str, yes: bool) -> Result<Code, Stop> {
     let row = one(setup, lab, name).await?;
     if row.pinned {
-        return Err(Stop::blocked(format!(
-            "{lab}/{name} is pinned; `halolab snapshot unpin {lab} {name}` first"
-        )));
+        let (lab, snapshot) = (lab.into(), name.into());
+        return Err(snapshots::SnapshotError::Pinned { lab, snapshot }.into());
     }
     confirm(
         setup,
         &format!("Delete the snapshot {name} of {lab} for good?"),
         yes,
     )?;
-    delete(setup, lab, name).await?;
+    let _lock = setup.hold(&format!("snapshot rm {lab} {name}"))?;
+    snapshots::delete(setup.backend().await?.as_ref(), lab, name).await?;
     said(setup, &format!("deleted {lab}/{name}"), lab, name)
-}
-
-async fn delete(setup: &Setup, lab: &str, name: &str) -> Result<(), Stop> {
-    let backend = setup.backend().await?;
-    let deleted = backend.delete_snapshot(lab, name).await;
-    // Daemons answer errors for deletions that happened: look.
-    let there = backend.snapshots(lab).await?.iter().any(|s| s.name == name);
-    if there {
-        deleted?;
-    }
-    marks::forget(backend.as_ref(), lab, name).await?;
-    Ok(())
-}
-
-/// Safety snapshots beyond the newest `keep`, oldest last. Pinned ones, `clean` and the user's own are never in it.
-pub(super) fn prunable(rows: &[SnapshotRow], keep: usize) -> Vec<SnapshotRow> {
-    let safety = rows
-        .iter()
-        .filter(|r| r.kind == SnapshotKind::Safety && !r.pinned);
-    safety.skip(keep).cloned().collect()
 }
 
 async fn prune(
@@ -326,8 +305,10 @@ async fn prune(
         &format!("Delete these {} safety snapshots of {lab} for good?", old.len()),
         yes,
     )?;
+    let _lock = setup.hold(&format!("snapshot prune {lab}"))?;
+    let backend = setup.backend().await?;
     for row in old {
-        delete(setup, lab, &row.name).await?;
+        snapshots::delete(backend.as_ref(), lab, &row.name).await?;
         if !setup.global.json {
             note(&format!("deleted {lab}/{}", crate::log::sanitize(&row.name)));
         }
@@ -350,7 +331,11 @@ fn confirm(setup: &Setup, question: &str, yes: bool) -> Result<(), Stop> {
     if setup.global.no_input || setup.global.json || !stdin.is_terminal() {
         return Err(Stop::usage("nothing was changed: say yes with --yes"));
     }
-    let _ = write!(std::io::stdout(), "{question} Type yes to go on [no]: ");
+    let _ = write!(
+        std::io::stdout(),
+        "{} Type yes to go on [no]: ",
+        crate::log::sanitize(question)
+    );
     let _ = std::io::stdout().flush();
     let mut line = String::new();
     stdin.lock().read_line(&mut line)?;

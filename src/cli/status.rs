@@ -87,7 +87,10 @@ pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop
         return Ok(Code::OK);
     }
     match engine {
-        Some(e) => out(&format!("{} {} at {}", e.product, e.version, e.address)),
+        Some(e) => out(&crate::log::sanitize(&format!(
+            "{} {} at {}",
+            e.product, e.version, e.address
+        ))),
         None => out("no LXD or Incus yet; `halolab` or `halolab apply LAB` installs one"),
     }
     out(&text(&labs, &live));
@@ -185,7 +188,7 @@ pub(super) fn snapshots_text(rows: &[SnapshotRow]) -> String {
 pub(super) fn unknown(name: &str, labs: &[Lab]) -> Stop {
     let known = labs
         .iter()
-        .map(|l| l.name.as_str())
+        .map(|l| crate::log::sanitize(&l.name))
         .collect::<Vec<_>>()
         .join(", ");
     Stop::usage(format!(

@@ -81,6 +81,7 @@ impl Worker<'_> {
     }
 
     pub(super) fn tell(&self, event: Event) {
+        log(self.run, &event);
         // A closed screen must not stop an installation.
         let _ = self.cx.events.send(event);
     }
@@ -97,6 +98,21 @@ impl Worker<'_> {
     /// Whether an action whose id begins like this ended well in an earlier attempt of this run.
     pub(super) fn finished_earlier(&self, prefix: &str) -> bool {
         self.journal(|j| j.finished_earlier(prefix))
+    }
+}
+
+/// Logs that something happened. Why it failed is only in the journal: a script may have said a secret.
+fn log(run: &str, event: &Event) {
+    match event {
+        Event::Plan { digest, actions, .. } => tracing::info!(run, digest, actions, "run begins"),
+        Event::StepStarted { id, .. } => tracing::info!(run, id, "action begins"),
+        Event::StepFinished { id, millis, skipped } => {
+            tracing::info!(run, id, millis, skipped, "action ends");
+        }
+        Event::Failed { id, optional, .. } => tracing::warn!(run, id, optional, "action failed"),
+        Event::Done { code, .. } => tracing::info!(run, code, "run ends"),
+        Event::Verdict { lab, .. } => tracing::info!(run, lab, "verdict stored"),
+        Event::Progress { .. } | Event::Output { .. } => {}
     }
 }
 

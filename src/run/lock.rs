@@ -33,11 +33,11 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock, and writes down who has it.
+    /// Takes the lock, and writes down who has it: `run ID`, or the words of a small change.
     ///
     /// # Errors
     /// Another process has it, or the file cannot be used.
-    pub fn take(path: &Path, run: &str) -> Result<Self, LockError> {
+    pub fn take(path: &Path, who: &str) -> Result<Self, LockError> {
         let failed = |source| LockError::File {
             path: path.display().to_string(),
             source,
@@ -64,7 +64,7 @@ impl Lock {
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
         let now = jiff::Timestamp::now().strftime("%F %T");
-        let who = format!("run {run}, pid {}, since {now} UTC\n", std::process::id());
+        let who = format!("{who}, pid {}, since {now} UTC\n", std::process::id());
         file.set_len(0)
             .and_then(|()| file.write_all(who.as_bytes()))
             .map_err(failed)?;

@@ -35,7 +35,7 @@ echo "firewall: packets from and answers to $bridges are forwarded"
 
 [ "${HALOLAB_PERSIST:-}" != no ] || exit 0
 if [ ! -d /run/systemd/system ]; then
-  echo "firewall: no systemd here: after a restart, run this step again (\`halolab apply host\`)"
+  echo "firewall: no systemd here: after a restart, mend it again: halolab doctor --fix network.forward_dropped"
   exit 0
 fi
 mkdir -p /usr/local/lib/halolab

@@ -138,7 +138,7 @@ impl Model {
         confirm.no = "Keep on";
         confirm.text = vec![
             "The action at work is brought to a safe end first; nothing further begins.".into(),
-            "The journal keeps what was done: the run can be resumed or undone with `halolab runs`.".into(),
+            "The journal keeps what was done: `halolab runs resume` goes on with it.".into(),
         ];
         confirm.keeps = vec!["what was there before, and each safety snapshot".into()];
         self.dialog = Some(Dialog::Confirm(Box::new(confirm)));

@@ -9,17 +9,9 @@ use crate::{
         msg::{Effect, Job, Tone},
         update::moved,
     },
-    labs::{SnapshotKind, SnapshotRow},
+    labs::{SnapshotRow, snapshots::prunable},
     plan::Choice,
 };
-
-/// The safety snapshots that pruning removes: all but the newest `keep`, never a pinned one.
-pub(crate) fn prunable(rows: &[SnapshotRow], keep: usize) -> Vec<&SnapshotRow> {
-    let safety = rows
-        .iter()
-        .filter(|r| r.kind == SnapshotKind::Safety && !r.pinned);
-    safety.skip(keep).collect()
-}
 
 impl Model {
     pub(in crate::app) fn open_snapshots(&mut self, lab: &str) -> Vec<Effect> {
@@ -72,6 +64,10 @@ impl Model {
         if let Some((job, _)) = &self.job {
             let text = format!("wait: {}", job.doing());
             self.say(Tone::Warning, text);
+            return vec![];
+        }
+        if self.is_running() {
+            self.say(Tone::Warning, "wait for the end of the run, or stop it first");
             return vec![];
         }
         self.job = Some((job.clone(), self.now));

@@ -138,6 +138,17 @@ pub(super) struct Reply {
     pub(super) envelope: Envelope,
 }
 
+/// Logs a call. Never its body nor its query, which can hold secrets.
+fn log(ask: &Ask<'_>, status: StatusCode) {
+    let path = ask.path.split('?').next().unwrap_or_default();
+    let (method, status) = (ask.method.as_str(), status.as_u16());
+    if ask.method == Method::GET {
+        tracing::trace!(method, path, status, "daemon");
+    } else {
+        tracing::debug!(method, path, status, "daemon");
+    }
+}
+
 /// The road to one daemon.
 #[derive(Clone, Debug)]
 pub(super) struct Transport {
@@ -202,7 +213,7 @@ impl Transport {
             let answer = match timeout_at(end, self.once(ask)).await {
                 Err(_) => return Err(self.timeout(about, deadline)),
                 Ok(Err(error)) if may_repeat && !error.is_connect() => {
-                    tracing::debug!(%error, path = ask.path, "asking again");
+                    tracing::debug!(error = %error.without_url(), "asking again");
                     may_repeat = false;
                     continue;
                 }
@@ -223,6 +234,7 @@ impl Transport {
                 }
                 return Err(self.unreachable(&envelope.error));
             }
+            log(ask, status);
             return Ok(Reply {
                 status,
                 etag,

@@ -1,0 +1,107 @@
+//! Taking, renaming and deleting snapshots with their marks, and which ones may be pruned.
+
+use crate::backend::{Backend, Error};
+
+use super::{Presence, SnapshotKind, SnapshotRow, marks, notes_profile, presence};
+
+/// Why a snapshot was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// The instance is not ours.
+    #[error(
+        "there is an instance `{0}` that halolab did not make, and it is not touched; take it over as it is with \
+         `halolab apply {0} --choose adopt`, or rename it"
+    )]
+    Foreign(String),
+    /// The lab is half made; a snapshot of it would be a way back to nothing whole.
+    #[error(
+        "`{0}` was begun and not finished, and no snapshot is taken of it; go on with `halolab runs resume`, or make \
+         it anew with `halolab apply {0} --choose create`"
+    )]
+    Unfinished(String),
+    /// It is kept from deletion.
+    #[error("{lab}/{snapshot} is pinned; `halolab snapshot unpin {lab} {snapshot}` first")]
+    Pinned {
+        /// The lab.
+        lab: String,
+        /// The snapshot.
+        snapshot: String,
+    },
+    /// The daemon refused.
+    #[error(transparent)]
+    Backend(#[from] Error),
+}
+
+/// Takes a snapshot of a whole lab of ours, and writes its note.
+///
+/// # Errors
+/// The lab is not there, not ours or not whole, or the daemon refuses.
+pub async fn take(
+    backend: &dyn Backend,
+    lab: &str,
+    snapshot: &str,
+    note: &str,
+    kind: SnapshotKind,
+) -> Result<(), SnapshotError> {
+    let instance = backend.instance(lab).await?.ok_or_else(|| Error::Missing {
+        what: format!("instance `{lab}`"),
+    })?;
+    match presence(&instance) {
+        Presence::Foreign => return Err(SnapshotError::Foreign(lab.into())),
+        Presence::Unfinished => return Err(SnapshotError::Unfinished(lab.into())),
+        Presence::Ours | Presence::Missing => {}
+    }
+    backend.snapshot(lab, snapshot).await?;
+    let write = |mark: &mut marks::Mark| {
+        note.clone_into(&mut mark.note);
+        mark.kind = kind;
+    };
+    Ok(marks::change(backend, lab, snapshot, write).await?)
+}
+
+/// Renames a snapshot with its mark.
+///
+/// # Errors
+/// There is no such snapshot, the name is taken, or the daemon refuses.
+pub async fn rename(backend: &dyn Backend, lab: &str, from: &str, to: &str) -> Result<(), SnapshotError> {
+    backend.rename_snapshot(lab, from, to).await?;
+    Ok(marks::rename(backend, lab, from, to).await?)
+}
+
+/// Deletes a snapshot with its mark. A pinned one is refused, by its mark of now and not of when it was listed.
+///
+/// # Errors
+/// It is pinned, it is not there, or the daemon refuses.
+pub async fn delete(backend: &dyn Backend, lab: &str, snapshot: &str) -> Result<(), SnapshotError> {
+    if is_pinned(backend, lab, snapshot).await? {
+        return Err(SnapshotError::Pinned {
+            lab: lab.into(),
+            snapshot: snapshot.into(),
+        });
+    }
+    let deleted = backend.delete_snapshot(lab, snapshot).await;
+    // Measured: a full pool answers an error for a deletion that happened.
+    let there = backend.snapshots(lab).await?.iter().any(|s| s.name == snapshot);
+    if there {
+        deleted?;
+    }
+    Ok(marks::forget(backend, lab, snapshot).await?)
+}
+
+async fn is_pinned(backend: &dyn Backend, lab: &str, snapshot: &str) -> Result<bool, Error> {
+    let instance = backend.instance(lab).await?;
+    let Some(name) = instance.as_ref().and_then(notes_profile) else {
+        return Ok(false);
+    };
+    let profile = backend.profile(name).await?;
+    Ok(profile.is_some_and(|p| marks::read(&p, lab, snapshot).pinned))
+}
+
+/// Of snapshots, newest first: the safety snapshots beyond the newest `keep`. Pinned ones, `clean` and the user's own
+/// are never in it.
+pub fn prunable(rows: &[SnapshotRow], keep: usize) -> Vec<&SnapshotRow> {
+    let safety = rows
+        .iter()
+        .filter(|r| r.kind == SnapshotKind::Safety && !r.pinned);
+    safety.skip(keep).collect()
+}
