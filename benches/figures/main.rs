@@ -7,6 +7,8 @@
     clippy::panic,
     clippy::print_stdout,
     clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::too_many_lines,
     reason = "a measuring program: it stops where it cannot measure, prints its table, and starts its peers"
 )]
 
