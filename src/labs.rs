@@ -102,7 +102,7 @@ pub struct World {
     pub config: Config,
     /// All instances.
     pub instances: Vec<Instance>,
-    /// Snapshot names, by instance, oldest first.
+    /// Names of the snapshots of our instances, sorted, by instance.
     pub snapshots: BTreeMap<String, Vec<String>>,
     /// Storage pools.
     pub pools: Vec<Pool>,
@@ -120,7 +120,7 @@ impl World {
         self.instances.iter().find(|i| i.name == name)
     }
 
-    /// Names of an instance's snapshots, oldest first.
+    /// Names of the snapshots of one of our instances, sorted.
     pub fn snapshots_of(&self, name: &str) -> &[String] {
         self.snapshots.get(name).map_or(&[], Vec::as_slice)
     }

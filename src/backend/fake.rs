@@ -185,8 +185,10 @@ impl Backend for Fake {
         })
     }
 
-    async fn snapshot_names(&self) -> Result<BTreeMap<String, Vec<String>>> {
-        Ok(self.look(World::snapshot_names))
+    async fn snapshot_names(&self, of: &[&str]) -> Result<BTreeMap<String, Vec<String>>> {
+        let mut names = self.look(World::snapshot_names);
+        names.retain(|name, _| of.contains(&name.as_str()));
+        Ok(names)
     }
 
     async fn create(&self, spec: &InstanceSpec, progress: &Progress) -> Result<()> {

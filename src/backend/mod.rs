@@ -48,8 +48,8 @@ pub trait Backend: Send + Sync {
     async fn state(&self, name: &str) -> Result<InstanceState>;
     /// The snapshots of one instance, oldest first.
     async fn snapshots(&self, name: &str) -> Result<Vec<Snapshot>>;
-    /// Names of the snapshots of all instances in as few calls as the daemon allows: instance -> names.
-    async fn snapshot_names(&self) -> Result<std::collections::BTreeMap<String, Vec<String>>>;
+    /// Names of the snapshots of these instances, sorted, in as few calls as the daemon allows: instance -> names.
+    async fn snapshot_names(&self, of: &[&str]) -> Result<std::collections::BTreeMap<String, Vec<String>>>;
 
     /// Makes an instance from a local image; it is left stopped.
     async fn create(&self, spec: &InstanceSpec, progress: &Progress) -> Result<()>;

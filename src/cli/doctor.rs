@@ -67,6 +67,7 @@ async fn look(setup: &Setup) -> Result<(Vec<Finding>, Vec<String>), Stop> {
             ))),
         }
     }
+    findings.extend(low_memory());
     let scarce = world
         .pools
         .iter()
@@ -136,4 +137,25 @@ async fn fix(setup: &Setup, id: &str, findings: &[Finding], bridges: &[String]) 
     }
     out(&format!("mended: {id}"));
     Ok(Code::OK)
+}
+
+/// Memory that a small lab needs to start and to install packages.
+const LOW_MEMORY: u64 = 1 << 30;
+
+fn low_memory() -> Option<Finding> {
+    let mut system = sysinfo::System::new().ok()?;
+    system.refresh_memory();
+    let (free, total) = (system.available_memory(), system.total_memory());
+    (total > 0 && free < LOW_MEMORY).then(|| Finding {
+        id: "memory.low".into(),
+        severity: Severity::Warn,
+        text: format!(
+            "Only {} of {} memory are free: installing packages in a lab may be ended by the kernel. Stop a lab that \
+             you do not need: `halolab stop LAB`.",
+            crate::stage::size::human(free),
+            crate::stage::size::human(total)
+        ),
+        mend: None,
+        script: None,
+    })
 }

@@ -23,13 +23,19 @@ impl World {
         config: Config,
         aliases: &[String],
     ) -> Result<Self, Error> {
-        let (server, instances, (pools, networks), snapshots) = try_join4(
+        let (server, instances, pools, networks) = try_join4(
             backend.server(),
             backend.instances(),
-            try_join(backend.pools(), backend.networks()),
-            backend.snapshot_names(),
+            backend.pools(),
+            backend.networks(),
         )
         .await?;
+        let ours: Vec<&str> = instances
+            .iter()
+            .filter(|i| i.tag("stage").is_some())
+            .map(|i| i.name.as_str())
+            .collect();
+        let snapshots = backend.snapshot_names(&ours).await?;
         let mut names: Vec<&str> = instances.iter().filter_map(notes_profile).collect();
         names.push("default");
         names.sort_unstable();

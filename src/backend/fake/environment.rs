@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use sha2::{Digest as _, Sha256};
 
 use super::world::{World, check_name, missing, refused};
-use crate::backend::{Error, ImageInfo, Network, Pool, Profile, Result, types::hex};
+use crate::backend::{Error, ImageInfo, Network, Pool, Profile, Result};
 
 impl World {
     pub(super) fn add_image(&mut self, alias: &str, content: &[u8]) {
         let digest = Sha256::digest(content);
-        let fingerprint = hex(&digest);
+        let fingerprint = hex::encode(digest);
         let uploaded = self.now();
         self.aliases.insert(alias.to_owned(), fingerprint.clone());
         self.images.entry(fingerprint.clone()).or_insert(ImageInfo {

@@ -30,7 +30,7 @@ use super::{
     transport::{About, Ask, Reply, Transport, segment},
     wire,
 };
-use crate::backend::{Error, Progress, RemoteImage, Result, types::hex};
+use crate::backend::{Error, Progress, RemoteImage, Result};
 
 /// Bytes of a mebibyte.
 const MIB: u64 = 1 << 20;
@@ -272,5 +272,5 @@ async fn hash(path: &Path) -> std::io::Result<(String, u64)> {
         size += read as u64;
     }
     let digest = hasher.finalize();
-    Ok((hex(&digest), size))
+    Ok((hex::encode(digest), size))
 }

@@ -130,8 +130,8 @@ impl Backend for Lxd {
         self.list_snapshots(name).await
     }
 
-    async fn snapshot_names(&self) -> Result<BTreeMap<String, Vec<String>>> {
-        self.list_snapshot_names().await
+    async fn snapshot_names(&self, of: &[&str]) -> Result<BTreeMap<String, Vec<String>>> {
+        self.list_snapshot_names(of).await
     }
 
     async fn create(&self, spec: &InstanceSpec, progress: &Progress) -> Result<()> {

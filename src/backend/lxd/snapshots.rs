@@ -28,6 +28,9 @@ fn about(verb: &str, name: &str, snapshot: &str) -> About {
     )
 }
 
+/// Instances whose snapshots are asked for one by one: 2 ms each, where the volumes of 1,000 snapshots take 55 ms (measured).
+const FEW: usize = 16;
+
 impl Lxd {
     /// The snapshots of one instance, oldest first.
     pub(super) async fn list_snapshots(&self, name: &str) -> Result<Vec<Snapshot>> {
@@ -49,20 +52,35 @@ impl Lxd {
     }
 
     /// Names of all snapshots, in one call a pool: the volumes on it. Sorted by name; dates are not told here.
-    pub(super) async fn list_snapshot_names(&self) -> Result<BTreeMap<String, Vec<String>>> {
-        let about = About::new("list the snapshots", "list of storage pools");
+    pub(super) async fn list_snapshot_names(&self, of: &[&str]) -> Result<BTreeMap<String, Vec<String>>> {
+        let about = About::new("list the snapshots", "list of snapshots");
         let about = &about;
-        let pools: Vec<String> = self.transport.get("/1.0/storage-pools", about).await?;
-        let volumes = pools.iter().map(|pool| async move {
-            let path = format!("{pool}/volumes/container");
-            self.transport.get::<Vec<String>>(&path, about).await
-        });
+        // Of a few instances each one is asked; of many, the volumes of each pool, theirs and all others', are cheaper.
+        let places: Vec<String> = if of.len() <= FEW {
+            of.iter()
+                .map(|name| format!("{}/snapshots", instances::path(name)))
+                .collect()
+        } else {
+            let pools: Vec<String> = self.transport.get("/1.0/storage-pools", about).await?;
+            pools
+                .iter()
+                .map(|pool| format!("{pool}/volumes/container"))
+                .collect()
+        };
+        let lists = places
+            .iter()
+            .map(|place| self.transport.get::<Vec<String>>(place, about));
         let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for pool in join_all(volumes).await {
-            for (instance, snapshot) in pool?.iter().filter_map(|url| snapshot_of(url)) {
+        for list in join_all(lists).await {
+            let list = match list {
+                Err(Error::Missing { .. }) => continue,
+                list => list?,
+            };
+            for (instance, snapshot) in list.iter().filter_map(|url| snapshot_of(url)) {
                 names.entry(instance).or_default().push(snapshot);
             }
         }
+        names.retain(|name, _| of.contains(&name.as_str()));
         for snapshots in names.values_mut() {
             snapshots.sort();
             snapshots.dedup();
@@ -138,9 +156,12 @@ impl Lxd {
     }
 }
 
-/// Instance and snapshot of `…/volumes/container/NAME/snapshots/SNAPSHOT`. A cluster adds `?target=MEMBER`.
+/// Instance and snapshot of `…/volumes/container/NAME/snapshots/SNAPSHOT`, or of `/1.0/instances/NAME/snapshots/SNAPSHOT`. A cluster adds `?target=MEMBER`.
 fn snapshot_of(url: &str) -> Option<(String, String)> {
-    let (_, path) = url.split('?').next()?.split_once("/volumes/container/")?;
+    let path = url.split('?').next()?;
+    let (_, path) = path
+        .split_once("/volumes/container/")
+        .or_else(|| path.split_once("/1.0/instances/"))?;
     let (instance, snapshot) = path.split_once("/snapshots/")?;
     let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
     Some((plain(instance), plain(snapshot)))

@@ -27,7 +27,7 @@ use super::{
     transport::{About, Ask, Target, Transport},
 };
 use crate::{
-    backend::{Error, Result, types::hex},
+    backend::{Error, Result},
     paths::{Paths, write_private},
 };
 
@@ -272,7 +272,7 @@ async fn fetch(place: &Place, deadline: Duration) -> Result<CertificateDer<'stat
 
 /// SHA-256 as hexadecimal.
 fn hash(der: &CertificateDer<'_>) -> String {
-    hex(&Sha256::digest(der))
+    hex::encode(Sha256::digest(der))
 }
 
 /// Makes our certificate known. The older daemons take the token as a password, the newer ones by its own name.

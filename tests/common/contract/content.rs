@@ -27,7 +27,12 @@ pub(crate) async fn snapshots(backend: &dyn Backend, image: &str, name: &str) {
     assert_eq!((listed[0].tag("late"), listed[1].tag("late")), (None, Some("1")));
     assert_eq!(listed[0].tag("stage"), Some("test"));
     assert!(listed[0].created <= listed[1].created && !listed[0].created.is_empty());
-    let mut all = backend.snapshot_names().await.unwrap().remove(name).unwrap();
+    let mut all = backend
+        .snapshot_names(&[name])
+        .await
+        .unwrap()
+        .remove(name)
+        .unwrap();
     all.sort();
     assert_eq!(all, ["a2", "s1"]);
 
@@ -50,7 +55,7 @@ pub(crate) async fn snapshots(backend: &dyn Backend, image: &str, name: &str) {
     let listed = backend.snapshots(name).await.unwrap();
     assert_eq!(listed.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["s0"]);
     backend.delete_snapshot(name, "s0").await.unwrap();
-    assert_eq!(backend.snapshot_names().await.unwrap().get(name), None);
+    assert_eq!(backend.snapshot_names(&[name]).await.unwrap().get(name), None);
 }
 
 /// A copy has the source's content, snapshots, config, profiles and devices, and an identity of its own.
