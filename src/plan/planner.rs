@@ -204,7 +204,7 @@ fn no_twins(requests: &[Request]) -> Result<(), PlanError> {
     let mut names = std::collections::BTreeSet::new();
     for request in requests.iter().filter(|r| r.choice != Choice::Skip) {
         let copy = match &request.choice {
-            Choice::RestoreAs(_, name) => Some(name),
+            Choice::RestoreAs(_, name) if *name != request.lab => Some(name),
             _ => None,
         };
         for name in std::iter::once(&request.lab).chain(copy) {
