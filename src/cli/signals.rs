@@ -49,7 +49,6 @@ impl Signals {
                  `halolab runs resume` goes on",
             );
             // Some of the daemon's operations cannot be cancelled, and whoever waits for one waits for ever.
-            #[expect(clippy::exit, reason = "the run at work cannot be waited for")]
             std::process::exit(i32::from(code));
         });
         Ok(Self { first, task })
