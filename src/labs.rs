@@ -184,7 +184,7 @@ impl World {
 
     /// Earlier versions of a lab that a recreate kept.
     pub fn kept(&self, name: &str) -> Vec<String> {
-        let of = |i: &&Instance| i.tag("kept") == Some(name);
+        let of = |i: &&Instance| i.tag("kept") == Some(name) || i.tag("next") == Some(name);
         self.instances.iter().filter(of).map(|i| i.name.clone()).collect()
     }
 }

@@ -3,17 +3,19 @@
 # whose firewall drops what is forwarded as after a start of Docker. Runs each step of the host stage there as the
 # program does (check, run, check, run again), then a lab with network. Long; root; not a part of tests/run.sh.
 # With --program the machine gets nothing but halolab, and one command makes it a lab with the snapshot `clean`.
-#   tests/fresh.sh [--suite bookworm] [--engine auto|lxd|incus] [--program FILE] [--keep-root]
+#   tests/fresh.sh [--suite bookworm] [--engine auto|lxd|incus] [--program FILE [--user]] [--keep-root]
+# With --user a person with sudo types it instead of root.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-suite=bookworm engine=auto program='' keep=''
+suite=bookworm engine=auto program='' person='' keep=''
 while [ $# -gt 0 ]; do
   case $1 in
     --suite) suite=$2; shift ;;
     --engine) engine=$2; shift ;;
     --program) program=$(realpath "$2"); shift ;;
+    --user) person=1 ;;
     --keep-root) keep=1 ;;
-    *) sed -n '2,6s/^# \{0,1\}//p' tests/fresh.sh; exit 2 ;;
+    *) sed -n '2,7s/^# \{0,1\}//p' tests/fresh.sh; exit 2 ;;
   esac
   shift
 done
@@ -48,7 +50,7 @@ mirror=$({ cat /etc/apt/sources.list /etc/apt/sources.list.d/*.sources 2>/dev/nu
   sed -n 's/^URIs: *\([^ ]*\).*/\1/p; s/^deb  *\(\[[^]]*\]  *\)\{0,1\}\([^ ]*\) .*/\2/p' | head -n 1)
 apt-config dump | grep -E '^Acquire::(http|https|Check)' | grep -v '"";' >"$box/apt.conf" || true
 mmdebstrap --quiet --variant=minbase --mode=root --aptopt="$box/apt.conf" --dpkgopt=force-unsafe-io \
-  --include=ca-certificates,procps,mount${program:+,iptables} "$suite" "$root" "$mirror"
+  --include=ca-certificates,procps,mount${program:+,iptables}${person:+,sudo} "$suite" "$root" "$mirror"
 tests/lab/busybox-image.sh "$root/root/bb.tar.gz"
 
 # the steps, as the program runs them
@@ -138,8 +140,15 @@ set -eu
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 cd /root
 iptables -P FORWARD DROP; iptables -N DOCKER-USER; iptables -I FORWARD -j DOCKER-USER
+cp bb.tar.gz /tmp/bb.tar.gz
+halolab() { /usr/local/bin/halolab "$@"; }
+if [ "$PERSON" = 1 ]; then
+  useradd -m -s /bin/sh me
+  echo 'me ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/me
+  halolab() { setpriv --reuid me --regid me --init-groups env HOME=/home/me USER=me /usr/local/bin/halolab "$@"; }
+fi
 started=$(date +%s%3N)
-halolab apply fresh-lab --set image_file=/root/bb.tar.gz --yes
+halolab apply fresh-lab --set image_file=/tmp/bb.tar.gz --yes
 echo "fresh:   from nothing to a lab: $(($(date +%s%3N) - started)) ms"
 halolab status
 halolab snapshot list fresh-lab | grep -w clean
@@ -169,7 +178,7 @@ grep -w "${address%%:*}" /etc/hosts >>"$root/etc/hosts" || true
 sync -f "$root"
 say "a machine of its own, without systemd"
 code=0
-export OPT_ENGINE=$engine MIRROR_HOST=${address%%:*} MIRROR_PORT=$port
+export PERSON=$person OPT_ENGINE=$engine MIRROR_HOST=${address%%:*} MIRROR_PORT=$port
 nsenter --net=/run/netns/"$space" unshare --mount --pid --fork --mount-proc --propagation private bash -euc '
   root=$0
   mount --bind "$root" "$root"

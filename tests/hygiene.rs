@@ -2,12 +2,11 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     clippy::indexing_slicing,
     reason = "a test fails by panicking"
 )]
 
-#[path = "common/sample.rs"]
+#[path = "common/sample/mod.rs"]
 mod sample;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -101,7 +100,8 @@ impl Perform for Watch {
 
     fn csi_dispatch(&mut self, params: &Params, intermediates: &[u8], _: bool, action: char) {
         let cursor = intermediates == b"?" && params.iter().all(|p| p == [25]) && matches!(action, 'h' | 'l');
-        if !cursor && !(intermediates.is_empty() && matches!(action, 'm' | 'H' | 'J' | 'K')) {
+        let ours = intermediates.is_empty() && matches!(action, 'm' | 'H' | 'J' | 'K');
+        if !(cursor || ours) {
             self.refused
                 .push(format!("CSI {intermediates:?} {params:?} {action}"));
         }
@@ -135,74 +135,82 @@ fn refused(model: &Model) -> Vec<String> {
     watch.refused
 }
 
-/// Every screen, with this text in each place that comes from outside.
-fn views(text: &str) -> Vec<(&'static str, Model)> {
+/// Puts the text into all that the lists know of labs and the engine.
+fn spoil(model: &mut Model, text: &str) {
     let own = || text.to_owned();
-    let lab = |model: &mut Model| {
-        for row in &mut model.labs.rows {
-            row.verdict = Some(own());
-            row.title = own();
-            row.kept = vec![own()];
-        }
-        model.labs.rows[3].name = own();
-        for state in model.labs.states.values_mut() {
-            state.addresses = vec![own()];
-        }
-        let world = model.world.as_mut().unwrap();
-        world.pools[0].name = own();
-        world.pools[0].driver = own();
-        let server = world.server.as_mut().unwrap();
-        (server.version, server.address) = (own(), own());
-        model.say(Tone::Bad, own());
-    };
-    let mut welcome = sample::ready(80, 24);
-    lab(&mut welcome);
+    for row in &mut model.labs.rows {
+        row.verdict = Some(own());
+        row.title = own();
+        row.kept = vec![own()];
+    }
+    model.labs.rows[3].name = own();
+    for state in model.labs.states.values_mut() {
+        state.addresses = vec![own()];
+    }
+    let world = model.world.as_mut().unwrap();
+    world.pools[0].name = own();
+    world.pools[0].driver = own();
+    let server = world.server.as_mut().unwrap();
+    (server.version, server.address) = (own(), own());
+    model.say(Tone::Bad, own());
+}
+
+fn welcome(text: &str) -> Model {
+    let mut model = sample::ready(80, 24);
+    spoil(&mut model, text);
     let mut summary = HostSummary {
         facts: sample::facts(),
         findings: vec![Finding {
-            id: own(),
+            id: text.into(),
             severity: Severity::Fail,
-            text: own(),
-            mend: Some(own()),
+            text: text.into(),
+            mend: Some(text.into()),
             script: None,
         }],
     };
-    summary.facts.insert("gpu_name".into(), own().into());
-    welcome.world.as_mut().unwrap().facts = summary.facts.clone();
-    welcome.update(Msg::Host(Box::new(summary)));
-    let mut labs = sample::labs(80, 24);
-    lab(&mut labs);
-    labs.update(Msg::World(Err(Missing {
-        text: own(),
-        absent: false,
-    })));
-    let mut menu = sample::labs(80, 24);
-    lab(&mut menu);
-    press(&mut menu, "enter");
-    let mut foreign = sample::labs(80, 24);
-    lab(&mut foreign);
-    press(&mut foreign, "down down down enter enter");
+    summary.facts.insert("gpu_name".into(), text.into());
+    model.world.as_mut().unwrap().facts = summary.facts.clone();
+    model.update(Msg::Host(Box::new(summary)));
+    model
+}
+
+fn labs(text: &str, keys: &str) -> Model {
+    let mut model = sample::labs(80, 24);
+    spoil(&mut model, text);
+    press(&mut model, keys);
+    model
+}
+
+fn picker(text: &str, keys: &str) -> Model {
+    let own = || text.to_owned();
     let mut rows = sample::snapshots();
     for row in &mut rows {
         (row.name, row.note, row.holds, row.verdict) = (own(), own(), own(), Some(own()));
         (row.created, row.pinned) = (own(), false);
     }
-    let mut picker = sample::picker(80, 24);
-    picker.update(Msg::Snapshots("ai-lab".into(), Ok(rows)));
-    let mut delete = picker.clone();
-    press(&mut delete, "d");
-    let mut note = picker.clone();
-    press(&mut note, "m");
+    let mut model = sample::picker(80, 24);
+    model.update(Msg::Snapshots("ai-lab".into(), Ok(rows)));
+    press(&mut model, keys);
+    model
+}
+
+/// Every screen, with this text in each place that comes from outside.
+fn views(text: &str) -> Vec<(&'static str, Model)> {
+    let mut lost = labs(text, "");
+    lost.update(Msg::World(Err(Missing {
+        text: text.into(),
+        absent: false,
+    })));
     let mut broken = sample::picker(80, 24);
-    broken.update(Msg::Snapshots("ai-lab".into(), Err(own())));
+    broken.update(Msg::Snapshots("ai-lab".into(), Err(text.into())));
     vec![
-        ("welcome", welcome),
-        ("labs", labs),
-        ("menu", menu),
-        ("foreign", foreign),
-        ("picker", picker),
-        ("delete", delete),
-        ("note", note),
+        ("welcome", welcome(text)),
+        ("lost", lost),
+        ("menu", labs(text, "enter")),
+        ("foreign", labs(text, "down down down enter enter")),
+        ("picker", picker(text, "")),
+        ("delete", picker(text, "d")),
+        ("note", picker(text, "m")),
         ("broken", broken),
         ("review", review(text)),
         ("options", options(text)),

@@ -12,7 +12,8 @@ mod common {
         clippy::allow_attributes,
         clippy::allow_attributes_without_reason,
         missing_docs,
-        clippy::expect_used
+        clippy::expect_used,
+        clippy::indexing_slicing
     )]
     pub mod daemon;
     pub mod program;

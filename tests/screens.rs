@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "common/sample.rs"]
+#[path = "common/sample/mod.rs"]
 mod sample;
 
 use halolab::app::{Missing, Model, Msg};

@@ -3,6 +3,7 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::disallowed_methods,
     reason = "a test fails by panicking, and starts the program itself"
 )]
@@ -45,19 +46,25 @@ fn row(screen: &vt100::Screen) -> String {
         .to_owned()
 }
 
-/// Puts the cursor on the first row with a text.
+/// Puts the cursor on the row with a text, which is in view.
 fn select(pty: &mut Pty, text: &str) {
-    pty.wait("a list", |screen| !row(screen).is_empty());
-    pty.send("g");
-    for _ in 0..30 {
-        let now = pty.with(row);
-        if now.contains(text) {
-            return;
-        }
-        pty.send("j");
-        pty.wait("the next row", |screen| row(screen) != now);
+    pty.wait("a list with the row", |screen| {
+        let is_row = |line: &str| line.starts_with("  ") || line.starts_with('▸');
+        let lines = screen.contents();
+        !row(screen).is_empty() && lines.lines().any(|line| is_row(line) && line.contains(text))
+    });
+    while !pty.with(row).contains(text) {
+        let (now, key) = pty.with(|screen| {
+            let lines = screen.contents();
+            let at = |found: &dyn Fn(&str) -> bool| lines.lines().position(found);
+            let cursor = at(&|line| line.starts_with('▸'));
+            // Rows begin with two blanks; what else holds the text is a title or a box.
+            let wanted = at(&|line| line.starts_with("  ") && line.contains(text));
+            (row(screen), if wanted < cursor { "k" } else { "j" })
+        });
+        pty.send(key);
+        pty.wait("another row", |screen| row(screen) != now);
     }
-    panic!("no row with {text} in\n{}", pty.screen());
 }
 
 /// Opens the menu of the lab under the cursor and chooses a line.

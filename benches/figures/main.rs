@@ -7,6 +7,8 @@
     clippy::panic,
     clippy::print_stdout,
     clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::too_many_lines,
     reason = "a measuring program: it stops where it cannot measure, prints its table, and starts its peers"
 )]
 
@@ -258,6 +260,7 @@ async fn side_by_side(backend: &Arc<dyn Backend>, rounds: usize) {
                 Step::Edit {
                     name: name.clone(),
                     edit: ConfigEdit::default(),
+                    uuid: String::new(),
                 },
             ),
             action(

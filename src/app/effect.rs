@@ -17,26 +17,22 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     backend::{self, Backend},
     config::{Config, set_theme},
-    host::{self, Facts, Finding},
-    labs::{World, snapshot_rows, states},
-    log::{LogView, sanitize, sanitize::LINE_BYTES, sanitize_line, sanitize_text},
+    labs::snapshot_rows,
+    log::{LogView, sanitize::LINE_BYTES, sanitize_line, sanitize_text},
     paths::Paths,
-    plan::{self, Plan},
+    plan::Plan,
     run::{self, Connect, Context, Event, Lock, Outcome, journal, log_file},
     stage::{Answers, Catalog},
 };
 
 use super::{
+    inventory::look,
     jobs,
-    msg::{Effect, HostSummary, Job, LogPage, Missing, Msg},
+    msg::{Effect, Job, LogPage, Msg},
 };
 
-/// Waits between two attempts to reach an engine that does not answer: 1, 2, 4, ... seconds.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// Changes on the daemon come in bursts; the lists are read once after each.
-const BURST: Duration = Duration::from_millis(300);
 /// How long a run may take to end its action when the program is told to end.
-const LAST_ACTION: Duration = Duration::from_secs(60);
+const LAST_ACTION: Duration = Duration::from_mins(1);
 /// Exit code where another halolab is at work.
 const LOCKED: u8 = 8;
 
@@ -63,11 +59,11 @@ pub struct Performer {
     run: Option<(CancellationToken, JoinHandle<()>)>,
 }
 
-struct Shared {
-    around: Surroundings,
-    messages: mpsc::Sender<Msg>,
-    backend: AsyncMutex<Option<Arc<dyn Backend>>>,
-    look: Notify,
+pub(super) struct Shared {
+    pub(super) around: Surroundings,
+    pub(super) messages: mpsc::Sender<Msg>,
+    pub(super) backend: AsyncMutex<Option<Arc<dyn Backend>>>,
+    pub(super) look: Notify,
     logs: Mutex<Logs>,
 }
 
@@ -128,7 +124,11 @@ impl Performer {
                 });
             }
             Effect::SaveTheme(name) => {
-                let _ = tokio::task::spawn_blocking(move || set_theme(&shared.around.paths, &name));
+                tokio::task::spawn_blocking(move || {
+                    if let Err(error) = set_theme(&shared.around.paths, &name) {
+                        shared.tell_blocking(Msg::Said(sanitize_text(&error.to_string())));
+                    }
+                });
             }
             // The loop does these itself.
             Effect::Errand(_) => {}
@@ -152,7 +152,7 @@ impl Performer {
 }
 
 impl Shared {
-    async fn tell(&self, msg: Msg) {
+    pub(super) async fn tell(&self, msg: Msg) {
         // Without a reader the program is ending.
         let _ = self.messages.send(msg).await;
     }
@@ -161,7 +161,8 @@ impl Shared {
         let _ = self.messages.blocking_send(msg);
     }
 
-    async fn backend(&self) -> backend::Result<Arc<dyn Backend>> {
+    /// The daemon, connected to where it is not yet.
+    pub(super) async fn backend(&self) -> backend::Result<Arc<dyn Backend>> {
         let mut held = self.backend.lock().await;
         if let Some(backend) = held.as_ref() {
             return Ok(Arc::clone(backend));
@@ -292,140 +293,4 @@ async fn forward(mut heard: mpsc::UnboundedReceiver<Event>, messages: mpsc::Send
             }
         }
     }
-}
-
-/// How long an image server may take to answer before the form says that it does not.
-const SERVER_WAIT: Duration = Duration::from_secs(1);
-
-/// Looks at the host once, then at the engine: at first, when asked, and when something changed there.
-async fn look(shared: Arc<Shared>) {
-    let probed = tokio::task::spawn_blocking(|| host::probe(std::path::Path::new("/"))).await;
-    let mut facts = probed.unwrap_or_default();
-    let summary = HostSummary {
-        facts: facts.clone(),
-        findings: vec![],
-    };
-    shared.tell(Msg::Host(Box::new(summary))).await;
-    let servers = shared.around.config.servers();
-    host::reach::look(&mut facts, &servers, SERVER_WAIT).await;
-    let mut wait = Duration::from_secs(1);
-    loop {
-        match observe(&shared, &facts).await {
-            Ok((backend, changes)) => {
-                wait = Duration::from_secs(1);
-                if !until_changed(&shared, &facts, backend, changes).await {
-                    return;
-                }
-            }
-            Err(missing) => {
-                let absent = missing.absent;
-                *shared.backend.lock().await = None;
-                shared.tell(Msg::World(Err(missing))).await;
-                if absent {
-                    shared.look.notified().await;
-                } else {
-                    let _ = timeout(wait, shared.look.notified()).await;
-                    wait = (wait * 2).min(LONGEST_WAIT);
-                }
-            }
-        }
-        if shared.messages.is_closed() {
-            return;
-        }
-    }
-}
-
-type Changes = Option<mpsc::Receiver<()>>;
-
-async fn observe(shared: &Shared, facts: &Facts) -> Result<(Arc<dyn Backend>, Changes), Missing> {
-    let backend = match shared.backend().await {
-        Ok(backend) => backend,
-        Err(error @ backend::Error::NotFound { .. }) => {
-            let world = World::without_daemon(facts.clone(), shared.around.config.clone());
-            shared.tell(Msg::World(Ok(Box::new(world)))).await;
-            return Err(missing(&error, true));
-        }
-        Err(error) => return Err(missing(&error, false)),
-    };
-    let changes = backend.watch().await.ok();
-    show_world(shared, facts, backend.as_ref())
-        .await
-        .map_err(|error| missing(&error, false))?;
-    Ok((backend, changes))
-}
-
-fn missing(error: &backend::Error, absent: bool) -> Missing {
-    Missing {
-        text: sanitize(&error.to_string()),
-        absent,
-    }
-}
-
-/// Reads the lists and tells them: first what is quick, then live facts and findings.
-async fn show_world(shared: &Shared, facts: &Facts, backend: &dyn Backend) -> backend::Result<()> {
-    let around = &shared.around;
-    let aliases = plan::aliases(&around.catalog, &[]);
-    let world = World::observe(backend, facts.clone(), around.config.clone(), &aliases).await?;
-    let labs = world.labs(&around.catalog);
-    let found = world.clone();
-    shared.tell(Msg::World(Ok(Box::new(world)))).await;
-    shared.tell(Msg::States(states(backend, &labs).await)).await;
-    let findings = findings(&found).await;
-    if !findings.is_empty() {
-        let summary = HostSummary {
-            facts: facts.clone(),
-            findings,
-        };
-        shared.tell(Msg::Host(Box::new(summary))).await;
-    }
-    Ok(())
-}
-
-/// What stands in the way of labs on this host, as far as it can be seen without rights.
-async fn findings(world: &World) -> Vec<Finding> {
-    let Some(server) = &world.server else {
-        return vec![];
-    };
-    // A question for a password would land in the middle of the screen.
-    if host::command::needs_password().await {
-        return vec![];
-    }
-    let mut found = vec![];
-    for bridge in world.networks.iter().filter(|n| n.managed && n.kind == "bridge") {
-        if let Ok(Some(finding)) = host::firewall::check(&server.firewall, &bridge.name).await {
-            found.push(finding);
-        }
-    }
-    found
-}
-
-/// Reads the lists again each time that something changed, until the connection is lost; false where
-/// nobody listens any more.
-async fn until_changed(shared: &Shared, facts: &Facts, backend: Arc<dyn Backend>, changes: Changes) -> bool {
-    let mut changes = changes;
-    loop {
-        let again = tokio::select! {
-            () = shared.look.notified() => true,
-            alive = changed(&mut changes) => alive,
-            () = shared.messages.closed() => return false,
-        };
-        if !again || show_world(shared, facts, backend.as_ref()).await.is_err() {
-            // The next look connects anew and says what is wrong.
-            *shared.backend.lock().await = None;
-            return true;
-        }
-    }
-}
-
-/// Waits for the end of a burst of changes; false where the connection is lost.
-async fn changed(changes: &mut Changes) -> bool {
-    let Some(receiver) = changes else {
-        return std::future::pending().await;
-    };
-    if receiver.recv().await.is_none() {
-        return false;
-    }
-    tokio::time::sleep(BURST).await;
-    while receiver.try_recv().is_ok() {}
-    true
 }

@@ -23,6 +23,7 @@ impl Entry {
     }
 
     /// The same, never shown.
+    #[must_use]
     pub fn masked(mut self) -> Self {
         self.area.set_mask_char('*');
         self

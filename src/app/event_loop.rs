@@ -74,9 +74,7 @@ pub async fn run<S: Screen>(
             () = sleep_until(second), if model.is_ticking() => None,
             () = sleep_until(next_frame), if model.dirty => None,
         };
-        let dirty = model.dirty;
-        model.update(Msg::Clock(now()));
-        model.dirty |= dirty;
+        step(model, Msg::Clock(now())).into_iter().for_each(&mut perform);
         let mut waiting = first;
         for _ in 0..BATCH {
             let Some(msg) = waiting.take() else { break };

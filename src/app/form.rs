@@ -1,6 +1,8 @@
 //! The options form of a lab: a stage's options as fields, those that are not asked left out, each value
 //! kept even while its field is hidden.
 
+mod fields;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crossterm::event::KeyEvent;
@@ -8,12 +10,13 @@ use crossterm::event::KeyEvent;
 use crate::{
     host::Facts,
     stage::{
-        Answer, Answers, ChoiceItem, Field, FieldKind, Image, ImageSource, Scope, Stage,
-        answers::{self, IMAGE, IMAGE_FILE},
+        Answer, Answers, Field, FieldKind, ImageSource, Scope, Stage,
+        answers::{self, IMAGE_FILE},
     },
 };
 
 use super::entry::Entry;
+use fields::{image_fields, value};
 
 /// The form of one lab.
 #[derive(Clone, Debug)]
@@ -44,7 +47,7 @@ pub struct FormField {
 #[derive(Clone, Debug)]
 pub enum Value {
     /// Text, a size or a secret.
-    Line(Entry),
+    Line(Box<Entry>),
     /// Yes or no.
     Flag(bool),
     /// The id of a choice.
@@ -352,76 +355,4 @@ impl FormField {
 fn words(complaint: &answers::Complaint) -> String {
     let hint = complaint.hint.as_deref().map(|h| format!("; {h}"));
     format!("{}{}", complaint.message, hint.unwrap_or_default())
-}
-
-fn value(field: &Field, given: Option<&Answer>) -> Value {
-    let text = match given {
-        Some(Answer::Text(text)) => text.as_str(),
-        _ => "",
-    };
-    match field.kind {
-        FieldKind::Bool => Value::Flag(given == Some(&Answer::Bool(true))),
-        FieldKind::Choice => Value::One(text.into()),
-        FieldKind::Multi => match given {
-            Some(Answer::List(ids)) => Value::Many(ids.iter().cloned().collect()),
-            _ => Value::Many(BTreeSet::new()),
-        },
-        FieldKind::Secret => Value::Line(Entry::new(text).masked()),
-        FieldKind::Text | FieldKind::Size => Value::Line(Entry::new(text)),
-    }
-}
-
-/// An image's line; says of one that cannot be had now that it cannot.
-fn image_title(image: &Image, facts: &Facts) -> String {
-    if answers::is_unreachable(image, facts) {
-        format!("{} (its server does not answer)", image.title)
-    } else {
-        image.title.clone()
-    }
-}
-
-/// The built-in fields: which image, and its file where it is one.
-fn image_fields(stage: &Stage, facts: &Facts) -> Vec<Field> {
-    let images = answers::offered_images(stage, facts);
-    if images.is_empty() {
-        return vec![];
-    }
-    let choices = images.iter().map(|image| ChoiceItem {
-        id: image.id.clone(),
-        title: image_title(image, facts),
-        help: String::new(),
-        when: None,
-    });
-    let reached = images.iter().find(|image| !answers::is_unreachable(image, facts));
-    let first = reached
-        .or(images.first())
-        .map(|image| Answer::Text(image.id.clone()));
-    let field = |id: &str, title: &str, help: &str, kind, choices| Field {
-        id: id.into(),
-        title: title.into(),
-        help: help.into(),
-        kind,
-        default: first.clone().filter(|_| id == IMAGE),
-        choices,
-        when: None,
-        required: true,
-        min: None,
-        max: None,
-    };
-    vec![
-        field(
-            IMAGE,
-            "Image",
-            "What the lab starts from.",
-            FieldKind::Choice,
-            choices.collect(),
-        ),
-        field(
-            IMAGE_FILE,
-            "Image file",
-            "Absolute path of a unified image file (.tar.gz or .tar.xz).",
-            FieldKind::Text,
-            vec![],
-        ),
-    ]
 }

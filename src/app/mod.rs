@@ -12,6 +12,7 @@ pub mod effect;
 pub mod entry;
 pub mod event_loop;
 pub mod form;
+mod inventory;
 mod jobs;
 pub mod keys;
 pub mod model;

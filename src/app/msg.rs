@@ -46,6 +46,8 @@ pub enum Msg {
     Returned(Errand, Result<String, String>),
     /// Told to end by a signal, or the terminal is gone: the exit code.
     Ordered(u8),
+    /// Something that was asked for on the side did not work.
+    Said(String),
     /// Told to stop by a signal, until it is told to go on.
     Suspend,
 }

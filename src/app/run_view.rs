@@ -63,6 +63,7 @@ pub struct Failure {
 
 /// A run on the screen.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch that a key turns")]
 pub struct RunView {
     /// The plan that was approved.
     pub plan: Plan,

@@ -86,7 +86,7 @@ async fn serve(
             // Made anew each time: a reader left behind would take keys that are meant for a shell.
             let keys = EventStream::new();
             event_loop::run(model, &mut session.terminal, keys, inbox, |e| {
-                performer.perform(e)
+                performer.perform(e);
             })
             .await?
         };
@@ -153,6 +153,10 @@ async fn run_errand(
 async fn ask_for_password() -> Result<String, String> {
     let mut out = io::stdout();
     let _ = writeln!(out, "This plan changes things that only root may change.");
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "sudo asks on the terminal itself, which was given to it"
+    )]
     let status = tokio::process::Command::new("sudo").arg("-v").status().await;
     match status {
         Ok(status) if status.success() => Ok(String::new()),
@@ -173,7 +177,10 @@ fn model(setup: &cli::Setup) -> Model {
     let folder = setup.paths.config.join("themes");
     let (themes, errors) = Theme::all(Some(&folder), depth);
     let picked = Theme::pick(&themes, &setup.config.theme);
-    let wrong = errors.first().or(picked.as_ref().err()).map(ToString::to_string);
+    let wrong = errors
+        .first()
+        .or_else(|| picked.as_ref().err())
+        .map(ToString::to_string);
     let theme = picked
         .or_else(|_| Theme::pick(&themes, "dark"))
         .unwrap_or_else(|_| Theme::plain());

@@ -18,9 +18,15 @@ impl Model {
         match msg {
             Msg::Input(input) => self.input(input),
             Msg::Clock(now) => {
-                self.dirty = self.is_ticking() && now != self.now;
+                let later = now != self.now;
                 self.now = now;
-                vec![]
+                self.dirty = later && self.is_ticking();
+                // That a log grew is told at most so often: the last of a burst is found by looking.
+                if later && self.is_running() {
+                    self.reread_log()
+                } else {
+                    vec![]
+                }
             }
             Msg::Host(host) => {
                 self.host = Some(*host);
@@ -52,6 +58,10 @@ impl Model {
             }
             Msg::Found(lab, line) => self.take_found(&lab, line),
             Msg::Returned(errand, result) => self.take_returned(&errand, result),
+            Msg::Said(text) => {
+                self.say(Tone::Warning, text);
+                vec![]
+            }
             Msg::Suspend => vec![Effect::Errand(Errand::Suspend)],
             Msg::Ordered(code) => {
                 let running = self.is_running();
@@ -99,10 +109,9 @@ impl Model {
         }
         match errand {
             Errand::Sudo if well => self.start_run(),
-            Errand::Sudo => vec![],
             // Whatever was done inside may have changed what the lists say.
             Errand::Shell(_) => vec![Effect::Look],
-            Errand::Suspend | Errand::Redraw | Errand::Mouse(_) => vec![],
+            Errand::Sudo | Errand::Suspend | Errand::Redraw | Errand::Mouse(_) => vec![],
         }
     }
 

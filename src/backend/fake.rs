@@ -19,7 +19,7 @@ use world::World;
 
 use super::{
     Backend, ConfigEdit, Error, ExecSpec, ImageInfo, Instance, InstanceSpec, InstanceState, Network, Output,
-    Pool, Power, Profile, Progress, RemoteImage, Result, Server, Snapshot, TtyInput,
+    Pool, Power, Profile, ProfileEdit, Progress, RemoteImage, Result, Server, Snapshot, TtyInput,
 };
 
 /// What goes wrong, once.
@@ -326,6 +326,18 @@ impl Backend for Fake {
 
     async fn put_profile(&self, profile: &Profile) -> Result<()> {
         self.change("write a profile", |w| w.put_profile(profile))
+    }
+
+    async fn edit_profile(&self, name: &str, edit: ProfileEdit<'_>) -> Result<bool> {
+        let Some(mut profile) = self.profile(name).await? else {
+            return Ok(false);
+        };
+        let before = profile.clone();
+        edit(&mut profile);
+        if profile != before {
+            self.put_profile(&profile).await?;
+        }
+        Ok(true)
     }
 
     async fn delete_profile(&self, name: &str) -> Result<()> {

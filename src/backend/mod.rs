@@ -25,6 +25,9 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// Takes the output of a command as it arrives: `fd` is 1 or 2, chunks split anywhere.
 pub type Output<'a> = &'a mut (dyn FnMut(u8, &[u8]) + Send);
 
+/// Changes a profile; may be called again on a newer one.
+pub type ProfileEdit<'a> = &'a mut (dyn FnMut(&mut Profile) + Send);
+
 /// A container engine. Every method has a deadline of its own and answers [`Error::Unreachable`]
 /// or [`Error::Timeout`] instead of hanging; long operations report through [`Progress`] and stop
 /// (the daemon's operation too) when its token is cancelled.
@@ -105,6 +108,9 @@ pub trait Backend: Send + Sync {
     async fn profile(&self, name: &str) -> Result<Option<Profile>>;
     /// Makes or replaces a profile.
     async fn put_profile(&self, profile: &Profile) -> Result<()>;
+    /// Changes a profile by GET + PUT with `ETag`; where somebody else was first, the change is made again on what
+    /// they wrote. False where there is no such profile.
+    async fn edit_profile(&self, name: &str, edit: ProfileEdit<'_>) -> Result<bool>;
     /// Removes a profile.
     async fn delete_profile(&self, name: &str) -> Result<()>;
 

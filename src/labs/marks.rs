@@ -46,14 +46,12 @@ pub async fn change(
     snapshot: &str,
     change: impl FnOnce(&mut Mark) + Send,
 ) -> Result<(), Error> {
+    let profile = profile_of(backend, instance).await?;
+    let mut mark = read(&profile, instance, snapshot);
+    change(&mut mark);
+    let text = serde_json::to_string(&mark).unwrap_or_default();
     edit(backend, instance, |config| {
-        let key = key(instance, snapshot);
-        let mut mark = config
-            .get(&key)
-            .and_then(|t| serde_json::from_str(t).ok())
-            .unwrap_or_default();
-        change(&mut mark);
-        config.insert(key, serde_json::to_string(&mark).unwrap_or_default());
+        config.insert(key(instance, snapshot), text.clone());
     })
     .await
 }
@@ -82,20 +80,22 @@ pub async fn forget(backend: &dyn Backend, instance: &str, snapshot: &str) -> Re
     .await
 }
 
-/// Gives the copy `to` of an instance the marks of `from`, in a profile that both use.
+/// Gives the copy `to` of an instance the marks of `from`, each in the profile that its instance uses.
 ///
 /// # Errors
 /// As [`change`].
 pub async fn copy(backend: &dyn Backend, from: &str, to: &str) -> Result<(), Error> {
+    let source = profile_of(backend, from).await?;
+    let old = tag(&format!("snapshot.{from}."));
+    let new = tag(&format!("snapshot.{to}."));
+    let moved: Vec<_> = source
+        .config
+        .iter()
+        .filter_map(|(k, v)| Some((format!("{new}{}", k.strip_prefix(&old)?), v.clone())))
+        .collect();
     edit(backend, to, |config| {
-        let old = tag(&format!("snapshot.{from}."));
-        let new = tag(&format!("snapshot.{to}."));
-        let moved: Vec<_> = config
-            .iter()
-            .filter_map(|(k, v)| Some((format!("{new}{}", k.strip_prefix(&old)?), v.clone())))
-            .collect();
         config.retain(|k, _| !k.starts_with(&new));
-        config.extend(moved);
+        config.extend(moved.clone());
     })
     .await
 }
@@ -105,41 +105,33 @@ pub async fn copy(backend: &dyn Backend, from: &str, to: &str) -> Result<(), Err
 /// # Errors
 /// The daemon refuses.
 pub async fn forget_all(backend: &dyn Backend, profile: &str, instance: &str) -> Result<(), Error> {
-    let Some(mut profile) = backend.profile(profile).await? else {
-        return Ok(());
-    };
     let prefix = tag(&format!("snapshot.{instance}."));
-    let before = profile.config.len();
-    profile.config.retain(|k, _| !k.starts_with(&prefix));
-    if profile.config.len() != before {
-        backend.put_profile(&profile).await?;
-    }
-    Ok(())
+    let mut forget = |profile: &mut Profile| profile.config.retain(|k, _| !k.starts_with(&prefix));
+    backend.edit_profile(profile, &mut forget).await.map(drop)
 }
 
-async fn edit(
-    backend: &dyn Backend,
-    instance: &str,
-    change: impl FnOnce(&mut BTreeMap<String, String>) + Send,
-) -> Result<(), Error> {
+/// The profile of ours that an instance uses.
+async fn profile_of(backend: &dyn Backend, instance: &str) -> Result<Profile, Error> {
     let missing = |what: String| Error::Missing { what };
-    let found = backend
-        .instance(instance)
-        .await?
-        .ok_or_else(|| missing(format!("instance `{instance}`")))?;
+    let found = backend.instance(instance).await?;
+    let found = found.ok_or_else(|| missing(format!("instance `{instance}`")))?;
     let name = notes_profile(&found).ok_or_else(|| {
         missing(format!(
             "halolab profile on `{instance}`; adopt it first: `halolab apply {instance} --choose adopt`"
         ))
     })?;
-    let mut profile = backend
+    backend
         .profile(name)
         .await?
-        .ok_or_else(|| missing(format!("profile `{name}`")))?;
-    let before = profile.config.clone();
-    change(&mut profile.config);
-    if profile.config != before {
-        backend.put_profile(&profile).await?;
-    }
-    Ok(())
+        .ok_or_else(|| missing(format!("profile `{name}`")))
+}
+
+async fn edit(
+    backend: &dyn Backend,
+    instance: &str,
+    mut change: impl FnMut(&mut BTreeMap<String, String>) + Send,
+) -> Result<(), Error> {
+    let profile = profile_of(backend, instance).await?;
+    let mut change = |profile: &mut Profile| change(&mut profile.config);
+    backend.edit_profile(&profile.name, &mut change).await.map(drop)
 }

@@ -190,7 +190,7 @@ impl LogView {
             let Some(part) = part.get(..read).filter(|p| !p.is_empty()) else {
                 break;
             };
-            self.newlines += part.iter().filter(|b| **b == b'\n').count();
+            self.newlines += memchr::memchr_iter(b'\n', part).count();
             self.open_line = part.last() != Some(&b'\n');
             self.counted += read as u64;
         }

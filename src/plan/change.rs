@@ -55,6 +55,9 @@ fn has_snapshot(case: &Case<'_>, of: &str, snapshot: &str) -> Result<(), PlanErr
 
 pub(super) fn restore(case: &Case<'_>, snapshot: &str) -> Result<Track, PlanError> {
     has_snapshot(case, case.lab, snapshot)?;
+    if on_zfs(case) {
+        return restore_by_copy(case, snapshot);
+    }
     let words = case.words();
     let safety = case.free_snapshot("before-restore");
     let shown = crate::log::sanitize(snapshot);
@@ -86,6 +89,30 @@ pub(super) fn restore(case: &Case<'_>, snapshot: &str) -> Result<Track, PlanErro
         "devices and mounts: they are in the profile, and are checked after".into(),
     ];
     Ok(track(case, actions, vec![lost], keeps))
+}
+
+fn on_zfs(case: &Case<'_>) -> bool {
+    let pool = case.world.instance(case.lab).and_then(|i| i.pool());
+    case.world
+        .pools
+        .iter()
+        .any(|p| Some(p.name.as_str()) == pool && p.driver == "zfs")
+}
+
+/// ZFS restores only the newest snapshot (LXD and Incus documentation of the driver), and a safety snapshot is newer:
+/// the lab is kept whole, and made anew from the snapshot.
+fn restore_by_copy(case: &Case<'_>, snapshot: &str) -> Result<Track, PlanError> {
+    let words = case.words();
+    let swap = swap(case);
+    let shown = crate::log::sanitize(snapshot);
+    let sentence = format!("make {} anew from its snapshot {shown}", case.lab);
+    let mut actions = swap.keep;
+    actions.push(swap.clear);
+    let spec = copy_spec(case, case.lab, case.lab, &[]);
+    actions.push(words.copy(&swap.prev, Some(snapshot), spec, sentence));
+    actions.push(words.snapshot(case.lab, CLEAN, &format!("restored from {shown}")));
+    actions.extend(after_swap(case)?);
+    Ok(track(case, actions, vec![], kept_sentences(case, &swap.prev)))
 }
 
 /// After a restore: devices as the stage says them, running, proven.
@@ -126,7 +153,7 @@ pub(super) fn restore_as(case: &Case<'_>, snapshot: &str, name: &str) -> Result<
         words.copy(
             case.lab,
             Some(snapshot),
-            copy_spec(case, name, &[("kept", ""), ("next", "")]),
+            copy_spec(case, case.lab, name, &[]),
             sentence,
         ),
         words.snapshot(name, CLEAN, &format!("copied from {}/{shown}", case.lab)),
@@ -136,13 +163,19 @@ pub(super) fn restore_as(case: &Case<'_>, snapshot: &str, name: &str) -> Result<
     Ok(track(case, actions, vec![], keeps))
 }
 
-/// A copy with the profiles of the lab, and these tags set or (empty) removed.
-fn copy_spec(case: &Case<'_>, name: &str, tags: &[(&str, &str)]) -> InstanceSpec {
-    let source = case.world.instance(case.lab);
+/// A copy of an instance, with its profiles, its description and these tags; it is no earlier version and no
+/// replacement unless they say so.
+fn copy_spec(case: &Case<'_>, of: &str, name: &str, tags: &[(&str, &str)]) -> InstanceSpec {
+    let source = case.world.instance(of);
+    let plain = [("kept", ""), ("next", "")];
     InstanceSpec {
         name: name.into(),
         profiles: source.map_or_else(|| vec![profile_name(case.lab)], |i| i.profiles.clone()),
-        config: tags.iter().map(|(k, v)| (tag(k), (*v).to_owned())).collect(),
+        config: plain
+            .iter()
+            .chain(tags)
+            .map(|(k, v)| (tag(k), (*v).to_owned()))
+            .collect(),
         description: source.map(|i| i.description.clone()).unwrap_or_default(),
         ..InstanceSpec::default()
     }
@@ -185,7 +218,7 @@ struct Swap {
 fn swap(case: &Case<'_>) -> Swap {
     let words = case.words();
     let prev = case.free_name(&format!("{}-prev", case.lab));
-    let spec = copy_spec(case, &prev, &[("kept", case.lab)]);
+    let spec = copy_spec(case, case.lab, &prev, &[("kept", case.lab)]);
     let sentence = format!("keep {} with all its snapshots as {prev}", case.lab);
     let mut keep = vec![];
     if running(case) {
@@ -212,7 +245,7 @@ pub(super) fn recreate(case: &Case<'_>) -> Result<Track, PlanError> {
     let spec = InstanceSpec {
         profiles: vec![profile_name(case.lab)],
         description: format!("{} made by halolab", case.stage.title),
-        ..copy_spec(case, case.lab, &[("next", ""), ("kept", "")])
+        ..copy_spec(case, case.lab, case.lab, &[])
     };
     actions.push(words.copy(
         &next,
@@ -248,16 +281,18 @@ fn unknown_secrets(case: &Case<'_>) -> Vec<String> {
         .collect()
 }
 
-/// Half-made replacements of earlier runs are rebuilt, never resumed.
+/// Replacements of earlier runs that never took the lab's place are rebuilt.
 fn leftovers(case: &Case<'_>) -> Vec<Action> {
-    let of =
-        |i: &&crate::backend::Instance| i.tag("next") == Some(case.lab) && i.tag("state") == Some("building");
+    let of = |i: &&crate::backend::Instance| i.tag("next") == Some(case.lab);
     let old = case.world.instances.iter().filter(of);
     old.map(|i| {
         case.words().delete(
             &i.name,
             &i.uuid,
-            format!("the unfinished replacement {} of an earlier run", i.name),
+            format!(
+                "the replacement {} of an earlier run, which never took its place",
+                i.name
+            ),
         )
     })
     .collect()
@@ -291,7 +326,7 @@ pub(super) fn recreate_from_clean(case: &Case<'_>) -> Result<Track, PlanError> {
     actions.push(words.copy(
         &swap.prev,
         Some(CLEAN),
-        copy_spec(case, case.lab, &[("kept", "")]),
+        copy_spec(case, case.lab, case.lab, &[]),
         sentence,
     ));
     actions.push(words.snapshot(case.lab, CLEAN, "right after set-up"));
@@ -318,7 +353,7 @@ pub(super) fn bring_back(case: &Case<'_>, kept: &str) -> Result<Track, PlanError
     let mut actions = swap.keep;
     actions.push(swap.clear);
     let sentence = format!("put {kept} with its snapshots in its place");
-    actions.push(words.copy(kept, None, copy_spec(case, case.lab, &[("kept", "")]), sentence));
+    actions.push(words.copy(kept, None, copy_spec(case, kept, case.lab, &[]), sentence));
     actions.extend(after_swap(case)?);
     let mut keeps = kept_sentences(case, &swap.prev);
     keeps.push(format!("{kept} as it is"));
@@ -359,16 +394,16 @@ pub(super) fn adopt(case: &Case<'_>) -> Result<Track, PlanError> {
         ])
     };
     let sentence = format!(
-        "tag {} as a lab of the stage {}; nothing inside it is changed",
+        "tag {} as a lab of the stage {} and mount its data folders; no file inside is changed",
         case.lab, case.stage.id
     );
     let safety = case.free_snapshot("before-adopt");
     let (made, owned) = create::folders(case, case.lab);
-    let mut actions: Vec<Action> = made.into_iter().collect();
+    let mut actions = vec![words.snapshot(case.lab, &safety, "before halolab took it over")];
+    actions.extend(made);
     actions.push(words.put_profile(profile));
-    actions.push(words.edit("adopt", case.lab, sentence, edit));
+    actions.push(words.edit("adopt", case.lab, sentence, (edit, &uuid(case))));
     actions.extend(owned);
-    actions.push(words.snapshot(case.lab, &safety, "when halolab took it over"));
     Ok(track(
         case,
         actions,

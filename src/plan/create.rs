@@ -80,7 +80,7 @@ pub(super) fn build(case: &Case<'_>, name: &str) -> Result<Vec<Action>, PlanErro
         &format!("ready-{name}"),
         name,
         format!("mark {name} as whole"),
-        tags(&[("state", "")]),
+        (tags(&[("state", "")]), ""),
     ));
     actions.push(words.snapshot(name, CLEAN, "right after set-up"));
     Ok(actions)
@@ -117,26 +117,21 @@ fn generation(case: &Case<'_>) -> u32 {
     old.unwrap_or(0) + 1
 }
 
-/// The lab's profile: root disk, network, the stage's devices and its data mounts. Marks of snapshots stay.
+/// The lab's profile: root disk, network, the stage's devices and its data mounts.
 pub(super) fn profile(case: &Case<'_>) -> Result<Profile, PlanError> {
     let mut devices = ground::base_devices(case.world)?;
     devices.extend(stage_devices(case));
-    Ok(with_marks(case, devices))
+    Ok(with_record(case, devices))
 }
 
 /// The stage's devices and data mounts, without root disk and network: for an adopted instance, which has its own.
 pub(super) fn adopted_profile(case: &Case<'_>) -> Profile {
-    with_marks(case, stage_devices(case))
+    with_record(case, stage_devices(case))
 }
 
-fn with_marks(case: &Case<'_>, devices: BTreeMap<String, BTreeMap<String, String>>) -> Profile {
-    let name = profile_name(case.lab);
-    let old = case.world.profiles.get(&name);
-    let marks = old
-        .into_iter()
-        .flat_map(|p| p.config.iter())
-        .filter(|(k, _)| k.starts_with(&tag("")));
-    let mut config: BTreeMap<_, _> = marks.map(|(k, v)| (k.clone(), v.clone())).collect();
+/// Notes and pins of snapshots in a profile that is there stay; see the runner. `devices` and `settings` say what
+/// of it is ours, so that what a person adds is not taken for it.
+fn with_record(case: &Case<'_>, devices: BTreeMap<String, BTreeMap<String, String>>) -> Profile {
     let always = case.stage.profile.config.iter();
     let groups = case
         .stage
@@ -145,12 +140,17 @@ fn with_marks(case: &Case<'_>, devices: BTreeMap<String, BTreeMap<String, String
         .values()
         .filter(|g| case.holds(g.when.as_ref()));
     let keys = always.chain(groups.flat_map(|g| &g.config));
-    config.extend(keys.filter_map(|(key, value)| {
-        let value = interpolate(value, &case.answers, &case.world.facts);
-        (!value.is_empty()).then_some((key.clone(), value))
-    }));
+    let mut config: BTreeMap<String, String> = keys
+        .filter_map(|(key, value)| {
+            let value = interpolate(value, &case.answers, &case.world.facts);
+            (!value.is_empty()).then_some((key.clone(), value))
+        })
+        .collect();
+    let names = |keys: Vec<&String>| keys.into_iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+    let (settings, ours) = (names(config.keys().collect()), names(devices.keys().collect()));
+    config.extend([(tag("settings"), settings), (tag("devices"), ours)]);
     Profile {
-        name,
+        name: profile_name(case.lab),
         description: format!("{} (halolab)", case.stage.title),
         config,
         devices,

@@ -6,7 +6,7 @@ use crate::{
     host::{Fact, firewall},
     labs::World,
     stage::{
-        Answers, BackendKind, Catalog, Family, ImageSource, Script, Stage,
+        Answers, BackendKind, Catalog, Family, ImageSource, Script, Stage, StageStep,
         condition::{Scope, holds},
     },
 };
@@ -86,7 +86,14 @@ fn host_stage(
         answers: &answers,
         image: None,
     };
-    let wanted = stage.steps.iter().filter(|s| holds(s.when.as_ref(), &scope));
+    // Nothing is done to this machine for the sake of a daemon on another one, but building images here.
+    let local = world.server.as_ref().is_none_or(|s| s.address.starts_with('/'));
+    let here = |s: &&StageStep| local || s.id == "bootstrap-tools";
+    let wanted = stage
+        .steps
+        .iter()
+        .filter(here)
+        .filter(|s| holds(s.when.as_ref(), &scope));
     wanted
         .map(|step| {
             let script = step.script(family).ok_or_else(|| {
@@ -121,7 +128,14 @@ fn bridges(world: &World) -> String {
         .networks
         .iter()
         .filter(|n| n.managed && n.kind == "bridge")
-        .map(|n| n.name.as_str());
+        .map(|n| n.name.as_str())
+        // They end up in a script: only what a Linux interface can be called.
+        .filter(|name| {
+            name.len() <= 15
+                && name
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+        });
     let mut names: BTreeSet<&str> = there.collect();
     if names.is_empty() {
         names.insert(ground::bridge_name(world));

@@ -52,13 +52,6 @@ pub(super) fn action(
             remote,
             alias: wanted,
         } => {
-            if reach::is_silent(&case.world.facts, remote) {
-                return Err(PlanError::Unreachable {
-                    image: image.id.clone(),
-                    remote: remote.clone(),
-                    lab: case.lab.into(),
-                });
-            }
             let (source, certificate) = remote_image(case, remote, wanted)?;
             let sentence = format!("fetch the image {} from {}", image.title, source.server);
             let command = format!("{client} image copy {remote}:{wanted} local: --alias {alias}");
@@ -81,19 +74,14 @@ pub(super) fn action(
         } => {
             let sentence = format!("build the image {} here from package sources", image.title);
             let command = format!("mmdebstrap --variant=minbase {suite} && {client} image import");
-            let (distribution, suite, packages) = (distribution.clone(), suite.clone(), packages.clone());
-            (
-                120,
-                sentence,
-                command,
-                Step::Bootstrap {
-                    distribution,
-                    suite,
-                    packages,
-                    alias,
-                    refresh,
-                },
-            )
+            let step = Step::Bootstrap {
+                distribution: distribution.clone(),
+                suite: suite.clone(),
+                packages: packages.clone(),
+                alias,
+                refresh,
+            };
+            (120, sentence, command, step)
         }
         ImageSource::File {} => {
             let file = image_file(case)?;
@@ -123,6 +111,13 @@ fn remote_image(
     remote: &str,
     alias: &str,
 ) -> Result<(RemoteImage, Option<PathBuf>), PlanError> {
+    if reach::is_silent(&case.world.facts, remote) {
+        return Err(PlanError::Unreachable {
+            image: case.image.map_or(alias, |i| i.id.as_str()).to_owned(),
+            remote: remote.to_owned(),
+            lab: case.lab.into(),
+        });
+    }
     let config = &case.world.config;
     let known = || config.remotes.keys().cloned().collect::<Vec<_>>().join(", ");
     let found = config.remotes.get(remote).ok_or_else(|| {

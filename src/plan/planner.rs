@@ -85,6 +85,9 @@ pub enum PlanError {
         #[source]
         source: crate::stage::answers::AnswerError,
     },
+    /// Two tracks would work on one instance.
+    #[error("`{0}` is named twice; name each lab, and each copy, once")]
+    Twice(String),
     /// The image is not here.
     #[error("the daemon has no image `{0}`; choose another image for {1}, see `halolab stage show`")]
     NoImage(String, String),
@@ -177,6 +180,7 @@ pub fn plan(world: &World, catalog: &Catalog, requests: &[Request]) -> Result<Pl
         .filter(|r| r.choice != Choice::Skip && r.lab != HOST)
         .map(|request| Ok((request, case(world, catalog, request)?)))
         .collect::<Result<Vec<_>, PlanError>>()?;
+    no_twins(requests)?;
     let labs = cases
         .iter()
         .map(|(request, case)| track(request, case))
@@ -193,6 +197,23 @@ pub fn plan(world: &World, catalog: &Catalog, requests: &[Request]) -> Result<Pl
         host,
         labs,
     })
+}
+
+/// Tracks run side by side: no two may work on the same instance.
+fn no_twins(requests: &[Request]) -> Result<(), PlanError> {
+    let mut names = std::collections::BTreeSet::new();
+    for request in requests.iter().filter(|r| r.choice != Choice::Skip) {
+        let copy = match &request.choice {
+            Choice::RestoreAs(_, name) => Some(name),
+            _ => None,
+        };
+        for name in std::iter::once(&request.lab).chain(copy) {
+            if !names.insert(name) {
+                return Err(PlanError::Twice(crate::log::sanitize(name)));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn track(request: &Request, case: &Case<'_>) -> Result<Track, PlanError> {

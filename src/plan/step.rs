@@ -168,6 +168,8 @@ pub enum Step {
         name: String,
         /// The change.
         edit: ConfigEdit,
+        /// `volatile.uuid` that it must have; empty for one that this plan made itself.
+        uuid: String,
     },
     /// Removes an instance with its snapshots.
     Delete {

@@ -146,7 +146,13 @@ impl Words<'_> {
         }
     }
 
-    pub(super) fn edit(&self, id: &str, name: &str, sentence: String, edit: ConfigEdit) -> Action {
+    pub(super) fn edit(
+        &self,
+        id: &str,
+        name: &str,
+        sentence: String,
+        (edit, uuid): (ConfigEdit, &str),
+    ) -> Action {
         let keys: Vec<_> = edit
             .config
             .iter()
@@ -159,6 +165,7 @@ impl Words<'_> {
             Step::Edit {
                 name: name.into(),
                 edit,
+                uuid: uuid.into(),
             },
         )
     }

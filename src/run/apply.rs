@@ -92,7 +92,12 @@ impl Worker<'_> {
 
     /// Whether an earlier attempt of this run began the action and did not see its end.
     pub(super) fn begun(&self, id: &str) -> bool {
-        self.journal(|j| j.begun(id) && !j.finished(id))
+        self.journal(|j| j.begun(id))
+    }
+
+    /// Whether an action whose id begins like this ended well in an earlier attempt of this run.
+    pub(super) fn finished_earlier(&self, prefix: &str) -> bool {
+        self.journal(|j| j.finished_earlier(prefix))
     }
 }
 
@@ -121,34 +126,18 @@ enum End {
 /// Carries the plan out, or on from where its journal ends. Never panics and never returns early: what
 /// went wrong is in the outcome and the events.
 pub async fn apply(plan: &Plan, run: &str, cx: &Context) -> Outcome {
-    let folder = cx.runs.join(run);
-    let opened = if folder.join("plan.json").exists() {
-        Journal::open(&folder)
-    } else {
-        Journal::create(&folder, plan)
-    };
-    let opened = opened.and_then(|mut journal| {
-        journal.write(Entry::Opened {
-            digest: plan.digest(),
-            pid: std::process::id(),
-        })?;
-        Ok(journal)
-    });
-    let journal = match opened {
+    let journal = match open_journal(plan, run, cx) {
         Ok(journal) => journal,
-        Err(error) => {
-            let text = format!(
-                "nothing was changed: the journal in {} cannot be written: {error}",
-                folder.display()
-            );
+        Err(why) => {
+            let summary = vec![format!("nothing was changed: {why}")];
             let _ = cx.events.send(Event::Done {
                 code: 3,
-                summary: vec![text.clone()],
+                summary: summary.clone(),
             });
             return Outcome {
                 run: run.into(),
                 code: 3,
-                summary: vec![text],
+                summary,
             };
         }
     };
@@ -175,6 +164,49 @@ pub async fn apply(plan: &Plan, run: &str, cx: &Context) -> Outcome {
         code,
         summary,
     }
+}
+
+/// The journal of a new run, or of one that goes on with all the secrets that it had.
+fn open_journal(plan: &Plan, run: &str, cx: &Context) -> Result<Journal, String> {
+    let folder = cx.runs.join(run);
+    let failed =
+        |error: std::io::Error| format!("the journal in {} cannot be written: {error}", folder.display());
+    let old = folder.join("plan.json").exists();
+    let opened = if old {
+        Journal::open(&folder)
+    } else {
+        Journal::create(&folder, plan)
+    };
+    let mut journal = opened.map_err(failed)?;
+    let (digest, pid, secrets) = (plan.digest(), std::process::id(), given_secrets(plan, cx));
+    if let Some(lacking) = journal.secrets().iter().find(|s| !secrets.contains(s)) {
+        return Err(format!(
+            "this run was given the secret {lacking}, which is never stored; give it again with `--answers FILE`"
+        ));
+    }
+    journal
+        .write(Entry::Opened { digest, pid, secrets })
+        .map_err(failed)?;
+    Ok(journal)
+}
+
+/// The secrets that a plan's actions take and that were given, as `LAB/OPTION`.
+fn given_secrets(plan: &Plan, cx: &Context) -> Vec<String> {
+    let mut given = vec![];
+    for track in &plan.labs {
+        for action in &track.actions {
+            let Step::Exec { secrets, .. } = &action.step else {
+                continue;
+            };
+            let there = secrets
+                .iter()
+                .filter(|id| cx.secrets.get(&track.lab).is_some_and(|s| s.contains_key(*id)));
+            given.extend(there.map(|id| format!("{}/{id}", track.lab)));
+        }
+    }
+    given.sort_unstable();
+    given.dedup();
+    given
 }
 
 async fn tracks(plan: &Plan, worker: &Worker<'_>) -> (u8, Vec<String>) {
@@ -266,17 +298,11 @@ async fn track(worker: &Worker<'_>, lab: &str, actions: &[Action], whole: Option
         match one(worker, lab, action, &mut output).await {
             Ok(()) => {}
             Err(Failure::Cancelled) => return End::Cancelled,
-            Err(Failure::Failed(error)) => {
+            Err(failure) => {
+                let (error, ended) = failure.entry(&action.id);
                 output.line(&format!("!! {error}"));
                 let advice = whole.map_or_else(|| host_advice(worker.run), |t| advice(t, index, worker.run));
-                failed(worker, lab, action, &error, advice);
-                let written = worker.journal(|j| {
-                    j.write(Entry::Failed {
-                        id: action.id.clone(),
-                        error,
-                    })
-                });
-                if !action.optional || written.is_err() {
+                if end_badly(worker, lab, action, ended, (&error, advice)) {
                     return End::Failed { index };
                 }
             }
@@ -321,6 +347,14 @@ async fn one(worker: &Worker<'_>, lab: &str, action: &Action, output: &mut Outpu
         skipped: done.skipped,
     });
     Ok(())
+}
+
+/// Tells and writes down how an action ended; true where the track ends with it.
+fn end_badly(worker: &Worker<'_>, lab: &str, action: &Action, ended: Entry, told: (&str, Advice)) -> bool {
+    let (error, advice) = told;
+    failed(worker, lab, action, error, advice);
+    let written = worker.journal(|j| j.write(ended));
+    !action.optional || written.is_err()
 }
 
 /// What is said of a failure beyond its cause.

@@ -25,6 +25,9 @@ pub enum Entry {
         digest: String,
         /// Process id of the runner.
         pid: u32,
+        /// The secrets that it was given, as `LAB/OPTION`; never their values.
+        #[serde(default)]
+        secrets: Vec<String>,
     },
     /// Written before an action changes anything.
     Started {
@@ -40,6 +43,13 @@ pub enum Entry {
     },
     /// The action failed; what it changed is not known.
     Failed {
+        /// The action.
+        id: String,
+        /// Why.
+        error: String,
+    },
+    /// The action looked and did not begin: nothing was changed.
+    Blocked {
         /// The action.
         id: String,
         /// Why.
@@ -131,11 +141,41 @@ impl Journal {
             .any(|e| matches!(e, Entry::Finished { id, .. } if id == wanted))
     }
 
-    /// Whether an action was begun and may have happened.
+    /// Whether an action was begun, and may have happened without its end having been seen.
     pub fn begun(&self, wanted: &str) -> bool {
-        self.entries
+        // A start that was blocked changed nothing: what counts is how it was before that start.
+        let (mut before, mut now) = (false, false);
+        for entry in &self.entries {
+            match entry {
+                Entry::Started { id } if id == wanted => (before, now) = (now, true),
+                Entry::Blocked { id, .. } if id == wanted => now = before,
+                Entry::Finished { id, .. } if id == wanted => now = false,
+                _ => {}
+            }
+        }
+        now
+    }
+
+    /// Whether an action whose id begins like this ended well in an earlier attempt, and not in this one.
+    pub fn finished_earlier(&self, prefix: &str) -> bool {
+        let now = self
+            .entries
             .iter()
-            .any(|e| matches!(e, Entry::Started { id } if id == wanted))
+            .rposition(|e| matches!(e, Entry::Opened { .. }))
+            .unwrap_or(0);
+        let earlier = self.entries.iter().take(now);
+        earlier
+            .into_iter()
+            .any(|e| matches!(e, Entry::Finished { id, .. } if id.starts_with(prefix)))
+    }
+
+    /// The secrets that an earlier attempt was given, as `LAB/OPTION`.
+    pub fn secrets(&self) -> Vec<String> {
+        let given = self.entries.iter().filter_map(|e| match e {
+            Entry::Opened { secrets, .. } => Some(secrets.clone()),
+            _ => None,
+        });
+        given.flatten().collect()
     }
 
     /// All lines so far.

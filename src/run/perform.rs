@@ -8,7 +8,7 @@ use crate::{
     plan::{Action, Step},
 };
 
-use super::{Event, apply::Worker, certificates, output::Output};
+use super::{Entry, Event, apply::Worker, certificates, output::Output};
 
 mod host;
 mod instance;
@@ -20,6 +20,26 @@ pub(super) enum Failure {
     Cancelled,
     /// As the text says.
     Failed(String),
+    /// As the text says, and nothing was changed.
+    Blocked(String),
+}
+
+impl Failure {
+    /// The text, and the line of the journal.
+    pub(super) fn entry(self, id: &str) -> (String, Entry) {
+        let id = id.to_owned();
+        match self {
+            Self::Cancelled => (
+                "stopped".into(),
+                Entry::Failed {
+                    id,
+                    error: "stopped".into(),
+                },
+            ),
+            Self::Failed(error) => (error.clone(), Entry::Failed { id, error }),
+            Self::Blocked(error) => (error.clone(), Entry::Blocked { id, error }),
+        }
+    }
 }
 
 impl From<Error> for Failure {
@@ -124,10 +144,7 @@ impl<'a> Hand<'a> {
                 kind,
             } => self.snapshot(name, snapshot, note, *kind).await,
             Step::Restore { name, snapshot, uuid } => self.restore(name, snapshot, uuid).await,
-            Step::Edit { name, edit } => {
-                self.backend().await?.edit(name, edit).await?;
-                DID
-            }
+            Step::Edit { name, edit, uuid } => self.edit(name, edit, uuid).await,
             Step::Delete { name, uuid, only_if } => self.delete(name, uuid, only_if.as_deref()).await,
             Step::DeleteSnapshot { name, snapshot } => self.delete_snapshot(name, snapshot).await,
         }

@@ -189,7 +189,7 @@ fn choose_image<'s>(
     let offered = offered_images(stage, facts);
     let Some(given) = given else {
         let reached = offered.iter().find(|image| !is_unreachable(image, facts));
-        return match (reached.or(offered.first()), stage.images.is_empty()) {
+        return match (reached.or_else(|| offered.first()), stage.images.is_empty()) {
             (Some(image), _) => Ok(Some(image)),
             (None, true) => Ok(None),
             (None, false) => Err(Complaint::new(

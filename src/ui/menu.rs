@@ -51,15 +51,12 @@ pub(super) fn view(model: &Model, frame: &mut Frame<'_>) {
     let name = clean(&model.picker.lab).into_owned();
     let body = widgets::surround(model, frame, &name);
     let areas = areas(model, body);
-    match model.labs.get(&model.picker.lab) {
-        Some(lab) => {
-            let lines = labs::about(model, lab, areas.about.width);
-            scrolled(&model.look, frame, areas.about, lines, 0);
-        }
-        None => {
-            let text = format!(" {name} was removed by someone else; esc goes back.");
-            frame.render_widget(Line::styled(text, model.look.styles().warn), areas.about);
-        }
+    if let Some(lab) = model.labs.get(&model.picker.lab) {
+        let lines = labs::about(model, lab, areas.about.width);
+        scrolled(&model.look, frame, areas.about, lines, 0);
+    } else {
+        let text = format!(" {name} was removed by someone else; esc goes back.");
+        frame.render_widget(Line::styled(text, model.look.styles().warn), areas.about);
     }
     list(model, body).0.draw(&model.look, frame, areas.list);
 }

@@ -15,6 +15,7 @@ pub mod theme;
 mod welcome;
 mod widgets;
 mod words;
+mod wrap;
 
 use ratatui::{
     Frame,

@@ -45,6 +45,7 @@ pub(super) fn text(model: &Model, run: &RunView, width: u16) -> Lines {
         4 => (glyphs.warn, "failed, and put back as it was", styles.warn),
         5 => (glyphs.warn, "not finished; it can be resumed", styles.warn),
         6 => (glyphs.warn, "done up to a reboot", styles.warn),
+        8 => (glyphs.warn, "not begun", styles.warn),
         _ if run.stopping => (glyphs.warn, "stopped", styles.warn),
         _ => (glyphs.failed, "failed", styles.error),
     };

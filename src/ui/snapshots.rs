@@ -174,7 +174,7 @@ fn about(model: &Model, row: &SnapshotRow, width: u16) -> Lines {
     add("Holds", &clean(&row.holds));
     add(
         "Proof",
-        &row.verdict.as_deref().map_or("none stored".into(), clean),
+        &row.verdict.as_deref().map_or_else(|| "none stored".into(), clean),
     );
     let pinned = if row.pinned { "; pinned" } else { "" };
     add("Taken", &format!("{}{pinned}", date(&row.created)));

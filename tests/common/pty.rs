@@ -12,7 +12,7 @@ use std::{
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
 /// How long a text may take to appear on a loaded machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 struct Seen {
     parser: vt100::Parser,
@@ -23,7 +23,7 @@ struct Seen {
 type Shared = Arc<(Mutex<Seen>, Condvar)>;
 
 /// A program and its terminal.
-pub struct Pty {
+pub(crate) struct Pty {
     master: Box<dyn MasterPty + Send>,
     writer: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
@@ -40,7 +40,7 @@ fn size(columns: u16, rows: u16) -> PtySize {
 
 impl Pty {
     /// Starts a program.
-    pub fn start(command: CommandBuilder, columns: u16, rows: u16) -> Self {
+    pub(crate) fn start(command: CommandBuilder, columns: u16, rows: u16) -> Self {
         let pair = native_pty_system().openpty(size(columns, rows)).unwrap();
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
@@ -56,13 +56,14 @@ impl Pty {
         let mut reader = pair.master.try_clone_reader().unwrap();
         let shared = Arc::clone(&seen);
         std::thread::spawn(move || {
-            let mut buffer = [0; 65536];
+            let mut buffer = vec![0; 65536];
             loop {
                 let count = reader.read(&mut buffer).unwrap_or(0);
                 let (lock, told) = &*shared;
                 let mut seen = lock.lock().unwrap();
-                seen.parser.process(&buffer[..count]);
-                seen.bytes.extend_from_slice(&buffer[..count]);
+                let read = buffer.get(..count).unwrap_or_default();
+                seen.parser.process(read);
+                seen.bytes.extend_from_slice(read);
                 seen.ended = count == 0;
                 told.notify_all();
                 if count == 0 {
@@ -79,13 +80,13 @@ impl Pty {
     }
 
     /// Types.
-    pub fn send(&mut self, text: &str) {
+    pub(crate) fn send(&mut self, text: &str) {
         self.writer.write_all(text.as_bytes()).unwrap();
         self.writer.flush().unwrap();
     }
 
     /// Waits until the screen satisfies something; panics with the screen where it never does.
-    pub fn wait(&self, what: &str, holds: impl Fn(&vt100::Screen) -> bool) {
+    pub(crate) fn wait(&self, what: &str, holds: impl Fn(&vt100::Screen) -> bool) {
         let (lock, told) = &*self.seen;
         let end = Instant::now() + PATIENCE;
         let mut seen = lock.lock().unwrap();
@@ -101,40 +102,40 @@ impl Pty {
     }
 
     /// Waits for a text.
-    pub fn wait_for(&self, text: &str) {
+    pub(crate) fn wait_for(&self, text: &str) {
         self.wait(text, |screen| screen.contents().contains(text));
     }
 
     /// Waits until a text is gone.
-    pub fn wait_gone(&self, text: &str) {
+    pub(crate) fn wait_gone(&self, text: &str) {
         self.wait(&format!("{text} to go"), |screen| {
             !screen.contents().contains(text)
         });
     }
 
     /// Waits for a text, then types.
-    pub fn answer(&mut self, text: &str, keys: &str) {
+    pub(crate) fn answer(&mut self, text: &str, keys: &str) {
         self.wait_for(text);
         self.send(keys);
     }
 
     /// Something out of the screen.
-    pub fn with<T>(&self, read: impl Fn(&vt100::Screen) -> T) -> T {
+    pub(crate) fn with<T>(&self, read: impl Fn(&vt100::Screen) -> T) -> T {
         read(self.seen.0.lock().unwrap().parser.screen())
     }
 
     /// The screen.
-    pub fn screen(&self) -> String {
+    pub(crate) fn screen(&self) -> String {
         self.seen.0.lock().unwrap().parser.screen().contents()
     }
 
     /// All bytes so far.
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         self.seen.0.lock().unwrap().bytes.clone()
     }
 
     /// Another window size.
-    pub fn resize(&mut self, columns: u16, rows: u16) {
+    pub(crate) fn resize(&mut self, columns: u16, rows: u16) {
         let cell = |n| NonZeroU16::new(n).unwrap();
         let mut seen = self.seen.0.lock().unwrap();
         seen.parser.screen_mut().set_size(cell(rows), cell(columns));
@@ -142,12 +143,12 @@ impl Pty {
     }
 
     /// Process id.
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.process_id().unwrap()
     }
 
     /// Waits for the end, and returns the exit code.
-    pub fn end(&mut self) -> u32 {
+    pub(crate) fn end(&mut self) -> u32 {
         let end = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -163,7 +164,7 @@ impl Pty {
     }
 
     /// What a screen program must have put back.
-    pub fn assert_given_back(&self) {
+    pub(crate) fn assert_given_back(&self) {
         let (lock, told) = &*self.seen;
         let mut seen = lock.lock().unwrap();
         let whole = |screen: &vt100::Screen| {
@@ -189,14 +190,14 @@ impl Drop for Pty {
 }
 
 /// The program under test with a home of its own, and no engine but the named one.
-pub fn halolab(home: &std::path::Path, socket: &str) -> CommandBuilder {
+pub(crate) fn halolab(home: &std::path::Path, socket: &str) -> CommandBuilder {
     let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_halolab"));
     environment(&mut command, home, socket);
     command
 }
 
 /// The environment of [`halolab`].
-pub fn environment(command: &mut CommandBuilder, home: &std::path::Path, socket: &str) {
+pub(crate) fn environment(command: &mut CommandBuilder, home: &std::path::Path, socket: &str) {
     command.env_clear();
     for name in ["PATH", "HOME", "LANG"] {
         if let Some(value) = std::env::var_os(name) {

@@ -133,9 +133,9 @@ impl Model {
 
     /// Esc: the form before, else the screen before. What was typed stays.
     fn form_before(&mut self) {
-        let picks = self.wizard.picks.iter().take(self.wizard.at);
-        match picks.enumerate().filter(|(_, p)| p.asks).last() {
-            Some((index, _)) => self.wizard.at = index,
+        let before = self.wizard.picks.get(..self.wizard.at).unwrap_or_default();
+        match before.iter().rposition(|p| p.asks) {
+            Some(index) => self.wizard.at = index,
             None => self.back(),
         }
     }

@@ -9,6 +9,7 @@ use crate::{
         run_view::RunView,
         update::moved,
     },
+    plan::Track,
     run::{Event, Outcome},
     ui,
 };
@@ -153,19 +154,7 @@ impl Model {
                 self.open(Screen::Run);
                 return self.reread_log();
             }
-            Intent::Shell => {
-                let ready = |run: &RunView| {
-                    let good = |t: &&crate::plan::Track| !run.failures.iter().any(|f| f.lab == t.lab);
-                    run.plan.labs.iter().find(good).map(|t| t.lab.clone())
-                };
-                return match self.run.as_ref().and_then(ready) {
-                    Some(lab) => vec![Effect::Errand(Errand::Shell(lab))],
-                    None => {
-                        self.say(Tone::Warning, "no lab of this run is ready");
-                        vec![]
-                    }
-                };
-            }
+            Intent::Shell => return self.shell_of_result(),
             _ => {
                 if let Some(run) = &mut self.run {
                     run.scroll = moved(run.scroll, intent, rows, page);
@@ -174,6 +163,20 @@ impl Model {
         }
         vec![]
     }
+
+    fn shell_of_result(&mut self) -> Vec<Effect> {
+        if let Some(lab) = self.run.as_ref().and_then(ready) {
+            return vec![Effect::Errand(Errand::Shell(lab))];
+        }
+        self.say(Tone::Warning, "no lab of this run is ready");
+        vec![]
+    }
+}
+
+/// The first lab of a run that nothing failed in.
+fn ready(run: &RunView) -> Option<String> {
+    let good = |t: &&Track| !run.failures.iter().any(|f| f.lab == t.lab);
+    run.plan.labs.iter().find(good).map(|t| t.lab.clone())
 }
 
 fn scroll(log: &mut crate::app::run_view::LogPane, intent: Intent, height: usize) {

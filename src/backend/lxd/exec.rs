@@ -24,7 +24,7 @@ use super::{
 use crate::backend::{ExecSpec, Instance, Output, Progress, Result, Status};
 
 /// How long a stopped command may clean up, and how long output may lag behind the end.
-const GRACE: Duration = Duration::from_secs(5);
+pub(super) const GRACE: Duration = Duration::from_secs(5);
 
 /// The environment variable by which a command's descendants are found when it is stopped.
 const MARK: &str = "HALOLAB_EXEC";
@@ -41,7 +41,7 @@ pub(super) struct Ready {
     /// Secrets of the sockets: `0`, `1`, `2`, `control`.
     secrets: BTreeMap<String, String>,
     /// `HALOLAB_EXEC=…`.
-    mark: String,
+    pub(super) mark: String,
 }
 
 /// What `POST /1.0/instances/NAME/exec` says about its sockets.
@@ -210,7 +210,7 @@ impl Lxd {
     }
 
     /// Signals everything that carries a mark. Where the instance has no shell only the direct child is reached.
-    async fn signal_all(&self, name: &str, signal: &str, mark: &str) {
+    pub(super) async fn signal_all(&self, name: &str, signal: &str, mark: &str) {
         let about = About::new(
             format!("stop a command in `{name}`"),
             format!("instance `{name}`"),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder, Response, header::CONTENT_TYPE};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::{
     Lxd, instances,
@@ -15,6 +15,9 @@ use crate::backend::{Error, Result};
 
 /// The largest file that is read into memory.
 const LARGEST: u64 = 256 << 20;
+/// How often and how long after each other a request is sent again.
+const TRIES: usize = 3;
+const PAUSE: Duration = Duration::from_millis(200);
 /// Links that are followed before we believe in a loop.
 const HOPS: usize = 16;
 
@@ -52,8 +55,25 @@ pub(super) fn with_header(request: RequestBuilder, name: &str, value: &str) -> R
 }
 
 impl Transport {
-    /// Sends a request that is not JSON, and reads a no.
+    /// Sends a request that is not JSON, and reads a no. One that found the daemon's helper for files
+    /// between two lives (seen on Incus under load) is sent again: writing the same once more is harmless.
     async fn raw(&self, request: RequestBuilder, about: &About, deadline: Duration) -> Result<Response> {
+        for _ in 0..TRIES {
+            let Some(again) = request.try_clone() else {
+                break;
+            };
+            match self.raw_once(again, about, deadline).await {
+                Err(Error::Refused { message, .. }) if message.contains("forkfile.sock") => {
+                    sleep(PAUSE).await;
+                }
+                other => return other,
+            }
+        }
+        self.raw_once(request, about, deadline).await
+    }
+
+    /// One try.
+    async fn raw_once(&self, request: RequestBuilder, about: &About, deadline: Duration) -> Result<Response> {
         let response = match timeout(deadline, request.send()).await {
             Err(_) => return Err(self.timeout(about, deadline)),
             Ok(Err(error)) => return Err(self.failed(about, &error)),

@@ -31,7 +31,7 @@ use transport::{About, Target, Transport};
 
 use super::{
     Backend, ConfigEdit, Error, ExecSpec, ImageInfo, Instance, InstanceSpec, InstanceState, Network, Output,
-    Pool, Power, Profile, Progress, RemoteImage, Result, Server, Snapshot, TtyInput,
+    Pool, Power, Profile, ProfileEdit, Progress, RemoteImage, Result, Server, Snapshot, TtyInput,
 };
 
 /// How long a short call may take. A busy daemon with a thousand snapshots answers in 4 s (measured).
@@ -230,6 +230,10 @@ impl Backend for Lxd {
 
     async fn put_profile(&self, profile: &Profile) -> Result<()> {
         self.write_profile(profile).await
+    }
+
+    async fn edit_profile(&self, name: &str, edit: ProfileEdit<'_>) -> Result<bool> {
+        self.change_profile(name, edit).await
     }
 
     async fn delete_profile(&self, name: &str) -> Result<()> {

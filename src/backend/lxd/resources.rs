@@ -13,12 +13,25 @@ use super::{
     wire,
 };
 use crate::{
-    backend::{Error, Network, Pool, Profile, Result},
+    backend::{Error, Network, Pool, Profile, ProfileEdit, Result},
     host::{Root, subnet},
 };
 
 /// Making a loop file and its file system, or a bridge, is one call that lasts.
 const LONG: Duration = Duration::from_mins(3);
+
+/// How often a change is tried again after somebody else's came first.
+const RACES: u32 = 8;
+
+/// What `POST` and `PUT` take of a profile.
+fn body_of(profile: &Profile) -> serde_json::Value {
+    json!({
+        "name": profile.name,
+        "description": profile.description,
+        "config": profile.config,
+        "devices": profile.devices,
+    })
+}
 
 /// The path of a profile.
 fn profile_path(name: &str) -> String {
@@ -55,34 +68,50 @@ impl Lxd {
     /// applied to every running instance that has it.
     pub(super) async fn write_profile(&self, profile: &Profile) -> Result<()> {
         let about = about_profile("write", &profile.name);
-        for _ in 0..5 {
-            let found = self.tagged_profile(&profile.name).await?;
-            if found.as_ref().is_some_and(|(there, _)| there == profile) {
+        for _ in 0..RACES {
+            let mut replace = |there: &mut Profile| there.clone_from(profile);
+            if self.change_profile(&profile.name, &mut replace).await? {
                 return Ok(());
             }
-            let body = json!({
-                "name": profile.name,
-                "description": profile.description,
-                "config": profile.config,
-                "devices": profile.devices,
-            });
-            let path = profile_path(&profile.name);
-            let ask = if let Some((_, etag)) = &found {
-                Ask {
-                    etag: etag.as_deref(),
-                    deadline: Some(LONG),
-                    ..Ask::with(Method::PUT, &path, &body)
-                }
-            } else {
-                check_new(&profile.name, &about)?;
-                Ask::with(Method::POST, "/1.0/profiles", &body)
-            };
-            let reply = self.transport.send(&ask, &about).await?;
-            let raced = [StatusCode::PRECONDITION_FAILED, StatusCode::CONFLICT].contains(&reply.status);
+            check_new(&profile.name, &about)?;
+            let body = body_of(profile);
+            let reply = self
+                .transport
+                .send(&Ask::with(Method::POST, "/1.0/profiles", &body), &about)
+                .await?;
             if reply.envelope.kind != "error" {
                 return Ok(());
             }
-            if !raced {
+            if reply.status != StatusCode::CONFLICT {
+                return Err(about.no(&reply.envelope.error));
+            }
+        }
+        Err(about.no("somebody else changes it all the time"))
+    }
+
+    /// Changes a profile that is there, on top of whatever others changed meanwhile; false where it is not there.
+    pub(super) async fn change_profile(&self, name: &str, edit: ProfileEdit<'_>) -> Result<bool> {
+        let about = about_profile("write", name);
+        for _ in 0..RACES {
+            let Some((found, etag)) = self.tagged_profile(name).await? else {
+                return Ok(false);
+            };
+            let mut wanted = found.clone();
+            edit(&mut wanted);
+            if wanted == found {
+                return Ok(true);
+            }
+            let (path, body) = (profile_path(name), body_of(&wanted));
+            let ask = Ask {
+                etag: etag.as_deref(),
+                deadline: Some(LONG),
+                ..Ask::with(Method::PUT, &path, &body)
+            };
+            let reply = self.transport.send(&ask, &about).await?;
+            if reply.envelope.kind != "error" {
+                return Ok(true);
+            }
+            if reply.status != StatusCode::PRECONDITION_FAILED {
                 return Err(about.no(&reply.envelope.error));
             }
         }

@@ -126,9 +126,9 @@ impl Lxd {
 
     /// Puts an instance back to a snapshot. A running one is stopped and started by the daemon.
     pub(super) async fn restore_snapshot(&self, name: &str, snapshot: &str) -> Result<()> {
-        // The daemon finds a wrong name only in the operation, after it has stopped the instance.
-        self.read_snapshot(name, snapshot).await?;
         let about = about("restore", name, snapshot);
+        check_known(name, &about)?;
+        check_known(snapshot, &about)?;
         let body = json!({ "restore": snapshot });
         let path = instances::path(name);
         self.transport

@@ -5,7 +5,13 @@ use serde_json::json;
 use tokio::{sync::mpsc, time::timeout};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::{Lxd, exec, websocket::Socket};
+use super::{
+    Lxd,
+    exec::{self, Ready},
+    transport::About,
+    websocket::Socket,
+    wire::Operation,
+};
 use crate::backend::{ExecSpec, Result, TtyInput};
 
 impl Lxd {
@@ -29,15 +35,26 @@ impl Lxd {
         let _ = data.close(None).await;
         let _ = control.close(None).await;
         drop((data, control));
-        let slice = self.transport.slice;
-        let ended = timeout(slice, self.transport.wait(&ready.id, &about)).await;
-        let ended = ended.map_err(|_| self.transport.timeout(&about, slice))??;
+        let ended = self.end_terminal(name, &ready, &about).await?;
         let mut words = vec![];
         let code = self.exit_code(&ended, &about, &mut |_, bytes| words.extend_from_slice(bytes));
         if !words.is_empty() {
             let _ = output.send(words).await;
         }
         code
+    }
+
+    /// Waits until the program behind a closed terminal has ended. One that was closed before it
+    /// began does not hear of it (seen on a loaded LXD 5.0) and is told.
+    async fn end_terminal(&self, name: &str, ready: &Ready, about: &About) -> Result<Operation> {
+        for signal in ["HUP", "KILL"] {
+            if let Ok(ended) = timeout(exec::GRACE, self.transport.wait(&ready.id, about)).await {
+                return ended;
+            }
+            self.signal_all(name, signal, &ready.mark).await;
+        }
+        let ended = timeout(exec::GRACE, self.transport.wait(&ready.id, about)).await;
+        ended.map_err(|_| self.transport.timeout(about, exec::GRACE))?
     }
 }
 

@@ -10,11 +10,12 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    backend::{Error, RemoteImage, types::TAG},
+    backend::{Error, Profile, RemoteImage},
     host::{
         bootstrap,
         command::{Command, quote},
     },
+    labs::tag,
     plan::Step,
 };
 
@@ -86,18 +87,16 @@ impl Hand<'_> {
             }
             Step::PutProfile { profile } => {
                 let found = backend.profile(&profile.name).await?;
-                // Notes and pins may have been written since the plan was made.
-                let marks = found
-                    .iter()
-                    .flat_map(|p| p.config.clone())
-                    .filter(|(k, _)| k.starts_with(TAG));
-                let mut wanted = profile.clone();
-                wanted.config.retain(|k, _| !k.starts_with(TAG));
-                wanted.config.extend(marks);
+                let wanted = found
+                    .as_ref()
+                    .map_or_else(|| profile.clone(), |found| merged(found, profile));
                 if found.as_ref() == Some(&wanted) {
                     return SKIPPED;
                 }
-                backend.put_profile(&wanted).await?;
+                let mut merge = |found: &mut Profile| *found = merged(found, profile);
+                if !backend.edit_profile(&profile.name, &mut merge).await? {
+                    backend.put_profile(profile).await?;
+                }
             }
             _ => {}
         }
@@ -187,7 +186,10 @@ impl Hand<'_> {
                 let cache = &self.worker.cx.cache;
                 let built =
                     bootstrap::build(&recipe, cache, &mut |b| output.write(b), &self.progress.cancel).await;
-                let file = built.map_err(|e| Failure::Failed(e.to_string()))?;
+                let file = match built {
+                    Err(_) if self.progress.cancel.is_cancelled() => return Err(Failure::Cancelled),
+                    built => built.map_err(|e| Failure::Failed(e.to_string()))?,
+                };
                 backend.import_image(&file, alias, &self.progress).await?;
             }
             Step::ImportImage { file, alias } => {
@@ -238,6 +240,31 @@ fn root_on_host(config: &BTreeMap<String, String>) -> u64 {
         .iter()
         .find(|r| r.uid && r.inside == 0)
         .map_or(0, |r| r.host)
+}
+
+/// The stage's profile over one that is there: what a person added to it stays, and so do root disk, network, notes
+/// and pins. Only what an earlier plan wrote and this one does not is taken out.
+fn merged(found: &Profile, planned: &Profile) -> Profile {
+    let was_ours = |list: &str, key: &str| {
+        found
+            .config
+            .get(&tag(list))
+            .is_some_and(|names| names.split(' ').any(|name| name == key))
+    };
+    let mut profile = planned.clone();
+    for (name, device) in &found.devices {
+        let base = matches!(name.as_str(), "root" | "eth0");
+        if base || (!planned.devices.contains_key(name) && !was_ours("devices", name)) {
+            profile.devices.insert(name.clone(), device.clone());
+        }
+    }
+    for (key, value) in &found.config {
+        let mark = key.starts_with(&tag("snapshot."));
+        if mark || (!planned.config.contains_key(key) && !was_ours("settings", key)) {
+            profile.config.insert(key.clone(), value.clone());
+        }
+    }
+    profile
 }
 
 fn is_new(folder: &Path) -> bool {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
-    backend::{Backend, ConfigEdit, Error, ExecSpec, Instance, InstanceSpec, Power, Status},
+    backend::{Backend, ConfigEdit, Error, ExecSpec, Instance, InstanceSpec, Power, Progress, Status},
     labs::{marks, notes_profile, tag},
     stage::Answer,
 };
@@ -39,6 +39,16 @@ impl Hand<'_> {
         let mut marked = spec.clone();
         marked.config.insert(tag("run"), self.worker.run.to_owned());
         marked.config.insert(tag("state"), "building".into());
+        if snapshot.is_none() {
+            let source = existing(backend, from).await?;
+            if source.status != Status::Stopped {
+                return Err(Failure::Blocked(format!(
+                    "{from} runs, and a copy would miss what it does meanwhile; stop it with `halolab stop {from}`"
+                )));
+            }
+            // What the copy holds: this instance, as it was when it was last started.
+            marked.config.insert(tag("copied"), copied(&source));
+        }
         backend.copy(from, snapshot, &marked, &self.progress).await?;
         if snapshot.is_none() {
             marks::copy(backend, from, &spec.name).await.or_else(unmarked)?;
@@ -72,11 +82,9 @@ impl Hand<'_> {
         let Some(found) = backend.instance(name).await? else {
             return Ok(());
         };
-        if found.tag("state") != Some("building") {
-            return Err(Error::Exists {
-                what: format!("instance `{name}`"),
-            }
-            .into());
+        if found.tag("state") != Some("building") || found.tag("run") != Some(self.worker.run) {
+            let what = format!("instance `{name}`");
+            return Err(Failure::Blocked(Error::Exists { what }.to_string()));
         }
         self.output.line(&format!(
             "    throwing away the unfinished {name} of an earlier attempt"
@@ -131,22 +139,12 @@ impl Hand<'_> {
         secrets: &[String],
     ) -> Ended {
         let mut env = env.clone();
-        let held = self.hand_over(name, secrets, &mut env).await?;
-        let code = self.run_script(name, script, env).await;
-        if !held.is_empty() {
-            let argv = ["rm", "-f", "--"]
-                .into_iter()
-                .map(str::to_owned)
-                .chain(held)
-                .collect();
-            let spec = ExecSpec {
-                argv,
-                ..ExecSpec::default()
-            };
-            self.backend()
-                .await?
-                .exec(name, &spec, &mut |_, _| {}, &self.progress)
-                .await?;
+        let code = match self.hand_over(name, secrets, &mut env).await {
+            Ok(()) => self.run_script(name, script, env).await,
+            Err(failure) => Err(failure),
+        };
+        if !secrets.is_empty() {
+            self.take_back(name, secrets).await?;
         }
         match code? {
             0 => DID,
@@ -213,26 +211,56 @@ impl Hand<'_> {
             .await?)
     }
 
-    /// Writes secrets into files that only root inside can read; returns them, to be removed after.
+    /// Writes secrets into files that only root inside can read.
     async fn hand_over(
         &mut self,
         name: &str,
         secrets: &[String],
         env: &mut BTreeMap<String, String>,
-    ) -> Result<Vec<String>, Failure> {
+    ) -> Result<(), Failure> {
         let given = self.worker.cx.secrets.get(self.lab);
         let backend = self.backend().await?;
-        let mut files = vec![];
         for id in secrets {
             let Some(Answer::Text(value)) = given.and_then(|g| g.get(id)) else {
                 continue;
             };
-            let path = format!("/root/.halolab-secret-{id}");
+            let path = secret_file(id);
             backend.push(name, &path, value.as_bytes(), 0o600, (0, 0)).await?;
-            env.insert(format!("SECRET_{}", id.to_uppercase()), path.clone());
-            files.push(path);
+            env.insert(format!("SECRET_{}", id.to_uppercase()), path);
         }
-        Ok(files)
+        Ok(())
+    }
+
+    /// Removes the files of secrets, also after a stop and what an earlier attempt left.
+    async fn take_back(&self, name: &str, secrets: &[String]) -> Result<(), Failure> {
+        let files = secrets.iter().map(|id| secret_file(id));
+        let argv = ["rm", "-f", "--"]
+            .into_iter()
+            .map(str::to_owned)
+            .chain(files)
+            .collect();
+        let spec = ExecSpec {
+            argv,
+            ..ExecSpec::default()
+        };
+        let backend = self.backend().await?;
+        // Not ours to cancel: a stopped run must not leave a secret behind.
+        let code = backend
+            .exec(name, &spec, &mut |_, _| {}, &Progress::default())
+            .await?;
+        if code == 0 {
+            return Ok(());
+        }
+        Err(Failure::Failed(format!(
+            "the secrets in /root of {name} could not be removed; delete .halolab-secret-* there"
+        )))
+    }
+
+    pub(super) async fn edit(&mut self, name: &str, edit: &ConfigEdit, uuid: &str) -> Ended {
+        let backend = self.backend().await?;
+        same(&existing(backend, name).await?, uuid)?;
+        backend.edit(name, edit).await?;
+        DID
     }
 
     pub(super) async fn delete(&mut self, name: &str, uuid: &str, only_if: Option<&str>) -> Ended {
@@ -240,42 +268,81 @@ impl Hand<'_> {
         let Some(found) = backend.instance(name).await? else {
             return SKIPPED;
         };
-        if !uuid.is_empty() && found.uuid != uuid {
-            return Err(Failure::Failed(format!(
-                "{name} is not the instance that you were shown: someone else replaced it; nothing was deleted, \
-                 look at `halolab status`"
-            )));
-        }
+        same(&found, uuid)?;
         if let Some(copy) = only_if {
-            self.must_hold(backend, copy, name).await?;
+            self.must_hold(backend, copy, &found).await?;
         }
         stop_and_delete(backend, &found).await?;
         if let Some(profile) = notes_profile(&found) {
             marks::forget_all(backend, profile, name).await?;
+            if only_if.is_none() {
+                remove_unused(backend, profile).await?;
+            }
         }
         DID
     }
 
-    /// Makes sure that `copy` is whole and has every snapshot of `name`.
-    async fn must_hold(&self, backend: &dyn Backend, copy: &str, name: &str) -> Result<(), Failure> {
-        let whole = backend
+    /// Makes sure that `copy` is whole, has every snapshot of `found`, and that `found` did not run since.
+    async fn must_hold(&self, backend: &dyn Backend, copy: &str, found: &Instance) -> Result<(), Failure> {
+        let name = &found.name;
+        let kept = backend
             .instance(copy)
             .await?
-            .is_some_and(|i| i.tag("state") != Some("building"));
-        let mine = backend.snapshots(name).await?;
-        let held = if whole {
-            backend.snapshots(copy).await?
-        } else {
-            vec![]
+            .filter(|i| i.tag("state") != Some("building"));
+        let Some(kept) = kept else {
+            return Err(Failure::Blocked(format!(
+                "{copy} is not whole; {name} was not deleted"
+            )));
         };
-        let lacks = mine.iter().find(|s| !held.iter().any(|h| h.name == s.name));
-        if whole && lacks.is_none() {
+        if found.status != Status::Stopped || kept.tag("copied") != Some(copied(found).as_str()) {
+            return Err(Failure::Blocked(format!(
+                "{name} was started since {copy} was made of it, and may hold newer work; it was not deleted. \
+                 Begin anew: the choice that you made, once more"
+            )));
+        }
+        let (mine, held) = (backend.snapshots(name).await?, backend.snapshots(copy).await?);
+        if mine.iter().all(|s| held.iter().any(|h| h.name == s.name)) {
             return Ok(());
         }
-        Err(Failure::Failed(format!(
-            "{copy} does not hold everything of {name}; {name} was not deleted"
+        Err(Failure::Blocked(format!(
+            "{copy} lacks snapshots of {name}; {name} was not deleted"
         )))
     }
+}
+
+/// Removes a profile of ours that no instance uses any more.
+async fn remove_unused(backend: &dyn Backend, profile: &str) -> Result<(), Error> {
+    let used = backend
+        .instances()
+        .await?
+        .iter()
+        .any(|i| i.profiles.iter().any(|p| p == profile));
+    if used {
+        Ok(())
+    } else {
+        backend.delete_profile(profile).await
+    }
+}
+
+/// Where a secret is while a script reads it.
+fn secret_file(id: &str) -> String {
+    format!("/root/.halolab-secret-{id}")
+}
+
+/// Refuses an instance that is another one than the plan was made for.
+pub(super) fn same(found: &Instance, uuid: &str) -> Result<(), Failure> {
+    if uuid.is_empty() || found.uuid == uuid {
+        return Ok(());
+    }
+    Err(Failure::Blocked(format!(
+        "{} is not the instance that you were shown: someone replaced it; it was not touched, look at `halolab status`",
+        found.name
+    )))
+}
+
+/// What a copy of an instance holds: which instance, and which of its starts it is later than.
+fn copied(instance: &Instance) -> String {
+    format!("{} {}", instance.uuid, instance.last_used)
 }
 
 pub(super) async fn existing(backend: &dyn Backend, name: &str) -> Result<Instance, Failure> {

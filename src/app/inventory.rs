@@ -1,0 +1,176 @@
+//! Looks at the host once, and at the engine each time that something changed there.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::mpsc, time::timeout};
+
+use crate::{
+    backend::{self, Backend},
+    host::{self, Facts, Finding},
+    labs::{World, states},
+    log::sanitize,
+    plan,
+};
+
+use super::{
+    effect::Shared,
+    msg::{HostSummary, Missing, Msg},
+};
+
+/// Waits between two attempts to reach an engine that does not answer: 1, 2, 4, ... seconds.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// Changes on the daemon come in bursts; the lists are read once after each.
+const BURST: Duration = Duration::from_millis(300);
+
+/// How long an image server may take to answer before the form says that it does not.
+const SERVER_WAIT: Duration = Duration::from_secs(1);
+
+/// The host's facts, which grow while the image servers are tried.
+type Known = Arc<Mutex<Facts>>;
+
+fn facts(known: &Known) -> Facts {
+    known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// Looks at the host once, then at the engine: at first, when asked, and when something changed there.
+pub(super) async fn look(shared: Arc<Shared>) {
+    let probed = tokio::task::spawn_blocking(|| host::probe(std::path::Path::new("/"))).await;
+    let known = Arc::new(Mutex::new(probed.unwrap_or_default()));
+    let summary = HostSummary {
+        facts: facts(&known),
+        findings: vec![],
+    };
+    shared.tell(Msg::Host(Box::new(summary))).await;
+    tokio::spawn(try_servers(Arc::clone(&shared), Arc::clone(&known)));
+    let mut wait = Duration::from_secs(1);
+    loop {
+        match observe(&shared, &known).await {
+            Ok((backend, changes)) => {
+                wait = Duration::from_secs(1);
+                if !until_changed(&shared, &known, backend, changes).await {
+                    return;
+                }
+            }
+            Err(missing) => {
+                let absent = missing.absent;
+                *shared.backend.lock().await = None;
+                shared.tell(Msg::World(Err(missing))).await;
+                if absent {
+                    shared.look.notified().await;
+                } else {
+                    let _ = timeout(wait, shared.look.notified()).await;
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
+            }
+        }
+        if shared.messages.is_closed() {
+            return;
+        }
+    }
+}
+
+/// Tries the image servers beside everything else: the lists do not wait for a silent one.
+async fn try_servers(shared: Arc<Shared>, known: Known) {
+    let mut found = facts(&known);
+    host::reach::look(&mut found, &shared.around.config.servers(), SERVER_WAIT).await;
+    *known.lock().unwrap_or_else(PoisonError::into_inner) = found;
+    shared.look.notify_one();
+}
+
+type Changes = Option<mpsc::Receiver<()>>;
+
+async fn observe(shared: &Shared, known: &Known) -> Result<(Arc<dyn Backend>, Changes), Missing> {
+    let backend = match shared.backend().await {
+        Ok(backend) => backend,
+        Err(error @ backend::Error::NotFound { .. }) => {
+            let world = World::without_daemon(facts(known), shared.around.config.clone());
+            shared.tell(Msg::World(Ok(Box::new(world)))).await;
+            return Err(missing(&error, true));
+        }
+        Err(error) => return Err(missing(&error, false)),
+    };
+    let changes = backend.watch().await.ok();
+    show_world(shared, known, backend.as_ref())
+        .await
+        .map_err(|error| missing(&error, false))?;
+    Ok((backend, changes))
+}
+
+fn missing(error: &backend::Error, absent: bool) -> Missing {
+    Missing {
+        text: sanitize(&error.to_string()),
+        absent,
+    }
+}
+
+/// Reads the lists and tells them: first what is quick, then live facts and findings.
+async fn show_world(shared: &Shared, known: &Known, backend: &dyn Backend) -> backend::Result<()> {
+    let around = &shared.around;
+    let aliases = plan::aliases(&around.catalog, &[]);
+    let world = World::observe(backend, facts(known), around.config.clone(), &aliases).await?;
+    let labs = world.labs(&around.catalog);
+    let found = world.clone();
+    shared.tell(Msg::World(Ok(Box::new(world)))).await;
+    shared.tell(Msg::States(states(backend, &labs).await)).await;
+    let findings = findings(&found).await;
+    if !findings.is_empty() {
+        let summary = HostSummary {
+            facts: facts(known),
+            findings,
+        };
+        shared.tell(Msg::Host(Box::new(summary))).await;
+    }
+    Ok(())
+}
+
+/// What stands in the way of labs on this host, as far as it can be seen without rights.
+async fn findings(world: &World) -> Vec<Finding> {
+    let Some(server) = &world.server else {
+        return vec![];
+    };
+    // A question for a password would land in the middle of the screen.
+    if host::command::needs_password().await {
+        return vec![];
+    }
+    let mut found = vec![];
+    for bridge in world.networks.iter().filter(|n| n.managed && n.kind == "bridge") {
+        if let Ok(Some(finding)) = host::firewall::check(&server.firewall, &bridge.name).await {
+            found.push(finding);
+        }
+    }
+    found
+}
+
+/// Reads the lists again each time that something changed, until the connection is lost; false where
+/// nobody listens any more.
+async fn until_changed(shared: &Shared, known: &Known, backend: Arc<dyn Backend>, changes: Changes) -> bool {
+    let mut changes = changes;
+    loop {
+        let again = tokio::select! {
+            () = shared.look.notified() => true,
+            alive = changed(&mut changes) => alive,
+            () = shared.messages.closed() => return false,
+        };
+        if !again || show_world(shared, known, backend.as_ref()).await.is_err() {
+            // The next look connects anew and says what is wrong.
+            *shared.backend.lock().await = None;
+            return true;
+        }
+    }
+}
+
+/// Waits for the end of a burst of changes; false where the connection is lost.
+async fn changed(changes: &mut Changes) -> bool {
+    let Some(receiver) = changes else {
+        return std::future::pending().await;
+    };
+    if receiver.recv().await.is_none() {
+        return false;
+    }
+    tokio::time::sleep(BURST).await;
+    while receiver.try_recv().is_ok() {}
+    true
+}

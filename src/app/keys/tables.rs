@@ -1,0 +1,418 @@
+//! The tables: for each place its keys, the word at the foot of the screen, and the line in the help.
+
+use crossterm::event::{KeyCode, KeyModifiers};
+
+use super::{Chord, Intent, Key};
+
+const fn plain(code: KeyCode) -> Chord {
+    (code, KeyModifiers::NONE)
+}
+
+const fn c(letter: char) -> Chord {
+    plain(KeyCode::Char(letter))
+}
+
+const fn ctrl(letter: char) -> Chord {
+    (KeyCode::Char(letter), KeyModifiers::CONTROL)
+}
+
+const fn key(chords: &'static [Chord], does: Intent, label: &'static str, help: &'static str) -> Key {
+    Key {
+        chords,
+        label,
+        help,
+        does,
+    }
+}
+
+const ENTER: Chord = plain(KeyCode::Enter);
+const ESC: Chord = plain(KeyCode::Esc);
+const TAB: Chord = plain(KeyCode::Tab);
+pub(super) const BACKTAB: Chord = (KeyCode::BackTab, KeyModifiers::SHIFT);
+const UP: Chord = plain(KeyCode::Up);
+const DOWN: Chord = plain(KeyCode::Down);
+const LEFT: Chord = plain(KeyCode::Left);
+const RIGHT: Chord = plain(KeyCode::Right);
+
+const UPS: Key = key(&[UP, c('k')], Intent::Up, "", "one line up");
+const DOWNS: Key = key(&[DOWN, c('j')], Intent::Down, "", "one line down");
+const PAGE_UP: Key = key(
+    &[plain(KeyCode::PageUp), ctrl('u')],
+    Intent::PageUp,
+    "",
+    "one page up",
+);
+const PAGE_DOWN: Key = key(
+    &[plain(KeyCode::PageDown), ctrl('d')],
+    Intent::PageDown,
+    "",
+    "one page down",
+);
+const TOP: Key = key(
+    &[c('g'), plain(KeyCode::Home)],
+    Intent::Top,
+    "",
+    "to the beginning",
+);
+const BOTTOM: Key = key(&[c('G'), plain(KeyCode::End)], Intent::Bottom, "", "to the end");
+const BACK: Key = key(
+    &[ESC],
+    Intent::Back,
+    "back",
+    "back to the screen before; nothing is lost",
+);
+const CANCEL: Key = key(&[ESC], Intent::Back, "cancel", "close this and change nothing");
+
+pub(super) const COMMON: &[Key] = &[
+    key(
+        &[c('?'), plain(KeyCode::F(1))],
+        Intent::Help,
+        "help",
+        "the keys of this screen",
+    ),
+    key(
+        &[c('q')],
+        Intent::Quit,
+        "quit",
+        "leave halolab; a running plan is asked about",
+    ),
+    key(&[c('T')], Intent::Themes, "", "choose a theme, with a preview"),
+    key(
+        &[c('M'), c('m')],
+        Intent::Mouse,
+        "",
+        "mouse on or off; off, the terminal can select text",
+    ),
+    key(&[ctrl('l')], Intent::Redraw, "", "draw the screen anew"),
+    key(&[ctrl('z')], Intent::Suspend, "", "suspend; `fg` comes back"),
+    key(
+        &[ctrl('c')],
+        Intent::Interrupt,
+        "",
+        "cancel what is asked; leave where nothing is",
+    ),
+];
+
+pub(super) const CONTROL: &[Key] = &[
+    key(
+        &[plain(KeyCode::F(1))],
+        Intent::Help,
+        "help",
+        "the keys of this screen",
+    ),
+    key(&[ctrl('l')], Intent::Redraw, "", "draw the screen anew"),
+    key(&[ctrl('z')], Intent::Suspend, "", "suspend; `fg` comes back"),
+    key(&[ctrl('c')], Intent::Interrupt, "", "cancel what is asked"),
+];
+
+pub(super) const SMALL: &[Key] = &[
+    key(
+        &[c('q')],
+        Intent::Quit,
+        "quit",
+        "leave halolab; a running plan is asked about",
+    ),
+    key(
+        &[ctrl('c')],
+        Intent::Interrupt,
+        "",
+        "leave halolab; a running plan is asked about",
+    ),
+    key(&[ctrl('l')], Intent::Redraw, "", "draw the screen anew"),
+    key(&[ctrl('z')], Intent::Suspend, "", "suspend; `fg` comes back"),
+];
+
+pub(super) const HELP: &[Key] = &[
+    key(
+        &[ESC, c('?'), ENTER, plain(KeyCode::F(1))],
+        Intent::Back,
+        "close",
+        "close the help",
+    ),
+    UPS,
+    DOWNS,
+    PAGE_UP,
+    PAGE_DOWN,
+    TOP,
+    BOTTOM,
+];
+
+pub(super) const THEMES: &[Key] = &[
+    key(&[ENTER], Intent::Enter, "keep", "keep the theme that is shown"),
+    key(&[ESC], Intent::Back, "as before", "back to the theme before"),
+    UPS,
+    DOWNS,
+];
+
+pub(super) const CONFIRM: &[Key] = &[
+    key(
+        &[ENTER],
+        Intent::Enter,
+        "press button",
+        "press the button that is marked",
+    ),
+    key(
+        &[TAB, LEFT, RIGHT, c('h'), c('l'), BACKTAB],
+        Intent::Next,
+        "other button",
+        "mark the other button",
+    ),
+    CANCEL,
+    UPS,
+    DOWNS,
+    PAGE_UP,
+    PAGE_DOWN,
+];
+
+pub(super) const CONFIRM_TYPING: &[Key] = &[
+    key(&[ENTER], Intent::Enter, "go on", "go on, once the name is typed"),
+    CANCEL,
+];
+
+pub(super) const PROMPT: &[Key] = &[
+    key(&[ENTER], Intent::Enter, "ok", "take what is typed"),
+    key(&[TAB, DOWN], Intent::Next, "", "the next line"),
+    key(&[BACKTAB, UP], Intent::Previous, "", "the line before"),
+    CANCEL,
+];
+
+pub(super) const WELCOME: &[Key] = &[
+    key(&[ENTER], Intent::Enter, "go on", "go on to the labs"),
+    key(
+        &[c('r')],
+        Intent::Retry,
+        "look again",
+        "look for the container engine again",
+    ),
+    UPS,
+    DOWNS,
+    PAGE_UP,
+    PAGE_DOWN,
+    TOP,
+    BOTTOM,
+];
+
+pub(super) const LABS: &[Key] = &[
+    key(
+        &[ENTER],
+        Intent::Enter,
+        "open",
+        "what can be done with this lab; or set up the marked ones",
+    ),
+    key(&[c(' ')], Intent::Toggle, "mark", "mark a lab that is to be made"),
+    key(&[c('e')], Intent::Shell, "shell", "a shell inside the lab"),
+    key(
+        &[c('s')],
+        Intent::Snapshots,
+        "snapshots",
+        "the snapshots of the lab",
+    ),
+    key(&[c('r')], Intent::Retry, "refresh", "look at the engine again"),
+    key(&[ESC], Intent::Back, "", "back to the host's screen"),
+    UPS,
+    DOWNS,
+    PAGE_UP,
+    PAGE_DOWN,
+    TOP,
+    BOTTOM,
+];
+
+pub(super) const MENU: &[Key] = &[
+    key(
+        &[ENTER],
+        Intent::Enter,
+        "choose",
+        "do this; what changes something is shown first",
+    ),
+    BACK,
+    UPS,
+    DOWNS,
+    TOP,
+    BOTTOM,
+];
+
+pub(super) const SNAPSHOTS: &[Key] = &[
+    key(
+        &[ENTER],
+        Intent::Enter,
+        "restore",
+        "put the lab back to this snapshot; the plan is shown first",
+    ),
+    key(
+        &[c('c')],
+        Intent::Copy,
+        "copy",
+        "make a new lab from this snapshot",
+    ),
+    BACK,
+    key(
+        &[c('/')],
+        Intent::Search,
+        "filter",
+        "show only rows with some text",
+    ),
+    key(&[c('n')], Intent::New, "new", "take a snapshot now"),
+    key(&[c('m')], Intent::Note, "note", "write a note about it"),
+    key(
+        &[c('p')],
+        Intent::Pin,
+        "pin",
+        "pin or unpin: a pinned one is never pruned",
+    ),
+    key(&[c('R')], Intent::Rename, "rename", "give it another name"),
+    key(
+        &[c('d')],
+        Intent::Delete,
+        "delete",
+        "remove it; asked about first",
+    ),
+    key(
+        &[c('P')],
+        Intent::Prune,
+        "prune",
+        "which safety snapshots would go; asked about first",
+    ),
+    UPS,
+    DOWNS,
+    PAGE_UP,
+    PAGE_DOWN,
+    TOP,
+    BOTTOM,
+];
+
+pub(super) const FILTER: &[Key] = &[
+    key(&[ENTER], Intent::Enter, "keep", "keep the filter"),
+    key(&[ESC], Intent::Back, "clear", "show all rows"),
+    key(&[UP], Intent::Up, "", "one line up"),
+    key(&[DOWN], Intent::Down, "", "one line down"),
+];
+
+pub(super) const OPTIONS: &[Key] = &[
+    key(
+        &[c(' ')],
+        Intent::Toggle,
+        "change",
+        "yes or no; the next choice; mark or unmark",
+    ),
+    key(&[LEFT, c('h')], Intent::Left, "", "the choice before"),
+    key(&[RIGHT, c('l')], Intent::Right, "", "the next choice"),
+    key(
+        &[ENTER],
+        Intent::Enter,
+        "next",
+        "to the next field; on the last one, go on",
+    ),
+    key(
+        &[ctrl('s')],
+        Intent::Continue,
+        "go on",
+        "go on with what is filled in",
+    ),
+    BACK,
+    key(&[UP, c('k'), BACKTAB], Intent::Up, "", "the field before"),
+    key(&[DOWN, c('j'), TAB], Intent::Down, "", "the next field"),
+    PAGE_UP,
+    PAGE_DOWN,
+    TOP,
+    BOTTOM,
+];
+
+pub(super) const OPTIONS_TYPING: &[Key] = &[
+    key(&[ENTER], Intent::Enter, "next", "to the next field"),
+    key(
+        &[ctrl('s')],
+        Intent::Continue,
+        "go on",
+        "go on with what is filled in",
+    ),
+    BACK,
+    key(&[UP, BACKTAB], Intent::Up, "", "the field before"),
+    key(&[DOWN, TAB], Intent::Down, "", "the next field"),
+    PAGE_UP,
+    PAGE_DOWN,
+];
+
+pub(super) const REVIEW: &[Key] = &[
+    key(
+        &[ENTER],
+        Intent::Enter,
+        "press button",
+        "press the button that is marked",
+    ),
+    key(
+        &[TAB, LEFT, RIGHT, c('h'), c('l'), BACKTAB],
+        Intent::Next,
+        "other button",
+        "mark the other button",
+    ),
+    BACK,
+    UPS,
+    DOWNS,
+    PAGE_UP,
+    PAGE_DOWN,
+    TOP,
+    BOTTOM,
+];
+
+pub(super) const RUN: &[Key] = &[
+    key(&[c('f')], Intent::Follow, "follow", "follow the end of the log"),
+    key(&[c('/')], Intent::Search, "search", "search the log"),
+    key(
+        &[c('n')],
+        Intent::NextMatch,
+        "",
+        "the next line that was searched for",
+    ),
+    key(&[c('N')], Intent::PreviousMatch, "", "the one before"),
+    key(&[c('w')], Intent::Wrap, "wrap", "wrap long lines, or not"),
+    key(
+        &[c('z')],
+        Intent::Zoom,
+        "full screen",
+        "the log on the whole screen, or not",
+    ),
+    key(&[TAB], Intent::Next, "next lab", "the log of the next lab"),
+    key(&[BACKTAB], Intent::Previous, "", "the log of the lab before"),
+    key(
+        &[ESC],
+        Intent::Back,
+        "stop?",
+        "asks whether to stop or to keep on; after the end, back",
+    ),
+    key(&[ENTER], Intent::Enter, "", "after the end: the result"),
+    UPS,
+    DOWNS,
+    key(&[LEFT, c('h')], Intent::Left, "", "long lines: to the left"),
+    key(&[RIGHT, c('l')], Intent::Right, "", "long lines: to the right"),
+    PAGE_UP,
+    PAGE_DOWN,
+    TOP,
+    BOTTOM,
+];
+
+pub(super) const SEARCH: &[Key] = &[
+    key(&[ENTER], Intent::Enter, "search", "go to the next match"),
+    key(&[ESC], Intent::Back, "cancel", "leave the log as it is"),
+];
+
+pub(super) const RESULT: &[Key] = &[
+    key(&[ENTER], Intent::Enter, "to the labs", "back to the labs"),
+    key(
+        &[c('e')],
+        Intent::Shell,
+        "shell",
+        "a shell inside the first lab that is ready",
+    ),
+    key(
+        &[ESC, c('v')],
+        Intent::Back,
+        "log",
+        "look at the log of the run again",
+    ),
+    UPS,
+    DOWNS,
+    PAGE_UP,
+    PAGE_DOWN,
+    TOP,
+    BOTTOM,
+];
