@@ -313,7 +313,8 @@ fn a_killed_run_is_resumed_and_a_second_one_waits() {
     let half_made = home.ends(3, &["snapshot", "create", lab]);
     assert!(half_made.err.contains("not finished"), "{}", half_made.err);
     assert_eq!(home.snapshots(lab), [""; 0]);
-    home.ends(0, &["runs", "resume"]);
+    assert!(home.ends(2, &["runs", "resume"]).err.contains("--yes"));
+    home.ends(0, &["runs", "resume", "--yes"]);
     assert_eq!(home.status(lab)["presence"], "ours");
     assert!(
         home.ends(3, &["runs", "resume"])
@@ -365,7 +366,7 @@ fn a_signal_stops_a_run_with_its_own_exit_code() {
             (Some("done"), Some(code.into()))
         );
     }
-    home.ends(0, &["runs", "resume"]);
+    home.ends(0, &["runs", "resume", "--yes"]);
     assert_eq!(home.status(home.lab())["presence"], "ours");
 }
 

@@ -72,12 +72,8 @@ fn action(action: &Action) -> Vec<String> {
 /// Shows the plan, gets the user's consent, and runs it.
 pub(super) async fn agree_and_run(setup: &Setup, planned: Planned, consent: &Consent) -> Result<Code, Stop> {
     let Planned { plan, secrets } = planned;
-    if consent.dry_run {
-        show(setup, &plan)?;
-        return Ok(Code::OK);
-    }
-    setup.may_change()?;
-    if plan.is_empty() {
+    if !consent.dry_run && plan.is_empty() {
+        setup.may_change()?;
         if setup.global.json {
             json(&Event::Done {
                 code: 0,
@@ -88,6 +84,20 @@ pub(super) async fn agree_and_run(setup: &Setup, planned: Planned, consent: &Con
         }
         return Ok(Code::OK);
     }
+    if !agreed(setup, &plan, consent)? {
+        return Ok(Code::OK);
+    }
+    let id = journal::new_id(&plan);
+    carry_out(setup, &plan, &id, secrets).await
+}
+
+/// Whether the user wants a plan to be carried out: by a flag, or asked. A dry run shows it and does not.
+pub(super) fn agreed(setup: &Setup, plan: &Plan, consent: &Consent) -> Result<bool, Stop> {
+    if consent.dry_run {
+        show(setup, plan)?;
+        return Ok(false);
+    }
+    setup.may_change()?;
     match (&consent.accept_plan, consent.yes) {
         (Some(digest), _) if *digest == plan.digest() => {}
         (Some(_), _) => {
@@ -97,10 +107,9 @@ pub(super) async fn agree_and_run(setup: &Setup, planned: Planned, consent: &Con
             )));
         }
         (None, true) => {}
-        (None, false) => ask(setup, &plan)?,
+        (None, false) => ask(setup, plan)?,
     }
-    let id = journal::new_id(&plan);
-    carry_out(setup, &plan, &id, secrets).await
+    Ok(true)
 }
 
 fn ask(setup: &Setup, plan: &Plan) -> Result<(), Stop> {

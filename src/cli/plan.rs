@@ -1,6 +1,10 @@
 //! `plan`, `apply` and their short forms: one planner, one runner.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
 
@@ -185,14 +189,17 @@ fn labs_of<'s>(setup: &'s Setup, args: &PlanArgs, world: &World) -> Result<given
     Ok(labs)
 }
 
+/// The answers of a file.
+pub(super) fn answers_file(file: &Path, labs: &given::Labs<'_>) -> Result<BTreeMap<String, Answers>, Stop> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|e| Stop::usage(format!("cannot read {}: {e}", file.display())))?;
+    given::read_answers(&file.display().to_string(), &text, labs).map_err(Stop::usage)
+}
+
 /// Answers of the file, and over them those of the command line.
 fn answers_of(args: &PlanArgs, labs: &given::Labs<'_>) -> Result<BTreeMap<String, Answers>, Stop> {
     let mut answers = match &args.answers {
-        Some(file) => {
-            let text = std::fs::read_to_string(file)
-                .map_err(|e| Stop::usage(format!("cannot read {}: {e}", file.display())))?;
-            given::read_answers(&file.display().to_string(), &text, labs).map_err(Stop::usage)?
-        }
+        Some(file) => answers_file(file, labs)?,
         None => BTreeMap::new(),
     };
     for (lab, more) in given::parse_sets(&args.set, labs).map_err(Stop::usage)? {

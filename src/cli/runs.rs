@@ -1,14 +1,18 @@
 //! `halolab runs`: what was done, and going on with what was not finished.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::Subcommand;
 
-use crate::run::journal::{self, Record};
+use crate::{
+    run::journal::{self, Record},
+    stage::given,
+};
 
 use super::{
     Code, Setup, Stop, consent,
-    table::{json, out, table},
+    plan::{Consent, answers_file},
+    table::{json, note, out, table},
 };
 
 /// Arguments of `runs`.
@@ -32,6 +36,11 @@ pub(super) enum RunsVerb {
     Resume {
         /// The run; the newest one without.
         id: Option<String>,
+        /// A file with the secrets that the run was given: they are never stored.
+        #[arg(long, value_name = "FILE")]
+        answers: Option<PathBuf>,
+        #[command(flatten)]
+        consent: Consent,
     },
 }
 
@@ -53,19 +62,47 @@ pub(super) async fn run(setup: &Setup, args: RunsArgs) -> Result<Code, Stop> {
                 ));
             }
         }
-        RunsVerb::Resume { id } => {
-            setup.may_change()?;
+        RunsVerb::Resume { id, answers, consent } => {
             let record = find(&records, id.as_deref())?;
-            if record.code == Some(0) {
-                return Err(Stop::blocked(format!(
-                    "the run {} is finished; there is nothing to resume",
-                    record.id
-                )));
-            }
-            return consent::carry_out(setup, &record.plan, &record.id, BTreeMap::new()).await;
+            return resume(setup, record, answers.as_ref(), &consent).await;
         }
     }
     Ok(Code::OK)
+}
+
+async fn resume(
+    setup: &Setup,
+    record: &Record,
+    file: Option<&PathBuf>,
+    consent: &Consent,
+) -> Result<Code, Stop> {
+    if record.code == Some(0) {
+        return Err(Stop::blocked(format!(
+            "the run {} is finished; there is nothing to resume",
+            record.id
+        )));
+    }
+    let stages = record
+        .plan
+        .labs
+        .iter()
+        .filter_map(|t| Some((t.lab.clone(), setup.catalog.get(&t.stage)?)));
+    let labs: given::Labs<'_> = stages.collect();
+    let answers = match file {
+        Some(file) => answers_file(file, &labs)?,
+        None => BTreeMap::new(),
+    };
+    if !setup.global.json {
+        let all = record.plan.actions().count();
+        note(&format!(
+            "{} of these {all} actions are done and are not done again",
+            record.finished
+        ));
+    }
+    if !consent::agreed(setup, &record.plan, consent)? {
+        return Ok(Code::OK);
+    }
+    consent::carry_out(setup, &record.plan, &record.id, answers).await
 }
 
 fn find<'a>(records: &'a [Record], id: Option<&str>) -> Result<&'a Record, Stop> {
