@@ -147,11 +147,21 @@ impl Pty {
         self.child.process_id().unwrap()
     }
 
+    /// Waits until all that the program wrote is on the screen. A child of its own may still hold the terminal.
+    fn drain(&self) {
+        let (lock, told) = &*self.seen;
+        let seen = lock.lock().unwrap();
+        let (_seen, _) = told
+            .wait_timeout_while(seen, Duration::from_secs(5), |seen| !seen.ended)
+            .unwrap();
+    }
+
     /// Waits for the end, and returns the exit code.
     pub(crate) fn end(&mut self) -> u32 {
         let end = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
+                self.drain();
                 return status.exit_code();
             }
             assert!(
