@@ -10,6 +10,7 @@ use halolab::{
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    let json = cli.global.json;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -28,7 +29,13 @@ fn main() -> ExitCode {
     match ended {
         Ok(code) => ExitCode::from(code.0),
         Err(stop) => {
-            let _ = writeln!(std::io::stderr(), "halolab: {}", sanitize_text(&stop.text));
+            let text = sanitize_text(&stop.text);
+            if json {
+                let event =
+                    serde_json::json!({"v": 1, "event": "failed", "error": text, "code": stop.code.0});
+                let _ = writeln!(std::io::stdout(), "{event}");
+            }
+            let _ = writeln!(std::io::stderr(), "halolab: {text}");
             ExitCode::from(stop.code.0)
         }
     }

@@ -47,6 +47,7 @@ pub(super) fn text(plan: &Plan) -> String {
         lines.extend(track.keeps.iter().map(|k| format!("  keeps  {k}")));
     }
     lines.push(format!("About {} in all.", duration(plan.seconds())));
+    lines.push("The text of each script is in `halolab plan … --json`.".into());
     lines.push(format!("Digest: {}", plan.digest()));
     lines
         .iter()

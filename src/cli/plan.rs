@@ -202,7 +202,12 @@ fn answers_of(args: &PlanArgs, labs: &given::Labs<'_>) -> Result<BTreeMap<String
         Some(file) => answers_file(file, labs)?,
         None => BTreeMap::new(),
     };
-    for (lab, more) in given::parse_sets(&args.set, labs).map_err(Stop::usage)? {
+    // The machine's own options are named in full: a mistake is about the labs that were named.
+    let mut asked = labs.clone();
+    if !args.set.iter().any(|set| set.starts_with("host.")) {
+        asked.remove(HOST);
+    }
+    for (lab, more) in given::parse_sets(&args.set, &asked).map_err(Stop::usage)? {
         answers.entry(lab).or_default().extend(more);
     }
     Ok(answers)

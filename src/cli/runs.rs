@@ -63,7 +63,8 @@ pub(super) async fn run(setup: &Setup, args: RunsArgs) -> Result<Code, Stop> {
             }
         }
         RunsVerb::Resume { id, answers, consent } => {
-            let record = find(&records, id.as_deref())?;
+            let open = records.iter().find(|r| r.code != Some(0)).map(|r| r.id.as_str());
+            let record = find(&records, id.as_deref().or(open))?;
             return resume(setup, record, answers.as_ref(), &consent).await;
         }
     }
@@ -78,7 +79,7 @@ async fn resume(
 ) -> Result<Code, Stop> {
     if record.code == Some(0) {
         return Err(Stop::blocked(format!(
-            "the run {} is finished; there is nothing to resume",
+            "the run {} is finished; there is nothing to resume; see `halolab runs`",
             record.id
         )));
     }

@@ -32,7 +32,10 @@ pub(super) async fn shell(setup: &Setup, args: ShellArgs) -> Result<Code, Stop> 
     let lab = &args.lab;
     let instance = world
         .instance(lab)
-        .ok_or_else(|| unknown(lab, &world.labs(&setup.catalog)))?;
+        .ok_or_else(|| match world.find(&setup.catalog, lab) {
+            Some(_) => crate::plan::PlanError::Missing(lab.clone()).into(),
+            None => unknown(lab, &world.labs(&setup.catalog)),
+        })?;
     if world.presence(lab) == Presence::Foreign {
         return Err(crate::plan::PlanError::Foreign(lab.clone()).into());
     }

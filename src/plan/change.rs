@@ -369,7 +369,11 @@ pub(super) fn remove(case: &Case<'_>) -> Track {
         actions.push(words.stop(case.lab));
     }
     actions.push(words.delete(case.lab, &uuid(case), lost.clone()));
-    track(case, actions, vec![lost], vec![])
+    let kept = case.world.kept(case.lab);
+    let keeps = kept
+        .iter()
+        .map(|k| format!("the earlier version {k}; delete it with `halolab remove {k}`"));
+    track(case, actions, vec![lost], keeps.collect())
 }
 
 pub(super) fn adopt(case: &Case<'_>) -> Result<Track, PlanError> {

@@ -102,6 +102,12 @@ fn host_stage(
                     step.title
                 ))
             })?;
+            let needed = if step.check.is_some() {
+                " (only if needed)"
+            } else {
+                ""
+            };
+            let sentence = format!("{}{needed}", step.title);
             let check = step.check.as_ref().map(|c| text(stage, c)).transpose()?;
             let step_kind = Step::HostScript {
                 script: text(stage, script)?,
@@ -112,11 +118,8 @@ fn host_stage(
             Ok(Action {
                 seconds: step.seconds.max(1),
                 optional: step.optional,
-                undo: Undo::By(format!(
-                    "by hand: `halolab stage show {}` shows what it does",
-                    stage.id
-                )),
-                ..words.action(&step.id, step.title.clone(), command, step_kind)
+                undo: Undo::By("by hand".into()),
+                ..words.action(&step.id, sentence, command, step_kind)
             })
         })
         .collect()

@@ -410,5 +410,16 @@ fn advice(track: &Track, index: usize, run: &str) -> Advice {
             _ => {}
         }
     }
+    if matches!(
+        track.actions.get(index),
+        Some(Action {
+            step: Step::Verify { .. },
+            ..
+        })
+    ) && track.choice != Choice::Create
+    {
+        // All was done but the proof: doing it again proves nothing.
+        next = format!("look inside with `halolab shell {lab}`, or take it back with `halolab undo {lab}`");
+    }
     Advice { kept, next }
 }

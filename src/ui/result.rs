@@ -58,7 +58,7 @@ pub(super) fn text(model: &Model, run: &RunView, width: u16) -> Lines {
     }
     lines.push(Line::default());
     for failure in run.failures.iter().filter(|f| f.lab == "host") {
-        lines.extend(failed(model, failure, width));
+        lines.extend(failed(model, run, failure, width));
         lines.push(Line::default());
     }
     for track in &run.plan.labs {
@@ -68,7 +68,7 @@ pub(super) fn text(model: &Model, run: &RunView, width: u16) -> Lines {
         ));
         let failures: Vec<_> = run.failures.iter().filter(|f| f.lab == track.lab).collect();
         for failure in &failures {
-            lines.extend(failed(model, failure, width));
+            lines.extend(failed(model, run, failure, width));
         }
         if let Some(verdict) = run.verdicts.get(&track.lab) {
             lines.extend(labelled(look, "  proof", &clean(verdict), styles.ok, width));
@@ -81,7 +81,9 @@ pub(super) fn text(model: &Model, run: &RunView, width: u16) -> Lines {
             let command = format!("halolab shell {}", clean(lab));
             lines.extend(labelled(look, "  enter", &command, styles.accent, width));
         }
-        for kept in &track.keeps {
+        // A plan's promise; of a track that failed only what really happened is said.
+        let broken = failures.iter().any(|f| !f.optional);
+        for kept in track.keeps.iter().filter(|_| !broken) {
             lines.extend(labelled(look, "  kept", &clean(kept), styles.text, width));
         }
         lines.push(Line::default());
@@ -93,14 +95,16 @@ pub(super) fn text(model: &Model, run: &RunView, width: u16) -> Lines {
     lines
 }
 
-fn failed(model: &Model, failure: &Failure, width: u16) -> Lines {
+fn failed(model: &Model, run: &RunView, failure: &Failure, width: u16) -> Lines {
     let (look, styles) = (&model.look, model.look.styles());
     let (word, style) = if failure.optional {
         ("left out, as it is optional", styles.warn)
     } else {
         ("failed", styles.error)
     };
-    let text = format!("{} {word}", clean(&failure.id));
+    let action = run.plan.actions().find(|a| a.id == failure.id);
+    let sentence = action.map_or(failure.id.as_str(), |a| a.sentence.as_str());
+    let text = format!("{}: {word}", clean(sentence));
     let mut lines = point(look.glyphs.failed, &text, style, width);
     for part in crate::log::sanitize_text(&failure.error).lines() {
         lines.extend(labelled(look, "  why", part, styles.text, width));
