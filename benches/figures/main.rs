@@ -1,7 +1,7 @@
 //! The figures of halolab beside the daemon's own client and the bare REST calls, in one run, as medians and ratios.
 //!
 //! `cargo bench --bench figures [-- --scale]`, with `HALOLAB_TEST_LXD` naming the socket of a private test daemon
-//! (`tests/run.sh --bench` starts one). `--scale` adds 50 instances with 20 snapshots each, which takes minutes.
+//! (`tests/run.sh --keep` leaves one running). `--scale` adds 50 instances with 20 snapshots each, which takes minutes.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -29,7 +29,7 @@ const PREFIX: &str = "hl-bench";
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
     let socket = std::env::var("HALOLAB_TEST_LXD").unwrap_or_else(|_| {
-        panic!("HALOLAB_TEST_LXD must name the socket of a test daemon; run `tests/run.sh --bench`")
+        panic!("HALOLAB_TEST_LXD must name the socket of a test daemon; `tests/run.sh --keep` leaves one running")
     });
     let backend: Arc<dyn Backend> = Arc::new(lxd::connect(Some(&socket)).await.unwrap());
     let peers = Peers::new(&socket);

@@ -46,7 +46,7 @@ mv "$files/apt/key.asc" "$files/former.asc"
 "$standins/apt-repo.sh" "$files" 1.102.0 code:"$files/editors/editor"
 phase step dev-lab --only vscode --set "vscode_key=$base/former.asc"
 expect "a repository with a wrong signature is refused in words" "$output" '.*VS Code could not be installed from .*set vscode_repo and vscode_key\.'
-expect "apt still works after it" "$(inside 'ls /etc/apt/sources.list.d/; apt-get -qq update 2>&1 | grep -c ^E:' || true)" '.*sources.0'
+expect "apt still works after it" "$(inside 'ls /etc/apt/sources.list.d/ | grep -c vscode; apt-get -qq update 2>&1 | grep -c ^E:' || true)" '0.0'
 
 # An archive that was tampered with.
 printf x >>"$files/node/v1.25.4/node-v1.25.4-linux-$(uname -m | sed s/x86_64/x64/ | sed s/aarch64/arm64/).tar.xz"
