@@ -29,7 +29,9 @@ const PREFIX: &str = "hl-bench";
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
     let socket = std::env::var("HALOLAB_TEST_LXD").unwrap_or_else(|_| {
-        panic!("HALOLAB_TEST_LXD must name the socket of a test daemon; `tests/run.sh --keep` leaves one running")
+        panic!(
+            "HALOLAB_TEST_LXD must name the socket of a test daemon; `tests/run.sh --keep` leaves one running"
+        )
     });
     let backend: Arc<dyn Backend> = Arc::new(lxd::connect(Some(&socket)).await.unwrap());
     let peers = Peers::new(&socket);
