@@ -281,3 +281,50 @@ fn a_terminal_that_goes_away_in_a_run_leaves_a_run_to_resume() {
     home.ends(0, &["apply", home.lab(), "--yes"]);
     assert_eq!(home.status(home.lab())["presence"], "ours");
 }
+
+#[test]
+fn a_lab_is_recreated_from_fresh_packages_with_other_answers() {
+    let Some(home) = Home::new(1) else { return };
+    let lab = home.lab();
+    let mut pty = first_run(&home);
+    home.inside(lab, "echo mine > /work");
+    choose(&mut pty, "from fresh packages");
+    // The former answers are there; one is changed.
+    pty.answer("good morning", "\u{1b}[B");
+    pty.wait("the greeting", |screen| row(screen).contains("Greeting"));
+    pty.send(" again");
+    pty.answer("good morning again", "\u{13}");
+    pty.wait_for("Nothing has happened yet");
+    apply_or_press(&mut pty);
+    assert_eq!(
+        home.inside(lab, "cat /greeting; ls /work 2>/dev/null || echo fresh"),
+        "good morning again in green\nfresh"
+    );
+    assert_eq!(home.status(lab)["kept"][0], format!("{lab}-prev").as_str());
+    quit(&mut pty);
+}
+
+#[test]
+fn an_instance_that_is_not_ours_is_adopted_in_words_only() {
+    let Some(home) = Home::new(1) else { return };
+    let lab = home.lab().to_owned();
+    let folder = std::path::Path::new(&home.socket).parent().unwrap();
+    let mut launch = std::process::Command::new("lxc");
+    let launched = launch
+        .args(["launch", "-q", "lab/bb", &lab])
+        .env("LXD_DIR", folder)
+        .output()
+        .unwrap();
+    assert!(launched.status.success());
+    let mut pty = open(&home);
+    pty.send("\r");
+    pty.wait_for("dopt");
+    assert!(!pty.screen().contains("Recreate"), "{}", pty.screen());
+    select(&mut pty, "dopt");
+    pty.send("\r");
+    pty.answer("Type the name", &format!("{lab}\r"));
+    pty.wait_for("Nothing has happened yet");
+    apply_or_press(&mut pty);
+    assert_eq!(home.status(&lab)["presence"], "ours");
+    quit(&mut pty);
+}
