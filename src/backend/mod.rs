@@ -1,7 +1,7 @@
 //! Container engines behind one trait: what the runner, the inventory and the screens ask of a daemon.
 //!
 //! `Backend` is the only dyn trait of the program. Every implementation passes the same contract
-//! suite (`tests/common/contract.rs`): [`fake::Fake`] in memory, [`lxd::Lxd`] on a real daemon.
+//! suite (`tests/common/contract/`): [`fake::Fake`] in memory, [`lxd::Lxd`] on a real daemon.
 
 pub mod error;
 pub mod fake;

@@ -59,7 +59,7 @@ pub(crate) fn menu_items(lab: &Lab, clean: bool) -> Vec<MenuItem> {
             item(
                 Entry::Adopt,
                 "Adopt",
-                "take it under halolab's care as it is; nothing inside changes",
+                "take it under halolab's care; its data folders are mounted",
             ),
             skip,
         ],
