@@ -1,8 +1,8 @@
 #!/bin/bash
 # stage_scripts.sh [SOCKET [PART...]] : runs the scripts of the shipped labs inside real containers of
-# the daemon behind SOCKET (default: HALOLAB_TEST_LXD). PART: ai-debian, dev-debian, arch, remote, all
+# the daemon behind SOCKET (default: HALOLAB_TEST_LXD). PART: ai-debian, dev-debian, arch, fedora, remote, all
 # of them by default. The distribution's packages are the real ones; what cannot be had everywhere
-# (GPU wheels, ComfyUI, editors, Arch) comes from stand-ins on the lab bridge (tests/standins).
+# (GPU wheels, ComfyUI, editors, Arch, Fedora) comes from stand-ins on the lab bridge (tests/standins).
 #
 # HALOLAB_TEST_ALIAS: alias of a Debian 12 image with systemd (default lab/debian).
 set -euo pipefail
@@ -139,7 +139,7 @@ bridge=$(lxc profile device get default eth0 network)
 # shellcheck disable=SC2034
 host=$(lxc network get "$bridge" ipv4.address | cut -d/ -f1)
 
-[ $# -gt 0 ] || set -- ai-debian dev-debian arch remote
+[ $# -gt 0 ] || set -- ai-debian dev-debian arch fedora remote
 for part in "$@"; do
     # shellcheck source=/dev/null
     . "tests/stage_scripts/$part.sh"

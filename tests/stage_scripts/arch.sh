@@ -15,7 +15,7 @@ launch arch models cache outputs comfyui projects
 base='archlinux-keyring base-devel ca-certificates curl git gnupg jq less nano openssl procps-ng python python-pip
     sudo unzip util-linux xz zstd'
 # shellcheck disable=SC2086
-"$standins/archlike.sh" "$lab" 1.0 $base nodejs "npm:$files/bin/npm" "node:$files/bin/node" "uv:$files/uv" "code:$files/editors/editor"
+"$standins/like.sh" arch "$lab" 1.0 $base nodejs "npm:$files/bin/npm" "node:$files/bin/node" "uv:$files/uv" "code:$files/editors/editor"
 
 index=$(address_of wheels-arch)/simple/
 common=(--family arch --set sources=1 --set "pacman_mirror=file:///srv/pacman" --set "pip_index=$index")
@@ -33,7 +33,7 @@ expect "an editor without a package for Arch is told in words" "$output" \
 must verify dev-lab --set "pip_index=$index"
 expect "the verdict names all, and what is missing" "$output" 'ok: Node 24\.1\.0, Python 3\.11\.[0-9]+, VS Code; without Cursor'
 
-"$standins/archlike.sh" "$lab" 1.1 jq archlinux-keyring "code:$files/editors/editor"
+"$standins/like.sh" arch "$lab" 1.1 jq archlinux-keyring "code:$files/editors/editor"
 # A pacman that was killed leaves its lock.
 inside 'touch /var/lib/pacman/db.lck'
 must update dev-lab --set "pip_index=$index"
