@@ -96,6 +96,8 @@ pub struct SnapshotRow {
 pub struct World {
     /// The daemon; none where there is none yet.
     pub server: Option<Server>,
+    /// `LXD` or `Incus` where it is installed and does not run: what it holds is not known before it does.
+    pub asleep: Option<String>,
     /// Host facts.
     pub facts: Facts,
     /// The configuration.

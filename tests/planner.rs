@@ -1,5 +1,5 @@
 //! The planner: the same world and choices give the same plan, and nothing is destroyed before it is kept.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -57,6 +57,21 @@ fn empty() -> World {
         images: [("lab/bb".to_owned(), halolab::backend::ImageInfo::default())].into(),
         ..World::default()
     }
+}
+
+/// An engine that does not run is started, and nothing else is planned: what it holds is not known.
+#[test]
+fn the_plan_of_a_sleeping_engine_only_starts_it() {
+    let world = World::asleep("LXD", facts(), empty().config);
+    let plan = plan::plan(&world, &Catalog::shipped(), &[]).unwrap();
+    let ids: Vec<&str> = plan.host.iter().map(|action| action.id.as_str()).collect();
+    assert_eq!(ids, ["host/daemon", "host/firewall", "host/wait"]);
+    assert!(plan.labs.is_empty());
+    assert!(plan.host[0].sentence.starts_with("start LXD"), "{}", plan.host[0].sentence);
+    let Step::HostScript { env, .. } = &plan.host[0].step else {
+        panic!("no script")
+    };
+    assert_eq!(env["OPT_ENGINE"], "lxd");
 }
 
 /// The same with the lab, running, with these snapshots.

@@ -112,8 +112,8 @@ pub enum Verb {
     Undo(undo::UndoArgs),
     /// Delete a lab with its snapshots.
     Remove(plan::RemoveArgs),
-    /// Start labs.
-    Start(labs::NamesArgs),
+    /// Start labs; without a name, LXD or Incus itself where it does not run.
+    Start(labs::StartArgs),
     /// Stop labs.
     Stop(labs::NamesArgs),
     /// Enter a lab, or run one command in it.

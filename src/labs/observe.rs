@@ -54,6 +54,7 @@ impl World {
         facts.insert("daemon".into(), Fact::Bool(true));
         Ok(Self {
             server: Some(server),
+            asleep: None,
             facts,
             config,
             instances,
@@ -63,6 +64,14 @@ impl World {
             profiles: found,
             images,
         })
+    }
+
+    /// The world of a machine whose daemon does not run.
+    pub fn asleep(engine: &str, facts: Facts, config: Config) -> Self {
+        Self {
+            asleep: Some(engine.to_owned()),
+            ..Self::without_daemon(facts, config)
+        }
     }
 
     /// The world of a machine without a daemon.
