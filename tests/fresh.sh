@@ -158,6 +158,14 @@ started=$(date +%s%3N)
 halolab apply fresh-lab --choose restore:clean --yes
 echo "fresh:   restored: $(($(date +%s%3N) - started)) ms"
 
+if [ "$PERSON" = 1 ]; then
+  socket=$(ls /var/lib/lxd/unix.socket /var/lib/incus/unix.socket 2>/dev/null | head -n 1)
+  [ "$(stat -c '%U %a' "$socket")" = 'root 660' ] || { ls -l "$socket"; echo "FAILED: the socket is not root's and its group's"; exit 1; }
+  id -nG me | grep -qwE 'lxd|incus-admin' || { echo "FAILED: the user is in no group"; exit 1; }
+  halolab status | grep -q "at $socket" || { echo "FAILED: status does not name the engine's own socket"; exit 1; }
+  [ -z "$(ls -d /tmp/halolab-group-* 2>/dev/null)" ] || { echo "FAILED: relays leave folders behind"; exit 1; }
+fi
+
 # As after a restart of the machine: no process is left, the socket's file and the lab are; nothing starts the engine.
 kill_all() { for p in $(ps -eo pid=,comm= | awk '$2 ~ /^(lxd|incusd|lxcfs|dnsmasq|lxc-start|forkstart|busybox|init)$/ && $1 != 1 {print $1}'); do kill -9 "$p" 2>/dev/null || true; done; }
 kill_all; sleep 1; kill_all

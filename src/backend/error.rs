@@ -21,7 +21,9 @@ pub enum Error {
         given: String,
     },
     /// The engine of this machine is installed and does not run, as after a restart without systemd.
-    #[error("{engine} is installed here and does not run (nobody answers at {address}); start it with `halolab start`")]
+    #[error(
+        "{engine} is installed here and does not run (nobody answers at {address}); start it with `halolab start`"
+    )]
     Asleep {
         /// `LXD`, `Incus`.
         engine: String,
@@ -29,7 +31,10 @@ pub enum Error {
         address: String,
     },
     /// Nobody answers on the socket.
-    #[error("no answer from {engine} at {address}: {reason}; {}", start_hint(engine, address))]
+    #[error(
+        "no answer from {engine} at {address}: {reason}; {}",
+        start_hint(engine, address)
+    )]
     Unreachable {
         /// `lxd`, `incus`, `docker`.
         engine: String,
@@ -40,7 +45,8 @@ pub enum Error {
     },
     /// The socket is there and we may not use it.
     #[error(
-        "{address} may not be used by this user; join its group (`sudo usermod -aG {group} $USER`, then log in again) or run as root"
+        "{address} may not be used by this user; run as root, or join its group (`sudo usermod -aG {group} $USER`), whose members \
+         are as good as root on this machine"
     )]
     Permission {
         /// Socket.
@@ -144,7 +150,11 @@ fn start_hint(engine: &str, address: &str) -> String {
             if engine == "incus" { "incus" } else { "lxc" }
         );
     }
-    hint_here(engine, address, std::path::Path::new("/run/systemd/system").exists())
+    hint_here(
+        engine,
+        address,
+        std::path::Path::new("/run/systemd/system").exists(),
+    )
 }
 
 fn hint_here(engine: &str, address: &str, systemd: bool) -> String {

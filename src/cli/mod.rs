@@ -135,6 +135,14 @@ pub enum Verb {
     },
     /// Print the manual page.
     Man,
+    /// Hand a socket's bytes on, for a new member of its group.
+    #[command(name = crate::host::membership::VERB, hide = true)]
+    Relay {
+        /// The daemon's socket.
+        from: PathBuf,
+        /// The socket to listen at.
+        to: PathBuf,
+    },
 }
 
 /// Runs a verb.
@@ -163,5 +171,9 @@ pub async fn run(cli: Cli) -> Result<Code, Stop> {
         Some(Verb::Config(verb)) => other::config(&Setup::load(global)?, &verb),
         Some(Verb::Completions { shell }) => Ok(other::completions(shell)),
         Some(Verb::Man) => other::man(),
+        Some(Verb::Relay { from, to }) => {
+            crate::host::membership::relay(&from, &to).await?;
+            Ok(Code::OK)
+        }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    io::Write as _,
+    io::{self, Write as _},
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     process::Stdio,
@@ -12,7 +12,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, copy_bidirectional},
+    io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader, copy_bidirectional},
     net::{UnixListener, UnixStream},
     process::{Child, ChildStdin},
     time::timeout,
@@ -20,7 +20,7 @@ use tokio::{
 
 use super::{Root, command::quote, user};
 
-/// The hidden verb that [`serve`] is behind.
+/// The hidden verb that [`relay`] is behind.
 pub const VERB: &str = "relay";
 
 /// How long `sg` may take to start us.
@@ -29,6 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A relay at work; it ends, and its socket goes, when this is dropped.
 #[derive(Debug)]
 pub struct Relay {
+    of: PathBuf,
     folder: PathBuf,
     // The relay reads its end: it ends with us, however we end.
     _leash: ChildStdin,
@@ -41,9 +42,14 @@ impl Relay {
         self.folder.join("unix.socket")
     }
 
+    /// The socket that it leads to.
+    pub fn of(&self) -> &Path {
+        &self.of
+    }
+
     /// A relay to a socket of this group; none where the user is not a member of it, or already counts as one.
     pub async fn open(socket: &Path, group: &str) -> Option<Arc<Self>> {
-        let root = Root::new("/");
+        let root = Root::new(Path::new("/"));
         let uid = rustix::process::geteuid().as_raw();
         if uid == 0 || !is_listed(&root.read("/etc/group")?, group, &user::name(&root, uid)) {
             return None;
@@ -62,25 +68,29 @@ impl Relay {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .kill_on_drop(true)
+            // Ctrl-C is for us: what we do then needs the daemon.
+            .process_group(0)
             .spawn();
         let ready = async {
             let mut child = child.ok()?;
             let (leash, out) = (child.stdin.take()?, child.stdout.take()?);
             let mut line = String::new();
-            timeout(PATIENCE, BufReader::new(out).read_line(&mut line)).await.ok()?.ok()?;
+            timeout(PATIENCE, BufReader::new(out).read_line(&mut line))
+                .await
+                .ok()?
+                .ok()?;
             (line == READY).then_some((child, leash))
         };
-        match ready.await {
-            Some((child, leash)) => Some(Arc::new(Self {
+        if let Some((child, leash)) = ready.await {
+            return Some(Arc::new(Self {
+                of: socket.to_owned(),
                 folder,
                 _leash: leash,
                 _child: child,
-            })),
-            None => {
-                let _ = fs::remove_dir_all(&folder);
-                None
-            }
+            }));
         }
+        let _ = fs::remove_dir_all(&folder);
+        None
     }
 }
 
@@ -93,15 +103,22 @@ impl Drop for Relay {
 /// What the relay says when it listens.
 const READY: &str = "ready\n";
 
-/// Takes connections at `to` and hands their bytes on to `from`, until standard input ends.
+/// The verb [`VERB`]: relays until standard input ends.
 ///
 /// # Errors
 /// It cannot listen.
-pub async fn serve(from: &Path, to: &Path) -> std::io::Result<()> {
+pub async fn relay(from: &Path, to: &Path) -> io::Result<()> {
     let listener = UnixListener::bind(to)?;
-    std::io::stdout().write_all(READY.as_bytes())?;
-    std::io::stdout().flush()?;
-    let mut leash = tokio::io::stdin();
+    io::stdout().write_all(READY.as_bytes())?;
+    io::stdout().flush()?;
+    let ended = serve(listener, from, tokio::io::stdin()).await;
+    // We are still here where halolab was killed and could not do it.
+    let _ = to.parent().map(fs::remove_dir_all);
+    ended
+}
+
+/// Takes connections and hands their bytes on to `from`, until the leash ends.
+async fn serve(listener: UnixListener, from: &Path, mut leash: impl AsyncRead + Unpin) -> io::Result<()> {
     let mut nothing = [0_u8; 1];
     loop {
         tokio::select! {
@@ -126,7 +143,11 @@ fn private_folder() -> Option<PathBuf> {
         .unwrap_or_else(std::env::temp_dir);
     (0..100).find_map(|number| {
         let folder = base.join(format!("halolab-group-{}-{number}", std::process::id()));
-        fs::DirBuilder::new().mode(0o700).create(&folder).ok().map(|()| folder)
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&folder)
+            .ok()
+            .map(|()| folder)
     })
 }
 
@@ -162,21 +183,20 @@ mod tests {
             let (mut stream, _) = daemon.accept().await.unwrap();
             let mut asked = [0_u8; 4];
             stream.read_exact(&mut asked).await.unwrap();
-            stream.write_all(&asked.map(|byte| byte.to_ascii_uppercase())).await.unwrap();
+            stream
+                .write_all(&asked.map(|byte| byte.to_ascii_uppercase()))
+                .await
+                .unwrap();
         });
-        let relayed = to.clone();
-        let relay = tokio::spawn(async move { serve(&from, &relayed).await });
-        let mut stream = loop {
-            match UnixStream::connect(&to).await {
-                Ok(stream) => break stream,
-                // Standard input of a test may have ended already; then there is nothing to prove here.
-                Err(_) if relay.is_finished() => return,
-                Err(_) => tokio::task::yield_now().await,
-            }
-        };
+        let (leash, held) = tokio::io::duplex(1);
+        let listener = UnixListener::bind(&to).unwrap();
+        let relay = tokio::spawn(async move { serve(listener, &from, held).await });
+        let mut stream = UnixStream::connect(&to).await.unwrap();
         stream.write_all(b"ping").await.unwrap();
         let mut answer = [0_u8; 4];
         stream.read_exact(&mut answer).await.unwrap();
         assert_eq!(&answer, b"PING");
+        drop(leash);
+        relay.await.unwrap().unwrap();
     }
 }

@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::{Lxd, Trust};
-use crate::backend::{Error, Result, error::fold};
+use crate::{
+    backend::{Error, Result, error::fold},
+    host::membership::Relay,
+};
 
 /// Where the sockets are: snap, distribution packages of LXD, then Incus for its admins and its users.
 const USUAL: &[&str] = &[
@@ -36,7 +39,7 @@ pub async fn connect_with(named: Option<&str>, trust: &Trust) -> Result<Lxd> {
     }
     match named {
         Some(url) if url.starts_with("https://") => Lxd::connect_https(&url, trust).await,
-        Some(socket) => Lxd::connect_unix(socket_of(&socket)).await,
+        Some(socket) => connect_socket(socket_of(&socket)).await,
         None => connect_any(USUAL.iter().map(PathBuf::from)).await,
     }
 }
@@ -77,6 +80,17 @@ fn from_environment() -> Option<String> {
     })
 }
 
+/// A socket of this machine; a new member of its group needs no new login.
+async fn connect_socket(socket: PathBuf) -> Result<Lxd> {
+    match Lxd::connect_unix(socket.clone()).await {
+        Err(Error::Permission { address, group }) => match Relay::open(&socket, &group).await {
+            Some(relay) => Lxd::connect_relayed(relay).await,
+            None => Err(Error::Permission { address, group }),
+        },
+        other => other,
+    }
+}
+
 /// The first of these sockets that answers; else why the best of them did not.
 async fn connect_any(places: impl Iterator<Item = PathBuf>) -> Result<Lxd> {
     let mut looked = vec![];
@@ -91,7 +105,7 @@ async fn connect_any(places: impl Iterator<Item = PathBuf>) -> Result<Lxd> {
             }
             continue;
         }
-        match Lxd::connect_unix(place.clone()).await {
+        match connect_socket(place.clone()).await {
             Ok(found) => return Ok(found),
             Err(Error::Unreachable { reason, .. }) if reason.contains("refused") => {
                 reasons.push(asleep(&place));
@@ -172,10 +186,27 @@ mod tests {
 
     #[test]
     fn only_sockets_and_https_are_addresses() {
-        for good in ["/a/unix.socket", "unix:/a", "unix:///a", "a", "https://x", "https://[::1]:8443"] {
+        for good in [
+            "/a/unix.socket",
+            "unix:/a",
+            "unix:///a",
+            "a",
+            "https://x",
+            "https://[::1]:8443",
+        ] {
             assert!(check_address(good).is_ok(), "{good}");
         }
-        for bad in ["", " ", "unix:", "ftp://x", "http://x", "https://", "https:///x", "tcp://x:1", "host:8443"] {
+        for bad in [
+            "",
+            " ",
+            "unix:",
+            "ftp://x",
+            "http://x",
+            "https://",
+            "https:///x",
+            "tcp://x:1",
+            "host:8443",
+        ] {
             let error = check_address(bad).unwrap_err().to_string();
             assert!(error.contains("allowed: a socket"), "{bad}: {error}");
         }
