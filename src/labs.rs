@@ -7,6 +7,7 @@
 
 pub mod marks;
 mod observe;
+pub mod sizes;
 pub mod snapshots;
 
 use std::collections::BTreeMap;

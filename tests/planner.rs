@@ -1,5 +1,10 @@
 //! The planner: the same world and choices give the same plan, and nothing is destroyed before it is kept.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -67,7 +72,11 @@ fn the_plan_of_a_sleeping_engine_only_starts_it() {
     let ids: Vec<&str> = plan.host.iter().map(|action| action.id.as_str()).collect();
     assert_eq!(ids, ["host/daemon", "host/firewall", "host/wait"]);
     assert!(plan.labs.is_empty());
-    assert!(plan.host[0].sentence.starts_with("start LXD"), "{}", plan.host[0].sentence);
+    assert!(
+        plan.host[0].sentence.starts_with("start LXD"),
+        "{}",
+        plan.host[0].sentence
+    );
     let Step::HostScript { env, .. } = &plan.host[0].step else {
         panic!("no script")
     };

@@ -83,9 +83,16 @@ fn each_mistake_is_shown_with_its_place() {
 fn a_mistake_in_a_script_beside_a_stage_is_shown_in_its_own_file() {
     let folder = tempfile::tempdir().unwrap();
     let stage = fs::read_to_string("tests/fixtures/stages/bad/family-without-script.toml").unwrap();
-    let stage = stage.replace("run.arch = { inline = \"true\" }", "run.any = { file = \"packages.sh\" }");
+    let stage = stage.replace(
+        "run.arch = { inline = \"true\" }",
+        "run.any = { file = \"packages.sh\" }",
+    );
     fs::write(folder.path().join("stage.toml"), stage).unwrap();
-    fs::write(folder.path().join("packages.sh"), "set -eu\necho \"${OPT_PROXY:-}\"\n").unwrap();
+    fs::write(
+        folder.path().join("packages.sh"),
+        "set -eu\necho \"${OPT_PROXY:-}\"\n",
+    )
+    .unwrap();
     let error = load::read(folder.path()).unwrap_err().to_string();
     let first = error.lines().next().unwrap();
     assert!(

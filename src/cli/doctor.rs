@@ -53,7 +53,9 @@ async fn look(setup: &Setup) -> Result<(Vec<Finding>, Vec<String>), Stop> {
         findings.push(Finding {
             id: "engine.stopped".into(),
             severity: Severity::Fail,
-            text: format!("{engine} is installed and does not run, so no lab does. Start it: `halolab start`."),
+            text: format!(
+                "{engine} is installed and does not run, so no lab does. Start it: `halolab start`."
+            ),
             mend: None,
             script: None,
         });

@@ -28,7 +28,10 @@ pub(super) async fn start(setup: &Setup, args: StartArgs) -> Result<Code, Stop> 
     if args.labs.is_empty() {
         if !woken {
             let server = setup.backend().await?.server().await?;
-            super::table::note(&format!("{} runs already; name the labs to start", server.title()));
+            super::table::note(&format!(
+                "{} runs already; name the labs to start",
+                server.title()
+            ));
         }
         return Ok(Code::OK);
     }

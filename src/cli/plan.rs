@@ -249,7 +249,7 @@ pub(super) async fn apply(setup: &Setup, args: ApplyArgs) -> Result<Code, Stop> 
 }
 
 /// Plans, asks and runs; where the engine did not run, that is the first plan, and what was asked for the second.
-async fn make_and_run(setup: &Setup, args: &PlanArgs, consent: &Consent) -> Result<Code, Stop> {
+pub(super) async fn make_and_run(setup: &Setup, args: &PlanArgs, consent: &Consent) -> Result<Code, Stop> {
     let planned = make(setup, args).await?;
     let wakes = planned.wakes;
     let code = consent::agree_and_run(setup, planned, consent).await?;
@@ -257,7 +257,9 @@ async fn make_and_run(setup: &Setup, args: &PlanArgs, consent: &Consent) -> Resu
         return Ok(code);
     }
     if consent.accept_plan.is_some() {
-        note("the engine runs now, and only now its labs can be seen: look at the next plan with `halolab plan`");
+        note(
+            "the engine runs now, and only now its labs can be seen: look at the next plan with `halolab plan`",
+        );
         return Ok(code);
     }
     consent::agree_and_run(setup, make(setup, args).await?, consent).await
@@ -281,7 +283,10 @@ pub(super) async fn wake(setup: &Setup) -> Result<bool, Stop> {
     };
     match consent::agree_and_run(setup, planned, &consent).await? {
         Code::OK => Ok(true),
-        code => Err(Stop::new(code, "the engine was not started; the lines above say why")),
+        code => Err(Stop::new(
+            code,
+            "the engine was not started; the lines above say why",
+        )),
     }
 }
 

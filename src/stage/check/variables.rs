@@ -184,11 +184,16 @@ mod tests {
 
     #[test]
     fn each_form_of_use_is_found_with_its_place() {
-        let text = "# $OPT_NO\necho \"$OPT_A\" ${OPT_B:-x} ${#OPT_C} \\$5 $OPT_ ${HOST_GFX}\n  : ${SECRET_P?}";
+        let text =
+            "# $OPT_NO\necho \"$OPT_A\" ${OPT_B:-x} ${#OPT_C} \\$5 $OPT_ ${HOST_GFX}\n  : ${SECRET_P?}";
         let found: Vec<(&str, usize)> = uses(text).map(|(name, span)| (name, span.start)).collect();
         let names: Vec<&str> = found.iter().map(|(name, _)| *name).collect();
         assert_eq!(names, ["OPT_A", "OPT_B", "OPT_C", "SECRET_P"]);
-        assert!(found.iter().all(|(name, start)| text.get(*start..).is_some_and(|rest| rest.starts_with(name))));
+        assert!(
+            found
+                .iter()
+                .all(|(name, start)| text.get(*start..).is_some_and(|rest| rest.starts_with(name)))
+        );
     }
 
     #[test]
