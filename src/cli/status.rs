@@ -55,7 +55,7 @@ struct Row {
 }
 
 pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop> {
-    let world = setup.world(&[]).await?;
+    let mut world = setup.glance().await?;
     let engine = world.server.as_ref().map(|s| Engine {
         product: s.product.clone(),
         version: s.version.clone(),
@@ -68,7 +68,10 @@ pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop
             .find(&setup.catalog, name)
             .ok_or_else(|| unknown(name, &labs))?;
         if lab.instance.is_some() {
-            details = Some(snapshot_rows(setup.backend().await?.as_ref(), name).await?);
+            let backend = setup.backend().await?;
+            let (rows, pools) = tokio::join!(snapshot_rows(backend.as_ref(), name), backend.pools());
+            details = Some(rows?);
+            world.pools = pools?;
         }
         labs = vec![lab];
     }
