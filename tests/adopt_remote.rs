@@ -7,20 +7,7 @@
     reason = "a test fails by panicking, and starts the program itself"
 )]
 
-mod common {
-    #![allow(
-        dead_code,
-        unreachable_pub,
-        clippy::allow_attributes,
-        clippy::allow_attributes_without_reason,
-        missing_docs
-    )]
-    pub mod daemon;
-    pub mod daemons;
-    pub mod https;
-    pub mod program;
-    pub mod raw;
-}
+mod common;
 
 use common::{
     daemon::{IMAGE, clean},
@@ -65,6 +52,7 @@ async fn a_foreign_instance_of_a_remote_daemon_is_adopted_as_a_local_one_is() {
                 devices.is_empty(),
                 "folders of this machine are not there: {devices:?}"
             );
+            tokio::task::block_in_place(|| removed(&remote, &lab));
         })
         .await;
         forget(&socket, &lab).await;
@@ -121,6 +109,9 @@ fn adopted(remote: &Remote<'_>, lab: &str, token: &str) {
     remote.ends(0, &["apply", lab, "--choose", "restore:mine", "--yes"]);
     assert_eq!(mine("cat /root/mine"), "precious");
     assert!(!remote.home.folder.path().join("data").exists());
+}
+
+fn removed(remote: &Remote<'_>, lab: &str) {
     remote.ends(0, &["remove", lab, "--yes"]);
     assert_eq!(remote.status(lab)["presence"], "missing");
 }

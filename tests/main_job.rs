@@ -5,19 +5,7 @@
     reason = "a test fails by panicking, and starts the program itself"
 )]
 
-mod common {
-    #![allow(
-        dead_code,
-        unreachable_pub,
-        clippy::allow_attributes,
-        clippy::allow_attributes_without_reason,
-        missing_docs,
-        clippy::expect_used,
-        clippy::indexing_slicing
-    )]
-    pub mod daemon;
-    pub mod program;
-}
+mod common;
 
 use common::program::Home;
 
