@@ -1,9 +1,7 @@
 //! An instance of a daemon on another machine, taken over in words: the program by HTTPS with a client certificate.
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::disallowed_methods,
     reason = "a test fails by panicking, and starts the program itself"
 )]
 
