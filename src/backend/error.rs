@@ -33,7 +33,7 @@ pub enum Error {
     /// Nobody answers on the socket.
     #[error(
         "no answer from {engine} at {address}: {reason}; {}",
-        start_hint(engine, address)
+        start_hint(engine, address, reason)
     )]
     Unreachable {
         /// `lxd`, `incus`, `docker`.
@@ -142,13 +142,16 @@ pub enum Error {
 }
 
 /// What starts a daemon that was named and does not answer, on this machine as it is.
-fn start_hint(engine: &str, address: &str) -> String {
+fn start_hint(engine: &str, address: &str, reason: &str) -> String {
     if address.starts_with("https://") {
         return format!(
             "is {engine} running there, does it listen (`{} config get core.https_address`), does a firewall let \
              this machine through?",
             if engine == "incus" { "incus" } else { "lxc" }
         );
+    }
+    if reason.contains("No such file") {
+        return "is the path right? without `--lxd` and `LXD_SOCKET` the usual places are tried".into();
     }
     hint_here(
         engine,

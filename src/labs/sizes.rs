@@ -123,7 +123,7 @@ mod tests {
         let room = world("btrfs", "/var/lib/lxd/unix.socket")
             .room("lab", false)
             .unwrap();
-        assert_eq!(room.filling(), "the pool default holds 3.0 GiB of 20.0 GiB");
+        assert_eq!(room.filling(), "the pool default holds 3 GiB of 20 GiB");
         assert!(room.why_unknown().unwrap().contains("quotas"));
         let command = "sudo btrfs quota enable /var/lib/lxd/storage-pools/default";
         assert_eq!(room.to_count.as_deref(), Some(command));
