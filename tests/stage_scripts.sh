@@ -96,6 +96,21 @@ launch() {
     wait_for_network
 }
 
+# FAMILY: an instance that gets another package manager, and the stand-ins for it; sets $files, $index and $lab.
+launch_foreign() {
+    files=$state/$1-files
+    local wheels=$state/wheels-$1
+    "$standins/archives.sh" "$files" 24.1.0
+    "$standins/wheels.py" "$wheels" torch==2.9.0 torchvision==0.24.0 torchaudio==2.9.0 torchsde-standin==0.2.6
+    serve "wheels-$1" "$standins/serve.py" "$wheels" --bind "$host"
+    mkdir "$files/bin"
+    tar -C "$files/bin" -xJf "$files"/node/v24.1.0/*.tar.xz --strip-components=2 --wildcards "*/bin/*"
+    printf '#!/bin/sh\necho uv 0.9.0\n' >"$files/uv"
+    chmod 755 "$files/uv"
+    launch "$1" models cache outputs comfyui projects
+    index=$(address_of "wheels-$1")/simple/
+}
+
 # TEXT: shell text inside the instance, as root. A busy daemon drops a connection now and then; that
 # says nothing about the scripts, so the text is run again, and must bear it.
 inside() {

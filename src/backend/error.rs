@@ -150,14 +150,14 @@ fn start_hint(engine: &str, address: &str, reason: &str) -> String {
             if engine == "incus" { "incus" } else { "lxc" }
         );
     }
-    if reason.contains("No such file") {
-        return "is the path right? without `--lxd` and `LXD_SOCKET` the usual places are tried".into();
-    }
-    hint_here(
-        engine,
-        address,
-        std::path::Path::new("/run/systemd/system").exists(),
-    )
+    // A daemon that was stopped in good order takes its socket away.
+    let path = if reason.contains("No such file") {
+        "is the path right? if so, "
+    } else {
+        ""
+    };
+    let systemd = std::path::Path::new("/run/systemd/system").exists();
+    format!("{path}{}", hint_here(engine, address, systemd))
 }
 
 fn hint_here(engine: &str, address: &str, systemd: bool) -> String {

@@ -2,16 +2,7 @@
 # shellcheck shell=bash disable=SC2016,SC2034,SC2154
 
 say "--- Fedora: the real dnf, packages made here"
-files=$state/fedora-files
-wheels=$state/wheels-fedora
-"$standins/archives.sh" "$files" 24.1.0
-"$standins/wheels.py" "$wheels" torch==2.9.0 torchvision==0.24.0 torchaudio==2.9.0 torchsde-standin==0.2.6
-serve wheels-fedora "$standins/serve.py" "$wheels" --bind "$host"
-mkdir "$files/bin"
-tar -C "$files/bin" -xJf "$files"/node/v24.1.0/*.tar.xz --strip-components=2 --wildcards "*/bin/*"
-printf '#!/bin/sh\necho uv 0.9.0\n' >"$files/uv"
-chmod 755 "$files/uv"
-launch fedora models cache outputs comfyui projects
+launch_foreign fedora
 base=$(sed -n '/install_packages/,/[^\\]$/p' stages/ai-lab/packages-fedora.sh | sed 's/install_packages//; s/\\$//')
 # shellcheck disable=SC2086
 "$standins/like.sh" fedora "$lab" 1.0 $base nodejs "npm:$files/bin/npm" "node:$files/bin/node" "uv:$files/uv"
@@ -21,7 +12,6 @@ inside 'mkdir -p /srv/vendor && install -d -m 700 /srv/vendor/keys
 lxc file push -q --mode 755 "$files/editors/editor" "$lab/srv/code.file" </dev/null
 inside 'rpm-repo /srv/vendor 1.100.0 code:/srv/code.file && rpm-repo /srv/unpacked 2.0 windsurf:/srv/code.file'
 
-index=$(address_of wheels-fedora)/simple/
 common=(--family fedora --set sources=1 --set dnf_mirror=file:///srv/fedora/ --set "pip_index=$index")
 must step ai-lab --set "torch_index=$index" --set components=
 must verify ai-lab --set "torch_index=$index" --set components=
