@@ -444,3 +444,92 @@ fn without_a_terminal_the_screens_say_what_to_type() {
         said.err
     );
 }
+
+/// Gives the stage a device that an option decides on, and a step that fails with it while `/break-build` is there.
+fn with_shelf(home: &Home) {
+    let stages = home.folder.path().join("config/stages");
+    let stage = stages.join(home.lab()).join("stage.toml");
+    let text = std::fs::read_to_string(&stage).unwrap();
+    let broken = "[ \"$OPT_COLOUR\" = green ] || [ ! -e /data/models/break-build ]";
+    let text = text.replace(
+        "echo \"$OPT_GREETING",
+        &format!("{broken} || exit 9; echo \"$OPT_GREETING"),
+    );
+    let shelf =
+        "\n[profile.device.shelf]\nwhen = 'option.colour == \"blue\"'\nconfig = { type = \"none\" }\n";
+    std::fs::write(&stage, text + shelf).unwrap();
+}
+
+/// What the daemon's own client says.
+fn lxc(home: &Home, arguments: &[&str]) -> String {
+    let folder = std::path::Path::new(&home.socket).parent().unwrap();
+    let said = std::process::Command::new("lxc")
+        .args(arguments)
+        .env("LXD_DIR", folder)
+        .output()
+        .unwrap();
+    assert!(said.status.success(), "{arguments:?}");
+    String::from_utf8(said.stdout).unwrap()
+}
+
+/// Whether an instance has the device, by a profile.
+fn has_shelf(home: &Home, instance: &str) -> bool {
+    let shown = lxc(home, &["config", "show", "--expanded", instance]);
+    shown.split_once("\ndevices:").unwrap().1.contains("shelf")
+}
+
+/// A lab with a snapshot, whose recreate with the shelf failed once and then worked.
+fn with_and_without_shelf() -> Option<Home> {
+    let home = Home::new(1)?;
+    with_shelf(&home);
+    let lab = home.lab();
+    let recreate = [
+        "apply",
+        lab,
+        "--choose",
+        "recreate",
+        "--yes",
+        "--set",
+        "colour=blue",
+    ];
+    home.ends(0, &["apply", lab, "--yes"]);
+    home.inside(lab, "echo mine > /work; touch /data/models/break-build");
+    home.ends(0, &["snapshot", "create", lab, "works", "-m", "all is well"]);
+    home.ends(0, &["snapshot", "pin", lab, "works"]);
+    let failed = home.ends(5, &recreate);
+    assert!(failed.err.contains("is as it was"), "{}", failed.err);
+    assert!(!has_shelf(&home, lab), "the replacement was not proven");
+    assert!(has_shelf(&home, &format!("{lab}-next")));
+    home.inside(lab, "rm /data/models/break-build");
+    home.ends(0, &recreate);
+    Some(home)
+}
+
+#[test]
+fn a_recreate_with_other_options_never_reaches_the_old_lab_whose_devices_come_back_with_it() {
+    let Some(home) = with_and_without_shelf() else {
+        return;
+    };
+    let lab = home.lab();
+    let (prev, second) = (format!("{lab}-prev"), format!("{lab}-prev-2"));
+    assert!(has_shelf(&home, lab) && !has_shelf(&home, &prev));
+    home.ends(0, &["apply", lab, "--choose", "restore:clean", "--yes"]);
+    assert!(has_shelf(&home, lab), "a restore keeps the profile");
+    home.ends(
+        0,
+        &["apply", lab, "--choose", &format!("bring-back:{prev}"), "--yes"],
+    );
+    assert_eq!(home.inside(lab, "cat /work"), "mine");
+    assert!(!has_shelf(&home, lab) && has_shelf(&home, &second));
+    let works = home.status(lab)["snapshots"][0].clone();
+    assert_eq!(
+        (works["note"].as_str(), works["pinned"].as_bool()),
+        (Some("all is well"), Some(true))
+    );
+    for kept in [&prev, &second] {
+        home.ends(0, &["remove", kept, "--yes"]);
+    }
+    let profiles = lxc(&home, &["profile", "list", "-f", "csv"]);
+    let ours: Vec<&str> = profiles.lines().filter(|l| l.contains(lab)).collect();
+    assert_eq!(ours.len(), 1, "no profile is left behind: {ours:?}");
+}
