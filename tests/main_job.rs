@@ -170,12 +170,27 @@ fn a_failed_update_offers_the_way_back_and_it_works() {
     );
     let way_back = format!("halolab apply {lab} --choose restore:before-update-2");
     assert!(failed.err.contains(&way_back), "{}", failed.err);
+    let status = home.ends(0, &["status", lab]).out;
+    assert!(
+        status.contains("half updated") && status.contains(&way_back),
+        "{status}"
+    );
+    assert_eq!(home.status(lab)["updating"], "before-update-2");
+    let again = home.ends(5, &["update", lab, "--yes"]);
+    assert!(again.err.contains(&way_back), "{}", again.err);
+    assert_eq!(
+        home.status(lab)["updating"],
+        "before-update-2",
+        "the way back is to before the first failure"
+    );
     home.ends(0, &["apply", lab, "--choose", "restore:before-update-2", "--yes"]);
     assert_eq!(
         home.inside(lab, "cat /updates"),
         "1",
         "the half-done update is gone"
     );
+    let status = home.status(lab)["updating"].clone();
+    assert!(status.is_null(), "it is whole again: {status}");
 }
 
 #[test]
@@ -194,6 +209,14 @@ fn a_recreate_keeps_the_old_lab_and_brings_it_back() {
         "hello in blue\nfresh\nbig"
     );
     assert_eq!(home.status(lab)["kept"][0], prev.as_str());
+    let version = home.status(lab)["versions"][0].clone();
+    assert_eq!(version["verdict"], "CPU only: hello in blue");
+    assert!(
+        version["created"].as_str().unwrap().starts_with("20"),
+        "{version}"
+    );
+    let status = home.ends(0, &["status", lab]).out;
+    assert!(status.contains("earlier version"), "{status}");
     home.ends(
         0,
         &["apply", lab, "--choose", &format!("bring-back:{prev}"), "--yes"],

@@ -132,7 +132,7 @@ async fn an_earlier_version_comes_back_with_its_devices_wherever_that_breaks() {
 
 /// The plan with a step that fails.
 fn failing(mut plan: Plan) -> Plan {
-    for action in &mut plan.labs[0].actions {
+    for action in plan.labs.iter_mut().flat_map(|track| &mut track.actions) {
         if let Step::Exec { script, .. } = &mut action.step {
             script.push_str("\n# FAKE_FAIL");
         }

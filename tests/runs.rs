@@ -103,6 +103,11 @@ async fn a_failed_update_names_the_way_back() {
     let (cx, mut heard) = bench.context();
     let outcome = run::apply(&plan, "run", &cx).await;
     assert_eq!(outcome.code, 5);
+    let updating = || {
+        let machine = bench.fake.machine(LAB).unwrap();
+        machine.instance.tag("updating").map(str::to_owned)
+    };
+    assert_eq!(updating().as_deref(), Some("before-update-1"));
     let mut failed = None;
     while let Ok(event) = heard.try_recv() {
         if let Event::Failed { kept, next, .. } = event {
@@ -112,6 +117,9 @@ async fn a_failed_update_names_the_way_back() {
     let (kept, next) = failed.unwrap();
     assert!(kept.contains("before-update-1"), "{kept}");
     assert!(next.contains("--choose restore:before-update-1"), "{next}");
+    let back = bench.plan(Choice::Restore("before-update-1".into())).await;
+    assert_eq!(bench.apply(&back, "back").await.code, 0);
+    assert_eq!(updating(), None, "a restore ends it");
     bench.holds_everything().unwrap();
 }
 

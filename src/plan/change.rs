@@ -2,7 +2,7 @@
 
 use crate::{
     backend::{ConfigEdit, Status},
-    labs::profile_name,
+    labs::{UPDATING, profile_name},
 };
 
 use super::{
@@ -150,10 +150,25 @@ pub(super) fn restore_as(case: &Case<'_>, snapshot: &str, name: &str) -> Result<
     Ok(track(case, actions, vec![], keeps))
 }
 
+/// The snapshot of before an earlier update that did not end well, where it is still there.
+fn way_back<'a>(case: &'a Case<'_>) -> Option<&'a str> {
+    let back = case.world.instance(case.lab)?.tag(UPDATING)?;
+    let there = case.world.snapshots_of(case.lab).iter().any(|s| s == back);
+    there.then_some(back)
+}
+
 pub(super) fn update(case: &Case<'_>) -> Result<Track, PlanError> {
     let words = case.words();
     let safety = case.free_snapshot("before-update");
     let mut actions = vec![words.snapshot(case.lab, &safety, "before the update")];
+    // Until it is proven, the daemon says that the lab is between two states, and which snapshot is the way back.
+    let back = way_back(case).unwrap_or(&safety);
+    actions.push(words.edit(
+        "updating",
+        case.lab,
+        format!("mark {} as being updated", case.lab),
+        (tags(&[(UPDATING, back)]), &uuid(case)),
+    ));
     actions.extend([words.start(case.lab), words.wait_network(case.lab)]);
     let scripts = create::scripts(case, &case.stage.updates, case.lab)?;
     if scripts.is_empty() {
@@ -168,6 +183,12 @@ pub(super) fn update(case: &Case<'_>) -> Result<Track, PlanError> {
         ..a
     }));
     actions.extend(create::verifies(case, case.lab)?);
+    actions.push(words.edit(
+        "updated",
+        case.lab,
+        format!("mark {} as updated", case.lab),
+        (tags(&[(UPDATING, "")]), &uuid(case)),
+    ));
     let keeps = vec![format!(
         "the state of now as {safety}; a failed update offers the way back to it"
     )];
@@ -186,7 +207,7 @@ pub(super) fn remove(case: &Case<'_>) -> Track {
     let kept = case.world.kept(case.lab);
     let keeps = kept
         .iter()
-        .map(|k| format!("the earlier version {k}; delete it with `halolab remove {k}`"));
+        .map(|k| format!("{0} beside it; delete it with `halolab remove {0}`", k.name));
     track(case, actions, vec![lost], keeps.collect())
 }
 

@@ -159,7 +159,7 @@ pub(super) fn recreate_from_clean(case: &Case<'_>) -> Result<Track, PlanError> {
 
 pub(super) fn bring_back(case: &Case<'_>, kept: &str) -> Result<Track, PlanError> {
     let known = case.world.kept(case.lab);
-    if !known.iter().any(|k| k == kept) {
+    let Some(found) = known.iter().find(|k| k.name == kept) else {
         return Err(PlanError::Blocked(format!(
             "`{}` is not an earlier version of {}; there are: {}",
             crate::log::sanitize(kept),
@@ -167,11 +167,15 @@ pub(super) fn bring_back(case: &Case<'_>, kept: &str) -> Result<Track, PlanError
             if known.is_empty() {
                 "none".into()
             } else {
-                known.join(", ")
+                known
+                    .iter()
+                    .map(|k| k.name.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", ")
             }
         )));
-    }
-    if case.world.presence(kept) == Presence::Unfinished {
+    };
+    if !found.whole {
         return Err(PlanError::Blocked(format!(
             "{kept} was begun and never finished, and is no version to go back to; delete it with `halolab remove {kept}`"
         )));

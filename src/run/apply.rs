@@ -383,6 +383,14 @@ fn host_advice(run: &str) -> Advice {
     }
 }
 
+/// What is said where a snapshot holds the state before.
+fn way_back(lab: &str, snapshot: &str) -> (String, String) {
+    (
+        format!("the state before is the snapshot {snapshot}"),
+        format!("go back with `halolab apply {lab} --choose restore:{snapshot}`"),
+    )
+}
+
 /// What was kept when action `index` of a track failed, and what to type next.
 fn advice(track: &Track, index: usize, run: &str) -> Advice {
     let lab = &track.lab;
@@ -392,8 +400,14 @@ fn advice(track: &Track, index: usize, run: &str) -> Advice {
     for action in done {
         match &action.step {
             Step::Snapshot { name, snapshot, .. } if name == lab && snapshot != crate::plan::CLEAN => {
-                kept = format!("the state before is the snapshot {snapshot}");
-                next = format!("go back with `halolab apply {lab} --choose restore:{snapshot}`");
+                (kept, next) = way_back(lab, snapshot);
+            }
+            Step::Edit { edit, .. } => {
+                // A second try of an update: what is whole is from before the first one.
+                let back = edit.config.get(&crate::labs::tag(crate::labs::UPDATING));
+                if let Some(Some(snapshot)) = back {
+                    (kept, next) = way_back(lab, snapshot);
+                }
             }
             Step::Create { spec } if spec.name == *lab => {
                 kept = format!("the unfinished {lab}; look inside with `halolab shell {lab}`");

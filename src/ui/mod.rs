@@ -14,7 +14,7 @@ mod snapshots;
 pub mod theme;
 mod welcome;
 mod widgets;
-mod words;
+pub(crate) mod words;
 mod wrap;
 
 use ratatui::{

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     backend::{Backend, ConfigEdit, Error, Instance, Status, types::TAG},
-    labs::{SnapshotKind, marks, notes_profile, tag},
+    labs::{SnapshotKind, UPDATING, marks, notes_profile, tag},
 };
 
 use super::{
@@ -75,15 +75,15 @@ impl Hand<'_> {
                 .collect()
         };
         let (was, is) = (ours(before), ours(&after));
-        // The proof belongs to what is inside, and so to the snapshot.
-        let verdict = tag("verdict");
+        // These belong to what is inside, and so to the snapshot.
+        let inside = [tag("verdict"), tag(UPDATING)];
         let mut config: BTreeMap<_, _> = was.iter().map(|(k, v)| (k.clone(), Some(v.clone()))).collect();
         config.extend(
             is.keys()
                 .filter(|k| !was.contains_key(*k))
                 .map(|k| (k.clone(), None)),
         );
-        config.remove(&verdict);
+        config.retain(|key, _| !inside.contains(key));
         config.retain(|k, v| is.get(k) != v.as_ref());
         let edit = ConfigEdit {
             config,
