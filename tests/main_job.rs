@@ -388,6 +388,9 @@ fn a_signal_stops_a_run_with_its_own_exit_code() {
             (last["event"].as_str(), last["code"].as_i64()),
             (Some("done"), Some(code.into()))
         );
+        let runs: serde_json::Value =
+            serde_json::from_str(&home.ends(0, &["runs", "list", "--json"]).out).unwrap();
+        assert_eq!(runs[0]["code"], code, "the journal says the same");
     }
     home.ends(0, &["runs", "resume", "--yes"]);
     assert_eq!(home.status(home.lab())["presence"], "ours");

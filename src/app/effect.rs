@@ -21,7 +21,7 @@ use crate::{
     log::{LogView, sanitize::LINE_BYTES, sanitize_line, sanitize_text},
     paths::Paths,
     plan::Plan,
-    run::{self, Connect, Context, Event, Lock, Outcome, journal, log_file},
+    run::{self, Connect, Context, Event, Lock, Outcome, StopCode, journal, log_file},
     stage::{Answers, Catalog},
 };
 
@@ -51,6 +51,8 @@ pub struct Surroundings {
     pub runs: PathBuf,
     /// The lock of runs.
     pub lock: PathBuf,
+    /// Exit code of a run that is stopped by a signal.
+    pub stop_code: StopCode,
 }
 
 /// Performs effects.
@@ -228,6 +230,7 @@ impl Shared {
             secrets,
             events,
             cancel,
+            stop_code: self.around.stop_code.clone(),
         };
         let outcome = Box::pin(run::apply(&plan, &id, &cx)).await;
         drop((cx, lock));

@@ -195,11 +195,4 @@ pub enum Step {
         /// This instance must exist first, whole, with every snapshot of this one.
         only_if: Option<String>,
     },
-    /// Removes a snapshot.
-    DeleteSnapshot {
-        /// The instance.
-        name: String,
-        /// The snapshot.
-        snapshot: String,
-    },
 }

@@ -148,7 +148,6 @@ impl<'a> Hand<'a> {
             Step::Restore { name, snapshot, uuid } => self.restore(name, snapshot, uuid).await,
             Step::Edit { name, edit, uuid } => self.edit(name, edit, uuid).await,
             Step::Delete { name, uuid, only_if } => self.delete(name, uuid, only_if.as_deref()).await,
-            Step::DeleteSnapshot { name, snapshot } => self.delete_snapshot(name, snapshot).await,
         }
     }
 

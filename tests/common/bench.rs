@@ -91,6 +91,7 @@ impl Bench {
             secrets: BTreeMap::from([(LAB.into(), secret)]),
             events,
             cancel: CancellationToken::new(),
+            stop_code: run::StopCode::default(),
         };
         (cx, heard)
     }
