@@ -34,6 +34,22 @@ fn lost(width: u16, height: u16) -> Model {
     model
 }
 
+/// A lab whose update failed, with an earlier version beside it.
+fn half_updated(width: u16, height: u16) -> Model {
+    let mut model = sample::labs(width, height);
+    let mut world = sample::world();
+    let tags = [("updating", "update-1"), ("verdict", "FAILED: no GPU inside")];
+    for (key, value) in tags {
+        let config = &mut world.instances.first_mut().unwrap().config;
+        config.insert(halolab::labs::tag(key), value.into());
+    }
+    let prev = world.instances.get_mut(1).unwrap();
+    prev.config
+        .insert(halolab::labs::tag("verdict"), "gfx1151 ok, ROCm 7.13".into());
+    model.update(Msg::World(Ok(Box::new(world))));
+    model
+}
+
 fn pressed(base: Sample, keys: &'static str) -> impl Fn(u16, u16) -> Model {
     move |width, height| {
         let mut model = base(width, height);
@@ -53,6 +69,8 @@ fn pressed(base: Sample, keys: &'static str) -> impl Fn(u16, u16) -> Model {
 #[case::menu_missing("menu_missing", pressed(sample::labs, "down enter"))]
 #[case::menu_unfinished("menu_unfinished", pressed(sample::labs, "down down enter"))]
 #[case::menu_foreign("menu_foreign", pressed(sample::labs, "down down down enter"))]
+#[case::half_updated("labs_half_updated", half_updated)]
+#[case::menu_half_updated("menu_half_updated", pressed(half_updated, "enter"))]
 #[case::snapshots("snapshots", sample::picker)]
 #[case::filter("snapshots_filter", pressed(sample::picker, "/ v i d e o"))]
 #[case::options("options", pressed(sample::options, "down down"))]

@@ -2,7 +2,7 @@
 
 use crate::plan::Choice;
 
-use super::{entry::Entry, msg::Job};
+use super::{entry::Entry, msg::Job, resume::Unfinished};
 
 /// What lies over the screen and has the keys.
 #[derive(Clone, Debug)]
@@ -13,6 +13,8 @@ pub enum Dialog {
     Prompt(Box<Prompt>),
     /// The theme picker.
     Themes(ThemePicker),
+    /// A run that was not finished.
+    Unfinished(Unfinished),
 }
 
 /// A question whose default is to do nothing.
@@ -90,7 +92,7 @@ pub struct Prompt {
     /// What it is about.
     pub title: String,
     /// Label and line, in order.
-    pub lines: Vec<(&'static str, Entry)>,
+    pub lines: Vec<(String, Entry)>,
     /// The line with the cursor.
     pub at: usize,
     /// What is wrong with what was typed.
@@ -110,14 +112,16 @@ pub enum PromptThen {
     Note(String, String),
     /// Another name: lab, snapshot.
     Rename(String, String),
+    /// The secrets of the run that goes on.
+    Secrets,
 }
 
 impl Prompt {
     /// Lines to type, the cursor in the first one.
-    pub fn new(title: String, lines: Vec<(&'static str, Entry)>, then: PromptThen) -> Self {
+    pub fn new<L: Into<String>>(title: String, lines: Vec<(L, Entry)>, then: PromptThen) -> Self {
         Self {
             title,
-            lines,
+            lines: lines.into_iter().map(|(l, entry)| (l.into(), entry)).collect(),
             at: 0,
             error: None,
             then,

@@ -21,7 +21,7 @@ use crate::{
     log::{LogView, sanitize::LINE_BYTES, sanitize_line, sanitize_text},
     paths::Paths,
     plan::Plan,
-    run::{self, Connect, Context, Event, Lock, Outcome, journal, log_file},
+    run::{self, Connect, Context, Event, Lock, Outcome, StopCode, journal, log_file, unfinished},
     stage::{Answers, Catalog},
 };
 
@@ -51,6 +51,8 @@ pub struct Surroundings {
     pub runs: PathBuf,
     /// The lock of runs.
     pub lock: PathBuf,
+    /// Exit code of a run that is stopped by a signal.
+    pub stop_code: StopCode,
 }
 
 /// Performs effects.
@@ -85,6 +87,13 @@ impl Performer {
             logs: Mutex::default(),
         });
         tokio::spawn(look(Arc::clone(&shared)));
+        let told = Arc::clone(&shared);
+        tokio::task::spawn_blocking(move || {
+            let around = &told.around;
+            if let Some(record) = unfinished::find(&around.runs, &around.lock) {
+                told.tell_blocking(Msg::Unfinished(Box::new(record)));
+            }
+        });
         Self { shared, run: None }
     }
 
@@ -97,10 +106,10 @@ impl Performer {
                 tokio::spawn(async move { shared.snapshots(lab).await });
             }
             Effect::Start(plan, secrets) => {
-                let cancel = CancellationToken::new();
-                let handle = tokio::spawn(shared.start(*plan, secrets, cancel.clone()));
-                self.run = Some((cancel, handle));
+                let id = journal::new_id(&plan);
+                self.start(id, *plan, secrets);
             }
+            Effect::Resume(id, plan, secrets) => self.start(id, *plan, secrets),
             Effect::Cancel => {
                 if let Some((cancel, _)) = &self.run {
                     cancel.cancel();
@@ -133,6 +142,12 @@ impl Performer {
             // The loop does these itself.
             Effect::Errand(_) => {}
         }
+    }
+
+    fn start(&mut self, id: String, plan: Plan, secrets: BTreeMap<String, Answers>) {
+        let cancel = CancellationToken::new();
+        let run = Arc::clone(&self.shared).start(id, plan, secrets, cancel.clone());
+        self.run = Some((cancel, tokio::spawn(run)));
     }
 
     /// The daemon, for a shell.
@@ -194,11 +209,11 @@ impl Shared {
 
     async fn start(
         self: Arc<Self>,
+        id: String,
         plan: Plan,
         secrets: BTreeMap<String, Answers>,
         cancel: CancellationToken,
     ) {
-        let id = journal::new_id(&plan);
         let ended = |code, text: String| Outcome {
             run: id.clone(),
             code,
@@ -228,6 +243,7 @@ impl Shared {
             secrets,
             events,
             cancel,
+            stop_code: self.around.stop_code.clone(),
         };
         let outcome = Box::pin(run::apply(&plan, &id, &cx)).await;
         drop((cx, lock));

@@ -111,7 +111,7 @@ impl Place {
             Some(Dialog::Themes(_)) => return Self::Themes,
             Some(Dialog::Prompt(_)) => return Self::Prompt,
             Some(Dialog::Confirm(confirm)) if confirm.is_typing() => return Self::ConfirmTyping,
-            Some(Dialog::Confirm(_)) => return Self::Confirm,
+            Some(Dialog::Confirm(_) | Dialog::Unfinished(_)) => return Self::Confirm,
             None => {}
         }
         Self::of_screen(model)

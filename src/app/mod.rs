@@ -17,6 +17,7 @@ mod jobs;
 pub mod keys;
 pub mod model;
 pub mod msg;
+pub mod resume;
 pub mod run_view;
 mod screens;
 mod start;

@@ -20,6 +20,7 @@ use super::{
     entry::Entry,
     form::Form,
     msg::{HostSummary, Job, Tone},
+    resume::{GoesOn, Resume},
     run_view::RunView,
 };
 
@@ -179,6 +180,8 @@ pub struct Review {
     pub apply: bool,
     /// First line that is shown.
     pub scroll: usize,
+    /// The run that it goes on with; none where it is a new one.
+    pub goes_on: Option<GoesOn>,
 }
 
 /// All that the screens show.
@@ -212,6 +215,8 @@ pub struct Model {
     pub review: Option<Review>,
     /// The run.
     pub run: Option<RunView>,
+    /// A run that an earlier halolab did not end.
+    pub resume: Resume,
     /// What lies over the screen.
     pub dialog: Option<Dialog>,
     /// The help is open: first line that is shown.
@@ -253,6 +258,7 @@ impl Model {
             wizard: Wizard::default(),
             review: None,
             run: None,
+            resume: Resume::default(),
             dialog: None,
             help: None,
             notice: None,

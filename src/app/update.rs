@@ -40,6 +40,11 @@ impl Model {
             }
             Msg::Snapshots(lab, rows) => self.take_snapshots(&lab, rows),
             Msg::Done(job, result) => self.take_done(&job, result),
+            Msg::Unfinished(record) => {
+                self.resume.found = Some(record);
+                self.offer_unfinished();
+                vec![]
+            }
             Msg::Started(id) => {
                 if let Some(run) = &mut self.run {
                     run.id = Some(id);
@@ -88,6 +93,7 @@ impl Model {
         self.labs
             .marked
             .retain(|name| rows.iter().any(|lab| lab.name == *name));
+        self.offer_unfinished();
         vec![]
     }
 

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     plan::{Action, Plan, Undo},
-    run::{self, Context, Event, Lock, journal},
+    run::{self, Context, Event, Lock, StopCode, journal},
     stage::Answers,
 };
 
@@ -154,15 +154,13 @@ pub(super) async fn carry_out(
         secrets,
         events,
         cancel: cancel.clone(),
+        stop_code: StopCode::default(),
     };
-    let signals = Signals::listen(cancel)?;
+    let _signals = Signals::listen(cancel, cx.stop_code.clone())?;
     // Before the run adds to its logs.
     let mut printer = Printer::new(setup, plan, id);
     let print = async {
-        while let Some(mut event) = heard.recv().await {
-            if let Event::Done { code, .. } = &mut event {
-                *code = signals.code(*code);
-            }
+        while let Some(event) = heard.recv().await {
             let done = matches!(event, Event::Done { .. });
             printer.print(&event);
             if done {
@@ -171,5 +169,5 @@ pub(super) async fn carry_out(
         }
     };
     let (outcome, ()) = tokio::join!(Box::pin(run::apply(plan, id, &cx)), print);
-    Ok(Code(signals.code(outcome.code)))
+    Ok(Code(outcome.code))
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::{
     backend::InstanceState,
-    labs::{Lab, Presence, SnapshotRow, World, sizes::Room, snapshot_rows, states},
+    labs::{Kept, Lab, Presence, SnapshotRow, World, sizes::Room, snapshot_rows, states},
 };
 
 use super::{
@@ -42,7 +42,11 @@ struct Row {
     status: Option<crate::backend::Status>,
     verdict: Option<String>,
     created: Option<String>,
+    /// Names; more of each in `versions`.
     kept: Vec<String>,
+    versions: Vec<Kept>,
+    /// The snapshot of before an update that did not end well, or is under way.
+    updating: Option<String>,
     addresses: Vec<String>,
     memory: Option<u64>,
     disk: Option<u64>,
@@ -104,12 +108,44 @@ pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop
         None => out("no LXD or Incus yet; `halolab` or `halolab apply LAB` installs one"),
     }
     out(&text(&labs, &live));
-    if let Some(rows) = details {
+    for lab in &labs {
+        if let Some(back) = &lab.updating {
+            out(&crate::log::sanitize(&format!(
+                "{0}: its update did not end; go back with `halolab apply {0} --choose restore:{back}`, or update again",
+                lab.name
+            )));
+        }
+    }
+    if let (Some(rows), Some(lab)) = (details, labs.first()) {
         out(&format!("\n{}", snapshots_text(&rows)));
         let room = args.lab.and_then(|lab| room_of(&world, &lab, &rows));
         room.iter().filter_map(room_text).for_each(|text| out(&text));
+        if !lab.kept.is_empty() {
+            out(&format!("\n{}", kept_text(&lab.kept)));
+        }
     }
     Ok(Code::OK)
+}
+
+/// The versions beside a lab, with their dates and proofs.
+fn kept_text(kept: &[Kept]) -> String {
+    let cells: Vec<Vec<String>> = kept
+        .iter()
+        .map(|k| {
+            let what = match (k.replacement, k.whole) {
+                (false, true) => "earlier version",
+                (true, true) => "replacement, never used",
+                (_, false) => "unfinished",
+            };
+            vec![
+                k.name.clone(),
+                age(&k.created),
+                what.to_owned(),
+                k.verdict.clone().unwrap_or_else(|| "-".into()),
+            ]
+        })
+        .collect();
+    table(&["KEPT", "AGE", "WHAT", "VERDICT"], &cells)
 }
 
 fn row(lab: &Lab, live: Option<&InstanceState>, snapshots: serde_json::Value) -> Row {
@@ -120,7 +156,9 @@ fn row(lab: &Lab, live: Option<&InstanceState>, snapshots: serde_json::Value) ->
         status: lab.instance.as_ref().map(|i| i.status),
         verdict: lab.verdict.clone(),
         created: lab.instance.as_ref().map(|i| i.created.clone()),
-        kept: lab.kept.clone(),
+        kept: lab.kept.iter().map(|k| k.name.clone()).collect(),
+        versions: lab.kept.clone(),
+        updating: lab.updating.clone(),
         addresses: live.map(|l| l.addresses.clone()).unwrap_or_default(),
         memory: live.map(|l| l.memory),
         disk: live.and_then(|l| l.disk),
@@ -147,7 +185,11 @@ fn text(labs: &[Lab], live: &std::collections::BTreeMap<String, InstanceState>) 
                 if lab.kept.is_empty() {
                     "-".into()
                 } else {
-                    lab.kept.join(", ")
+                    let kept = lab
+                        .kept
+                        .iter()
+                        .map(|k| format!("{} ({})", k.name, age(&k.created)));
+                    kept.collect::<Vec<_>>().join(", ")
                 },
             ]
         })
@@ -174,6 +216,7 @@ fn state_word(lab: &Lab) -> &'static str {
         (Presence::Missing, _) | (_, None) => "not made yet",
         (Presence::Foreign, _) => "not ours",
         (Presence::Unfinished, _) => "unfinished",
+        (Presence::Ours, _) if lab.updating.is_some() => "half updated",
         (Presence::Ours, Some(Status::Running)) => "running",
         (Presence::Ours, Some(Status::Stopped)) => "stopped",
         (Presence::Ours, Some(Status::Frozen)) => "frozen",

@@ -7,6 +7,7 @@ mod host;
 mod images;
 pub mod planner;
 pub mod step;
+mod swap;
 mod words;
 
 use serde::{Deserialize, Serialize};

@@ -113,12 +113,14 @@ pub(super) fn list(model: &Model, body: Rect) -> (Listing, Rect) {
 fn widths(model: &Model, width: u16) -> [usize; 5] {
     let names = model.labs.rows.iter().map(|lab| clean(&lab.name).width());
     let longest = names.max().unwrap_or(0);
+    let half = model.labs.rows.iter().any(|lab| lab.updating.is_some());
+    let state = if half { 15 } else { 14 };
     let name = (longest + 2).clamp(14, if width < 70 { 24 } else { 32 });
     match (width, name) {
-        (0..=69, _) => [name, 14, 5, 0, 0],
+        (0..=69, _) => [name, state, 5, 0, 0],
         // A name that can be read whole is worth more than what the details say too.
-        (70..=89, 21..) => [name, 14, 5, 0, 10],
-        (70..=89, _) => [name, 14, 5, 10, 10],
+        (70..=89, 21..) => [name, state, 5, 0, 10],
+        (70..=89, _) => [name, state, 5, 10, 10],
         _ => [name, 15, 10, 12, 12],
     }
 }
@@ -203,6 +205,10 @@ pub(super) fn about(model: &Model, lab: &Lab, width: u16) -> Lines {
             "an instance of this name that halolab did not make; it is not touched",
         );
     }
+    if let Some(back) = &lab.updating {
+        let text = format!("its update did not end; {} is as it was before it", clean(back));
+        add("Note", &text);
+    }
     add("Proof", &lab.verdict.as_deref().map(clean).unwrap_or_default());
     if let Some(state) = model.labs.states.get(&lab.name) {
         add("Address", &clean(&state.addresses.join(", ")));
@@ -214,7 +220,8 @@ pub(super) fn about(model: &Model, lab: &Lab, width: u16) -> Lines {
     if let Some(instance) = &lab.instance {
         add("Made", &date(&instance.created));
     }
-    add("Kept", &clean(&lab.kept.join(", ")));
+    let kept = lab.kept.iter().map(|k| clean(&k.name).into_owned());
+    add("Kept", &kept.collect::<Vec<_>>().join(", "));
     let mounts: Vec<String> = stage
         .iter()
         .flat_map(|s| &s.mounts)

@@ -141,6 +141,7 @@ impl Look {
             (Presence::Missing, _) | (_, None) => (g.missing, "not made", s.dim),
             (Presence::Unfinished, _) => (g.unfinished, "unfinished", s.warn),
             (Presence::Foreign, _) => (g.foreign, "not ours", s.warn),
+            (Presence::Ours, _) if lab.updating.is_some() => (g.unfinished, "half updated", s.warn),
             (Presence::Ours, Some(Status::Running)) => (g.running, "running", s.ok),
             (Presence::Ours, Some(Status::Stopped)) => (g.stopped, "stopped", s.text),
             (Presence::Ours, Some(Status::Frozen)) => (g.frozen, "frozen", s.warn),

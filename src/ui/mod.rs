@@ -12,9 +12,10 @@ mod review;
 mod run;
 mod snapshots;
 pub mod theme;
+mod unfinished;
 mod welcome;
 mod widgets;
-mod words;
+pub(crate) mod words;
 mod wrap;
 
 use ratatui::{
@@ -51,6 +52,7 @@ pub fn view(model: &Model, frame: &mut Frame<'_>) {
         Some(Dialog::Confirm(confirm)) => dialog::confirm(model, confirm, frame),
         Some(Dialog::Prompt(prompt)) => dialog::prompt(model, prompt, frame),
         Some(Dialog::Themes(picker)) => dialog::themes(model, picker, frame),
+        Some(Dialog::Unfinished(asked)) => unfinished::view(model, asked, frame),
         None => {}
     }
     if let Some(scroll) = model.help {

@@ -61,7 +61,7 @@ impl Model {
 
     pub(in crate::app) fn on_confirm(&mut self, intent: Intent) -> Vec<Effect> {
         let Some(Dialog::Confirm(confirm)) = &mut self.dialog else {
-            return vec![];
+            return self.on_unfinished(intent);
         };
         match intent {
             Intent::Next => confirm.marked = !confirm.marked,
@@ -118,6 +118,9 @@ impl Model {
         let Some(Dialog::Prompt(prompt)) = &self.dialog else {
             return vec![];
         };
+        if prompt.then == PromptThen::Secrets {
+            return self.take_secrets();
+        }
         let (first, second) = (prompt.text(0).to_owned(), prompt.text(1).to_owned());
         let then = prompt.then.clone();
         if let Some(wrong) = self.wrong_line(&then, &first) {
@@ -131,6 +134,7 @@ impl Model {
         match then {
             PromptThen::Copy(lab, snapshot) => self.plan_for(&lab, Choice::RestoreAs(snapshot, first)),
             PromptThen::NewSnapshot(lab) => self.start_job(Job::NewSnapshot(lab, first, second)),
+            PromptThen::Secrets => vec![],
             PromptThen::Note(lab, snapshot) => self.start_job(Job::Note(lab, snapshot, first)),
             PromptThen::Rename(_, from) if from == first => vec![],
             PromptThen::Rename(lab, from) => self.start_job(Job::RenameSnapshot(lab, from, first)),
@@ -143,7 +147,7 @@ impl Model {
             _ => false,
         };
         match then {
-            PromptThen::Note(..) => None,
+            PromptThen::Note(..) | PromptThen::Secrets => None,
             PromptThen::Copy(..) => wrong_name(name).or_else(|| {
                 let world = self.world.as_ref()?;
                 let taken = world.instances.iter().any(|i| i.name == name);

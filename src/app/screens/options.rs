@@ -68,6 +68,7 @@ impl Model {
                     apply: !plan.destroys(),
                     plan,
                     scroll: 0,
+                    goes_on: None,
                 });
                 self.open(Screen::Review);
             }

@@ -5,6 +5,7 @@ use crate::{
         keys::Intent,
         model::{Model, Review, Screen},
         msg::{Effect, Errand, Tone},
+        resume::GoesOn,
         run_view::RunView,
         update::moved,
     },
@@ -36,7 +37,7 @@ impl Model {
     }
 
     /// Apply: at once, or after sudo has asked for its password where the plan needs root.
-    fn apply(&mut self) -> Vec<Effect> {
+    pub(in crate::app) fn apply(&mut self) -> Vec<Effect> {
         if self.is_running() {
             self.say(Tone::Warning, "another plan is being carried out");
             return vec![];
@@ -61,6 +62,9 @@ impl Model {
         let secrets = secrets.collect();
         self.run = Some(RunView::new(review.plan.clone(), self.now));
         self.stack = vec![Screen::Welcome, Screen::Labs, Screen::Run];
+        if let Some(GoesOn { run, secrets }) = review.goes_on {
+            return vec![Effect::Resume(run, Box::new(review.plan), secrets)];
+        }
         vec![Effect::Start(Box::new(review.plan), secrets)]
     }
 }
