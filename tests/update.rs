@@ -52,7 +52,9 @@ fn esc_loses_nothing_that_was_typed() {
     let mut model = sample::options(80, 24);
     press(&mut model, "down down down down");
     type_text(&mut model, "hf_secret");
-    press(&mut model, "esc");
+    press(&mut model, "esc enter");
+    assert_eq!(model.screen(), Screen::Options, "asked, and to stay is marked");
+    press(&mut model, "esc tab enter");
     assert_eq!(model.screen(), Screen::Menu);
     press(&mut model, "enter");
     assert_eq!(model.screen(), Screen::Options);
@@ -68,6 +70,41 @@ fn esc_loses_nothing_that_was_typed() {
         model.form().unwrap().answers()["token"],
         Answer::Text("hf_secret".into())
     );
+}
+
+#[rstest]
+#[case::form("down down space", "q", 0)]
+#[case::form_typing("down down down backspace", "ctrl-c", 130)]
+#[case::plan("right ctrl-s", "q", 0)]
+#[case::plan_interrupted("right ctrl-s", "ctrl-c", 130)]
+fn what_was_filled_in_is_asked_about_before_it_is_lost(
+    #[case] keys: &str,
+    #[case] quit: &str,
+    #[case] code: u8,
+) {
+    let mut model = sample::options(80, 24);
+    press(&mut model, keys);
+    let screen = model.screen();
+    press(&mut model, quit);
+    assert_eq!(model.done, None, "{}", draw(&model));
+    assert!(draw(&model).contains("Stay"), "{}", draw(&model));
+    press(&mut model, "enter");
+    assert_eq!((model.done, model.screen()), (None, screen), "to stay is marked");
+    press(&mut model, quit);
+    press(&mut model, "tab enter");
+    assert_eq!(model.done, Some(code));
+}
+
+#[test]
+fn nothing_filled_in_is_left_at_once_and_a_second_ctrl_c_means_it() {
+    let mut model = sample::options(80, 24);
+    press(&mut model, "esc");
+    assert_eq!((model.screen(), model.dialog.is_none()), (Screen::Menu, true));
+    press(&mut model, "enter ctrl-s q");
+    assert_eq!(model.done, Some(0));
+    let mut model = sample::options(80, 24);
+    press(&mut model, "right ctrl-c ctrl-c");
+    assert_eq!(model.done, Some(130));
 }
 
 #[test]

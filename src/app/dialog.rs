@@ -51,6 +51,10 @@ pub enum Then {
     StopAndQuit,
     /// The plan for this choice is shown.
     Plan(String, Choice),
+    /// The options are left; what was filled in stays.
+    LeaveOptions,
+    /// The program ends with this code, and what was filled in is gone.
+    Quit(u8),
 }
 
 impl Confirm {

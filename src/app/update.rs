@@ -5,7 +5,7 @@ use crossterm::event::{Event as Input, KeyEvent, MouseButton, MouseEvent, MouseE
 use crate::ui;
 
 use super::{
-    dialog::Dialog,
+    dialog::{Dialog, Then},
     keys::{Intent, Place},
     model::{Engine, Model, Screen},
     msg::{Effect, Errand, Missing, Msg, Tone},
@@ -199,6 +199,9 @@ impl Model {
         if self.is_running() {
             self.help = None;
             self.ask_to_stop(true);
+        } else if self.is_filled_in() {
+            self.help = None;
+            self.ask_to_leave(Then::Quit(code), "Quitting throws it away.");
         } else {
             self.done = Some(code);
         }
@@ -207,6 +210,13 @@ impl Model {
 
     /// Ctrl-C: cancels what is asked, asks about a run, else ends.
     fn interrupt(&mut self, place: Place) -> Vec<Effect> {
+        // Who presses it twice means it.
+        if let (Place::Confirm, Some(Dialog::Confirm(confirm))) = (place, &self.dialog)
+            && let Then::Quit(code) = confirm.then
+        {
+            self.done = Some(code);
+            return vec![];
+        }
         match place {
             Place::Help
             | Place::Themes

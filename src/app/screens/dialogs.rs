@@ -87,6 +87,14 @@ impl Model {
         match then {
             Then::Do(job) => self.start_job(job),
             Then::Plan(lab, choice) => self.plan_for(&lab, choice),
+            Then::LeaveOptions => {
+                self.back();
+                vec![]
+            }
+            Then::Quit(code) => {
+                self.done = Some(code);
+                vec![]
+            }
             Then::Stop | Then::StopAndQuit => {
                 let Some(run) = self.run.as_mut().filter(|r| r.is_running()) else {
                     return vec![];

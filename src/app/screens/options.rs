@@ -2,6 +2,7 @@
 
 use crate::{
     app::{
+        dialog::{Confirm, Dialog, Then},
         form::{Form, Row},
         keys::Intent,
         model::{Model, Pick, Review, Screen},
@@ -136,7 +137,39 @@ impl Model {
         let before = self.wizard.picks.get(..self.wizard.at).unwrap_or_default();
         match before.iter().rposition(|p| p.asks) {
             Some(index) => self.wizard.at = index,
+            None if self.is_filled_in() => self.ask_to_leave(
+                Then::LeaveOptions,
+                "It is kept until halolab ends: choosing the same again shows it.",
+            ),
             None => self.back(),
         }
+    }
+
+    /// Whether a plan is being put together with answers that somebody filled in.
+    pub(in crate::app) fn is_filled_in(&self) -> bool {
+        let at_work = self
+            .stack
+            .iter()
+            .any(|s| matches!(s, Screen::Options | Screen::Review));
+        let forms = self.wizard.picks.iter().filter(|p| p.asks);
+        at_work
+            && forms
+                .filter_map(|p| self.wizard.forms.get(&p.lab))
+                .any(Form::is_changed)
+    }
+
+    /// Asks before what was filled in is left; to stay is marked.
+    pub(in crate::app) fn ask_to_leave(&mut self, then: Then, what: &str) {
+        let (title, yes) = match then {
+            Then::Quit(_) => ("Quit without doing it?", "Quit"),
+            _ => ("Leave the options?", "Leave"),
+        };
+        let mut confirm = Confirm::new(title.into(), yes, then);
+        confirm.no = "Stay";
+        confirm.text = vec![
+            "You filled in options, and nothing was done with them yet.".into(),
+            what.into(),
+        ];
+        self.dialog = Some(Dialog::Confirm(Box::new(confirm)));
     }
 }
