@@ -402,6 +402,69 @@ fn a_lost_engine_keeps_the_lists_and_a_retry_looks_again() {
     assert_eq!(press(&mut model, "r"), vec![Effect::Look]);
 }
 
+fn lose(model: &mut Model) {
+    model.update(Msg::World(Err(halolab::app::Missing {
+        text: "gone".into(),
+        absent: false,
+    })));
+}
+
+#[rstest]
+#[case::mark_and_create("down space enter")]
+#[case::menu("enter down enter")]
+#[case::remove("enter end enter")]
+#[case::shell("e")]
+#[case::new_snapshot("s n")]
+fn nothing_is_changed_on_the_strength_of_an_old_view(#[case] keys: &str) {
+    let mut model = sample::labs(140, 40);
+    model.update(Msg::Clock(sample::now() + 180));
+    lose(&mut model);
+    let screen = draw(&model);
+    assert!(
+        screen.contains("not reachable since 05:03 UTC, last seen 05:00"),
+        "{screen}"
+    );
+    assert!(
+        !screen.contains("● running") && screen.contains("? unknown"),
+        "{screen}"
+    );
+    // Looking again does not make it true.
+    let effects: Vec<Effect> = press(&mut model, &format!("r {keys}"));
+    assert!(
+        effects
+            .iter()
+            .all(|e| matches!(e, Effect::Look | Effect::Snapshots(_))),
+        "{effects:?}"
+    );
+    assert!(
+        model.dialog.is_none() && model.review.is_none(),
+        "{}",
+        draw(&model)
+    );
+    assert!(
+        draw(&model).contains("nothing is changed now"),
+        "{}",
+        draw(&model)
+    );
+    model.update(Msg::World(Ok(Box::new(sample::world()))));
+    assert!(!model.is_stale() && draw(&model).contains("reachable again"));
+}
+
+#[test]
+fn a_plan_made_before_the_engine_went_away_is_made_anew() {
+    let mut model = sample::review(80, 24);
+    lose(&mut model);
+    assert_eq!(press(&mut model, "tab enter"), vec![]);
+    assert_eq!(model.screen(), Screen::Review);
+    model.update(Msg::World(Ok(Box::new(sample::world()))));
+    assert_eq!(model.screen(), Screen::Review);
+    assert!(!model.review.clone().unwrap().apply, "Cancel is marked again");
+    assert!(matches!(
+        press(&mut model, "tab enter").as_slice(),
+        [Effect::Start(..)]
+    ));
+}
+
 #[test]
 fn a_lab_that_is_gone_behind_an_open_menu_is_said_and_not_acted_on() {
     let mut model = sample::labs(80, 24);

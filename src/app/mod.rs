@@ -19,6 +19,7 @@ pub mod model;
 pub mod msg;
 pub mod run_view;
 mod screens;
+pub mod seen;
 mod start;
 pub mod terminal;
 mod update;

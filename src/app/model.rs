@@ -21,6 +21,7 @@ use super::{
     form::Form,
     msg::{HostSummary, Job, Tone},
     run_view::RunView,
+    seen::Seen,
 };
 
 /// The smallest window that everything fits into: columns, rows.
@@ -196,6 +197,8 @@ pub struct Model {
     pub engine: Engine,
     /// Since when it is being waited for, in seconds since 1970.
     pub looking_since: u64,
+    /// How old what is shown of it is.
+    pub seen: Seen,
     /// What the engine holds.
     pub world: Option<World>,
     /// The labs.
@@ -245,6 +248,7 @@ impl Model {
             host: None,
             engine: Engine::Looking,
             looking_since: 0,
+            seen: Seen::default(),
             world: None,
             labs: LabList::default(),
             stack: vec![Screen::Welcome],

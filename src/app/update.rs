@@ -7,8 +7,8 @@ use crate::ui;
 use super::{
     dialog::{Dialog, Then},
     keys::{Intent, Place},
-    model::{Engine, Model, Screen},
-    msg::{Effect, Errand, Missing, Msg, Tone},
+    model::{Model, Screen},
+    msg::{Effect, Errand, Msg, Tone},
 };
 
 impl Model {
@@ -69,35 +69,6 @@ impl Model {
                 running.then_some(Effect::Cancel).into_iter().collect()
             }
         }
-    }
-
-    fn take_world(&mut self, world: crate::labs::World) -> Vec<Effect> {
-        let at = self.labs.current().map(|lab| lab.name.clone());
-        self.engine = match world.server {
-            Some(_) => Engine::Ready,
-            None => match &self.engine {
-                Engine::Absent(text) => Engine::Absent(text.clone()),
-                _ => Engine::Absent("no LXD or Incus was found".into()),
-            },
-        };
-        self.labs.rows = world.labs(&self.setup.catalog);
-        self.world = Some(world);
-        let again = |name| self.labs.rows.iter().position(|lab| lab.name == name);
-        self.labs.cursor = at.and_then(again).unwrap_or(0);
-        let rows = &self.labs.rows;
-        self.labs
-            .marked
-            .retain(|name| rows.iter().any(|lab| lab.name == *name));
-        vec![]
-    }
-
-    fn take_missing(&mut self, missing: Missing) -> Vec<Effect> {
-        self.engine = if missing.absent {
-            Engine::Absent(missing.text)
-        } else {
-            Engine::Failed(missing.text)
-        };
-        vec![]
     }
 
     fn take_returned(&mut self, errand: &Errand, result: Result<String, String>) -> Vec<Effect> {

@@ -16,7 +16,7 @@ use crate::{
 impl Model {
     /// Begins with these choices: their forms one after another, then the plan.
     pub(in crate::app) fn begin(&mut self, picks: Vec<Pick>) -> Vec<Effect> {
-        if self.refuse_read_only() {
+        if self.refuse_read_only() || self.refuse_stale() {
             return vec![];
         }
         let facts = self.facts();
@@ -53,6 +53,21 @@ impl Model {
                 self.open(Screen::Options);
             }
             None => self.review(),
+        }
+    }
+
+    /// Makes the plan under review anew, from what is there now.
+    pub(in crate::app) fn plan_again(&mut self) {
+        let before = self.review.take().map(|r| r.plan.digest());
+        self.back();
+        self.review();
+        match &self.review {
+            Some(review) if before == Some(review.plan.digest()) => {}
+            Some(_) => self.say(
+                Tone::Warning,
+                "things changed meanwhile: this is another plan now",
+            ),
+            None => {}
         }
     }
 

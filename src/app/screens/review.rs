@@ -41,6 +41,9 @@ impl Model {
             self.say(Tone::Warning, "another plan is being carried out");
             return vec![];
         }
+        if self.refuse_stale() {
+            return vec![];
+        }
         let root = self.facts().get("root") == Some(&Fact::Bool(true));
         let needs_root = |review: &Review| review.plan.actions().any(|a| is_for_root(&a.step));
         if !root && self.review.as_ref().is_some_and(needs_root) {

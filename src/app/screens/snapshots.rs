@@ -58,7 +58,7 @@ impl Model {
     }
 
     pub(in crate::app) fn start_job(&mut self, job: Job) -> Vec<Effect> {
-        if self.refuse_read_only() {
+        if self.refuse_read_only() || self.refuse_stale() {
             return vec![];
         }
         if let Some((job, _)) = &self.job {
@@ -126,7 +126,7 @@ impl Model {
     }
 
     fn open_prompt(&mut self, title: String, lines: Vec<(&'static str, Entry)>, then: PromptThen) {
-        if !self.refuse_read_only() {
+        if !self.refuse_read_only() && !self.refuse_stale() {
             self.dialog = Some(Dialog::Prompt(Box::new(Prompt::new(title, lines, then))));
         }
     }
@@ -164,7 +164,7 @@ impl Model {
     }
 
     fn ask_to_delete(&mut self, lab: &str, row: &SnapshotRow) {
-        if self.refuse_read_only() {
+        if self.refuse_read_only() || self.refuse_stale() {
             return;
         }
         if row.pinned {
@@ -189,7 +189,7 @@ impl Model {
     }
 
     fn ask_to_prune(&mut self) {
-        if self.refuse_read_only() {
+        if self.refuse_read_only() || self.refuse_stale() {
             return;
         }
         let keep = self.setup.config.keep_safety;
