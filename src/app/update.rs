@@ -182,7 +182,7 @@ impl Model {
     /// Ctrl-C: cancels what is asked, asks about a run, else ends.
     fn interrupt(&mut self, place: Place) -> Vec<Effect> {
         // Who presses it twice means it.
-        if let (Place::Confirm, Some(Dialog::Confirm(confirm))) = (place, &self.dialog)
+        if let (Place::Confirm | Place::Small, Some(Dialog::Confirm(confirm))) = (place, &self.dialog)
             && let Then::Quit(code) = confirm.then
         {
             self.done = Some(code);

@@ -14,7 +14,7 @@ mod snapshots;
 pub mod theme;
 mod welcome;
 mod widgets;
-mod words;
+pub(crate) mod words;
 mod wrap;
 
 use ratatui::{
@@ -58,16 +58,25 @@ pub fn view(model: &Model, frame: &mut Frame<'_>) {
     }
 }
 
+/// What matters most comes first: of a very small window only the first words are seen.
 fn too_small(model: &Model, frame: &mut Frame<'_>) {
     let area = frame.area();
-    let running = if model.is_running() {
-        " The run goes on."
-    } else {
-        ""
+    let running = model.run.as_ref().filter(|_| model.is_running()).map(|run| {
+        let (ended, all) = run.counts();
+        format!("The run goes on: {ended} of {all} actions are done. ")
+    });
+    let keys = match (&model.dialog, &running) {
+        (Some(_), _) => "A question waits there.",
+        (None, Some(_)) => "q asks whether to stop the run.",
+        (None, None) => "q quits.",
     };
     let text = format!(
-        "halolab needs a window of {} x {}; this one is {} x {}.{running} q quits.",
-        SMALLEST.0, SMALLEST.1, area.width, area.height
+        "{}halolab needs a window of {} x {}; this one is {} x {}. {keys}",
+        running.unwrap_or_default(),
+        SMALLEST.0,
+        SMALLEST.1,
+        area.width,
+        area.height
     );
     let text = Paragraph::new(Line::styled(text, model.look.styles().warn)).wrap(Wrap { trim: true });
     frame.render_widget(text, area);

@@ -4,6 +4,7 @@ mod dialogs;
 mod labs;
 mod menu;
 mod options;
+mod removal;
 mod review;
 mod run;
 mod snapshots;
