@@ -65,6 +65,7 @@ fn pressed(base: Sample, keys: &'static str) -> impl Fn(u16, u16) -> Model {
 )]
 #[case::review("review", sample::review)]
 #[case::review_create("review_create", sample::review_create)]
+#[case::script("script", pressed(sample::review_create, "v n n"))]
 #[case::run("run", sample::run)]
 #[case::run_paused("run_paused", pressed(sample::run, "pgup w"))]
 #[case::run_zoomed("run_zoomed", pressed(sample::run, "z"))]

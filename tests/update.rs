@@ -402,6 +402,34 @@ fn a_lost_engine_keeps_the_lists_and_a_retry_looks_again() {
     assert_eq!(press(&mut model, "r"), vec![Effect::Look]);
 }
 
+#[test]
+fn what_each_action_runs_is_read_over_the_plan() {
+    let mut model = sample::review_create(80, 24);
+    press(&mut model, "v");
+    assert!(
+        draw(&model).contains("1 of 12: create the instance ai-lab"),
+        "{}",
+        draw(&model)
+    );
+    press(&mut model, "tab n");
+    let screen = draw(&model);
+    assert!(
+        screen.contains("inside ai-lab") && screen.contains("base-devel"),
+        "{screen}"
+    );
+    assert!(!screen.contains('\x1b'), "{screen:?}");
+    press(&mut model, "q");
+    assert!(model.done.is_none() && model.dialog.is_none());
+    assert_eq!(model.screen(), Screen::Review);
+    // The action that is in view comes first.
+    press(&mut model, "end v");
+    assert!(!draw(&model).contains("1 of 12"), "{}", draw(&model));
+    press(&mut model, "ctrl-c ?");
+    assert!(model.help.is_some() && model.dialog.is_none());
+    press(&mut model, "q");
+    assert!(model.help.is_none() && model.done.is_none(), "q closes the help");
+}
+
 fn lose(model: &mut Model) {
     model.update(Msg::World(Err(halolab::app::Missing {
         text: "gone".into(),
@@ -494,6 +522,7 @@ fn every_key_of_every_place_has_one_meaning_and_a_help() {
         Place::ConfirmTyping,
         Place::Prompt,
         Place::Themes,
+        Place::Script,
         Place::Help,
         Place::Small,
     ] {

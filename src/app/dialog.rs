@@ -13,6 +13,8 @@ pub enum Dialog {
     Prompt(Box<Prompt>),
     /// The theme picker.
     Themes(ThemePicker),
+    /// What an action of the plan runs.
+    Script(ScriptView),
 }
 
 /// A question whose default is to do nothing.
@@ -141,6 +143,15 @@ pub struct ThemePicker {
     pub cursor: usize,
     /// The theme to go back to.
     pub before: String,
+}
+
+/// What one action of the plan under review runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScriptView {
+    /// The action, counted over all of the plan.
+    pub at: usize,
+    /// First line that is shown.
+    pub scroll: usize,
 }
 
 /// Why a name cannot be given to a lab or a snapshot; none where it can.

@@ -8,7 +8,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::model::{Dialog, Model, Screen};
 use tables::{
     BACKTAB, COMMON, CONFIRM, CONFIRM_TYPING, CONTROL, FILTER, HELP, LABS, MENU, OPTIONS, OPTIONS_TYPING,
-    PROMPT, RESULT, REVIEW, RUN, SEARCH, SMALL, SNAPSHOTS, THEMES, WELCOME,
+    PAGED, PROMPT, RESULT, REVIEW, RUN, SCRIPT, SEARCH, SMALL, SNAPSHOTS, THEMES, WELCOME,
 };
 
 /// What a key means.
@@ -52,6 +52,7 @@ pub enum Intent {
     Shell,
     Snapshots,
     Continue,
+    Scripts,
 }
 
 /// A key with what is held down.
@@ -77,6 +78,7 @@ pub enum Place {
     Small,
     Help,
     Themes,
+    Script,
     Confirm,
     ConfirmTyping,
     Prompt,
@@ -109,6 +111,7 @@ impl Place {
     pub fn under_help(model: &Model) -> Self {
         match &model.dialog {
             Some(Dialog::Themes(_)) => return Self::Themes,
+            Some(Dialog::Script(_)) => return Self::Script,
             Some(Dialog::Prompt(_)) => return Self::Prompt,
             Some(Dialog::Confirm(confirm)) if confirm.is_typing() => return Self::ConfirmTyping,
             Some(Dialog::Confirm(_)) => return Self::Confirm,
@@ -147,6 +150,7 @@ impl Place {
             Self::Small => SMALL,
             Self::Help => HELP,
             Self::Themes => THEMES,
+            Self::Script => SCRIPT,
             Self::Confirm => CONFIRM,
             Self::ConfirmTyping => CONFIRM_TYPING,
             Self::Prompt => PROMPT,
@@ -168,6 +172,7 @@ impl Place {
     pub fn common(self) -> &'static [Key] {
         match self {
             Self::Small => &[],
+            Self::Help | Self::Script => PAGED,
             _ if self.is_typing() => CONTROL,
             _ => COMMON,
         }

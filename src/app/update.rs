@@ -150,6 +150,7 @@ impl Model {
             Place::Small => vec![],
             Place::Help => self.on_help(intent),
             Place::Themes => self.on_themes(intent),
+            Place::Script => self.on_script(intent),
             Place::Confirm | Place::ConfirmTyping => self.on_confirm(intent),
             Place::Prompt => self.on_prompt(intent),
             Place::Welcome => self.on_welcome(intent),
@@ -191,6 +192,7 @@ impl Model {
         match place {
             Place::Help
             | Place::Themes
+            | Place::Script
             | Place::Confirm
             | Place::ConfirmTyping
             | Place::Prompt

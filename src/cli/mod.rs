@@ -96,7 +96,7 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Show what would be done, and change nothing.
-    Plan(plan::PlanArgs),
+    Plan(plan::ShowArgs),
     /// Do it: create by default, or what --choose says.
     Apply(plan::ApplyArgs),
     /// Labs, their state, snapshots and addresses.

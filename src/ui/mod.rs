@@ -10,6 +10,7 @@ mod options;
 mod result;
 mod review;
 mod run;
+pub(crate) mod script;
 mod snapshots;
 pub mod theme;
 mod welcome;
@@ -51,6 +52,7 @@ pub fn view(model: &Model, frame: &mut Frame<'_>) {
         Some(Dialog::Confirm(confirm)) => dialog::confirm(model, confirm, frame),
         Some(Dialog::Prompt(prompt)) => dialog::prompt(model, prompt, frame),
         Some(Dialog::Themes(picker)) => dialog::themes(model, picker, frame),
+        Some(Dialog::Script(view)) => script::view(model, view, frame),
         None => {}
     }
     if let Some(scroll) = model.help {
@@ -123,6 +125,18 @@ pub(crate) fn review_rows(model: &Model) -> usize {
         .as_ref()
         .map_or(0, |r| review::text(model, r, area.width).len());
     widgets::positions(count, area.height)
+}
+
+/// The action of the plan that is the first one in view, counted over all of its actions.
+pub(crate) fn first_action(model: &Model) -> usize {
+    let Some(review) = &model.review else { return 0 };
+    let area = review::text_area(body(model));
+    let first = |(at, _): &(Option<usize>, Line<'_>)| *at;
+    review::tagged(model, review, area.width)
+        .iter()
+        .skip(review.scroll)
+        .find_map(first)
+        .unwrap_or(0)
 }
 
 /// Scroll positions of the result.

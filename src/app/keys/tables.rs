@@ -105,6 +105,13 @@ pub(super) const CONTROL: &[Key] = &[
     key(&[ctrl('c')], Intent::Interrupt, "", "cancel what is asked"),
 ];
 
+/// Where text is read: `q` closes it there, as pagers do.
+pub(super) const PAGED: &[Key] = &[
+    key(&[ctrl('l')], Intent::Redraw, "", "draw the screen anew"),
+    key(&[ctrl('z')], Intent::Suspend, "", "suspend; `fg` comes back"),
+    key(&[ctrl('c')], Intent::Interrupt, "", "close this"),
+];
+
 pub(super) const SMALL: &[Key] = &[
     key(
         &[c('q')],
@@ -124,10 +131,37 @@ pub(super) const SMALL: &[Key] = &[
 
 pub(super) const HELP: &[Key] = &[
     key(
-        &[ESC, c('?'), ENTER, plain(KeyCode::F(1))],
+        &[ESC, c('q'), c('?'), ENTER, plain(KeyCode::F(1))],
         Intent::Back,
         "close",
         "close the help",
+    ),
+    UPS,
+    DOWNS,
+    PAGE_UP,
+    PAGE_DOWN,
+    TOP,
+    BOTTOM,
+];
+
+pub(super) const SCRIPT: &[Key] = &[
+    key(
+        &[ESC, c('q'), c('v'), ENTER],
+        Intent::Back,
+        "close",
+        "back to the plan",
+    ),
+    key(
+        &[TAB, RIGHT, c('l'), c('n')],
+        Intent::Next,
+        "next action",
+        "what the next action runs",
+    ),
+    key(
+        &[BACKTAB, LEFT, c('h'), c('p')],
+        Intent::Previous,
+        "the one before",
+        "what the action before runs",
     ),
     UPS,
     DOWNS,
@@ -344,6 +378,12 @@ pub(super) const REVIEW: &[Key] = &[
         Intent::Next,
         "other button",
         "mark the other button",
+    ),
+    key(
+        &[c('v')],
+        Intent::Scripts,
+        "scripts",
+        "what each action runs, to the letter",
     ),
     BACK,
     UPS,

@@ -2,6 +2,7 @@
 
 use crate::{
     app::{
+        dialog::{Dialog, ScriptView},
         keys::Intent,
         model::{Model, Review, Screen},
         msg::{Effect, Errand, Tone},
@@ -21,11 +22,38 @@ impl Model {
             return vec![];
         };
         match intent {
+            Intent::Scripts => {
+                let at = crate::ui::first_action(self);
+                self.dialog = Some(Dialog::Script(ScriptView { at, scroll: 0 }));
+            }
             Intent::Next => review.apply = !review.apply,
             Intent::Enter if review.apply => return self.apply(),
             Intent::Enter | Intent::Back => self.leave_review(),
             _ => review.scroll = moved(review.scroll, intent, rows, page),
         }
+        vec![]
+    }
+
+    pub(in crate::app) fn on_script(&mut self, intent: Intent) -> Vec<Effect> {
+        let Some(Dialog::Script(mut view)) = self.dialog else {
+            return vec![];
+        };
+        let count = self.review.as_ref().map_or(0, |r| r.plan.actions().count());
+        let at = match intent {
+            Intent::Back => {
+                self.dialog = None;
+                return vec![];
+            }
+            Intent::Next => (view.at + 1).min(count.saturating_sub(1)),
+            Intent::Previous => view.at.saturating_sub(1),
+            _ => view.at,
+        };
+        let rows = crate::ui::script::rows(self, &view);
+        view.scroll = moved(view.scroll, intent, rows, self.page());
+        if at != view.at {
+            view = ScriptView { at, scroll: 0 };
+        }
+        self.dialog = Some(Dialog::Script(view));
         vec![]
     }
 
