@@ -1,14 +1,15 @@
 //! Keys: one table a place, from which a key press is looked up, the hints at the foot are written and
 //! the help is listed. A key that is not in the table of its place does nothing.
 
+mod overlays;
 mod tables;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::model::{Dialog, Model, Screen};
+use overlays::{CONFIRM, CONFIRM_TYPING, FILTER, HELP, PAGED, PROMPT, SCRIPT, SEARCH, SMALL, THEMES};
 use tables::{
-    BACKTAB, COMMON, CONFIRM, CONFIRM_TYPING, CONTROL, FILTER, HELP, LABS, MENU, OPTIONS, OPTIONS_TYPING,
-    PAGED, PROMPT, RESULT, REVIEW, RUN, SCRIPT, SEARCH, SMALL, SNAPSHOTS, THEMES, WELCOME,
+    BACKTAB, COMMON, CONTROL, LABS, MENU, OPTIONS, OPTIONS_TYPING, RESULT, REVIEW, RUN, SNAPSHOTS, WELCOME,
 };
 
 /// What a key means.
