@@ -118,6 +118,18 @@ impl Setup {
         .await
     }
 
+    /// What a list of labs shows. A machine without a daemon has none.
+    ///
+    /// # Errors
+    /// The daemon does not answer.
+    pub async fn glance(&self) -> Result<World, backend::Error> {
+        match self.backend().await {
+            Ok(backend) => World::glance(backend.as_ref()).await,
+            Err(backend::Error::NotFound { .. }) => Ok(World::default()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Folder of all runs.
     pub fn runs(&self) -> PathBuf {
         self.paths.state.join("runs")

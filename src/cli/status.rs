@@ -52,7 +52,7 @@ struct Row {
 }
 
 pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop> {
-    let world = setup.world(&[]).await?;
+    let world = setup.glance().await?;
     let engine = world.server.as_ref().map(|s| Engine {
         product: s.product.clone(),
         version: s.version.clone(),

@@ -1,4 +1,4 @@
-//! The journal of a run: one JSON line before and one after each action, synced to disk, so that
+//! The journal of a run: one JSON line before and one after each action, on the disk before the next one begins, so that
 //! whatever kills us leaves a record of what was begun.
 
 use std::{
@@ -116,7 +116,8 @@ impl Journal {
         Ok(Self { file, entries })
     }
 
-    /// Adds a line, durably.
+    /// Adds a line, durably; that an action ended well is durable with the next line. A power cut between the two does
+    /// that action again, as one right before the line would have.
     ///
     /// # Errors
     /// The disk is full or gone.
@@ -129,7 +130,9 @@ impl Journal {
         let mut bytes = serde_json::to_vec(&line)?;
         bytes.push(b'\n');
         self.file.write_all(&bytes)?;
-        self.file.sync_data()?;
+        if !matches!(entry, Entry::Finished { .. }) {
+            self.file.sync_data()?;
+        }
         self.entries.push(entry);
         Ok(())
     }

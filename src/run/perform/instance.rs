@@ -303,8 +303,9 @@ impl Hand<'_> {
                  Begin anew: the choice that you made, once more"
             )));
         }
-        let (mine, held) = (backend.snapshots(name).await?, backend.snapshots(copy).await?);
-        if mine.iter().all(|s| held.iter().any(|h| h.name == s.name)) {
+        let names = backend.snapshot_names(&[name, copy]).await?;
+        let of = |instance: &str| names.get(instance).map_or(&[][..], Vec::as_slice);
+        if of(name).iter().all(|s| of(copy).contains(s)) {
             return Ok(());
         }
         Err(Failure::Blocked(format!(

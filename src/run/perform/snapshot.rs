@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     backend::{Backend, ConfigEdit, Error, Instance, Status, types::TAG},
-    labs::{SnapshotKind, marks, notes_profile, tag},
+    labs::{SnapshotKind, marks, notes_profile, snapshots::is_there, tag},
 };
 
 use super::{
@@ -21,7 +21,7 @@ impl Hand<'_> {
         kind: SnapshotKind,
     ) -> Ended {
         let backend = self.backend().await?;
-        if has(backend, name, snapshot).await? {
+        if is_there(backend, name, snapshot).await? {
             if !self.again {
                 let what = format!("snapshot `{snapshot}` of `{name}`");
                 return Err(Failure::Blocked(Error::Exists { what }.to_string()));
@@ -121,12 +121,12 @@ impl Hand<'_> {
 
     pub(super) async fn delete_snapshot(&mut self, name: &str, snapshot: &str) -> Ended {
         let backend = self.backend().await?;
-        if !has(backend, name, snapshot).await? {
+        if !is_there(backend, name, snapshot).await? {
             return SKIPPED;
         }
         let deleted = backend.delete_snapshot(name, snapshot).await;
         // Measured: a full pool answers an error for a deletion that happened.
-        if has(backend, name, snapshot).await? {
+        if is_there(backend, name, snapshot).await? {
             deleted?;
         }
         match marks::forget(backend, name, snapshot).await {
@@ -134,10 +134,6 @@ impl Hand<'_> {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-async fn has(backend: &dyn Backend, name: &str, snapshot: &str) -> Result<bool, Failure> {
-    Ok(backend.snapshots(name).await?.iter().any(|s| s.name == snapshot))
 }
 
 async fn marked(backend: &dyn Backend, name: &str, snapshot: &str) -> Result<bool, Failure> {
