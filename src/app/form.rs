@@ -2,6 +2,7 @@
 //! kept even while its field is hidden.
 
 mod fields;
+mod host;
 
 use std::collections::{BTreeMap, BTreeSet};
 

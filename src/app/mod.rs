@@ -24,6 +24,9 @@ mod start;
 pub mod terminal;
 mod update;
 
+pub(crate) use jobs::perform as perform_job;
+pub(crate) use screens::menu;
+
 pub use event_loop::{Exit, run};
 pub use model::{Engine, Model, Screen, Setup};
 pub use msg::{Effect, Errand, HostSummary, Job, LogPage, Missing, Msg, Tone};

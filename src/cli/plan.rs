@@ -138,7 +138,7 @@ impl PlanArgs {
 }
 
 /// How long an image server may take to answer.
-const SERVER_WAIT: Duration = Duration::from_secs(3);
+pub(super) const SERVER_WAIT: Duration = Duration::from_secs(3);
 
 /// A plan, the world that it was made for, and the secrets that never enter it.
 pub(super) struct Planned {

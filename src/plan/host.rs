@@ -32,8 +32,11 @@ pub(super) fn actions(
         return Ok(vec![]);
     }
     let mut actions = vec![];
+    let mut wishes = Answers::new();
     for stage in catalog.iter().filter(|s| s.backend == BackendKind::Host) {
-        actions.extend(host_stage(world, stage, given, &builds)?);
+        let (more, answers) = host_stage(world, stage, given, &builds)?;
+        actions.extend(more);
+        wishes.extend(answers);
     }
     let words = Words {
         lab: "host",
@@ -44,7 +47,7 @@ pub(super) fn actions(
         let command = "lxd waitready --timeout=60".to_owned();
         actions.push(words.action("wait", "wait until the daemon is ready".into(), command, step));
     }
-    actions.extend(ground::actions(world, &builds, &words));
+    actions.extend(ground::actions(world, &builds, &words, &wishes)?);
     let mut wanted = BTreeMap::new();
     for (request, case) in cases {
         if let Some(image) = case.image
@@ -64,7 +67,7 @@ fn host_stage(
     stage: &Stage,
     given: &Answers,
     builds: &[&Case<'_>],
-) -> Result<Vec<Action>, PlanError> {
+) -> Result<(Vec<Action>, Answers), PlanError> {
     let family = host_family(world);
     let mut facts = world.facts.clone();
     let bootstraps: BTreeSet<String> = builds.iter().filter_map(|c| bootstrapped(c)).collect();
@@ -94,7 +97,7 @@ fn host_stage(
         .iter()
         .filter(here)
         .filter(|s| holds(s.when.as_ref(), &scope));
-    wanted
+    let actions = wanted
         .map(|step| {
             let script = step.script(family).ok_or_else(|| {
                 PlanError::Blocked(format!(
@@ -122,7 +125,8 @@ fn host_stage(
                 ..words.action(&step.id, sentence, command, step_kind)
             })
         })
-        .collect()
+        .collect::<Result<_, PlanError>>()?;
+    Ok((actions, answers))
 }
 
 /// The bridges that labs may be on: those that there are, and the one that we would make.

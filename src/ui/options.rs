@@ -24,6 +24,7 @@ use crate::{
         form::{Form, FormField, Row, Value},
     },
     log::clean,
+    plan::planner::HOST,
     stage::{Answer, FieldKind},
 };
 
@@ -68,7 +69,11 @@ pub(super) fn view(model: &Model, frame: &mut Frame<'_>) {
     } else {
         String::new()
     };
-    let title = format!("{}: options{of}", clean(&form.lab));
+    let whose = match form.lab.as_str() {
+        HOST => "this machine".into(),
+        lab => clean(lab),
+    };
+    let title = format!("{whose}: options{of}");
     let body = widgets::surround(model, frame, &title);
     let areas = areas(body);
     let (listing, area) = list(model, body);

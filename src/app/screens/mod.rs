@@ -2,7 +2,7 @@
 
 mod dialogs;
 mod labs;
-mod menu;
+pub(crate) mod menu;
 mod options;
 mod removal;
 mod review;

@@ -9,7 +9,7 @@ use crate::{
         msg::{Effect, Tone},
         update::moved,
     },
-    plan::{Choice, Request},
+    plan::{Choice, Request, planner::HOST},
     stage::Answers,
 };
 
@@ -29,10 +29,27 @@ impl Model {
                     .or_insert_with(|| Form::new(&pick.lab, stage, &facts, &former));
             }
         }
-        self.wizard.picks = picks;
+        self.wizard.picks = self.with_host(picks);
         self.wizard.at = 0;
         self.next_form(0);
         vec![]
+    }
+
+    /// The same, and this machine last, where something is made and its options decide about more than the lab's.
+    fn with_host(&mut self, mut picks: Vec<Pick>) -> Vec<Pick> {
+        let makes = |p: &Pick| matches!(p.choice, Choice::Create | Choice::Recreate);
+        let form = self.world.as_ref().filter(|_| picks.iter().any(makes));
+        let form = form.and_then(|world| Form::of_host(world, &self.setup.catalog));
+        if let Some(form) = form {
+            self.wizard.forms.entry(HOST.into()).or_insert(form);
+            picks.push(Pick {
+                lab: HOST.into(),
+                stage: HOST.into(),
+                choice: Choice::Skip,
+                asks: true,
+            });
+        }
+        picks
     }
 
     /// What the lab was made with, so that making it again asks nothing twice.
