@@ -430,6 +430,40 @@ fn what_each_action_runs_is_read_over_the_plan() {
     assert!(model.help.is_none() && model.done.is_none(), "q closes the help");
 }
 
+#[test]
+fn the_options_of_this_machine_come_before_the_first_plan() {
+    let mut model = sample::fresh(80, 24);
+    let shipped = halolab::stage::Catalog::shipped();
+    let stages = shipped.iter().filter(|s| s.id == "host").cloned();
+    let stages = stages.chain(sample::catalog().iter().cloned()).collect();
+    model.setup.catalog = std::sync::Arc::new(halolab::stage::Catalog::of(stages));
+    model.setup.planner = halolab::plan::plan;
+    model.update(Msg::Host(Box::new(sample::host())));
+    let world = halolab::labs::World::without_daemon(sample::facts(), halolab::config::Config::default());
+    model.update(Msg::World(Ok(Box::new(world))));
+    press(&mut model, "enter enter enter ctrl-s");
+    let screen = draw(&model);
+    assert!(
+        screen.contains("this machine: options (2 of 2)") && screen.contains("Storage pool size"),
+        "{screen}"
+    );
+    while !model.form().unwrap().help().contains("Room for all labs") {
+        press(&mut model, "down");
+    }
+    type_text(&mut model, "77GiB");
+    press(&mut model, "ctrl-s");
+    assert_eq!(model.screen(), Screen::Review, "{}", draw(&model));
+    let plan = model.review.clone().unwrap().plan;
+    let says = |text: &str| plan.actions().any(|a| a.sentence.contains(text));
+    assert!(says("77 GiB") || says("77GiB"), "{plan:?}");
+    press(&mut model, "esc esc");
+    assert_eq!(
+        model.form().unwrap().lab,
+        "ai-lab",
+        "esc goes back through the forms"
+    );
+}
+
 fn lose(model: &mut Model) {
     model.update(Msg::World(Err(halolab::app::Missing {
         text: "gone".into(),

@@ -195,7 +195,7 @@ fn value(look: &Look, form: &Form, index: usize, field: &FormField, offered: &[S
         Value::Line(entry) if entry.text().is_empty() => {
             let hint = match (&field.field.default, field.field.kind) {
                 (Some(Answer::Text(default)), FieldKind::Size) => format!("({})", clean(default)),
-                (None, FieldKind::Size) => "(as 40GiB)".into(),
+                (None, FieldKind::Size) => "(empty; or as 40GiB)".into(),
                 _ => "(empty)".into(),
             };
             (hint, styles.dim)
