@@ -464,6 +464,70 @@ fn the_options_of_this_machine_come_before_the_first_plan() {
     );
 }
 
+fn holder() -> halolab::run::lock::Holder {
+    halolab::run::lock::Holder::parse("run 20261122-0500-abcd, pid 4242, since 2026-11-22 04:55:00 UTC")
+}
+
+#[test]
+fn another_halolab_at_work_is_named_and_waited_for() {
+    let mut model = sample::review(80, 24);
+    model.update(Msg::Other(Some(holder())));
+    assert!(
+        draw(&model).contains("another halolab is at work"),
+        "{}",
+        draw(&model)
+    );
+    assert_eq!(press(&mut model, "tab enter"), vec![], "nothing begins");
+    let screen = draw(&model);
+    for word in [
+        "run 20261122-0500-abcd",
+        "process 4242",
+        "04:55:00",
+        "Wait",
+        "Leave it",
+    ] {
+        assert!(screen.contains(word), "{word} in {screen}");
+    }
+    press(&mut model, "tab enter");
+    assert!(draw(&model).contains("waiting for its end"), "{}", draw(&model));
+    assert_eq!(model.update(Msg::Other(None)), vec![Effect::Look]);
+    model.update(Msg::World(Ok(Box::new(sample::world()))));
+    assert_eq!(model.screen(), Screen::Review);
+    assert!(
+        draw(&model).contains("the other halolab has ended"),
+        "{}",
+        draw(&model)
+    );
+    assert!(!model.review.clone().unwrap().apply, "Cancel is marked again");
+    assert!(matches!(
+        press(&mut model, "tab enter").as_slice(),
+        [Effect::Start(..)]
+    ));
+}
+
+#[test]
+fn a_run_that_another_halolab_forestalled_is_under_review_again() {
+    let mut model = sample::review_create(80, 24);
+    assert!(matches!(
+        press(&mut model, "enter").as_slice(),
+        [Effect::Start(..)]
+    ));
+    model.update(Msg::Busy(holder()));
+    assert_eq!((model.screen(), model.is_running()), (Screen::Review, false));
+    assert!(
+        draw(&model).contains("Another halolab is at work"),
+        "{}",
+        draw(&model)
+    );
+    press(&mut model, "enter esc");
+    assert_eq!(model.screen(), Screen::Options, "left, and back to the form");
+    // A small change is refused in words.
+    let mut model = sample::picker(80, 24);
+    model.update(Msg::Other(Some(holder())));
+    assert_eq!(press(&mut model, "p"), vec![]);
+    assert!(draw(&model).contains("not now"), "{}", draw(&model));
+}
+
 fn lose(model: &mut Model) {
     model.update(Msg::World(Err(halolab::app::Missing {
         text: "gone".into(),

@@ -53,6 +53,8 @@ pub enum Then {
     StopAndQuit,
     /// The plan for this choice is shown.
     Plan(String, Choice),
+    /// The end of another halolab is waited for.
+    Wait,
     /// The options are left; what was filled in stays.
     LeaveOptions,
     /// The program ends with this code, and what was filled in is gone.

@@ -17,6 +17,7 @@ mod jobs;
 pub mod keys;
 pub mod model;
 pub mod msg;
+pub mod others;
 pub mod run_view;
 mod screens;
 pub mod seen;

@@ -20,6 +20,7 @@ use super::{
     entry::Entry,
     form::Form,
     msg::{HostSummary, Job, Tone},
+    others::Others,
     run_view::RunView,
     seen::Seen,
 };
@@ -197,6 +198,8 @@ pub struct Model {
     pub engine: Engine,
     /// Since when it is being waited for, in seconds since 1970.
     pub looking_since: u64,
+    /// Other halolabs at work.
+    pub others: Others,
     /// How old what is shown of it is.
     pub seen: Seen,
     /// What the engine holds.
@@ -248,6 +251,7 @@ impl Model {
             host: None,
             engine: Engine::Looking,
             looking_since: 0,
+            others: Others::default(),
             seen: Seen::default(),
             world: None,
             labs: LabList::default(),

@@ -11,7 +11,7 @@ use crate::{
     host::{Facts, Finding},
     labs::{SnapshotRow, World},
     plan::Plan,
-    run::{Event, Outcome},
+    run::{Event, Outcome, lock::Holder},
     stage::Answers,
 };
 
@@ -32,6 +32,10 @@ pub enum Msg {
     Snapshots(String, Result<Vec<SnapshotRow>, String>),
     /// A small job ended: what was said while it ran, and how it went.
     Done(Job, Result<String, String>),
+    /// The other halolab that is at work; none where there is none any more.
+    Other(Option<Holder>),
+    /// A run was not begun, because another halolab is at work.
+    Busy(Holder),
     /// A run began.
     Started(String),
     /// Something happened in it.

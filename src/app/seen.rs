@@ -53,6 +53,7 @@ impl Model {
     pub(in crate::app) fn take_world(&mut self, world: crate::labs::World) -> Vec<Effect> {
         let at = self.labs.current().map(|lab| lab.name.clone());
         let back = self.is_stale();
+        let ended = std::mem::take(&mut self.others.ended);
         self.engine = match (&world.server, &self.engine) {
             (Some(_), _) => Engine::Ready,
             (None, Engine::Absent(text)) => Engine::Absent(text.clone()),
@@ -70,15 +71,19 @@ impl Model {
         self.labs
             .marked
             .retain(|name| rows.iter().any(|lab| lab.name == *name));
-        if back {
-            return self.is_back();
+        match (back, ended) {
+            (true, _) => return self.is_back("the engine is reachable again"),
+            (false, true) => {
+                return self.is_back("the other halolab has ended; this plan is made from what is there now");
+            }
+            (false, false) => {}
         }
         vec![]
     }
 
     /// After a time away: a plan is made anew, because it was made from what was there before.
-    fn is_back(&mut self) -> Vec<Effect> {
-        self.say(Tone::Good, "the engine is reachable again");
+    fn is_back(&mut self, why: &str) -> Vec<Effect> {
+        self.say(Tone::Good, why);
         match self.screen() {
             Screen::Review => self.plan_again(),
             Screen::Snapshots => return vec![Effect::Snapshots(self.picker.lab.clone())],

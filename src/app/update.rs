@@ -40,6 +40,8 @@ impl Model {
             }
             Msg::Snapshots(lab, rows) => self.take_snapshots(&lab, rows),
             Msg::Done(job, result) => self.take_done(&job, result),
+            Msg::Other(holder) => self.take_holder(holder),
+            Msg::Busy(holder) => self.take_busy(holder),
             Msg::Started(id) => {
                 if let Some(run) = &mut self.run {
                     run.id = Some(id);

@@ -130,6 +130,10 @@ fn told_lines(model: &Model, width: u16) -> Lines {
         let text = format!(" {} {} {waited}", look.glyphs.busy, clean(&job.doing()));
         lines.extend(wrap(&Line::styled(text, styles.busy), width, 3));
     }
+    if let Some(words) = model.other_words() {
+        let text = format!(" {} {}", look.glyphs.busy, sentence(&words));
+        lines.extend(wrap(&Line::styled(text, styles.busy), width, 3));
+    }
     let why = match &model.engine {
         Engine::Failed(text) => Some(format!("{} r looks again.", sentence(text))),
         _ => None,

@@ -87,6 +87,10 @@ impl Model {
         match then {
             Then::Do(job) => self.start_job(job),
             Then::Plan(lab, choice) => self.plan_for(&lab, choice),
+            Then::Wait => {
+                self.wait_for_other();
+                vec![]
+            }
             Then::LeaveOptions => {
                 self.back();
                 vec![]

@@ -60,6 +60,7 @@ impl Model {
     /// Cancel: the plan is thrown away, the choices and forms behind it stay.
     fn leave_review(&mut self) {
         self.review = None;
+        self.others.waiting = false;
         self.back();
     }
 
@@ -69,7 +70,7 @@ impl Model {
             self.say(Tone::Warning, "another plan is being carried out");
             return vec![];
         }
-        if self.refuse_stale() {
+        if self.refuse_stale() || self.ask_to_wait() {
             return vec![];
         }
         let root = self.facts().get("root") == Some(&Fact::Bool(true));

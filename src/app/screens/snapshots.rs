@@ -66,6 +66,9 @@ impl Model {
             self.say(Tone::Warning, text);
             return vec![];
         }
+        if self.refuse_busy() {
+            return vec![];
+        }
         if self.is_running() {
             self.say(Tone::Warning, "wait for the end of the run, or stop it first");
             return vec![];
