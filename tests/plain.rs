@@ -66,11 +66,9 @@ fn number(said: &Said, word: &str) -> String {
         let (number, rest) = line.trim().split_once(". ")?;
         rest.starts_with(word).then(|| number.to_owned())
     };
-    said.out
-        .lines()
-        .filter_map(find)
-        .next_back()
-        .unwrap_or_else(|| panic!("no {word} in\n{}", said.out))
+    let found = said.out.lines().filter_map(find).next_back();
+    assert!(found.is_some(), "no {word} in\n{}", said.out);
+    found.unwrap()
 }
 
 /// The answers of a first run up to the question whether to apply.
@@ -82,7 +80,7 @@ fn first_answers(home: &Home) -> Vec<String> {
 }
 
 fn lines(answers: &[String]) -> String {
-    answers.iter().map(|a| format!("{a}\n")).collect()
+    answers.join("\n") + if answers.is_empty() { "" } else { "\n" }
 }
 
 /// Chooses an entry of the menu of the first lab by its word, then answers on.

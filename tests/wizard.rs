@@ -416,7 +416,7 @@ impl Drop for Way {
     }
 }
 
-const FORWARD: &str = r#"
+const FORWARD: &str = r"
 import socket, sys, threading
 def pump(a, b):
     try:
@@ -436,4 +436,4 @@ while True:
     far.connect(sys.argv[2])
     for pair in ((near, far), (far, near)):
         threading.Thread(target=pump, args=pair, daemon=True).start()
-"#;
+";

@@ -7,7 +7,7 @@ mod tables;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::model::{Dialog, Model, Screen};
-use overlays::{CONFIRM, CONFIRM_TYPING, FILTER, HELP, PAGED, PROMPT, SCRIPT, SEARCH, SMALL, THEMES};
+use overlays::{CONFIRM, CONFIRM_TYPING, DIALOG, FILTER, HELP, PAGED, PROMPT, SCRIPT, SEARCH, SMALL, THEMES};
 use tables::{
     BACKTAB, COMMON, CONTROL, LABS, MENU, OPTIONS, OPTIONS_TYPING, RESULT, REVIEW, RUN, SNAPSHOTS, WELCOME,
 };
@@ -174,6 +174,7 @@ impl Place {
         match self {
             Self::Small => &[],
             Self::Help | Self::Script => PAGED,
+            Self::Confirm | Self::Themes => DIALOG,
             _ if self.is_typing() => CONTROL,
             _ => COMMON,
         }

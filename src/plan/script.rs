@@ -10,13 +10,13 @@ pub fn exact(action: &Action) -> Vec<String> {
     match &action.step {
         Step::HostScript { script, check, env } => {
             let mut lines = vec!["Runs on this machine as root, with `sh -eu`.".to_owned()];
-            lines.extend(settings(env));
+            lines.extend(script_lines(script));
             if let Some(check) = check {
                 lines.push(String::new());
                 lines.push("Left out where this check ends well:".into());
                 lines.extend(indented(check));
             }
-            lines.extend(script_lines(script));
+            lines.extend(settings(env));
             lines
         }
         Step::Exec {
@@ -26,25 +26,25 @@ pub fn exact(action: &Action) -> Vec<String> {
             secrets,
         } => {
             let mut lines = vec![format!("Runs inside {name} as root, with `sh -eu`.")];
-            lines.extend(settings(env));
             if !secrets.is_empty() {
                 let ids = secrets.join(", ");
                 lines.push(format!("Handed over as files, and taken back after it: {ids}"));
             }
             lines.extend(script_lines(script));
+            lines.extend(settings(env));
             lines
         }
         Step::Verify { name, script, env } => {
             let mut lines = vec![format!(
                 "Runs inside {name} as root, with `sh -eu`; its last line is the proof."
             )];
-            lines.extend(settings(env));
             lines.extend(script_lines(script));
+            lines.extend(settings(env));
             lines
         }
         step => {
             let text = serde_json::to_string_pretty(step).unwrap_or_default();
-            let mut lines = vec!["No script: halolab does this itself, over the engine's API.".to_owned()];
+            let mut lines = vec!["No script: halolab does this itself.".to_owned()];
             lines.push(String::new());
             lines.extend(indented(&text));
             lines
@@ -103,7 +103,7 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.ends_with("The script:\n    one\n        two \"$A\""),
+            text.contains("The script:\n    one\n        two \"$A\"\n"),
             "{text}"
         );
         assert!(text.contains("token"), "{text}");

@@ -17,6 +17,19 @@ pub(super) const PAGED: &[Key] = &[
     key(&[ctrl('c')], Intent::Interrupt, "", "close this"),
 ];
 
+/// In questions `q` cancels too: who presses it in a hurry means the question.
+pub(super) const DIALOG: &[Key] = &[
+    key(
+        &[c('?'), plain(KeyCode::F(1))],
+        Intent::Help,
+        "help",
+        "the keys of this question",
+    ),
+    key(&[ctrl('l')], Intent::Redraw, "", "draw the screen anew"),
+    key(&[ctrl('z')], Intent::Suspend, "", "suspend; `fg` comes back"),
+    key(&[ctrl('c')], Intent::Interrupt, "", "cancel what is asked"),
+];
+
 pub(super) const SMALL: &[Key] = &[
     key(
         &[c('q')],
@@ -78,7 +91,12 @@ pub(super) const SCRIPT: &[Key] = &[
 
 pub(super) const THEMES: &[Key] = &[
     key(&[ENTER], Intent::Enter, "keep", "keep the theme that is shown"),
-    key(&[ESC], Intent::Back, "as before", "back to the theme before"),
+    key(
+        &[ESC, c('q')],
+        Intent::Back,
+        "as before",
+        "back to the theme before",
+    ),
     UPS,
     DOWNS,
 ];
@@ -96,7 +114,12 @@ pub(super) const CONFIRM: &[Key] = &[
         "other button",
         "mark the other button",
     ),
-    CANCEL,
+    key(
+        &[ESC, c('q')],
+        Intent::Back,
+        "cancel",
+        "close this and change nothing",
+    ),
     UPS,
     DOWNS,
     PAGE_UP,
