@@ -464,6 +464,15 @@ fn the_options_of_this_machine_come_before_the_first_plan() {
     );
 }
 
+#[test]
+fn a_snapshot_without_a_name_gets_a_free_one() {
+    let mut model = sample::picker(80, 24);
+    press(&mut model, "n enter");
+    type_text(&mut model, "before the holidays");
+    let job = Job::NewSnapshot("ai-lab".into(), "snap-1".into(), "before the holidays".into());
+    assert_eq!(press(&mut model, "enter"), vec![Effect::Do(job)]);
+}
+
 fn holder() -> halolab::run::lock::Holder {
     halolab::run::lock::Holder::parse("run 20261122-0500-abcd, pid 4242, since 2026-11-22 04:55:00 UTC")
 }

@@ -166,7 +166,7 @@ pub fn wrong_name(name: &str) -> Option<String> {
         return Some("a name has at most 63 characters".into());
     }
     if !fits(first) || name.ends_with('-') || !name.chars().all(|c| fits(c) || c == '-') {
-        return Some("small letters a-z, digits and - only; a letter or digit first and last".into());
+        return Some("use a-z, 0-9 and -; a letter or digit first and last".into());
     }
     None
 }

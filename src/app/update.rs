@@ -175,7 +175,7 @@ impl Model {
             self.ask_to_stop(true);
         } else if self.is_filled_in() {
             self.help = None;
-            self.ask_to_leave(Then::Quit(code), "Quitting throws it away.");
+            self.ask_to_leave(Then::Quit(code), "Quitting throws them away.");
         } else {
             self.done = Some(code);
         }

@@ -79,7 +79,7 @@ pub(super) const COMMON: &[Key] = &[
         &[c('q')],
         Intent::Quit,
         "quit",
-        "leave halolab; a running plan is asked about",
+        "leave halolab; asks where a plan runs or answers would be lost",
     ),
     key(&[c('T')], Intent::Themes, "", "choose a theme, with a preview"),
     key(
@@ -309,7 +309,7 @@ pub(super) const RUN: &[Key] = &[
     key(
         &[ESC],
         Intent::Back,
-        "stop?",
+        "stop/back",
         "asks whether to stop or to keep on; after the end, back",
     ),
     key(&[ENTER], Intent::Enter, "", "after the end: the result"),

@@ -132,6 +132,10 @@ impl Model {
         };
         let (first, second) = (prompt.text(0).to_owned(), prompt.text(1).to_owned());
         let then = prompt.then.clone();
+        let first = match &then {
+            PromptThen::NewSnapshot(_) if first.is_empty() => self.free_snapshot(),
+            _ => first,
+        };
         if let Some(wrong) = self.wrong_line(&then, &first) {
             if let Some(Dialog::Prompt(prompt)) = &mut self.dialog {
                 prompt.error = Some(wrong);
@@ -147,6 +151,16 @@ impl Model {
             PromptThen::Rename(_, from) if from == first => vec![],
             PromptThen::Rename(lab, from) => self.start_job(Job::RenameSnapshot(lab, from, first)),
         }
+    }
+
+    /// A name that no snapshot of the lab has: `snap-1`, `snap-2`, ...
+    fn free_snapshot(&self) -> String {
+        let taken = |name: &String| match &self.picker.rows {
+            Some(Ok(rows)) => rows.iter().any(|row| row.name == *name),
+            _ => false,
+        };
+        let names = (1..=u32::MAX).map(|number| format!("snap-{number}"));
+        names.into_iter().find(|name| !taken(name)).unwrap_or_default()
     }
 
     fn wrong_line(&self, then: &PromptThen, name: &str) -> Option<String> {

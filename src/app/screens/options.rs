@@ -171,7 +171,7 @@ impl Model {
             Some(index) => self.wizard.at = index,
             None if self.is_filled_in() => self.ask_to_leave(
                 Then::LeaveOptions,
-                "It is kept until halolab ends: choosing the same again shows it.",
+                "What you filled in is kept until halolab ends; choosing the same again shows it.",
             ),
             None => self.back(),
         }

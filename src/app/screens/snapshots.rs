@@ -135,7 +135,10 @@ impl Model {
     }
 
     fn prompt_for_new(&mut self, lab: &str) {
-        let lines = vec![("Name", Entry::default()), ("Note", Entry::default())];
+        let lines = vec![
+            ("Name (empty: snap-1, snap-2, ...)", Entry::default()),
+            ("Note", Entry::default()),
+        ];
         self.open_prompt(
             format!("New snapshot of {lab}"),
             lines,
