@@ -25,7 +25,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// Between two questions to an engine of which nothing was heard: whether it still answers.
 const PULSE: Duration = Duration::from_secs(10);
 /// How long it may take to answer that.
-const PULSE_WAIT: Duration = Duration::from_secs(10);
+const PULSE_WAIT: Duration = Duration::from_secs(20);
 /// Changes on the daemon come in bursts; the lists are read once after each.
 const BURST: Duration = Duration::from_millis(300);
 
@@ -159,7 +159,13 @@ async fn until_changed(shared: &Shared, known: &Known, backend: Arc<dyn Backend>
         let again = tokio::select! {
             () = shared.look.notified() => true,
             alive = changed(&mut changes) => alive,
-            () = pulse(backend.as_ref()) => false,
+            () = pulse(backend.as_ref()) => {
+                // Connecting anew may take as long again before it says the same.
+                let seconds = PULSE_WAIT.as_secs();
+                let text = format!("the engine takes connections and gives no answer for {seconds} s; is it stopped or overloaded?");
+                shared.tell(Msg::World(Err(Missing { text, absent: false }))).await;
+                false
+            }
             () = shared.messages.closed() => return false,
         };
         if !again || show_world(shared, known, backend.as_ref()).await.is_err() {

@@ -153,7 +153,8 @@ fn told_lines(model: &Model, width: u16) -> Lines {
 fn sentence(text: &str) -> String {
     let text = clean(text);
     let text = text.trim_end_matches('.');
-    format!("{text}.")
+    let end = if text.ends_with(['?', '!']) { "" } else { "." };
+    format!("{text}{end}")
 }
 
 /// The keys of this place on one line, or on two where there is room; what does not fit is in the help.
