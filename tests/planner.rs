@@ -313,3 +313,47 @@ proptest! {
         }
     }
 }
+
+/// The same machine without a pool, and answers to the host's own options.
+fn without_pool(wishes: &[(&str, &str)]) -> Result<Plan, PlanError> {
+    let mut world = empty();
+    world.pools.clear();
+    if let Some(server) = &mut world.server {
+        server.storage_drivers = vec!["btrfs".into(), "dir 1".into()];
+    }
+    let text = |(id, value): &(&str, &str)| ((*id).to_owned(), Answer::Text((*value).into()));
+    let host = Request {
+        lab: "host".into(),
+        stage: "host".into(),
+        choice: Choice::Skip,
+        answers: wishes.iter().map(text).collect(),
+    };
+    plan::plan(&world, &catalog(), &[request(Choice::Create), host])
+}
+
+#[test]
+fn the_pool_is_made_as_it_is_wished_for() {
+    let pool = |plan: &Plan| {
+        plan.actions()
+            .find_map(|a| match &a.step {
+                Step::CreatePool { driver, size, .. } => Some((driver.clone(), *size)),
+                _ => None,
+            })
+            .unwrap()
+    };
+    let made = |wishes: &[(&str, &str)]| pool(&without_pool(wishes).unwrap());
+    assert_eq!(made(&[]), ("btrfs".into(), Some(20 << 30)));
+    assert_eq!(made(&[("pool_driver", "auto")]), ("btrfs".into(), Some(20 << 30)));
+    assert_eq!(made(&[("pool_size", "50GiB")]), ("btrfs".into(), Some(50 << 30)));
+    assert_eq!(
+        made(&[("pool_driver", "dir"), ("pool_size", "50GiB")]),
+        ("dir".into(), None)
+    );
+    let refused = |wishes: &[(&str, &str)]| without_pool(wishes).unwrap_err().to_string();
+    assert!(refused(&[("pool_driver", "zfs")]).contains("it has: btrfs, dir"));
+    assert!(refused(&[("pool_size", "500GiB")]).contains("does not fit"));
+    assert!(refused(&[("pool_size", "1GiB")]).contains("5GiB"));
+    // Where there is a pool, nothing of it is asked or done.
+    let plan = plan_of(&empty(), Choice::Create).unwrap();
+    assert!(!plan.actions().any(|a| matches!(a.step, Step::CreatePool { .. })));
+}

@@ -83,6 +83,7 @@ fn pressed(base: Sample, keys: &'static str) -> impl Fn(u16, u16) -> Model {
 )]
 #[case::review("review", sample::review)]
 #[case::review_create("review_create", sample::review_create)]
+#[case::script("script", pressed(sample::review_create, "v n n"))]
 #[case::run("run", sample::run)]
 #[case::run_paused("run_paused", pressed(sample::run, "pgup w"))]
 #[case::run_zoomed("run_zoomed", pressed(sample::run, "z"))]
@@ -125,6 +126,39 @@ fn a_small_window_says_what_it_needs_and_still_quits(#[case] width: u16, #[case]
     assert_eq!(model.done, None);
     press(&mut model, "q");
     assert_eq!(model.done, Some(0));
+}
+
+#[rstest]
+#[case(20, 5)]
+#[case(59, 24)]
+#[case(80, 14)]
+fn a_window_that_is_made_small_in_a_run_says_that_the_run_goes_on(#[case] width: u16, #[case] height: u16) {
+    let resize = |columns, rows| Msg::Input(crossterm::event::Event::Resize(columns, rows));
+    let mut model = sample::run(80, 24);
+    model.update(resize(width, height));
+    let words = |model: &Model| {
+        draw(model)
+            .replace(['"', '\n'], " ")
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert!(
+        words(&model).contains("The run goes on: 4 of"),
+        "{}",
+        draw(&model)
+    );
+    press(&mut model, "q");
+    assert_eq!(model.done, None, "a run is asked about");
+    if width > 20 {
+        assert!(
+            words(&model).contains("A question waits there."),
+            "{}",
+            draw(&model)
+        );
+    }
+    model.update(resize(80, 24));
+    assert!(draw(&model).contains("Keep on"), "{}", draw(&model));
 }
 
 #[rstest]

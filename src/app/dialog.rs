@@ -15,6 +15,8 @@ pub enum Dialog {
     Themes(ThemePicker),
     /// A run that was not finished.
     Unfinished(Unfinished),
+    /// What an action of the plan runs.
+    Script(ScriptView),
 }
 
 /// A question whose default is to do nothing.
@@ -53,6 +55,12 @@ pub enum Then {
     StopAndQuit,
     /// The plan for this choice is shown.
     Plan(String, Choice),
+    /// The end of another halolab is waited for.
+    Wait,
+    /// The options are left; what was filled in stays.
+    LeaveOptions,
+    /// The program ends with this code, and what was filled in is gone.
+    Quit(u8),
 }
 
 impl Confirm {
@@ -143,6 +151,15 @@ pub struct ThemePicker {
     pub before: String,
 }
 
+/// What one action of the plan under review runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScriptView {
+    /// The action, counted over all of the plan.
+    pub at: usize,
+    /// First line that is shown.
+    pub scroll: usize,
+}
+
 /// Why a name cannot be given to a lab or a snapshot; none where it can.
 pub fn wrong_name(name: &str) -> Option<String> {
     let Some(first) = name.chars().next() else {
@@ -153,7 +170,7 @@ pub fn wrong_name(name: &str) -> Option<String> {
         return Some("a name has at most 63 characters".into());
     }
     if !fits(first) || name.ends_with('-') || !name.chars().all(|c| fits(c) || c == '-') {
-        return Some("small letters a-z, digits and - only; a letter or digit first and last".into());
+        return Some("use a-z, 0-9 and -; a letter or digit first and last".into());
     }
     None
 }

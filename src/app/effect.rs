@@ -21,7 +21,11 @@ use crate::{
     log::{LogView, sanitize::LINE_BYTES, sanitize_line, sanitize_text},
     paths::Paths,
     plan::Plan,
-    run::{self, Connect, Context, Event, Lock, Outcome, StopCode, journal, log_file, unfinished},
+    run::{
+        self, Connect, Context, Event, Lock, Outcome, StopCode, journal,
+        lock::{Holder, LockError},
+        log_file, unfinished,
+    },
     stage::{Answers, Catalog},
 };
 
@@ -33,8 +37,10 @@ use super::{
 
 /// How long a run may take to end its action when the program is told to end.
 const LAST_ACTION: Duration = Duration::from_mins(1);
-/// Exit code where another halolab is at work.
-const LOCKED: u8 = 8;
+/// Exit code where something stood in the way before any change.
+const BLOCKED: u8 = 3;
+/// Between two looks at whether another halolab is at work.
+const OTHERS: Duration = Duration::from_secs(1);
 
 /// What effects work with.
 #[derive(Clone)]
@@ -94,6 +100,7 @@ impl Performer {
                 told.tell_blocking(Msg::Unfinished(Box::new(record)));
             }
         });
+        tokio::spawn(watch_others(Arc::clone(&shared)));
         Self { shared, run: None }
     }
 
@@ -221,8 +228,12 @@ impl Shared {
         };
         let lock = match Lock::take(&self.around.lock, &format!("run {id}")) {
             Ok(lock) => lock,
+            Err(LockError::Held(who)) => {
+                self.tell(Msg::Busy(Holder::parse(&who))).await;
+                return;
+            }
             Err(error) => {
-                self.tell(Msg::Ended(ended(LOCKED, error.to_string()))).await;
+                self.tell(Msg::Ended(ended(BLOCKED, error.to_string()))).await;
                 return;
             }
         };
@@ -281,6 +292,21 @@ impl Shared {
             ..LogPage::default()
         });
         self.tell_blocking(Msg::Page(page));
+    }
+}
+
+/// Tells when another halolab begins or ends to work.
+async fn watch_others(shared: Arc<Shared>) {
+    let mut told = None;
+    while !shared.messages.is_closed() {
+        let path = shared.around.lock.clone();
+        let found = tokio::task::spawn_blocking(move || Holder::of(&path)).await;
+        let found = found.unwrap_or_default();
+        if found != told {
+            told.clone_from(&found);
+            shared.tell(Msg::Other(found)).await;
+        }
+        tokio::time::sleep(OTHERS).await;
     }
 }
 

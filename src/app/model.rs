@@ -20,8 +20,10 @@ use super::{
     entry::Entry,
     form::Form,
     msg::{HostSummary, Job, Tone},
+    others::Others,
     resume::{GoesOn, Resume},
     run_view::RunView,
+    seen::Seen,
 };
 
 /// The smallest window that everything fits into: columns, rows.
@@ -199,6 +201,10 @@ pub struct Model {
     pub engine: Engine,
     /// Since when it is being waited for, in seconds since 1970.
     pub looking_since: u64,
+    /// Other halolabs at work.
+    pub others: Others,
+    /// How old what is shown of it is.
+    pub seen: Seen,
     /// What the engine holds.
     pub world: Option<World>,
     /// The labs.
@@ -250,6 +256,8 @@ impl Model {
             host: None,
             engine: Engine::Looking,
             looking_since: 0,
+            others: Others::default(),
+            seen: Seen::default(),
             world: None,
             labs: LabList::default(),
             stack: vec![Screen::Welcome],

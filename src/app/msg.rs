@@ -11,7 +11,7 @@ use crate::{
     host::{Facts, Finding},
     labs::{SnapshotRow, World},
     plan::Plan,
-    run::{Event, Outcome, journal::Record},
+    run::{Event, Outcome, journal::Record, lock::Holder},
     stage::Answers,
 };
 
@@ -34,6 +34,10 @@ pub enum Msg {
     Done(Job, Result<String, String>),
     /// A run of an earlier halolab was not finished.
     Unfinished(Box<Record>),
+    /// The other halolab that is at work; none where there is none any more.
+    Other(Option<Holder>),
+    /// A run was not begun, because another halolab is at work.
+    Busy(Holder),
     /// A run began.
     Started(String),
     /// Something happened in it.

@@ -27,6 +27,8 @@ pub struct Resume {
     pub found: Option<Box<Record>>,
     /// To be gone on with, once its secrets are typed.
     pub next: Option<Box<Record>>,
+    /// What the run that was begun goes on with; under review again where another halolab was faster.
+    pub begun: Option<GoesOn>,
 }
 
 /// The question about it.
@@ -171,6 +173,7 @@ impl Model {
                 secrets,
             }),
         });
+        self.open(Screen::Review);
         self.apply()
     }
 }

@@ -46,12 +46,6 @@ const WAITING: usize = 256;
 /// # Errors
 /// The terminal cannot be used.
 pub async fn start(setup: cli::Setup) -> Result<u8, Stop> {
-    if std::env::var("TERM").is_ok_and(|term| term == "dumb") {
-        return Err(Stop::usage(
-            "the screens need a terminal that can move its cursor (TERM is dumb); say what to do instead: \
-             `halolab status`, `halolab apply LAB --yes`, see `halolab --help`",
-        ));
-    }
     let mut model = model(&setup);
     let mut session = Session::enter(model.mouse)?;
     let size = session.terminal.size()?;

@@ -11,6 +11,7 @@ pub mod exit;
 mod labs;
 mod logging;
 mod other;
+mod plain;
 mod plan;
 mod print;
 mod runs;
@@ -41,6 +42,7 @@ pub struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   halolab                                        open the screens
+  halolab --plain                                the same as questions and lines of text
   halolab apply ai-lab dev-lab --yes             make both labs, side by side
   halolab plan ai-lab --choose recreate          see what a recreate would do
   halolab apply ai-lab --choose restore:clean    go back to the state after set-up
@@ -69,6 +71,9 @@ pub struct Global {
     /// Machine-readable: one JSON document, or JSON lines while something runs.
     #[arg(long, global = true)]
     pub json: bool,
+    /// The screens as questions and lines of text: for screen readers, terminals without a cursor, pipes.
+    #[arg(long, global = true)]
+    pub plain: bool,
     /// Only ASCII characters.
     #[arg(long, global = true)]
     pub ascii: bool,
@@ -96,7 +101,7 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Show what would be done, and change nothing.
-    Plan(plan::PlanArgs),
+    Plan(plan::ShowArgs),
     /// Do it: create by default, or what --choose says.
     Apply(plan::ApplyArgs),
     /// Labs, their state, snapshots and addresses.
@@ -153,6 +158,7 @@ pub async fn run(cli: Cli) -> Result<Code, Stop> {
     let Cli { verb, global } = cli;
     logging::start(&global)?;
     match verb {
+        None if global.plain => Box::pin(plain::wizard(global)).await,
         None => setup::screens(global).await,
         Some(Verb::Plan(args)) => plan::plan(&Setup::load(global)?, args).await,
         Some(Verb::Apply(args)) => plan::apply(&Setup::load(global)?, args).await,

@@ -19,7 +19,7 @@ use super::{Code, Setup, Stop, consent, table::note};
 
 /// What is planned.
 #[derive(Debug, Args)]
-pub struct PlanArgs {
+pub(super) struct PlanArgs {
     /// The labs.
     #[arg(required = true, value_name = "LAB")]
     pub(super) labs: Vec<String>,
@@ -36,6 +36,16 @@ pub struct PlanArgs {
     /// A file with answers: TOML, one table a lab.
     #[arg(long, value_name = "FILE")]
     pub(super) answers: Option<PathBuf>,
+}
+
+/// What is shown.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    #[command(flatten)]
+    plan: PlanArgs,
+    /// With each action what it runs, to the letter: scripts, settings, what is sent to the engine.
+    #[arg(long)]
+    scripts: bool,
 }
 
 /// What is done.
@@ -128,7 +138,7 @@ impl PlanArgs {
 }
 
 /// How long an image server may take to answer.
-const SERVER_WAIT: Duration = Duration::from_secs(3);
+pub(super) const SERVER_WAIT: Duration = Duration::from_secs(3);
 
 /// A plan, the world that it was made for, and the secrets that never enter it.
 pub(super) struct Planned {
@@ -238,9 +248,9 @@ fn natural(world: &World, lab: &str) -> Choice {
     }
 }
 
-pub(super) async fn plan(setup: &Setup, args: PlanArgs) -> Result<Code, Stop> {
-    let planned = make(setup, &args).await?;
-    consent::show(setup, &planned.plan)?;
+pub(super) async fn plan(setup: &Setup, args: ShowArgs) -> Result<Code, Stop> {
+    let planned = make(setup, &args.plan).await?;
+    consent::show(setup, &planned.plan, args.scripts)?;
     Ok(Code::OK)
 }
 

@@ -183,8 +183,11 @@ pub(super) async fn screens(global: Global) -> Result<Code, Stop> {
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
         return Err(Stop::usage(
             "the screens need a terminal; without one say what to do: `halolab status`, `halolab plan LAB`, \
-             `halolab apply LAB --yes`, see `halolab --help`",
+             `halolab apply LAB --yes`, or answer questions with `halolab --plain`; see `halolab --help`",
         ));
+    }
+    if std::env::var("TERM").is_ok_and(|term| term == "dumb") {
+        return Box::pin(super::plain::wizard(global)).await;
     }
     let setup = Setup::load(global)?;
     let code = Box::pin(crate::app::start(setup)).await?;

@@ -210,7 +210,7 @@ fn text(labs: &[Lab], live: &std::collections::BTreeMap<String, InstanceState>) 
 }
 
 /// The state of a lab in a word or two.
-fn state_word(lab: &Lab) -> &'static str {
+pub(super) fn state_word(lab: &Lab) -> &'static str {
     use crate::backend::Status;
     match (lab.presence, lab.instance.as_ref().map(|i| i.status)) {
         (Presence::Missing, _) | (_, None) => "not made yet",

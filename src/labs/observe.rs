@@ -47,6 +47,7 @@ impl World {
         }
         let mut facts = facts;
         facts.insert("daemon".into(), Fact::Bool(true));
+        facts.insert("pool".into(), Fact::Bool(!pools.is_empty()));
         Ok(Self {
             server: Some(server),
             asleep: None,
@@ -87,6 +88,7 @@ impl World {
     /// The world of a machine without a daemon.
     pub fn without_daemon(mut facts: Facts, config: Config) -> Self {
         facts.insert("daemon".into(), Fact::Bool(false));
+        facts.insert("pool".into(), Fact::Bool(false));
         Self {
             facts,
             config,

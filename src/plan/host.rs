@@ -32,8 +32,11 @@ pub(super) fn actions(
         return Ok(vec![]);
     }
     let mut actions = vec![];
+    let mut wishes = Answers::new();
     for stage in catalog.iter().filter(|s| s.backend == BackendKind::Host) {
-        actions.extend(host_stage(world, stage, given, &builds, |_| true)?);
+        let (more, answers) = host_stage(world, stage, given, &builds, |_| true)?;
+        actions.extend(more);
+        wishes.extend(answers);
     }
     let words = Words {
         lab: "host",
@@ -42,7 +45,7 @@ pub(super) fn actions(
     if world.server.is_none() {
         actions.push(wait(&words, "lxd"));
     }
-    actions.extend(ground::actions(world, &builds, &words));
+    actions.extend(ground::actions(world, &builds, &words, &wishes)?);
     let mut wanted = BTreeMap::new();
     for (request, case) in cases {
         if let Some(image) = case.image
@@ -72,7 +75,7 @@ pub(super) fn wake(world: &World, catalog: &Catalog, engine: &str) -> Result<Vec
     let mut actions = vec![];
     for stage in catalog.iter().filter(|s| s.backend == BackendKind::Host) {
         let only = |s: &StageStep| matches!(s.id.as_str(), "daemon" | "firewall");
-        actions.extend(host_stage(world, stage, &given, &[], only)?);
+        actions.extend(host_stage(world, stage, &given, &[], only)?.0);
     }
     for action in &mut actions {
         if action.id.ends_with("/daemon") {
@@ -93,7 +96,7 @@ fn host_stage(
     given: &Answers,
     builds: &[&Case<'_>],
     only: impl Fn(&StageStep) -> bool,
-) -> Result<Vec<Action>, PlanError> {
+) -> Result<(Vec<Action>, Answers), PlanError> {
     let family = host_family(world);
     let mut facts = world.facts.clone();
     let bootstraps: BTreeSet<String> = builds.iter().filter_map(|c| bootstrapped(c)).collect();
@@ -123,7 +126,7 @@ fn host_stage(
         .iter()
         .filter(|s| here(s) && only(s))
         .filter(|s| holds(s.when.as_ref(), &scope));
-    wanted
+    let actions = wanted
         .map(|step| {
             let script = step.script(family).ok_or_else(|| {
                 PlanError::Blocked(format!(
@@ -151,7 +154,8 @@ fn host_stage(
                 ..words.action(&step.id, sentence, command, step_kind)
             })
         })
-        .collect()
+        .collect::<Result<_, PlanError>>()?;
+    Ok((actions, answers))
 }
 
 /// The bridges that labs may be on: those that there are, and the one that we would make.

@@ -6,6 +6,7 @@ mod ground;
 mod host;
 mod images;
 pub mod planner;
+pub mod script;
 pub mod step;
 mod swap;
 mod words;

@@ -10,6 +10,7 @@
 use ratatui::{
     Frame,
     layout::{Constraint, Layout, Rect},
+    style::Style,
     text::{Line, Span},
 };
 use unicode_width::UnicodeWidthStr as _;
@@ -138,11 +139,20 @@ fn heads(model: &Model, width: u16) -> String {
     )
 }
 
+/// Glyph, word and style of a lab's state as it is now: unknown while the engine is away.
+fn state_now(model: &Model, lab: &Lab) -> (&'static str, &'static str, Style) {
+    if model.is_stale() {
+        return (model.look.glyphs.unknown, "unknown", model.look.styles().dim);
+    }
+    model.look.state(lab)
+}
+
 fn row(model: &Model, lab: &Lab, width: u16) -> Line<'static> {
     let (look, styles) = (&model.look, model.look.styles());
     let [name, state, snapshots, disk, memory] = widths(model, width);
     let more = look.glyphs.more;
-    let (glyph, word, style) = look.state(lab);
+    let (glyph, word, style) = state_now(model, lab);
+    let plain = if model.is_stale() { styles.dim } else { styles.text };
     let live = model.labs.states.get(&lab.name);
     let mark = match (lab.presence, model.labs.marked.contains(&lab.name)) {
         (Presence::Missing, true) => "[x] ",
@@ -165,11 +175,11 @@ fn row(model: &Model, lab: &Lab, width: u16) -> Line<'static> {
     };
     Line::from(vec![
         Span::styled(mark, styles.accent),
-        Span::styled(column(&clean(&lab.name), name - 1, more) + " ", styles.text),
+        Span::styled(column(&clean(&lab.name), name - 1, more) + " ", plain),
         Span::styled(column(&format!("{glyph} {word}"), state, more), style),
-        Span::styled(column(&count, snapshots, more), styles.text),
-        Span::styled(column(&used, disk, ""), styles.text),
-        Span::styled(column(&ram, memory, ""), styles.text),
+        Span::styled(column(&count, snapshots, more), plain),
+        Span::styled(column(&used, disk, ""), plain),
+        Span::styled(column(&ram, memory, ""), plain),
         Span::styled(proof, styles.dim),
     ])
 }
@@ -187,7 +197,13 @@ fn details(model: &Model, frame: &mut Frame<'_>, area: Rect) {
 /// What is known of a lab: state, stage, proof, addresses, use, kept copies, what survives.
 pub(super) fn about(model: &Model, lab: &Lab, width: u16) -> Lines {
     let (look, styles) = (&model.look, model.look.styles());
-    let (glyph, word, style) = look.state(lab);
+    let (glyph, word, style) = state_now(model, lab);
+    let word = match look.state(lab) {
+        (_, before, _) if model.is_stale() => {
+            format!("{word}; {before} when last seen, {}", model.last_seen())
+        }
+        _ => word.to_owned(),
+    };
     let stage = model.setup.catalog.get(&lab.stage);
     let mut lines = labelled(look, "State", &format!("{glyph} {word}"), style, width);
     let mut add = |label: &str, value: &str| {

@@ -105,7 +105,7 @@ impl Model {
         let (name, presence) = (lab.name.clone(), lab.presence);
         let running = lab.instance.as_ref().is_some_and(|i| i.status == Status::Running);
         match (presence, running) {
-            _ if self.refuse_read_only() => vec![],
+            _ if self.refuse_read_only() || self.refuse_stale() => vec![],
             (Presence::Ours | Presence::Unfinished, true) => {
                 vec![Effect::Errand(Errand::Shell(name))]
             }

@@ -181,7 +181,7 @@ impl Model {
                 return vec![];
             }
             Entry::Restore => return self.open_snapshots(&lab.name),
-            _ if self.refuse_read_only() => return vec![],
+            _ if self.refuse_read_only() || self.refuse_stale() => return vec![],
             _ => {}
         }
         let choice = match entry {
