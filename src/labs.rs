@@ -7,6 +7,7 @@
 
 pub mod marks;
 mod observe;
+pub mod sizes;
 pub mod snapshots;
 
 use std::collections::BTreeMap;
@@ -96,6 +97,8 @@ pub struct SnapshotRow {
 pub struct World {
     /// The daemon; none where there is none yet.
     pub server: Option<Server>,
+    /// `LXD` or `Incus` where it is installed and does not run: what it holds is not known before it does.
+    pub asleep: Option<String>,
     /// Host facts.
     pub facts: Facts,
     /// The configuration.

@@ -59,6 +59,25 @@ fn empty() -> World {
     }
 }
 
+/// An engine that does not run is started, and nothing else is planned: what it holds is not known.
+#[test]
+fn the_plan_of_a_sleeping_engine_only_starts_it() {
+    let world = World::asleep("LXD", facts(), empty().config);
+    let plan = plan::plan(&world, &Catalog::shipped(), &[]).unwrap();
+    let ids: Vec<&str> = plan.host.iter().map(|action| action.id.as_str()).collect();
+    assert_eq!(ids, ["host/daemon", "host/firewall", "host/wait"]);
+    assert!(plan.labs.is_empty());
+    assert!(
+        plan.host[0].sentence.starts_with("start LXD"),
+        "{}",
+        plan.host[0].sentence
+    );
+    let Step::HostScript { env, .. } = &plan.host[0].step else {
+        panic!("no script")
+    };
+    assert_eq!(env["OPT_ENGINE"], "lxd");
+}
+
 /// The same with the lab, running, with these snapshots.
 fn with_lab(snapshots: &[&str]) -> World {
     let mut world = empty();

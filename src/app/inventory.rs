@@ -97,6 +97,13 @@ async fn observe(shared: &Shared, known: &Known, seen: bool) -> Result<(Arc<dyn 
             shared.tell(Msg::World(Ok(Box::new(world)))).await;
             return Err(missing(&error, true));
         }
+        Err(error @ backend::Error::Asleep { .. }) => {
+            if let backend::Error::Asleep { engine, .. } = &error {
+                let world = World::asleep(engine, facts(known), shared.around.config.clone());
+                shared.tell(Msg::World(Ok(Box::new(world)))).await;
+            }
+            return Err(missing(&error, true));
+        }
         Err(error) => return Err(missing(&error, false)),
     };
     let changes = backend.watch().await.ok();

@@ -87,7 +87,11 @@ fn action(action: &Action, scripts: bool) -> Vec<String> {
 
 /// Shows the plan, gets the user's consent, and runs it.
 pub(super) async fn agree_and_run(setup: &Setup, planned: Planned, consent: &Consent) -> Result<Code, Stop> {
-    let Planned { plan, secrets } = planned;
+    let Planned {
+        plan,
+        secrets,
+        wakes: _,
+    } = planned;
     if !consent.dry_run && plan.is_empty() {
         setup.may_change()?;
         if setup.global.json {

@@ -117,8 +117,8 @@ pub enum Verb {
     Undo(undo::UndoArgs),
     /// Delete a lab with its snapshots.
     Remove(plan::RemoveArgs),
-    /// Start labs.
-    Start(labs::NamesArgs),
+    /// Start labs; without a name, LXD or Incus itself where it does not run.
+    Start(labs::StartArgs),
     /// Stop labs.
     Stop(labs::NamesArgs),
     /// Enter a lab, or run one command in it.
@@ -140,6 +140,14 @@ pub enum Verb {
     },
     /// Print the manual page.
     Man,
+    /// Hand a socket's bytes on, for a new member of its group.
+    #[command(name = crate::host::membership::VERB, hide = true)]
+    Relay {
+        /// The daemon's socket.
+        from: PathBuf,
+        /// The socket to listen at.
+        to: PathBuf,
+    },
 }
 
 /// Runs a verb.
@@ -169,5 +177,9 @@ pub async fn run(cli: Cli) -> Result<Code, Stop> {
         Some(Verb::Config(verb)) => other::config(&Setup::load(global)?, &verb),
         Some(Verb::Completions { shell }) => Ok(other::completions(shell)),
         Some(Verb::Man) => other::man(),
+        Some(Verb::Relay { from, to }) => {
+            crate::host::membership::relay(&from, &to).await?;
+            Ok(Code::OK)
+        }
     }
 }

@@ -49,6 +49,9 @@ impl Setup {
         }
         flags.extend(global.lxd.clone().map(|lxd| ("lxd", lxd)));
         let settings = Settings::load(&paths, &flags).map_err(Stop::usage)?;
+        if let Some(named) = &settings.config.lxd {
+            lxd::check_address(named)?;
+        }
         let catalog = Catalog::load(&paths.stages);
         for warning in catalog.warnings() {
             super::table::note(&format!("warning: {warning}"));
@@ -116,6 +119,19 @@ impl Setup {
             &aliases,
         )
         .await
+    }
+
+    /// The same, and a world too where the daemon is installed and does not run: its plan is to start it.
+    ///
+    /// # Errors
+    /// The daemon does not answer.
+    pub async fn world_or_asleep(&self, answers: &[&Answers]) -> Result<World, backend::Error> {
+        match self.world(answers).await {
+            Err(backend::Error::Asleep { engine, .. }) => {
+                Ok(World::asleep(&engine, self.facts().clone(), self.config.clone()))
+            }
+            other => other,
+        }
     }
 
     /// What a list of labs shows. A machine without a daemon has none.

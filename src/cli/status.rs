@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::{
     backend::InstanceState,
-    labs::{Lab, Presence, SnapshotRow, snapshot_rows, states},
+    labs::{Lab, Presence, SnapshotRow, World, sizes::Room, snapshot_rows, states},
 };
 
 use super::{
@@ -49,10 +49,13 @@ struct Row {
     snapshot_count: usize,
     /// Names for all labs; details for one.
     snapshots: serde_json::Value,
+    /// The pool, and whether it counts snapshots; for one lab.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    room: Option<Room>,
 }
 
 pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop> {
-    let world = setup.glance().await?;
+    let mut world = setup.glance().await?;
     let engine = world.server.as_ref().map(|s| Engine {
         product: s.product.clone(),
         version: s.version.clone(),
@@ -65,7 +68,10 @@ pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop
             .find(&setup.catalog, name)
             .ok_or_else(|| unknown(name, &labs))?;
         if lab.instance.is_some() {
-            details = Some(snapshot_rows(setup.backend().await?.as_ref(), name).await?);
+            let backend = setup.backend().await?;
+            let (rows, pools) = tokio::join!(snapshot_rows(backend.as_ref(), name), backend.pools());
+            details = Some(rows?);
+            world.pools = pools?;
         }
         labs = vec![lab];
     }
@@ -77,7 +83,11 @@ pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop
         let rows = labs.iter().map(|lab| {
             let names = serde_json::json!(world.snapshots_of(&lab.name));
             let snapshots = details.as_ref().map_or(names, |d| serde_json::json!(d));
-            row(lab, live.get(&lab.name), snapshots)
+            let room = details.as_ref().and_then(|rows| room_of(&world, &lab.name, rows));
+            Row {
+                room,
+                ..row(lab, live.get(&lab.name), snapshots)
+            }
         });
         json(&Report {
             v: 1,
@@ -96,6 +106,8 @@ pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop
     out(&text(&labs, &live));
     if let Some(rows) = details {
         out(&format!("\n{}", snapshots_text(&rows)));
+        let room = args.lab.and_then(|lab| room_of(&world, &lab, &rows));
+        room.iter().filter_map(room_text).for_each(|text| out(&text));
     }
     Ok(Code::OK)
 }
@@ -114,6 +126,7 @@ fn row(lab: &Lab, live: Option<&InstanceState>, snapshots: serde_json::Value) ->
         disk: live.and_then(|l| l.disk),
         snapshot_count: lab.snapshots,
         snapshots,
+        room: None,
     }
 }
 
@@ -166,6 +179,21 @@ pub(super) fn state_word(lab: &Lab) -> &'static str {
         (Presence::Ours, Some(Status::Frozen)) => "frozen",
         (Presence::Ours, Some(Status::Error)) => "broken",
     }
+}
+
+/// What is known where no snapshot has a size.
+pub(super) fn room_text(room: &Room) -> Option<String> {
+    let why = room.why_unknown()?;
+    let how = room.to_count.as_ref().map_or_else(String::new, |command| {
+        format!("\nTo count from now on: `{command}`")
+    });
+    let text = format!("SIZE unknown: {why}; {}.{how}", room.filling());
+    Some(crate::log::sanitize_text(&text))
+}
+
+/// The pool of a lab whose snapshots are these.
+pub(super) fn room_of(world: &World, lab: &str, rows: &[SnapshotRow]) -> Option<Room> {
+    world.room(lab, rows.is_empty() || rows.iter().any(|row| row.size.is_some()))
 }
 
 pub(super) fn snapshots_text(rows: &[SnapshotRow]) -> String {

@@ -50,6 +50,7 @@ impl World {
         facts.insert("pool".into(), Fact::Bool(!pools.is_empty()));
         Ok(Self {
             server: Some(server),
+            asleep: None,
             facts,
             config,
             instances,
@@ -59,6 +60,14 @@ impl World {
             profiles: found,
             images,
         })
+    }
+
+    /// The world of a machine whose daemon does not run.
+    pub fn asleep(engine: &str, facts: Facts, config: Config) -> Self {
+        Self {
+            asleep: Some(engine.to_owned()),
+            ..Self::without_daemon(facts, config)
+        }
     }
 
     /// Looks only at what a list of labs shows. Pools, bridges, profiles, images and host facts, which cost more than

@@ -397,12 +397,17 @@ pub(super) fn adopt(case: &Case<'_>) -> Result<Track, PlanError> {
             ("adopted", "yes"),
         ])
     };
-    let sentence = format!(
-        "tag {} as a lab of the stage {} and mount its data folders; no file inside is changed",
-        case.lab, case.stage.id
-    );
     let safety = case.free_snapshot("before-adopt");
     let (made, owned) = create::folders(case, case.lab);
+    let mounts = if made.is_some() {
+        " and mount its data folders"
+    } else {
+        ""
+    };
+    let sentence = format!(
+        "tag {} as a lab of the stage {}{mounts}; no file inside is changed",
+        case.lab, case.stage.id
+    );
     let mut actions = vec![words.snapshot(case.lab, &safety, "before halolab took it over")];
     actions.extend(made);
     actions.push(words.put_profile(profile));

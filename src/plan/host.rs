@@ -34,7 +34,7 @@ pub(super) fn actions(
     let mut actions = vec![];
     let mut wishes = Answers::new();
     for stage in catalog.iter().filter(|s| s.backend == BackendKind::Host) {
-        let (more, answers) = host_stage(world, stage, given, &builds)?;
+        let (more, answers) = host_stage(world, stage, given, &builds, |_| true)?;
         actions.extend(more);
         wishes.extend(answers);
     }
@@ -43,9 +43,7 @@ pub(super) fn actions(
         client: world.server.as_ref().map_or("lxc", |s| s.client()),
     };
     if world.server.is_none() {
-        let step = Step::WaitDaemon { seconds: 60 };
-        let command = "lxd waitready --timeout=60".to_owned();
-        actions.push(words.action("wait", "wait until the daemon is ready".into(), command, step));
+        actions.push(wait(&words, "lxd"));
     }
     actions.extend(ground::actions(world, &builds, &words, &wishes)?);
     let mut wanted = BTreeMap::new();
@@ -62,11 +60,42 @@ pub(super) fn actions(
     Ok(actions)
 }
 
+fn wait(words: &Words<'_>, program: &str) -> Action {
+    let step = Step::WaitDaemon { seconds: 60 };
+    let command = format!("{program} waitready --timeout=60");
+    words.action("wait", "wait until the daemon is ready".into(), command, step)
+}
+
+/// What starts an engine that is installed and does not run. The firewall comes with it: after a restart its
+/// exceptions may be gone too.
+pub(super) fn wake(world: &World, catalog: &Catalog, engine: &str) -> Result<Vec<Action>, PlanError> {
+    let program = if engine == "Incus" { "incusd" } else { "lxd" };
+    let chosen = crate::stage::Answer::Text(engine.to_lowercase());
+    let given = Answers::from([("engine".to_owned(), chosen)]);
+    let mut actions = vec![];
+    for stage in catalog.iter().filter(|s| s.backend == BackendKind::Host) {
+        let only = |s: &StageStep| matches!(s.id.as_str(), "daemon" | "firewall");
+        actions.extend(host_stage(world, stage, &given, &[], only)?.0);
+    }
+    for action in &mut actions {
+        if action.id.ends_with("/daemon") {
+            action.sentence = format!("start {engine} and wait until it is ready");
+        }
+    }
+    let words = Words {
+        lab: "host",
+        client: if program == "incusd" { "incus" } else { "lxc" },
+    };
+    actions.push(wait(&words, program));
+    Ok(actions)
+}
+
 fn host_stage(
     world: &World,
     stage: &Stage,
     given: &Answers,
     builds: &[&Case<'_>],
+    only: impl Fn(&StageStep) -> bool,
 ) -> Result<(Vec<Action>, Answers), PlanError> {
     let family = host_family(world);
     let mut facts = world.facts.clone();
@@ -95,7 +124,7 @@ fn host_stage(
     let wanted = stage
         .steps
         .iter()
-        .filter(here)
+        .filter(|s| here(s) && only(s))
         .filter(|s| holds(s.when.as_ref(), &scope));
     let actions = wanted
         .map(|step| {

@@ -175,6 +175,15 @@ fn free(base: &str, taken: impl Fn(&str) -> bool) -> String {
 /// # Errors
 /// A choice does not fit what exists, or an answer its option.
 pub fn plan(world: &World, catalog: &Catalog, requests: &[Request]) -> Result<Plan, PlanError> {
+    // Whether a lab exists is not known before the engine runs.
+    if let Some(engine) = &world.asleep {
+        let host = host::wake(world, catalog, engine)?;
+        return Ok(Plan {
+            version: VERSION,
+            host,
+            labs: vec![],
+        });
+    }
     let cases = requests
         .iter()
         .filter(|r| r.choice != Choice::Skip && r.lab != HOST)

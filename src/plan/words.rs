@@ -33,10 +33,14 @@ impl Words<'_> {
 
     pub(super) fn put_profile(&self, profile: Profile) -> Action {
         let name = profile.name.clone();
-        let devices = profile.devices.keys().cloned().collect::<Vec<_>>().join(", ");
+        let devices: Vec<&str> = profile.devices.keys().map(String::as_str).collect();
+        let held = match devices.join(", ") {
+            none if none.is_empty() => String::new(),
+            devices => format!(" ({devices})"),
+        };
         self.action(
             "profile",
-            format!("write the profile {name} ({devices})"),
+            format!("write the profile {name}{held}"),
             format!("{} profile edit {name}", self.client),
             Step::PutProfile { profile },
         )
