@@ -7,19 +7,7 @@
     reason = "a test fails by panicking, and starts the program itself"
 )]
 
-mod common {
-    #![allow(
-        dead_code,
-        unreachable_pub,
-        clippy::allow_attributes,
-        clippy::allow_attributes_without_reason,
-        missing_docs,
-        clippy::expect_used
-    )]
-    pub mod daemon;
-    pub mod program;
-    pub mod pty;
-}
+mod common;
 
 use std::{
     io::Write as _,

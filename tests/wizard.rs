@@ -2,6 +2,7 @@
 //! the later-run menu.
 
 #![expect(
+    clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
     reason = "a test fails by panicking, and starts the program itself"
