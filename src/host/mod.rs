@@ -1,6 +1,7 @@
 //! What halolab knows of the machine that it runs on, and the only place where it runs the machine's programs.
 //! Every probe reads under a root (`/`, or a test tree); one file a probe.
 
+pub mod boot;
 pub mod bootstrap;
 pub mod certificates;
 pub mod command;

@@ -6,6 +6,7 @@ pub mod journal;
 pub mod lock;
 pub mod output;
 mod perform;
+pub mod receipt;
 
 pub use apply::{Connect, Context, Outcome, apply, log_file};
 pub use journal::{Entry, Journal};
