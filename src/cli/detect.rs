@@ -18,7 +18,7 @@ use crate::{
 
 use super::{
     Code, Global, Stop, doctor,
-    table::{json, note, out},
+    table::{foreign_json, note, out},
 };
 
 /// Arguments of `detect`.
@@ -32,7 +32,7 @@ pub struct DetectArgs {
 pub(super) async fn detect(global: &Global, args: DetectArgs) -> Result<Code, Stop> {
     let report = look(args.root.as_deref()).await?;
     if global.json {
-        json(&report)?;
+        foreign_json(&report)?;
     } else {
         out(&sanitize_text(&text(&report)));
     }
@@ -48,7 +48,7 @@ pub(super) async fn look(root: Option<&Path>) -> Result<Report, Stop> {
         )));
     }
     let matrix = matrix();
-    Ok(Report::of(root.unwrap_or(Path::new("/")), &matrix).await)
+    Ok(Report::of(root.unwrap_or_else(|| Path::new("/")), &matrix).await)
 }
 
 fn matrix() -> Matrix {

@@ -12,7 +12,7 @@ use crate::{
 
 use super::{
     Code, Global, Setup, Stop,
-    table::{json, note, out},
+    table::{foreign_json, note, out},
 };
 
 /// Arguments of `doctor`.
@@ -44,7 +44,7 @@ pub(super) async fn doctor(global: Global, args: DoctorArgs) -> Result<Code, Sto
 /// Prints findings; the code says whether one of them fails.
 fn show(global: &Global, findings: &[Finding]) -> Result<Code, Stop> {
     if global.json {
-        json(&serde_json::json!({"v": 1, "findings": findings}))?;
+        foreign_json(&serde_json::json!({"v": 1, "findings": findings}))?;
     } else if findings.is_empty() {
         out("nothing found that is wrong");
     } else {

@@ -163,14 +163,14 @@ mod tests {
     fn the_words_name_the_bridge_and_who_did_it() {
         let found = finding(DOCKER, "nftables", "lxdbr0").unwrap();
         assert!(
-            found.text.contains("Docker") && found.text.contains("lxdbr0"),
+            found.text().contains("Docker") && found.text().contains("lxdbr0"),
             "{}",
-            found.text
+            found.text()
         );
         assert!(
             finding(REJECT, "nftables", "lxdbr0")
                 .unwrap()
-                .text
+                .text()
                 .starts_with("A firewall")
         );
     }

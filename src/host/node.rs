@@ -1,6 +1,7 @@
 //! Device nodes, and whether somebody may use them.
 
 use std::{
+    collections::BTreeMap,
     fs,
     os::unix::fs::{FileTypeExt as _, MetadataExt as _},
     path::Path,
@@ -9,6 +10,9 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::Root;
+
+/// No machine has more nodes than are read of an index.
+const NODES: usize = 4096;
 
 /// A file below `/dev`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +86,7 @@ pub struct Identity {
     /// All groups.
     pub groups: Vec<u32>,
     /// Variables of the environment that change how a GPU is used.
-    pub env: std::collections::BTreeMap<String, String>,
+    pub env: BTreeMap<String, String>,
 }
 
 impl Identity {
@@ -92,7 +96,7 @@ impl Identity {
             // A file that cannot be read is nobody: nothing is allowed that is not allowed to all.
             return serde_json::from_slice(&bytes).unwrap_or_else(|_| Self::nobody());
         }
-        let env: std::collections::BTreeMap<String, String> = std::env::vars_os()
+        let env: BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .filter(|(name, _)| {
                 name.starts_with("HSA_") || name.starts_with("HIP_") || name.starts_with("ROCR_")
@@ -195,7 +199,7 @@ pub fn groups(root: &Root) -> Vec<Group> {
 }
 
 /// Reads `dev.index`: path, type, major, minor, mode in octal, uid, gid, with tabs between them.
-pub(super) fn parse_index(text: &str) -> Vec<Node> {
+pub(super) fn parse_index(text: &str) -> BTreeMap<String, Node> {
     let node = |line: &str| {
         let mut fields = line.split('\t').map(str::trim);
         let path = fields.next().filter(|path| path.starts_with("/dev/"))?.to_owned();
@@ -210,7 +214,8 @@ pub(super) fn parse_index(text: &str) -> Vec<Node> {
             gid: number(10)?,
         })
     };
-    text.lines().filter_map(node).collect()
+    let nodes = text.lines().filter_map(node).take(NODES);
+    nodes.map(|node| (node.path.clone(), node)).collect()
 }
 
 #[cfg(test)]
@@ -228,7 +233,7 @@ mod tests {
             groups: groups.to_vec(),
             ..Identity::default()
         };
-        let kfd = nodes.first().unwrap();
+        let kfd = &nodes["/dev/kfd"];
         assert!(
             kfd.allows(&user(0, &[])) && kfd.allows(&user(1000, &[993])) && !kfd.allows(&user(1000, &[44]))
         );

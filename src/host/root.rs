@@ -5,6 +5,7 @@
 //! loops of links: reads are bounded and never wait.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::Read as _,
     os::unix::fs::OpenOptionsExt as _,
@@ -22,6 +23,9 @@ const ENTRIES: usize = 8192;
 /// More links than this on one way are a loop.
 const LINKS: usize = 40;
 
+/// More names than these on one way are no way.
+const NAMES: usize = 1024;
+
 /// Bytes of the longest path.
 const PATH_LIMIT: u64 = 4096;
 
@@ -30,7 +34,7 @@ const PATH_LIMIT: u64 = 4096;
 pub struct Root {
     base: PathBuf,
     capture: Option<PathBuf>,
-    nodes: Option<Vec<Node>>,
+    nodes: Option<BTreeMap<String, Node>>,
 }
 
 impl Root {
@@ -107,7 +111,7 @@ impl Root {
     /// A device node: from the captured index, else the file itself.
     pub fn node(&self, path: &str) -> Option<Node> {
         match &self.nodes {
-            Some(nodes) => nodes.iter().find(|node| node.path == path).cloned(),
+            Some(nodes) => nodes.get(path).cloned(),
             None => Node::read(path, &self.find(path)?),
         }
     }
@@ -121,7 +125,7 @@ impl Root {
             let name = node.path.strip_prefix(folder)?.strip_prefix('/')?;
             (!name.contains('/')).then(|| name.to_owned())
         };
-        let mut names: Vec<String> = nodes.iter().filter_map(below).collect();
+        let mut names: Vec<String> = nodes.values().filter_map(below).collect();
         names.sort();
         names
     }
@@ -164,7 +168,7 @@ impl Root {
                 continue;
             };
             links += 1;
-            if links > LINKS || rest.len() > LIMIT as usize / 1024 {
+            if links > LINKS || rest.len() > NAMES {
                 return None;
             }
             if target.is_absolute() {

@@ -1,6 +1,9 @@
 //! Kernel modules and their parameters: what runs, and what the boot configuration asks for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use serde::Serialize;
 
@@ -188,7 +191,7 @@ fn options(root: &Root) -> Vec<Parameter> {
     let mut files: BTreeMap<String, String> = BTreeMap::new();
     for folder in OPTIONS {
         for name in root.list(folder) {
-            if name.ends_with(".conf") {
+            if Path::new(&name).extension().is_some_and(|end| end == "conf") {
                 files
                     .entry(name.clone())
                     .or_insert_with(|| format!("{folder}/{name}"));

@@ -75,7 +75,7 @@ fn read(nvml: &Nvml) -> Report {
             brand: device
                 .brand()
                 .ok()
-                .and_then(|brand| word(&brand))
+                .and_then(|brand| word(brand))
                 .map(str::to_owned),
             minor: device.minor_number().ok().map(u64::from),
             // It is not supported by most cards: then nobody says.
@@ -92,7 +92,7 @@ fn read(nvml: &Nvml) -> Report {
 }
 
 /// As the image gate writes it; none where only the name of the card tells.
-fn word(brand: &Brand) -> Option<&'static str> {
+fn word(brand: Brand) -> Option<&'static str> {
     Some(match brand {
         Brand::Quadro => "quadro",
         Brand::Tesla => "tesla",

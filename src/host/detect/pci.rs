@@ -12,7 +12,7 @@ pub(super) struct Device {
     /// Six digits: `038000`.
     pub(super) class: String,
     pub(super) vendor: String,
-    pub(super) device: String,
+    pub(super) model: String,
     pub(super) subsystem: Option<String>,
     pub(super) revision: Option<String>,
     pub(super) driver: Option<String>,
@@ -21,7 +21,7 @@ pub(super) struct Device {
 impl Device {
     /// `1002:1586`.
     pub(super) fn id(&self) -> String {
-        format!("{}:{}", self.vendor, self.device)
+        format!("{}:{}", self.vendor, self.model)
     }
 
     /// A file of the device.
@@ -44,7 +44,7 @@ impl Device {
     /// What pci.ids says.
     pub(super) fn listed_name(&self) -> Option<&'static str> {
         let number = |text: &str| u16::from_str_radix(text, 16).ok();
-        pci_ids::Device::from_vid_pid(number(&self.vendor)?, number(&self.device)?).map(pci_ids::Device::name)
+        pci_ids::Device::from_vid_pid(number(&self.vendor)?, number(&self.model)?).map(pci_ids::Device::name)
     }
 
     /// Domain, bus and device: `(0, 0xc5, 0)`.
@@ -76,7 +76,7 @@ fn device(root: &Root, slot: String) -> Option<Device> {
     let subsystem = read("subsystem_vendor").zip(read("subsystem_device"));
     Some(Device {
         vendor: read("vendor")?,
-        device: read("device")?,
+        model: read("device")?,
         subsystem: subsystem.map(|(vendor, device)| format!("{vendor}:{device}")),
         revision: read("revision"),
         driver: root.link_name(&format!("{DEVICES}/{slot}/driver")),

@@ -10,11 +10,7 @@ pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
         let gfx = gpu.gfx.as_deref()?;
         let fix = case.matrix.kernel_fix(gfx, os, kernel)?;
         // Without its properties nothing is known: version strings of distributions lie.
-        let fixed = gpu
-            .kfd_properties
-            .as_ref()?
-            .iter()
-            .any(|property| *property == fix.property);
+        let fixed = gpu.kfd_properties.as_ref()?.contains(&fix.property);
         Some((gfx, fix, fixed))
     });
     let Some((gfx, fix, fixed)) = judged else {

@@ -124,6 +124,9 @@ fn check_table<T: Row>(document: &Document<'_>, name: &str, rows: &[T]) -> Resul
                 format!("`{}` is not a date: write YYYY-MM-DD", row.date()),
             );
         }
+        if row.source().trim().is_empty() {
+            return refuse("source", "the source is empty: say who says so".to_owned());
+        }
         for (column, text) in row.versions() {
             if !is_dotted(text) {
                 return refuse(

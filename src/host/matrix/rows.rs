@@ -66,6 +66,8 @@ pub trait Row {
     fn key(&self) -> String;
     /// When it was recorded: `YYYY-MM-DD`.
     fn date(&self) -> &str;
+    /// Who says so.
+    fn source(&self) -> &str;
     /// Values that must be dotted numbers, by the name of their column.
     fn versions(&self) -> Vec<(&'static str, &str)> {
         vec![]
@@ -104,6 +106,9 @@ macro_rules! row {
             }
             fn date(&self) -> &str {
                 &self.date
+            }
+            fn source(&self) -> &str {
+                &self.source
             }
             fn versions(&self) -> Vec<(&'static str, &str)> {
                 let found: Vec<(&'static str, Option<&str>)> =
