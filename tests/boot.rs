@@ -316,3 +316,68 @@ proptest! {
         }
     }
 }
+
+fn halolab(home: &Path, arguments: &[&str]) -> (i32, String) {
+    let ended = std::process::Command::new(env!("CARGO_BIN_EXE_halolab"))
+        .args(arguments)
+        .env("HALOLAB_HOME", home)
+        .output()
+        .unwrap();
+    let text = [ended.stdout, ended.stderr].concat();
+    (
+        ended.status.code().unwrap(),
+        String::from_utf8_lossy(&text).into_owned(),
+    )
+}
+
+/// A captured host whose GRUB has a deprecated parameter on the command line.
+fn captured(name: &str) -> tempfile::TempDir {
+    let host = tempfile::tempdir().unwrap();
+    let from = Path::new("tests/fixtures/hosts").join(name);
+    let copied = std::process::Command::new("cp")
+        .arg("-a")
+        .arg(from.join("."))
+        .arg(host.path())
+        .status();
+    assert!(copied.unwrap().success());
+    put(&host.path().join("root"), "/etc/default/grub", GRUB);
+    host
+}
+
+#[test]
+fn doctor_fixes_the_memory_pool_and_takes_it_back() {
+    let home = tempfile::tempdir().unwrap();
+    let host = captured("strix-halo-128-untuned-badfw");
+    let root = host.path().to_str().unwrap();
+    let grub = || get(&host.path().join("root"), "/etc/default/grub");
+    let fix = ["doctor", "--root", root, "--fix", "amd.mem.gtt_default"];
+    let with = |more: &[&str]| halolab(home.path(), &[&fix[..], more].concat());
+
+    let (code, text) = with(&[]);
+    assert_eq!((code, grub().as_str()), (2, GRUB), "{text}");
+    assert!(text.contains("--yes"), "{text}");
+    let (code, text) = with(&["--dry-run"]);
+    assert_eq!((code, grub().as_str()), (0, GRUB), "{text}");
+    assert!(
+        text.contains("splash ttm.pages_limit=25165824") && text.contains("up to 96 GiB"),
+        "{text}"
+    );
+    let (code, text) = with(&["--gib", "127", "--yes"]);
+    assert_eq!((code, grub().as_str()), (2, GRUB), "{text}");
+    assert!(text.contains("at most 124 GiB"), "{text}");
+    let (code, text) = with(&["--gib", "110", "--yes"]);
+    assert_eq!(code, 6, "{text}");
+    assert!(
+        grub().contains("\"quiet splash ttm.pages_limit=28835840 ttm.page_pool_size=28835840\" # mine"),
+        "{}",
+        grub()
+    );
+
+    let undo = ["doctor", "--root", root, "--undo"];
+    let (code, text) = halolab(home.path(), &undo);
+    assert_eq!(code, 2, "{text}");
+    let (code, text) = halolab(home.path(), &[&undo[..], &["--yes"]].concat());
+    assert_eq!((code, grub().as_str()), (6, GRUB), "{text}");
+    let (code, text) = halolab(home.path(), &[&undo[..], &["--yes"]].concat());
+    assert!(code == 2 && text.contains("there are: none"), "{text}");
+}

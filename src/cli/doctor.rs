@@ -1,6 +1,6 @@
 //! `halolab doctor`: what is wrong with this machine, and how to mend it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use tokio_util::sync::CancellationToken;
@@ -13,32 +13,56 @@ use crate::{
 use super::{
     Code, Global, Setup, Stop,
     table::{foreign_json, note, out},
+    tune::{self, TuneArgs},
 };
 
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
     /// Mend this finding.
-    #[arg(long, value_name = "ID", conflicts_with = "root")]
+    #[arg(long, value_name = "ID")]
     fix: Option<String>,
+    /// Take back a change of the boot configuration; the newest one where none is named.
+    #[arg(long, value_name = "CHANGE", num_args = 0..=1, default_missing_value = "", conflicts_with = "fix")]
+    undo: Option<String>,
+    #[command(flatten)]
+    tune: TuneArgs,
     /// Look at this folder instead of /: a tree of files, or a captured host. No engine is asked then.
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
 }
 
 pub(super) async fn doctor(global: Global, args: DoctorArgs) -> Result<Code, Stop> {
-    if let Some(root) = &args.root {
-        let report = super::detect::look(Some(root)).await?;
-        return show(&global, &report.judgement.findings);
+    let root = args.root.as_deref().unwrap_or_else(|| Path::new("/"));
+    if let Some(change) = &args.undo {
+        return tune::undo(&Setup::load(global)?, change, root, &args.tune).await;
+    }
+    let report = super::detect::look(args.root.as_deref()).await?;
+    let (mut findings, kernel) = (report.judgement.findings, report.machine.kernel);
+    tune::say_mends(&mut findings, &kernel);
+    if args.root.is_some() && args.fix.is_none() {
+        return show(&global, &findings);
     }
     let setup = Setup::load(global)?;
-    let (mut findings, bridges) = look(&setup).await?;
-    if let Some(id) = &args.fix {
-        return fix(&setup, id, &findings, &bridges).await;
+    if let Some(id) = &args.fix
+        && let Some(found) = findings.iter().find(|f| f.id == *id)
+        && let Some(code) = tune::fix(&setup, found, &kernel, root, &args.tune).await?
+    {
+        return Ok(code);
     }
-    findings.extend(super::detect::look(None).await?.judgement.findings);
-    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    show(&setup.global, &findings)
+    if args.root.is_none() {
+        let (network, bridges) = look(&setup).await?;
+        findings.extend(network);
+        if let Some(id) = &args.fix {
+            return fix(&setup, id, &findings, &bridges).await;
+        }
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        for line in tune::changes(&setup)? {
+            note(&sanitize_text(&line));
+        }
+        return show(&setup.global, &findings);
+    }
+    fix(&setup, args.fix.as_deref().unwrap_or_default(), &findings, &[]).await
 }
 
 /// Prints findings; the code says whether one of them fails.

@@ -21,6 +21,7 @@ mod signals;
 mod snapshot;
 mod status;
 mod table;
+mod tune;
 mod undo;
 
 pub use exit::{Code, Stop};

@@ -8,6 +8,7 @@ mod cmdline;
 mod entries;
 mod grub;
 mod limine;
+pub mod mend;
 mod modprobe;
 mod refind;
 

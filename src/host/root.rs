@@ -50,6 +50,11 @@ impl Root {
         Self { base, capture, nodes }
     }
 
+    /// The folder itself.
+    pub fn base(&self) -> &Path {
+        &self.base
+    }
+
     /// Whether this is the running machine, and not a tree of files.
     pub fn is_live(&self) -> bool {
         self.base == Path::new("/")

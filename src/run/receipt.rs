@@ -127,7 +127,7 @@ pub enum ReceiptError {
 #[derive(Clone, Debug)]
 pub struct Keeper {
     folder: PathBuf,
-    root: PathBuf,
+    root: Root,
 }
 
 impl Keeper {
@@ -135,7 +135,7 @@ impl Keeper {
     pub fn new(state: &Path, root: &Path) -> Self {
         Self {
             folder: state.to_path_buf(),
-            root: root.to_path_buf(),
+            root: Root::new(root),
         }
     }
 
@@ -229,7 +229,7 @@ impl Keeper {
                 },
             });
         };
-        let proposal = inverse(&Root::new(&self.root), &entry)?;
+        let proposal = inverse(&self.root, &entry)?;
         Ok((entry, proposal))
     }
 
@@ -250,17 +250,17 @@ impl Keeper {
 
     /// This boot.
     pub fn boot(&self) -> String {
-        Root::new(&self.root)
+        self.root
             .read("/proc/sys/kernel/random/boot_id")
             .unwrap_or_default()
     }
 
     fn is_as_before(&self, proposal: &Proposal) -> bool {
-        let root = Root::new(&self.root);
+        let root = &self.root;
         proposal
             .changes
             .iter()
-            .all(|c| boot::exact(&root, &c.path).is_ok_and(|now| now == c.before))
+            .all(|c| boot::exact(root, &c.path).is_ok_and(|now| now == c.before))
     }
 
     async fn carry_out(&self, id: &str, what: &str, proposal: &Proposal) -> Result<(), ReceiptError> {
@@ -298,7 +298,7 @@ impl Keeper {
 
     async fn run(&self, what: &str, script: &str) -> Result<(i32, String), ReceiptError> {
         let mut command = Command::script(what, script, BTreeMap::new());
-        command.root = self.root == Path::new("/");
+        command.root = self.root.is_live();
         let mut said = vec![];
         let code = command
             .run(
@@ -322,7 +322,7 @@ impl Keeper {
                 Ok(quote(&path.display().to_string()))
             };
             let (old, new) = (side("before", &change.before)?, side("after", &change.after)?);
-            let path = self.root.join(change.path.trim_start_matches('/'));
+            let path = self.root.base().join(change.path.trim_start_matches('/'));
             let path = quote(&path.display().to_string());
             match direction {
                 Direction::Forth => {
