@@ -13,6 +13,7 @@ mod logging;
 mod other;
 mod plan;
 mod print;
+mod prove;
 mod runs;
 mod setup;
 mod shell;
@@ -120,6 +121,8 @@ pub enum Verb {
     Shell(shell::ShellArgs),
     /// What is wrong with this machine, and how to mend it.
     Doctor(doctor::DoctorArgs),
+    /// Run a kernel on every GPU and compare its result: does CUDA, ROCm or Vulkan really work here?
+    Prove(prove::ProveArgs),
     /// What labs are made of: list, show, check, schema.
     #[command(subcommand)]
     Stage(other::StageVerb),
@@ -158,6 +161,7 @@ pub async fn run(cli: Cli) -> Result<Code, Stop> {
         Some(Verb::Stop(args)) => labs::stop(&Setup::load(global)?, args).await,
         Some(Verb::Shell(args)) => shell::shell(&Setup::load(global)?, args).await,
         Some(Verb::Doctor(args)) => doctor::doctor(&Setup::load(global)?, args).await,
+        Some(Verb::Prove(args)) => prove::prove(&global, args).await,
         Some(Verb::Stage(verb)) => other::stage(&Setup::load(global)?, verb),
         Some(Verb::Runs(args)) => runs::run(&Setup::load(global)?, args).await,
         Some(Verb::Config(verb)) => other::config(&Setup::load(global)?, &verb),
