@@ -222,7 +222,7 @@ fn interface_lines(interface: &Interface) -> Vec<String> {
             .map(|a| a.as_str())
             .filter(|a| !a.is_empty())
             .collect();
-        let memory = crate::stage::size::human(device.memory);
+        let memory = format!("{} GiB", device.memory.div_ceil(1 << 30));
         let end = device.problem.as_ref().map_or_else(
             || {
                 format!(

@@ -410,16 +410,21 @@ fn advice(track: &Track, index: usize, run: &str) -> Advice {
             _ => {}
         }
     }
-    if matches!(
-        track.actions.get(index),
-        Some(Action {
-            step: Step::Verify { .. },
-            ..
-        })
-    ) && track.choice != Choice::Create
-    {
+    match track.actions.get(index).map(|a| &a.step) {
+        // All was done but the proof, and what it needs may be on the machine: it can be mended and tried again.
+        Some(Step::Prove { .. }) => {
+            kept = format!("{lab} as it is now; {kept}");
+            next = format!("mend that, and prove again with `halolab runs resume {run}`");
+            if track.choice != Choice::Create {
+                next = format!("{next}; or take it back with `halolab undo {lab}`");
+            }
+        }
         // All was done but the proof: doing it again proves nothing.
-        next = format!("look inside with `halolab shell {lab}`, or take it back with `halolab undo {lab}`");
+        Some(Step::Verify { .. }) if track.choice != Choice::Create => {
+            next =
+                format!("look inside with `halolab shell {lab}`, or take it back with `halolab undo {lab}`");
+        }
+        _ => {}
     }
     Advice { kept, next }
 }

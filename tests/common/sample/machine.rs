@@ -176,6 +176,7 @@ pub(crate) fn snapshots() -> Vec<SnapshotRow> {
         pinned,
         kind,
         verdict: Some("gfx1151 ok, ROCm 7.14, torch 2.9".into()),
+        proof: None,
         holds: "ai-lab v1 on Archlinux current amd64".into(),
     };
     vec![
