@@ -121,7 +121,7 @@ pub enum Verb {
     Shell(shell::ShellArgs),
     /// What is wrong with this machine, and how to mend it.
     Doctor(doctor::DoctorArgs),
-    /// Run a kernel on every GPU and compare its result: does CUDA, ROCm or Vulkan really work here?
+    /// Run a kernel on every GPU and compare its result: does CUDA, HIP or Vulkan really work here?
     Prove(prove::ProveArgs),
     /// What labs are made of: list, show, check, schema.
     #[command(subcommand)]

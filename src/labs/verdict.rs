@@ -171,15 +171,24 @@ impl fmt::Display for Verdict {
         let said: Vec<&str> = self.checks.iter().map(|c| c.said.as_str()).collect();
         let said = said.join("; ");
         // A stage that says so itself need not be interrupted.
-        if said.is_empty() || said.starts_with(&gpu) {
-            return f.write_str(if said.is_empty() { &gpu } else { &said });
+        if said.starts_with(&gpu) {
+            return f.write_str(&said);
+        }
+        if said.is_empty() {
+            let mut names: Vec<&str> = self.gpus.iter().map(|gpu| gpu.name.as_str()).collect();
+            names.dedup();
+            let on = if names.is_empty() { "" } else { " on " };
+            return write!(f, "{gpu}{on}{}", names.join(", "));
         }
         write!(f, "{gpu}; {said}")
     }
 }
 
 fn now() -> String {
-    let now = jiff::Timestamp::now().round(jiff::Unit::Second);
+    let whole = jiff::TimestampRound::new()
+        .smallest(jiff::Unit::Second)
+        .mode(jiff::RoundMode::Trunc);
+    let now = jiff::Timestamp::now().round(whole);
     now.map_or_else(|_| String::new(), |now| now.to_string())
 }
 

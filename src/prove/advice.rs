@@ -1,6 +1,9 @@
 //! What errors of GPU drivers usually mean, and what to type next.
 
-use super::{Api, Place, Problem, ffi::Fault};
+use super::{
+    Api, Place, Problem,
+    ffi::{Fault, Kind},
+};
 
 /// The "call" of a proof whose kernel ran and answered wrongly.
 pub(super) const COMPARE: &str = "comparing the result";
@@ -102,7 +105,7 @@ impl Next {
 
 fn cuda(fault: &Fault) -> (&'static str, Next) {
     match fault.code {
-        0 if fault.missing => ("NVIDIA's driver is not here", Next::Library),
+        _ if fault.kind == Kind::NoLibrary => ("NVIDIA's driver is not here", Next::Library),
         0 if fault.call.starts_with("dlopen") => {
             ("the driver's library is here and cannot be loaded", Next::Match)
         }
@@ -116,7 +119,7 @@ fn cuda(fault: &Fault) -> (&'static str, Next) {
             "another program holds the GPU, or its compute mode forbids this",
             Next::Holder,
         ),
-        100 => (
+        _ if fault.kind == Kind::NoDevice || fault.code == 100 => (
             "the driver sees no GPU: its device nodes are not here, or may not be opened",
             Next::Nodes,
         ),
@@ -149,7 +152,7 @@ fn cuda(fault: &Fault) -> (&'static str, Next) {
 
 fn hip(fault: &Fault) -> (&'static str, Next) {
     match fault.code {
-        0 if fault.missing => ("ROCm's HIP is not here", Next::Library),
+        _ if fault.kind == Kind::NoLibrary => ("ROCm's HIP is not here", Next::Library),
         0 if fault.call.starts_with("dlopen") => (
             "a part of ROCm is here and cannot be loaded, or is missing beside it",
             Next::Library,
@@ -157,7 +160,7 @@ fn hip(fault: &Fault) -> (&'static str, Next) {
         0 if fault.call.starts_with("dlsym") => ("this ROCm is too old", Next::Newer),
         _ if fault.call.starts_with("hiprtc") => ("this ROCm's compiler does not know this GPU", Next::Newer),
         2 => ("the GPU's memory is full", Next::Holder),
-        100 => (
+        _ if fault.kind == Kind::NoDevice || fault.code == 100 => (
             "ROCm sees no GPU: /dev/kfd or /dev/dri/renderD* is not here, or may not be opened",
             Next::Nodes,
         ),
@@ -170,7 +173,11 @@ fn hip(fault: &Fault) -> (&'static str, Next) {
 
 fn vulkan(fault: &Fault) -> (&'static str, Next) {
     match fault.code {
-        0 if fault.missing => ("there is no Vulkan, or no GPU for it", Next::Library),
+        _ if fault.kind == Kind::NoLibrary => ("Vulkan is not here", Next::Library),
+        _ if fault.kind == Kind::NoDevice => (
+            "no GPU has a Vulkan driver here, or its device node may not be opened",
+            Next::Library,
+        ),
         -9 => ("no Vulkan driver is installed", Next::Library),
         -3 => (
             "the driver does not start: its device node may not be opened",

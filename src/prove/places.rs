@@ -86,12 +86,27 @@ fn wheels(homes: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The release that `ROCm` writes beside its libraries.
-pub(super) fn rocm_version(library: &Path) -> Option<String> {
-    let folder = std::fs::canonicalize(library).ok()?;
-    let folder = folder.parent()?.parent()?;
-    let text = std::fs::read_to_string(folder.join(".info/version")).ok()?;
-    Some(text.trim().to_owned()).filter(|version| !version.is_empty())
+/// Versions of the `ROCm` that this process loaded: of its runtime by the file's name, of the release where it says so.
+pub(super) fn rocm() -> String {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let mapped = |name: &str| {
+        maps.lines()
+            .filter_map(|line| Some(PathBuf::from(line.get(line.find('/')?..)?)))
+            .find(|path| {
+                path.file_name()
+                    .is_some_and(|file| file.to_string_lossy().starts_with(name))
+            })
+    };
+    let runtime = mapped("libhsa-runtime64.so").and_then(|path| {
+        let name = path.file_name()?.to_string_lossy().into_owned();
+        let version = name.strip_prefix("libhsa-runtime64.so.")?;
+        Some(format!(", ROCr {version}"))
+    });
+    let release = mapped("libamdhip64.so").and_then(|path| {
+        let text = std::fs::read_to_string(path.parent()?.parent()?.join(".info/version")).ok()?;
+        Some(format!(", ROCm {}", text.trim()))
+    });
+    runtime.unwrap_or_default() + &release.unwrap_or_default()
 }
 
 /// Version of the kernel's driver for an interface, from what its module says: `570.195.03`. Drivers that are part of

@@ -180,7 +180,7 @@ impl Report {
             grade => format!("proven: {}", grade.name()),
         }];
         for interface in &self.interfaces {
-            lines.extend(interface_lines(interface));
+            lines.extend(interface_lines(interface, self.grade == Grade::Failed));
         }
         lines.push(format!("kernel {}, {}", self.kernel, self.date));
         lines.join("\n")
@@ -192,11 +192,17 @@ fn all(interface: &Interface) -> impl Iterator<Item = &Problem> {
     interface.problem.iter().chain(devices)
 }
 
-fn interface_lines(interface: &Interface) -> Vec<String> {
+fn interface_lines(interface: &Interface, failed: bool) -> Vec<String> {
     let (name, problem) = (interface.api.name(), interface.problem.as_ref());
     let mut lines = vec![];
     if interface.outcome == Outcome::Absent {
-        let why = problem.map_or_else(String::new, |p| format!(": {}: {}", p.call, p.error));
+        let why = problem.map_or_else(String::new, |p| {
+            if failed {
+                format!(": {p}")
+            } else {
+                format!(": {}: {}", p.call, p.error)
+            }
+        });
         return vec![format!("  {name}: not here{why}")];
     }
     let versions = [

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Api, Device, Place, Problem, advice,
     ffi::{
-        Fault,
+        Fault, Kind,
         compute::{Description, Driver},
         vulkan::Vulkan,
     },
@@ -64,7 +64,7 @@ pub fn work(task: Task) {
     };
     say(&match end {
         Ok(()) => Line::End,
-        Err(fault) if fault.missing || advice::no_device(task.api, fault.code) => {
+        Err(fault) if fault.kind != Kind::Refused || advice::no_device(task.api, fault.code) => {
             Line::Absent(advice::problem(task.api, task.place, fault))
         }
         Err(fault) => Line::Stopped(advice::problem(task.api, task.place, fault)),
@@ -87,51 +87,42 @@ fn compute(task: Task, driver: &Driver) -> Result<(), Fault> {
     let cuda = task.api == Api::Cuda;
     begin(if cuda { "cuInit" } else { "hipInit" });
     driver.init()?;
-    say(&Line::Runtime(runtime(task.api, driver.version()?, &driver.path)));
+    say(&Line::Runtime(runtime(task.api, driver.version()?)));
     begin("counting the devices");
     let count = driver.count()?;
     if count == 0 {
         return Err(Fault {
-            missing: true,
+            kind: Kind::NoDevice,
             ..Fault::new("counting the devices", 0, "the driver shows no device")
         });
     }
     for ordinal in 0..count {
         begin(&format!("device {ordinal}"));
-        let described = driver.describe(ordinal);
-        let (description, fault) = match described {
-            Ok(description) => (description, None),
-            Err(fault) => (Description::default(), Some(fault)),
-        };
         let mut device = Device {
-            name: if description.name.is_empty() {
-                format!("device {ordinal}")
-            } else {
-                description.name.clone()
-            },
-            uuid: uuid(description.uuid),
-            pci: description.pci,
-            arch: description.arch.clone(),
-            memory: description.memory,
+            name: format!("device {ordinal}"),
             ..Device::default()
         };
-        let ran = fault.map_or_else(
-            || {
-                begin(&format!("the kernel on device {ordinal}, {}", device.name));
-                let code = if cuda { PTX } else { HIP };
-                let code = CString::new(code).map_err(|e| Fault::new("the kernel", 0, e.to_string()))?;
-                proof(|input, seed| driver.run(ordinal, &description.arch, &code, (input, seed)))
-            },
-            Err,
-        );
+        let ran = driver.describe(ordinal).and_then(|found| {
+            fill(&mut device, &found);
+            begin(&format!("the kernel on device {ordinal}, {}", found.name));
+            let code = if cuda { PTX } else { HIP };
+            let code = CString::new(code).map_err(|e| Fault::new("the kernel", 0, e.to_string()))?;
+            proof(|input, seed| driver.run(ordinal, &found.arch, &code, (input, seed)))
+        });
         settle(task, &mut device, ran);
-        if !cuda {
-            // Features of a target (`gfx90a:sramecc+:xnack-`) matter to the compiler alone.
-            device.arch = device.arch.split(':').next().unwrap_or_default().to_owned();
-        }
         say(&Line::Device(device));
     }
     Ok(())
+}
+
+fn fill(device: &mut Device, found: &Description) {
+    device.name.clone_from(&found.name);
+    device.uuid = uuid(found.uuid);
+    device.pci.clone_from(&found.pci);
+    // Features of a target (`gfx90a:sramecc+:xnack-`) matter to the compiler alone.
+    let target = found.arch.split(':').next().unwrap_or_default();
+    target.clone_into(&mut device.arch);
+    device.memory = found.memory;
 }
 
 fn vulkan(task: Task) -> Result<(), Fault> {
@@ -141,7 +132,7 @@ fn vulkan(task: Task) -> Result<(), Fault> {
     let found = vulkan.devices(task.admit_cpu)?;
     let Some(first) = found.first() else {
         return Err(Fault {
-            missing: true,
+            kind: Kind::NoDevice,
             ..Fault::new(
                 "vkEnumeratePhysicalDevices",
                 0,
@@ -189,15 +180,12 @@ fn settle(task: Task, device: &mut Device, ran: Result<(u32, f64), Fault>) {
 }
 
 /// The library's version in words: CUDA counts 12080, HIP 60443484 (its patch is the build's number).
-fn runtime(api: Api, version: i32, path: &std::path::Path) -> String {
-    match api {
-        Api::Cuda => format!("CUDA {}.{}", version / 1000, version % 1000 / 10),
-        _ => {
-            let (major, minor, patch) = (version / 10_000_000, version / 100_000 % 100, version % 100_000);
-            let rocm = places::rocm_version(path).map(|v| format!(", ROCm {v}"));
-            format!("HIP {major}.{minor}.{patch}{}", rocm.unwrap_or_default())
-        }
+fn runtime(api: Api, version: i32) -> String {
+    if api == Api::Cuda {
+        return format!("CUDA {}.{}", version / 1000, version % 1000 / 10);
     }
+    let (major, minor, patch) = (version / 10_000_000, version / 100_000 % 100, version % 100_000);
+    format!("HIP {major}.{minor}.{patch}{}", places::rocm())
 }
 
 /// As `nvidia-smi` and `rocminfo` write it: HIP's 16 bytes are the text itself.
@@ -223,10 +211,9 @@ mod tests {
 
     #[test]
     fn versions_and_uuids_are_in_the_words_of_their_tools() {
-        let none = std::path::Path::new("/nowhere/lib/libamdhip64.so");
-        assert_eq!(runtime(Api::Cuda, 12_080, none), "CUDA 12.8");
-        assert_eq!(runtime(Api::Cuda, 13_010, none), "CUDA 13.1");
-        assert_eq!(runtime(Api::Hip, 60_443_484, none), "HIP 6.4.43484");
+        assert_eq!(runtime(Api::Cuda, 12_080), "CUDA 12.8");
+        assert_eq!(runtime(Api::Cuda, 13_010), "CUDA 13.1");
+        assert_eq!(runtime(Api::Hip, 60_443_484), "HIP 6.4.43484");
         assert_eq!(uuid([0; 16]), "");
         assert_eq!(uuid(*b"8a6f0123456789ab"), "GPU-8a6f0123456789ab");
         assert_eq!(uuid([0xab; 16]), "GPU-abababab-abab-abab-abab-abababababab");

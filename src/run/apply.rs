@@ -413,9 +413,9 @@ fn advice(track: &Track, index: usize, run: &str) -> Advice {
     match track.actions.get(index).map(|a| &a.step) {
         // All was done but the proof, and what it needs may be on the machine: it can be mended and tried again.
         Some(Step::Prove { .. }) => {
-            kept = format!("{lab} as it is now; {kept}");
             next = format!("mend that, and prove again with `halolab runs resume {run}`");
             if track.choice != Choice::Create {
+                kept = format!("{lab} as it is now; {kept}");
                 next = format!("{next}; or take it back with `halolab undo {lab}`");
             }
         }

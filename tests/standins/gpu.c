@@ -1,5 +1,6 @@
 /* Stand-ins for libcuda.so.1 (compiled with -DCUDA), and libamdhip64.so and libhiprtc.so in one (-DHIP): two devices,
- * and a "kernel" that runs on the CPU. STANDIN_FAULT makes them behave like a driver in trouble. */
+ * and a "kernel" that runs on the CPU. STANDIN_FAULT, or -DFAULT where there is no environment, makes them behave like a
+ * driver in trouble. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -13,11 +14,15 @@
 #define CALL(cuda, hip) hip
 #endif
 
+#ifndef FAULT
+#define FAULT ""
+#endif
+
 static int current = -1;
 static int is(const char *fault)
 {
     const char *wanted = getenv("STANDIN_FAULT");
-    return wanted && strcmp(wanted, fault) == 0;
+    return strcmp(wanted ? wanted : FAULT, fault) == 0;
 }
 
 int CALL(cuInit, hipInit)(unsigned flags)

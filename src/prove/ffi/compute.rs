@@ -10,7 +10,7 @@ use std::{
 
 use libloading::Library;
 
-use super::{Fault, function, open};
+use super::{Fault, Kind, function, open};
 use crate::prove::pattern::BLOCK;
 
 type OfVersion = unsafe extern "C" fn(*mut c_int) -> c_int;
@@ -113,8 +113,6 @@ struct Compiler {
 pub(in crate::prove) struct Driver {
     calls: Calls,
     rest: Rest,
-    /// Where it was found.
-    pub(in crate::prove) path: PathBuf,
 }
 
 /// What a driver says of a device.
@@ -138,7 +136,7 @@ const COMPUTE_CAPABILITY_MINOR: c_int = 76;
 impl Driver {
     /// The CUDA driver.
     pub(in crate::prove) fn cuda(candidates: &[PathBuf]) -> Result<Self, Fault> {
-        let (library, path) = open(candidates)?;
+        let (library, _) = open(candidates)?;
         // SAFETY: names and types are those of cuda.h (12.9).
         let rest = unsafe {
             Rest::Cuda {
@@ -150,7 +148,7 @@ impl Driver {
             }
         };
         let calls = shared(library, false)?;
-        Ok(Self { calls, rest, path })
+        Ok(Self { calls, rest })
     }
 
     /// HIP's runtime and compiler; `compilers` says where the compiler of a runtime may be.
@@ -162,7 +160,7 @@ impl Driver {
         let calls = shared(library, true)?;
         let (rtc, _) = open(&compilers(&path)).map_err(|fault| Fault {
             // The runtime is there: without its compiler the machine is not without HIP, but broken.
-            missing: false,
+            kind: Kind::Refused,
             ..fault
         })?;
         // SAFETY: names and types are those of hip_runtime_api.h and hiprtc.h (ROCm 5 to 7).
@@ -184,7 +182,7 @@ impl Driver {
                 },
             }
         };
-        Ok(Self { calls, rest, path })
+        Ok(Self { calls, rest })
     }
 
     fn is_hip(&self) -> bool {

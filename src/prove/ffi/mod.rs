@@ -14,8 +14,18 @@ pub(super) struct Fault {
     pub(super) call: String,
     pub(super) code: i64,
     pub(super) error: String,
+    pub(super) kind: Kind,
+}
+
+/// What kind of a failure it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
     /// The library is not on this machine.
-    pub(super) missing: bool,
+    NoLibrary,
+    /// It is, and shows no device.
+    NoDevice,
+    /// A call failed.
+    Refused,
 }
 
 impl Fault {
@@ -24,7 +34,7 @@ impl Fault {
             call: call.to_owned(),
             code,
             error: error.into(),
-            missing: false,
+            kind: Kind::Refused,
         }
     }
 }
@@ -52,7 +62,7 @@ pub(super) fn open(candidates: &[PathBuf]) -> Result<(&'static Library, PathBuf)
     Err(match refused {
         Some((path, words)) => Fault::new(&format!("dlopen {}", path.display()), 0, words),
         None => Fault {
-            missing: true,
+            kind: Kind::NoLibrary,
             ..Fault::new(&format!("dlopen {shown}"), 0, "there is no such library here")
         },
     })
