@@ -2,6 +2,7 @@
 //! that is none, with a driver to fit; the program is put into the lab, run and taken out as on a real one.
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::disallowed_methods,
     reason = "a test fails by panicking, and starts the program itself"
 )]
@@ -43,7 +44,8 @@ fn gpu_lab(libc: bool) -> Option<(Home, PathBuf)> {
         .join("stage.toml");
     let mut text = fs::read_to_string(&stage).unwrap().replace("CPU only: ", "");
     let mut device = |name: &str, config: &str| {
-        text += &format!("\n[profile.device.{name}]\nconfig = {{ {config} }}\n");
+        let lines = format!("\n[profile.device.{name}]\nconfig = {{ {config} }}\n");
+        text.push_str(&lines);
     };
     device(
         "gpu",
@@ -131,8 +133,15 @@ fn every_change_proves_the_gpu_again_and_each_snapshot_keeps_its_proof() {
         );
         assert_ne!(again["run"], first["run"], "{change} proves anew");
     }
+}
 
-    // The driver goes bad, and the restore says so; the snapshot's own proof stays what it was.
+#[test]
+fn a_restore_whose_proof_fails_keeps_the_lab_and_offers_the_way_back() {
+    let Some((home, driver)) = gpu_lab(true) else {
+        return;
+    };
+    let lab = home.lab();
+    home.ends(0, &["apply", lab, "--yes"]);
     standin::cuda(&driver, "lie");
     let failed = home
         .ends(5, &["apply", lab, "--choose", "restore:clean", "--yes"])
@@ -153,7 +162,11 @@ fn every_change_proves_the_gpu_again_and_each_snapshot_keeps_its_proof() {
             .starts_with("FAILED: comparing the result")
     );
     assert_eq!(home.status(lab)["status"], "running", "the restored lab is kept");
-    assert_eq!(snapshot(&home, "clean")["proof"]["ok"], true);
+    assert_eq!(
+        snapshot(&home, "clean")["proof"]["ok"],
+        true,
+        "a snapshot keeps its own proof"
+    );
 
     // Mended, the run goes on where it stopped: at the proof.
     standin::cuda(&driver, "");

@@ -18,11 +18,13 @@ mod common {
 }
 
 use std::{
+    fs,
     process::{Command, Output},
     time::{Duration, Instant},
 };
 
 use common::standin;
+use halolab::{labs::verdict::Verdict, prove::Report};
 use rstest::rstest;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -116,6 +118,28 @@ fn auto_finds_what_there_is() {
     );
     let (report, _) = Machine::hip("").report(&[]);
     assert_eq!(report["grade"], "hip");
+}
+
+/// Measured on an H200 of which a toolkit had left half of a HIP behind.
+#[test]
+fn half_of_another_vendors_library_is_no_failure() {
+    let machine = Machine::cuda("");
+    standin::hip(machine.0.path(), "");
+    fs::remove_file(machine.0.path().join("libhiprtc.so")).unwrap();
+    let (report, code) = machine.report(&[]);
+    assert_eq!((&report["grade"], code), (&"cuda".into(), 0), "{report}");
+    assert_eq!(report["interfaces"][1]["outcome"], "absent");
+}
+
+#[test]
+fn what_a_real_gpu_reported_becomes_a_verdict() {
+    let text = include_str!("fixtures/prove/nvidia-h200.json");
+    let report: Report = serde_json::from_str(text).unwrap();
+    let verdict = Verdict::of(&report, "20261122-081348000-h200");
+    assert!(verdict.ok);
+    assert_eq!(verdict.driver, "580.159.04");
+    assert_eq!(verdict.to_string(), "cuda sm_90 on NVIDIA H200");
+    assert_eq!(Verdict::read(&verdict.stored()), Some(verdict));
 }
 
 #[rstest]
@@ -215,7 +239,7 @@ fn hip_fails_with_the_words_of_its_compiler() {
         "HIPRTC_ERROR_COMPILATION: error: invalid target"
     );
     let machine = Machine::hip("");
-    std::fs::remove_file(machine.0.path().join("libhiprtc.so")).unwrap();
+    fs::remove_file(machine.0.path().join("libhiprtc.so")).unwrap();
     let (report, _) = machine.report(&["--gpu", "hip"]);
     let problem = &report["interfaces"][0]["problem"];
     assert_eq!(problem["call"], "dlopen libhiprtc.so", "{report}");
@@ -250,7 +274,7 @@ fn a_driver_cannot_paint_on_the_terminal() {
 #[test]
 fn a_broken_library_is_told_from_none() {
     let machine = Machine::empty();
-    std::fs::write(machine.0.path().join("libcuda.so.1"), "no library").unwrap();
+    fs::write(machine.0.path().join("libcuda.so.1"), "no library").unwrap();
     let (report, _) = machine.report(&["--gpu", "cuda"]);
     let problem = &report["interfaces"][0]["problem"];
     assert!(

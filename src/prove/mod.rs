@@ -143,6 +143,7 @@ fn command(api: Api, wanted: &Wanted) -> Command {
     Command {
         what: format!("prove {}", api.name()),
         deadline: wanted.deadline,
+        environment: [("LD_LIBRARY_PATH".to_owned(), places::library_path())].into(),
         ..Command::new("env", arguments)
     }
 }
@@ -150,7 +151,7 @@ fn command(api: Api, wanted: &Wanted) -> Command {
 /// What the child's lines and its end come to.
 fn gather(api: Api, wanted: &Wanted, said: &[u8], ended: &Result<i32, Error>) -> Interface {
     let (place, named) = (wanted.place, wanted.api == Some(api));
-    let expected = named || places::expected(api, place);
+    let mut here = named || places::expected(api, place);
     let mut found = Interface {
         api,
         outcome: Outcome::Failed,
@@ -175,12 +176,7 @@ fn gather(api: Api, wanted: &Wanted, said: &[u8], ended: &Result<i32, Error>) ->
             worker::Line::Absent(problem) => {
                 // Labs bring ROCm along, and CUDA may wait for its driver: a machine without a library is no failure
                 // where another GPU works. In a lab the device was passed in for it.
-                let bare = problem.call.starts_with("dlopen") && place == Place::Machine && !named;
-                found.outcome = if expected && !bare {
-                    Outcome::Failed
-                } else {
-                    Outcome::Absent
-                };
+                here &= !problem.call.starts_with("dlopen") || place == Place::Lab || named;
                 found.problem = Some(problem);
                 whole = true;
             }
@@ -194,6 +190,10 @@ fn gather(api: Api, wanted: &Wanted, said: &[u8], ended: &Result<i32, Error>) ->
     }
     if !whole {
         found.problem = Some(broken_off(at, ended));
+    }
+    // Toolkits leave libraries on machines without a GPU for them, and these fail in many ways.
+    if !here && found.devices.is_empty() {
+        found.outcome = Outcome::Absent;
     }
     found
 }

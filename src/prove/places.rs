@@ -4,8 +4,25 @@ use std::path::{Path, PathBuf};
 
 use super::{Api, Place};
 
-/// Folders that the dynamic linker does not look into by itself.
-const DRIVER_FOLDERS: [&str; 2] = ["/usr/lib/wsl/lib", "/run/opengl-driver/lib"];
+/// Folders of drivers that the dynamic linker does not look into by itself: WSL2, NixOS, and where drivers are mounted
+/// into containers.
+const DRIVER_FOLDERS: [&str; 3] = [
+    "/usr/lib/wsl/lib",
+    "/run/opengl-driver/lib",
+    "/usr/local/nvidia/lib64",
+];
+
+/// For the dynamic linker of the child: what is set already, then these folders. By a full path alone a driver would
+/// be found, but not the parts that it opens itself.
+pub(super) fn library_path() -> String {
+    let set = std::env::var("LD_LIBRARY_PATH").unwrap_or_default();
+    let there = DRIVER_FOLDERS.iter().filter(|folder| Path::new(folder).is_dir());
+    let all = set
+        .split(':')
+        .chain(there.copied())
+        .filter(|folder| !folder.is_empty());
+    all.collect::<Vec<_>>().join(":")
+}
 
 /// In a lab: where wheels bring `ROCm` along, AMD's own and those of pytorch.org. Not on the machine itself, where
 /// root must not load what a user may write.
@@ -18,11 +35,11 @@ fn everywhere(names: &[&str], folders: &[PathBuf]) -> Vec<PathBuf> {
 }
 
 pub(super) fn cuda() -> Vec<PathBuf> {
-    everywhere(&["libcuda.so.1"], &DRIVER_FOLDERS.map(PathBuf::from))
+    vec!["libcuda.so.1".into()]
 }
 
 pub(super) fn vulkan() -> Vec<PathBuf> {
-    everywhere(&["libvulkan.so.1"], &DRIVER_FOLDERS.map(PathBuf::from))
+    vec!["libvulkan.so.1".into()]
 }
 
 pub(super) fn hip(place: Place) -> Vec<PathBuf> {
