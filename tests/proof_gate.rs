@@ -87,7 +87,7 @@ fn snapshot(home: &Home, name: &str) -> Value {
 
 #[test]
 fn every_change_proves_the_gpu_again_and_each_snapshot_keeps_its_proof() {
-    let Some((home, driver)) = gpu_lab(true) else {
+    let Some((home, _)) = gpu_lab(true) else {
         return;
     };
     let lab = home.lab();

@@ -15,8 +15,8 @@ use super::{
     pattern, places,
 };
 
-const PTX: &str = include_str!("kernels/proof.ptx");
-const HIP: &str = include_str!("kernels/proof.hip");
+const PTX: &str = include_str!("../../assets/kernels/proof.ptx");
+const HIP: &str = include_str!("../../assets/kernels/proof.hip");
 
 /// What begins each of our lines: drivers write to standard output too.
 pub(super) const MARK: &str = "halolab-proof ";

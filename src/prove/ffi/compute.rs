@@ -2,77 +2,19 @@
 //! arguments. What differs is in [`Rest`].
 
 use std::{
-    ffi::{CStr, c_char, c_int, c_uint, c_void},
+    ffi::{CStr, c_char, c_int, c_void},
     path::PathBuf,
     ptr,
     time::Instant,
 };
 
-use libloading::Library;
-
-use super::{Fault, Kind, function, open};
+use super::{
+    Fault, Kind,
+    calls::{Calls, Handle, NAMES, Name, OfText, OfVersion, shared},
+    compiler::Compiler,
+    function, open, string, until_nul,
+};
 use crate::prove::pattern::BLOCK;
-
-type OfVersion = unsafe extern "C" fn(*mut c_int) -> c_int;
-type OfText = unsafe extern "C" fn(*mut c_char, c_int, c_int) -> c_int;
-type Name = unsafe extern "C" fn(c_int, *mut *const c_char) -> c_int;
-type Load = unsafe extern "C" fn(*mut Handle, *const c_void, c_uint, *mut c_int, *mut *mut c_void) -> c_int;
-type Launch = unsafe extern "C" fn(
-    Handle,
-    c_uint,
-    c_uint,
-    c_uint,
-    c_uint,
-    c_uint,
-    c_uint,
-    c_uint,
-    Handle,
-    *mut *mut c_void,
-    *mut *mut c_void,
-) -> c_int;
-type Handle = *mut c_void;
-
-/// Calls that CUDA and HIP share, under CUDA's names.
-struct Calls {
-    init: unsafe extern "C" fn(c_uint) -> c_int,
-    version: OfVersion,
-    count: unsafe extern "C" fn(*mut c_int) -> c_int,
-    device: unsafe extern "C" fn(*mut c_int, c_int) -> c_int,
-    name: OfText,
-    pci: OfText,
-    uuid: unsafe extern "C" fn(*mut [u8; 16], c_int) -> c_int,
-    memory: unsafe extern "C" fn(*mut usize, c_int) -> c_int,
-    load: Load,
-    function: unsafe extern "C" fn(*mut Handle, Handle, *const c_char) -> c_int,
-    allocate: unsafe extern "C" fn(*mut u64, usize) -> c_int,
-    to_device: unsafe extern "C" fn(u64, *const c_void, usize) -> c_int,
-    launch: Launch,
-    wait: unsafe extern "C" fn() -> c_int,
-    from_device: unsafe extern "C" fn(*mut c_void, u64, usize) -> c_int,
-    free: unsafe extern "C" fn(u64) -> c_int,
-    unload: unsafe extern "C" fn(Handle) -> c_int,
-}
-
-/// Names of the shared calls, for CUDA and HIP, in the order of [`Calls`].
-const NAMES: [(&str, &str); 17] = [
-    ("cuInit", "hipInit"),
-    ("cuDriverGetVersion", "hipRuntimeGetVersion"),
-    ("cuDeviceGetCount", "hipGetDeviceCount"),
-    ("cuDeviceGet", "hipDeviceGet"),
-    ("cuDeviceGetName", "hipDeviceGetName"),
-    ("cuDeviceGetPCIBusId", "hipDeviceGetPCIBusId"),
-    ("cuDeviceGetUuid", "hipDeviceGetUuid"),
-    ("cuDeviceTotalMem_v2", "hipDeviceTotalMem"),
-    ("cuModuleLoadDataEx", "hipModuleLoadDataEx"),
-    ("cuModuleGetFunction", "hipModuleGetFunction"),
-    ("cuMemAlloc_v2", "hipMalloc"),
-    ("cuMemcpyHtoD_v2", "hipMemcpyHtoD"),
-    ("cuLaunchKernel", "hipModuleLaunchKernel"),
-    ("cuCtxSynchronize", "hipDeviceSynchronize"),
-    ("cuMemcpyDtoH_v2", "hipMemcpyDtoH"),
-    ("cuMemFree_v2", "hipFree"),
-    ("cuModuleUnload", "hipModuleUnload"),
-];
 
 /// Calls that differ.
 enum Rest {
@@ -89,24 +31,6 @@ enum Rest {
         error_name: unsafe extern "C" fn(c_int) -> *const c_char,
         compiler: Compiler,
     },
-}
-
-/// HIP's compiler.
-struct Compiler {
-    create: unsafe extern "C" fn(
-        *mut Handle,
-        *const c_char,
-        *const c_char,
-        c_int,
-        *const *const c_char,
-        *const *const c_char,
-    ) -> c_int,
-    compile: unsafe extern "C" fn(Handle, c_int, *const *const c_char) -> c_int,
-    log_size: unsafe extern "C" fn(Handle, *mut usize) -> c_int,
-    log: unsafe extern "C" fn(Handle, *mut c_char) -> c_int,
-    code_size: unsafe extern "C" fn(Handle, *mut usize) -> c_int,
-    code: unsafe extern "C" fn(Handle, *mut c_char) -> c_int,
-    error_name: unsafe extern "C" fn(c_int) -> *const c_char,
 }
 
 /// An opened driver library.
@@ -171,15 +95,7 @@ impl Driver {
                 properties: function(library, "hipGetDevicePropertiesR0600")
                     .or_else(|_| function(library, "hipGetDeviceProperties"))?,
                 error_name: function(library, "hipGetErrorName")?,
-                compiler: Compiler {
-                    create: function(rtc, "hiprtcCreateProgram")?,
-                    compile: function(rtc, "hiprtcCompileProgram")?,
-                    log_size: function(rtc, "hiprtcGetProgramLogSize")?,
-                    log: function(rtc, "hiprtcGetProgramLog")?,
-                    code_size: function(rtc, "hiprtcGetCodeSize")?,
-                    code: function(rtc, "hiprtcGetCode")?,
-                    error_name: function(rtc, "hiprtcGetErrorString")?,
-                },
+                compiler: Compiler::of(rtc)?,
             }
         };
         Ok(Self { calls, rest })
@@ -447,99 +363,6 @@ impl Driver {
             self.done("cuCtxSynchronize", (self.calls.wait)())
         }
     }
-}
-
-fn shared(library: &'static Library, hip: bool) -> Result<Calls, Fault> {
-    let mut names = NAMES.iter().map(|(cuda, other)| if hip { *other } else { *cuda });
-    let mut next = || names.next().unwrap_or_default();
-    // SAFETY: the names are in the order of the fields, and the types those of cuda.h (12.9) and hip_runtime_api.h
-    // (6.4); device pointers are 64 bits in both.
-    unsafe {
-        Ok(Calls {
-            init: function(library, next())?,
-            version: function(library, next())?,
-            count: function(library, next())?,
-            device: function(library, next())?,
-            name: function(library, next())?,
-            pci: function(library, next())?,
-            uuid: function(library, next())?,
-            memory: function(library, next())?,
-            load: function(library, next())?,
-            function: function(library, next())?,
-            allocate: function(library, next())?,
-            to_device: function(library, next())?,
-            launch: function(library, next())?,
-            wait: function(library, next())?,
-            from_device: function(library, next())?,
-            free: function(library, next())?,
-            unload: function(library, next())?,
-        })
-    }
-}
-
-impl Compiler {
-    fn done(&self, call: &str, code: c_int) -> Result<(), Fault> {
-        if code == 0 {
-            return Ok(());
-        }
-        // SAFETY: answers a string of the library.
-        let text = unsafe { (self.error_name)(code) };
-        Err(Fault::new(call, code.into(), string(text)))
-    }
-
-    /// Compiles HIP source for a target; its messages are in the fault.
-    fn compile(&self, source: &CStr, arch: &str) -> Result<Vec<u8>, Fault> {
-        let mut program = ptr::null_mut();
-        let option: Vec<u8> = format!("--gpu-architecture={arch}\0").into_bytes();
-        let options = [option.as_ptr().cast::<c_char>()];
-        let mut size = 0_usize;
-        // SAFETY: source, name and option are C strings that live through the calls; there are no headers.
-        unsafe {
-            let (name, none) = (c"halolab_proof.hip".as_ptr(), ptr::null());
-            let code = (self.create)(&raw mut program, source.as_ptr(), name, 0, none, none);
-            self.done("hiprtcCreateProgram", code)?;
-            let code = (self.compile)(program, 1, options.as_ptr());
-            self.done("hiprtcCompileProgram", code).map_err(|fault| Fault {
-                error: format!("{}: {}", fault.error, self.said(program)),
-                ..fault
-            })?;
-            self.done("hiprtcGetCodeSize", (self.code_size)(program, &raw mut size))?;
-        }
-        let mut code = vec![0_u8; size];
-        // SAFETY: writes as many bytes as it said.
-        self.done("hiprtcGetCode", unsafe {
-            (self.code)(program, code.as_mut_ptr().cast())
-        })?;
-        Ok(code)
-    }
-
-    fn said(&self, program: Handle) -> String {
-        let mut size = 0_usize;
-        // SAFETY: writes one size_t.
-        if unsafe { (self.log_size)(program, &raw mut size) } != 0 {
-            return String::new();
-        }
-        let mut log = vec![0_u8; size.saturating_add(1)];
-        // SAFETY: writes as many bytes as it said.
-        if unsafe { (self.log)(program, log.as_mut_ptr().cast()) } != 0 {
-            return String::new();
-        }
-        until_nul(&log)
-    }
-}
-
-/// A string of a library; it may be null.
-fn string(text: *const c_char) -> String {
-    if text.is_null() {
-        return "an error without a name".to_owned();
-    }
-    // SAFETY: not null, and the libraries answer static strings here.
-    unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
-}
-
-fn until_nul(bytes: &[u8]) -> String {
-    let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
-    String::from_utf8_lossy(text).trim().to_owned()
 }
 
 /// The gfx target in `hipDeviceProp_t`, whatever its version: the only string in it besides the name, which is first

@@ -1,10 +1,15 @@
 //! The only unsafe code of halolab: calls into GPU drivers, which are opened at run time. Runs in the proof's child
 //! process alone, so that a driver that crashes or hangs takes nothing else with it.
 
+mod calls;
+mod compiler;
 pub(super) mod compute;
 pub(super) mod vulkan;
 
-use std::path::PathBuf;
+use std::{
+    ffi::{CStr, c_char},
+    path::PathBuf,
+};
 
 use libloading::{Library, Symbol};
 
@@ -83,4 +88,18 @@ unsafe fn function<T: Copy + 'static>(library: &'static Library, name: &'static 
     found
         .map(|symbol| *symbol)
         .map_err(|error| Fault::new(&format!("dlsym {name}"), 0, words(&error)))
+}
+
+/// A string of a library; it may be null.
+fn string(text: *const c_char) -> String {
+    if text.is_null() {
+        return "an error without a name".to_owned();
+    }
+    // SAFETY: not null, and the libraries answer static strings here.
+    unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
+}
+
+fn until_nul(bytes: &[u8]) -> String {
+    let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(text).trim().to_owned()
 }

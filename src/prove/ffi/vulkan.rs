@@ -7,7 +7,7 @@ use ash::{Device, Entry, Instance, vk};
 use super::{Fault, open};
 use crate::prove::pattern::BLOCK;
 
-const SHADER: &[u8] = include_bytes!("../kernels/proof.spv");
+const SHADER: &[u8] = include_bytes!("../../../assets/kernels/proof.spv");
 
 /// How long the shader may take.
 const PATIENCE: u64 = 30_000_000_000;
