@@ -172,6 +172,20 @@ fn a_restore_whose_proof_fails_keeps_the_lab_and_offers_the_way_back() {
     standin::cuda(&driver, "");
     home.ends(0, &["runs", "resume", "--yes"]);
     assert_eq!(proof(&home)["ok"], true);
+
+    // Proving again changes the verdict alone, and needs the lab neither running nor changed.
+    let before = home.snapshots(lab);
+    home.ends(0, &["stop", lab]);
+    standin::cuda(&driver, "one-bit");
+    let failed = home.ends(5, &["prove", lab, "--yes"]).err;
+    assert!(
+        failed.contains("1 of 1048576 elements are wrong") && !failed.contains("undo"),
+        "{failed}"
+    );
+    assert_eq!(proof(&home)["ok"], false);
+    standin::cuda(&driver, "");
+    home.ends(0, &["prove", lab, "--yes"]);
+    assert_eq!((&proof(&home)["ok"], home.snapshots(lab)), (&true.into(), before));
 }
 
 #[test]

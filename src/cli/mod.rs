@@ -161,7 +161,7 @@ pub async fn run(cli: Cli) -> Result<Code, Stop> {
         Some(Verb::Stop(args)) => labs::stop(&Setup::load(global)?, args).await,
         Some(Verb::Shell(args)) => shell::shell(&Setup::load(global)?, args).await,
         Some(Verb::Doctor(args)) => doctor::doctor(&Setup::load(global)?, args).await,
-        Some(Verb::Prove(args)) => prove::prove(&global, args).await,
+        Some(Verb::Prove(args)) => prove::prove(global, args).await,
         Some(Verb::Stage(verb)) => other::stage(&Setup::load(global)?, verb),
         Some(Verb::Runs(args)) => runs::run(&Setup::load(global)?, args).await,
         Some(Verb::Config(verb)) => other::config(&Setup::load(global)?, &verb),

@@ -1,5 +1,5 @@
-//! `halolab prove`: runs a kernel on every GPU, and says what came of it. Touches no settings and no daemon: it runs
-//! inside labs too.
+//! `halolab prove`: runs a kernel on every GPU, and says what came of it. Without the name of a lab it touches
+//! no settings and no daemon: it runs inside labs too.
 
 use std::time::Duration;
 
@@ -8,13 +8,19 @@ use clap::{Args, ValueEnum};
 use crate::prove::{self, Api, Grade, Place, Task, Wanted};
 
 use super::{
-    Code, Global, Stop,
+    Code, Global, Setup, Stop,
+    plan::{self, Consent},
     table::{json, out},
 };
 
 /// Arguments of `prove`.
 #[derive(Debug, Args)]
 pub struct ProveArgs {
+    /// A lab, which is proven from the inside and gets a new verdict; this machine without.
+    #[arg(conflicts_with_all = ["gpu", "inside", "worker"])]
+    lab: Option<String>,
+    #[command(flatten)]
+    consent: Consent,
     /// What to run the kernel through; auto: CUDA, HIP, and Vulkan where neither is here.
     #[arg(long, value_enum, default_value = "auto")]
     gpu: Gpu,
@@ -44,7 +50,10 @@ enum Gpu {
     Vulkan,
 }
 
-pub(super) async fn prove(global: &Global, args: ProveArgs) -> Result<Code, Stop> {
+pub(super) async fn prove(global: Global, args: ProveArgs) -> Result<Code, Stop> {
+    if let Some(lab) = args.lab {
+        return plan::prove(&Setup::load(global)?, lab, args.consent).await;
+    }
     let place = if args.inside { Place::Lab } else { Place::Machine };
     if let Some(api) = args.worker {
         prove::work(Task {

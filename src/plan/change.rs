@@ -376,6 +376,22 @@ pub(super) fn remove(case: &Case<'_>) -> Track {
     track(case, actions, vec![lost], keeps.collect())
 }
 
+/// Proves a lab as it is; only its verdict is written anew.
+pub(super) fn prove(case: &Case<'_>) -> Result<Track, PlanError> {
+    let actions = after_swap(case)?;
+    if !actions
+        .iter()
+        .any(|a| matches!(a.step, Step::Prove { .. } | Step::Verify { .. }))
+    {
+        return Err(PlanError::Blocked(format!(
+            "there is nothing to prove: no GPU is passed into {}, and its stage `{}` has no checks",
+            case.lab, case.stage.id
+        )));
+    }
+    let keeps = vec![format!("{} as it is; only its verdict is written anew", case.lab)];
+    Ok(track(case, actions, vec![], keeps))
+}
+
 pub(super) fn adopt(case: &Case<'_>) -> Result<Track, PlanError> {
     let words = case.words();
     let instance = case

@@ -414,12 +414,15 @@ fn advice(track: &Track, index: usize, run: &str) -> Advice {
         // All was done but the proof, and what it needs may be on the machine: it can be mended and tried again.
         Some(Step::Prove { .. }) => {
             next = format!("mend that, and prove again with `halolab runs resume {run}`");
-            if track.choice != Choice::Create {
+            if !matches!(track.choice, Choice::Create | Choice::Prove) {
                 kept = format!("{lab} as it is now; {kept}");
                 next = format!("{next}; or take it back with `halolab undo {lab}`");
             }
         }
         // All was done but the proof: doing it again proves nothing.
+        Some(Step::Verify { .. }) if track.choice == Choice::Prove => {
+            next = format!("look inside with `halolab shell {lab}`");
+        }
         Some(Step::Verify { .. }) if track.choice != Choice::Create => {
             next =
                 format!("look inside with `halolab shell {lab}`, or take it back with `halolab undo {lab}`");
