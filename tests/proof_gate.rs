@@ -175,6 +175,7 @@ fn a_restore_whose_proof_fails_keeps_the_lab_and_offers_the_way_back() {
 
     // Proving again changes the verdict alone, and needs the lab neither running nor changed.
     let before = home.snapshots(lab);
+    home.inside(lab, "echo left > /root/.halolab-prove-1");
     home.ends(0, &["stop", lab]);
     standin::cuda(&driver, "one-bit");
     let failed = home.ends(5, &["prove", lab, "--yes"]).err;
@@ -186,6 +187,11 @@ fn a_restore_whose_proof_fails_keeps_the_lab_and_offers_the_way_back() {
     standin::cuda(&driver, "");
     home.ends(0, &["prove", lab, "--yes"]);
     assert_eq!((&proof(&home)["ok"], home.snapshots(lab)), (&true.into(), before));
+    assert_eq!(
+        home.inside(lab, "ls -A /root"),
+        "",
+        "nor what a killed halolab left is there"
+    );
 }
 
 #[test]

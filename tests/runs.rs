@@ -11,7 +11,7 @@ use halolab::{
     },
     config::Config,
     host::Facts,
-    labs::World,
+    labs::{World, verdict::Verdict},
     plan::{self, Choice, Plan, Request},
     run::{self, Context, Event, Journal, Outcome, journal},
     stage::{Answer, Answers, BackendKind, Catalog, load},
@@ -149,6 +149,8 @@ impl Bench {
                         && ![".run", ".copied"].iter().any(|e| k.ends_with(e))
                         && !v.is_empty()
                 })
+                // A verdict has its date in it.
+                .map(|(k, v)| (k, Verdict::line(v)))
                 .collect();
             format!(
                 "{name} {:?} {snapshots:?} {:?} {tags:?}",

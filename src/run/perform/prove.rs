@@ -106,7 +106,10 @@ impl Hand<'_> {
             Ok(()) => self.inside(backend, name, &path, flag).await,
             Err(error) => Err(error.into()),
         };
-        let argv = ["rm", "-f", "--", &path].map(str::to_owned).to_vec();
+        // All of them: a halolab that was killed left one behind.
+        let argv = ["/bin/sh", "-c", "rm -f -- /root/.halolab-prove-*"]
+            .map(str::to_owned)
+            .to_vec();
         let spec = ExecSpec {
             argv,
             ..ExecSpec::default()
