@@ -5,11 +5,14 @@
 //! building` until it is whole; `updating = SNAPSHOT` from the begin of an update to its proven end;
 //! `kept = LAB` on an earlier version that a recreate kept. Notes and
 //! pins of snapshots are on the lab's profile, because a restore throws instance config away.
+//! `verdict` is JSON, see [`verdict`].
 
+pub mod gpus;
 pub mod marks;
 mod observe;
 pub mod sizes;
 pub mod snapshots;
+pub mod verdict;
 
 use std::collections::BTreeMap;
 
@@ -23,6 +26,7 @@ use crate::{
 };
 
 pub use observe::{snapshot_rows, states};
+use verdict::Verdict;
 
 /// The tag of a lab whose update began and did not end well yet; its value is the snapshot of before.
 pub const UPDATING: &str = "updating";
@@ -56,7 +60,7 @@ pub struct Lab {
     pub instance: Option<Instance>,
     /// Number of its snapshots.
     pub snapshots: usize,
-    /// The proof stored on it.
+    /// The proof stored on it, as a line.
     pub verdict: Option<String>,
     /// Earlier versions that a recreate kept: `NAME-prev`, ...
     pub kept: Vec<Kept>,
@@ -107,8 +111,11 @@ pub struct SnapshotRow {
     pub pinned: bool,
     /// Why it was taken.
     pub kind: SnapshotKind,
-    /// The proof of the lab at that time.
+    /// The proof of the lab at that time, as a line.
     pub verdict: Option<String>,
+    /// The same in its parts; none where a halolab of before wrote a line only.
+    #[serde(default)]
+    pub proof: Option<Verdict>,
     /// What it holds, in words: stage version and image.
     pub holds: String,
 }
@@ -200,11 +207,39 @@ impl World {
             verdict: instance
                 .as_ref()
                 .and_then(|i| i.tag("verdict"))
-                .map(str::to_owned),
+                .map(Verdict::line),
             kept: self.kept(name),
             updating: instance.as_ref().and_then(|i| i.tag(UPDATING)).map(str::to_owned),
             instance,
         }
+    }
+
+    /// The GPUs that a lab will have once a profile is written: those of the profile, what a person added to the
+    /// profile that is there, and the instance's own.
+    pub fn gpus(&self, lab: &str, planned: &Profile) -> gpus::Gpus {
+        let mut devices = planned.devices.clone();
+        let mut config = planned.config.clone();
+        if let Some(found) = self.profiles.get(&planned.name) {
+            let listed = |list: &str, key: &String| {
+                let names = found.config.get(&tag(list)).map_or("", String::as_str);
+                names.split(' ').any(|name| name == key)
+            };
+            let added = found.devices.iter().filter(|(name, _)| !listed("devices", name));
+            devices.extend(added.map(|(name, device)| (name.clone(), device.clone())));
+            let added = found.config.iter().filter(|(key, _)| !listed("settings", key));
+            config.extend(added.map(|(key, value)| (key.clone(), value.clone())));
+        }
+        if let Some(instance) = self.instance(lab) {
+            let adopted = instance.tag("adopted").is_some();
+            let (own, keys) = if adopted {
+                (&instance.expanded_devices, &instance.expanded_config)
+            } else {
+                (&instance.devices, &instance.config)
+            };
+            devices.extend(own.clone());
+            config.extend(keys.clone());
+        }
+        gpus::Gpus::of(&devices, &config)
     }
 
     /// Earlier versions of a lab that a recreate kept, and replacements that never took its place.
@@ -213,7 +248,7 @@ impl World {
         let kept = |i: &Instance| Kept {
             name: i.name.clone(),
             created: i.created.clone(),
-            verdict: i.tag("verdict").map(str::to_owned),
+            verdict: i.tag("verdict").map(Verdict::line),
             replacement: i.tag("kept").is_none(),
             whole: presence(i) == Presence::Ours,
         };

@@ -11,6 +11,7 @@
 //! | [`run`] | how far it is done | yes |
 //! | [`backend`] | the daemons | yes |
 //! | [`host`] | the machine | yes |
+//! | [`prove`] | whether the GPU runs a kernel | yes |
 //! | [`log`] | output of commands, and what of it may reach a terminal | yes |
 //! | [`app`] | what the screens hold | only `effect` and `terminal` |
 //! | [`ui`] | how it looks | no |
@@ -26,6 +27,7 @@ pub mod labs;
 pub mod log;
 pub mod paths;
 pub mod plan;
+pub mod prove;
 pub mod run;
 pub mod stage;
 pub mod ui;

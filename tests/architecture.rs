@@ -68,6 +68,19 @@ fn lower_layers_do_not_know_upper_ones() {
             ][..],
         ),
         (
+            "prove",
+            &[
+                "crate::app",
+                "crate::ui",
+                "crate::cli",
+                "crate::run",
+                "crate::plan",
+                "crate::backend",
+                "crate::labs",
+                "crate::stage",
+            ],
+        ),
+        (
             "stage",
             &[
                 "crate::app",
@@ -148,4 +161,27 @@ fn files_stay_small() {
         .map(|(path, text)| format!("{}: {} lines", path.display(), text.lines().count()))
         .collect();
     assert_eq!(long, Vec::<String>::new());
+}
+
+/// A driver is C code that may do anything: what calls it is in one place, and each call says why it is sound.
+#[test]
+fn only_the_calls_into_gpu_drivers_are_unsafe() {
+    for (path, text) in sources("") {
+        let allowed = path.components().any(|part| part.as_os_str() == "ffi");
+        let (mut safety, mut bad) = (false, vec![]);
+        for line in text.lines() {
+            let code = line.split("//").next().unwrap_or_default();
+            safety |= line.trim_start().starts_with("// SAFETY:") || line.contains("# Safety");
+            let calls = code.contains("unsafe {") || code.contains("unsafe fn ");
+            if calls && (!allowed || !safety) {
+                bad.push(format!("{}: {}", path.display(), line.trim()));
+            }
+            // A reason is for what follows it at once.
+            safety &= !line.trim_end().ends_with(['}', ';']) || calls;
+            if calls {
+                safety = false;
+            }
+        }
+        assert_eq!(bad, Vec::<String>::new());
+    }
 }

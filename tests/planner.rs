@@ -155,6 +155,43 @@ fn a_restore_takes_a_safety_snapshot_first() {
     );
 }
 
+/// With a GPU passed in, by the stage, by a person in the profile or on the instance itself, every change ends in a
+/// kernel that runs on it, before the checks of the stage and before a snapshot is called clean.
+#[test]
+fn whoever_passes_a_gpu_in_has_it_proven() {
+    let gpu: BTreeMap<String, String> = [("type", "gpu"), ("vendorid", "10de")]
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .into();
+    let device: BTreeMap<_, _> = [("gpu".to_owned(), gpu)].into();
+    let mut by_instance = with_lab(&["clean"]);
+    by_instance.instances[0].devices = device.clone();
+    let mut by_profile = with_lab(&["clean"]);
+    by_profile
+        .profiles
+        .get_mut(&profile_name("mini-lab"))
+        .unwrap()
+        .devices = device;
+    for world in [by_instance, by_profile] {
+        for choice in [
+            Choice::Restore("clean".into()),
+            Choice::Update,
+            Choice::Recreate,
+            Choice::RecreateFromClean,
+        ] {
+            let plan = plan_of(&world, choice).unwrap();
+            let steps: Vec<&Step> = plan.actions().map(|a| &a.step).collect();
+            let at = |wanted: fn(&Step) -> bool| steps.iter().rposition(|s| wanted(s)).unwrap();
+            let proof = at(|s| matches!(s, Step::Prove { name } if name == "mini-lab"));
+            assert!(proof < at(|s| matches!(s, Step::Verify { .. })));
+            let changed =
+                |s: &Step| matches!(s, Step::Restore { .. } | Step::Copy { .. } | Step::Exec { .. });
+            assert!(at(changed) < proof, "what is proven is what is left");
+        }
+    }
+    let plain = plan_of(&with_lab(&["clean"]), Choice::Restore("clean".into())).unwrap();
+    assert!(!plain.actions().any(|a| matches!(a.step, Step::Prove { .. })));
+}
+
 #[test]
 fn a_recreate_builds_beside_and_keeps_the_old_one() {
     insta::assert_snapshot!(lines(&plan_of(&with_lab(&["clean"]), Choice::Recreate).unwrap()));

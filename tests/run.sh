@@ -27,7 +27,7 @@ fi
 
 packages="lxd lxd-client btrfs-progs dnsmasq-base nftables iptables iproute2 busybox-static mmdebstrap tmux python3"
 packages="$packages git gnupg openssl jq curl squashfs-tools xz-utils procps ca-certificates gcc libc6-dev util-linux arch-install-scripts"
-packages="$packages pacman-package-manager"
+packages="$packages pacman-package-manager libvulkan1 mesa-vulkan-drivers"
 if command -v apt-get >/dev/null; then
   # shellcheck disable=SC2086
   tests/lab/packages.sh $packages

@@ -15,6 +15,7 @@ mod other;
 mod plain;
 mod plan;
 mod print;
+mod prove;
 mod runs;
 mod setup;
 mod shell;
@@ -129,6 +130,8 @@ pub enum Verb {
     Detect(detect::DetectArgs),
     /// What is wrong with this machine, and how to mend it.
     Doctor(doctor::DoctorArgs),
+    /// Run a kernel on every GPU and compare its result: does CUDA, HIP or Vulkan really work here?
+    Prove(prove::ProveArgs),
     /// What labs are made of: list, show, check, schema.
     #[command(subcommand)]
     Stage(other::StageVerb),
@@ -177,6 +180,7 @@ pub async fn run(cli: Cli) -> Result<Code, Stop> {
         Some(Verb::Shell(args)) => shell::shell(&Setup::load(global)?, args).await,
         Some(Verb::Detect(args)) => detect::detect(&global, args).await,
         Some(Verb::Doctor(args)) => doctor::doctor(global, args).await,
+        Some(Verb::Prove(args)) => prove::prove(global, args).await,
         Some(Verb::Stage(verb)) => other::stage(&Setup::load(global)?, verb),
         Some(Verb::Runs(args)) => runs::run(&Setup::load(global)?, args).await,
         Some(Verb::Config(verb)) => other::config(&Setup::load(global)?, &verb),

@@ -23,8 +23,8 @@ pub(super) struct PlanArgs {
     /// The labs.
     #[arg(required = true, value_name = "LAB")]
     pub(super) labs: Vec<String>,
-    /// create, restore:SNAPSHOT, copy:SNAPSHOT:NAME, recreate, recreate:clean, bring-back:NAME, update, remove, adopt or
-    /// skip. Without it: create what is missing, skip what is there.
+    /// create, restore:SNAPSHOT, copy:SNAPSHOT:NAME, recreate, recreate:clean, bring-back:NAME, update, remove, adopt,
+    /// prove or skip. Without it: create what is missing, skip what is there.
     #[arg(long, value_name = "CHOICE", value_parser = choice)]
     pub(super) choose: Option<Choice>,
     /// The stage, for a lab whose name is not its stage's.
@@ -114,11 +114,12 @@ fn choice(text: &str) -> Result<Choice, String> {
         ("update", None) => Choice::Update,
         ("remove", None) => Choice::Remove,
         ("adopt", None) => Choice::Adopt,
+        ("prove", None) => Choice::Prove,
         ("skip", None) => Choice::Skip,
         _ => {
             return Err(
                 "allowed: create, restore:SNAPSHOT, copy:SNAPSHOT:NAME, recreate, recreate:clean, \
-                        bring-back:NAME, update, remove, adopt, skip"
+                        bring-back:NAME, update, remove, adopt, prove, skip"
                     .into(),
             );
         }
@@ -315,6 +316,10 @@ pub(super) async fn recreate(setup: &Setup, args: RecreateArgs) -> Result<Code, 
 
 pub(super) async fn update(setup: &Setup, args: ChangeArgs) -> Result<Code, Stop> {
     change(setup, args, Choice::Update).await
+}
+
+pub(super) async fn prove(setup: &Setup, lab: String, consent: Consent) -> Result<Code, Stop> {
+    change(setup, ChangeArgs { lab, consent }, Choice::Prove).await
 }
 
 pub(super) async fn remove(setup: &Setup, args: RemoveArgs) -> Result<Code, Stop> {

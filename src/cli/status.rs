@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::{
     backend::InstanceState,
-    labs::{Kept, Lab, Presence, SnapshotRow, World, sizes::Room, snapshot_rows, states},
+    labs::{Kept, Lab, Presence, SnapshotRow, World, sizes::Room, snapshot_rows, states, verdict::Verdict},
 };
 
 use super::{
@@ -41,6 +41,8 @@ struct Row {
     presence: Presence,
     status: Option<crate::backend::Status>,
     verdict: Option<String>,
+    /// The verdict in its parts; none where a halolab of before wrote it.
+    proof: Option<Verdict>,
     created: Option<String>,
     /// Names; more of each in `versions`.
     kept: Vec<String>,
@@ -163,6 +165,11 @@ fn row(lab: &Lab, live: Option<&InstanceState>, snapshots: serde_json::Value) ->
         presence: lab.presence,
         status: lab.instance.as_ref().map(|i| i.status),
         verdict: lab.verdict.clone(),
+        proof: lab
+            .instance
+            .as_ref()
+            .and_then(|i| i.tag("verdict"))
+            .and_then(Verdict::read),
         created: lab.instance.as_ref().map(|i| i.created.clone()),
         kept: lab.kept.iter().map(|k| k.name.clone()).collect(),
         versions: lab.kept.clone(),

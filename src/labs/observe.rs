@@ -10,7 +10,7 @@ use crate::{
     host::{Fact, Facts},
 };
 
-use super::{Lab, SnapshotRow, World, marks, notes_profile};
+use super::{Lab, SnapshotRow, World, marks, notes_profile, verdict::Verdict};
 
 impl World {
     /// Looks at the daemon. `aliases` are the local images that a plan may ask for.
@@ -133,7 +133,8 @@ pub async fn snapshot_rows(backend: &dyn Backend, lab: &str) -> Result<Vec<Snaps
             note: mark.note,
             pinned: mark.pinned,
             kind: mark.kind,
-            verdict: s.tag("verdict").map(str::to_owned),
+            verdict: s.tag("verdict").map(Verdict::line),
+            proof: s.tag("verdict").and_then(Verdict::read),
             holds: holds(&instance, s),
         }
     };

@@ -9,7 +9,7 @@ use super::{
     Action, Choice, Step, Track, Undo,
     create::{self, CLEAN},
     planner::{Case, PlanError, valid_name},
-    swap::{copy_spec, restore_by_copy},
+    swap::{after_swap, copy_spec, restore_by_copy},
     words::tags,
 };
 
@@ -209,6 +209,22 @@ pub(super) fn remove(case: &Case<'_>) -> Track {
         .iter()
         .map(|k| format!("{0} beside it; delete it with `halolab remove {0}`", k.name));
     track(case, actions, vec![lost], keeps.collect())
+}
+
+/// Proves a lab as it is; only its verdict is written anew.
+pub(super) fn prove(case: &Case<'_>) -> Result<Track, PlanError> {
+    let actions = after_swap(case)?;
+    if !actions
+        .iter()
+        .any(|a| matches!(a.step, Step::Prove { .. } | Step::Verify { .. }))
+    {
+        return Err(PlanError::Blocked(format!(
+            "there is nothing to prove: no GPU is passed into {}, and its stage `{}` has no checks",
+            case.lab, case.stage.id
+        )));
+    }
+    let keeps = vec![format!("{} as it is; only its verdict is written anew", case.lab)];
+    Ok(track(case, actions, vec![], keeps))
 }
 
 pub(super) fn adopt(case: &Case<'_>) -> Result<Track, PlanError> {

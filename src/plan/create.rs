@@ -283,24 +283,27 @@ pub(super) fn scripts(case: &Case<'_>, steps: &[StageStep], name: &str) -> Resul
         .collect()
 }
 
+/// What proves the lab: a kernel on each GPU, then the checks of the stage.
 pub(super) fn verifies(case: &Case<'_>, name: &str) -> Result<Vec<Action>, PlanError> {
     let wanted = case.stage.verifies.iter().filter(|s| case.holds(s.when.as_ref()));
-    wanted
-        .map(|step| {
-            let run = Step::Verify {
-                name: name.into(),
-                script: text(case, step)?,
-                env: case.env(),
-            };
-            Ok(script_action(
-                case,
-                step,
-                &format!("{}-{name}", step.id),
-                name,
-                run,
-            ))
-        })
-        .collect()
+    // A GPU that is passed in is proven whatever the stage checks: nobody who writes a stage can forget it.
+    let gpus = case.world.gpus(case.lab, &adopted_profile(case));
+    let proof = (!gpus.is_empty()).then(|| Ok(case.words().prove(name)));
+    let checks = wanted.map(|step| {
+        let run = Step::Verify {
+            name: name.into(),
+            script: text(case, step)?,
+            env: case.env(),
+        };
+        Ok(script_action(
+            case,
+            step,
+            &format!("{}-{name}", step.id),
+            name,
+            run,
+        ))
+    });
+    proof.into_iter().chain(checks).collect()
 }
 
 fn script_action(case: &Case<'_>, step: &StageStep, id: &str, name: &str, run: Step) -> Action {

@@ -41,6 +41,8 @@ pub enum Choice {
     Remove,
     /// Take an instance of that name that is not ours under our care, as it is.
     Adopt,
+    /// Prove it again, as it is: after the machine changed.
+    Prove,
     /// Leave it alone.
     Skip,
 }

@@ -244,6 +244,7 @@ fn track(request: &Request, case: &Case<'_>) -> Result<Track, PlanError> {
         Choice::Update => change::update(case),
         Choice::Remove => Ok(change::remove(case)),
         Choice::Adopt => change::adopt(case),
+        Choice::Prove => change::prove(case),
         Choice::Skip => return Err(PlanError::Blocked("skip has no plan".into())),
     }?;
     track.choice = request.choice.clone();

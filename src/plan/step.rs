@@ -157,6 +157,11 @@ pub enum Step {
         /// Environment.
         env: BTreeMap<String, String>,
     },
+    /// Runs a kernel on every GPU that is passed into an instance, and stores the verdict on it.
+    Prove {
+        /// The instance.
+        name: String,
+    },
     /// Takes a snapshot.
     Snapshot {
         /// The instance.

@@ -3,12 +3,12 @@
 
 use crate::{
     backend::{Instance, InstanceSpec, Profile},
-    labs::{Presence, notes_profile, profile_name, tag},
+    labs::{Presence, gpus::Gpus, notes_profile, profile_name, tag},
     stage::FieldKind,
 };
 
 use super::{
-    Action, Track,
+    Action, Step, Track,
     change::{has_snapshot, running, track, uuid},
     create::{self, CLEAN},
     planner::{Case, PlanError},
@@ -121,7 +121,7 @@ fn leftovers(case: &Case<'_>) -> Vec<Action> {
     .collect()
 }
 
-fn after_swap(case: &Case<'_>) -> Result<Vec<Action>, PlanError> {
+pub(super) fn after_swap(case: &Case<'_>) -> Result<Vec<Action>, PlanError> {
     let words = case.words();
     let mut actions = vec![words.start(case.lab)];
     let verifies = create::verifies(case, case.lab)?;
@@ -189,7 +189,14 @@ pub(super) fn bring_back(case: &Case<'_>, kept: &str) -> Result<Track, PlanError
     }
     let sentence = format!("put {kept} with its snapshots in its place");
     actions.push(words.copy(kept, None, copy_spec(case, kept, case.lab, &[]), sentence));
-    actions.extend(after_swap(case)?);
+    let mut after = after_swap(case)?;
+    // The version of before may have GPUs where the lab of now has none.
+    let had = |i: &Instance| !Gpus::of(&i.expanded_devices, &i.expanded_config).is_empty();
+    let proves = after.iter().any(|a| matches!(a.step, Step::Prove { .. }));
+    if case.world.instance(kept).is_some_and(had) && !proves {
+        after.insert(1, words.prove(case.lab));
+    }
+    actions.extend(after);
     keeps.push(format!("{kept} as it is"));
     Ok(track(case, actions, loses, keeps))
 }

@@ -164,6 +164,21 @@ impl Words<'_> {
         }
     }
 
+    pub(super) fn prove(&self, name: &str) -> Action {
+        Action {
+            seconds: 5,
+            ..self.action(
+                &format!("prove-gpu-{name}"),
+                format!("run a kernel on each GPU in {name}, and compare its result with the CPU's"),
+                format!(
+                    "{} exec {name} -- halolab prove  # put in for this, and taken out after",
+                    self.client
+                ),
+                Step::Prove { name: name.into() },
+            )
+        }
+    }
+
     pub(super) fn snapshot(&self, name: &str, snapshot: &str, note: &str) -> Action {
         Action {
             undo: Undo::By(format!("delete the snapshot {snapshot}")),

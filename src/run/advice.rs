@@ -1,6 +1,6 @@
 //! What is said after a failure: what was kept, and what to type next.
 
-use crate::plan::{Action, Choice, Step, Track};
+use crate::plan::{Choice, Step, Track};
 
 /// What is said of a failure beyond its cause.
 pub(super) struct Advice {
@@ -59,16 +59,24 @@ pub(super) fn advice(track: &Track, index: usize, run: &str) -> Advice {
             _ => {}
         }
     }
-    if matches!(
-        track.actions.get(index),
-        Some(Action {
-            step: Step::Verify { .. },
-            ..
-        })
-    ) && track.choice != Choice::Create
-    {
+    match track.actions.get(index).map(|a| &a.step) {
+        // All was done but the proof, and what it needs may be on the machine: it can be mended and tried again.
+        Some(Step::Prove { .. }) => {
+            next = format!("mend that, and prove again with `halolab runs resume {run}`");
+            if !matches!(track.choice, Choice::Create | Choice::Prove) {
+                kept = format!("{lab} as it is now; {kept}");
+                next = format!("{next}; or take it back with `halolab undo {lab}`");
+            }
+        }
         // All was done but the proof: doing it again proves nothing.
-        next = format!("look inside with `halolab shell {lab}`, or take it back with `halolab undo {lab}`");
+        Some(Step::Verify { .. }) if track.choice == Choice::Prove => {
+            next = format!("look inside with `halolab shell {lab}`");
+        }
+        Some(Step::Verify { .. }) if track.choice != Choice::Create => {
+            next =
+                format!("look inside with `halolab shell {lab}`, or take it back with `halolab undo {lab}`");
+        }
+        _ => {}
     }
     Advice { kept, next }
 }

@@ -12,6 +12,7 @@ use super::{Entry, Event, apply::Worker, certificates, output::Output};
 
 mod host;
 mod instance;
+mod prove;
 mod snapshot;
 
 /// Why an action did not end well.
@@ -138,7 +139,8 @@ impl<'a> Hand<'a> {
                 env,
                 secrets,
             } => self.exec(name, script, env, secrets).await,
-            Step::Verify { name, script, env } => self.verify(name, script, env).await,
+            Step::Verify { name, script, env } => self.verify(sentence, name, script, env).await,
+            Step::Prove { name } => self.prove(name).await,
             Step::Snapshot {
                 name,
                 snapshot,

@@ -110,6 +110,7 @@ pub(super) fn chosen(choice: &Choice) -> String {
         Choice::Update => "update".into(),
         Choice::Remove => "remove".into(),
         Choice::Adopt => "adopt".into(),
+        Choice::Prove => "prove".into(),
         Choice::Skip => "skip".into(),
     }
 }

@@ -6,7 +6,7 @@ use halolab::{
     backend::{Backend, fake::Fake},
     config::Config,
     host::Facts,
-    labs::World,
+    labs::{World, verdict::Verdict},
     plan::{self, Choice, Plan, Request},
     run::{self, Context, Event, Outcome},
     stage::{Answer, Answers, BackendKind, Catalog, load},
@@ -164,6 +164,8 @@ impl Bench {
                         && ![".run", ".copied"].iter().any(|e| k.ends_with(e))
                         && !v.is_empty()
                 })
+                // A verdict has its date in it.
+                .map(|(k, v)| (k, Verdict::line(v)))
                 .collect();
             format!(
                 "{name} {:?} {:?} {snapshots:?} {:?} {tags:?}",

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::{
     backend::{Backend, ConfigEdit, Error, ExecSpec, Instance, InstanceSpec, Power, Progress, Status},
-    labs::{marks, notes_profile, profile_name, tag},
+    labs::{marks, notes_profile, profile_name, tag, verdict::Check},
     stage::Answer,
 };
 
@@ -155,32 +155,24 @@ impl Hand<'_> {
         }
     }
 
-    pub(super) async fn verify(&mut self, name: &str, script: &str, env: &BTreeMap<String, String>) -> Ended {
+    pub(super) async fn verify(
+        &mut self,
+        step: &str,
+        name: &str,
+        script: &str,
+        env: &BTreeMap<String, String>,
+    ) -> Ended {
         let code = self.run_script(name, script, env.clone()).await?;
         let said = match self.output.last_line() {
             said if said.is_empty() && code == 0 => "passed".to_owned(),
             said => said,
         };
-        let verdict = if code == 0 {
-            said.clone()
-        } else {
-            format!("FAILED: {said}")
+        let check = Check {
+            step: step.to_owned(),
+            ok: code == 0,
+            said: said.clone(),
         };
-        let config = [(tag("verdict"), Some(verdict.clone()))].into();
-        self.backend()
-            .await?
-            .edit(
-                name,
-                &ConfigEdit {
-                    config,
-                    ..ConfigEdit::default()
-                },
-            )
-            .await?;
-        self.worker.tell(super::Event::Verdict {
-            lab: self.lab.to_owned(),
-            verdict,
-        });
+        self.checked(name, check).await?;
         if code == 0 {
             DID
         } else {

@@ -191,25 +191,15 @@ pub(crate) fn snapshots() -> Vec<SnapshotRow> {
         pinned,
         kind,
         verdict: Some("gfx1151 ok, ROCm 7.14, torch 2.9".into()),
+        proof: None,
         holds: "ai-lab v1 on Archlinux current amd64".into(),
     };
+    let safety = |name: &str, created: &str, size, pinned| {
+        row(name, created, size, "before update", SnapshotKind::Safety, pinned)
+    };
     vec![
-        row(
-            "update-4",
-            "2026-11-22T03:00:00Z",
-            None,
-            "before update",
-            SnapshotKind::Safety,
-            false,
-        ),
-        row(
-            "update-3",
-            "2026-11-21T03:00:00Z",
-            Some(91_268_055),
-            "before update",
-            SnapshotKind::Safety,
-            false,
-        ),
+        safety("update-4", "2026-11-22T03:00:00Z", None, false),
+        safety("update-3", "2026-11-21T03:00:00Z", Some(91_268_055), false),
         row(
             "works",
             "2026-11-20T10:00:00Z",
@@ -218,22 +208,8 @@ pub(crate) fn snapshots() -> Vec<SnapshotRow> {
             SnapshotKind::User,
             true,
         ),
-        row(
-            "update-2",
-            "2026-11-15T03:00:00Z",
-            Some(12_000_000),
-            "before update",
-            SnapshotKind::Safety,
-            true,
-        ),
-        row(
-            "update-1",
-            "2026-11-12T03:00:00Z",
-            Some(8_409_088),
-            "before update",
-            SnapshotKind::Safety,
-            false,
-        ),
+        safety("update-2", "2026-11-15T03:00:00Z", Some(12_000_000), true),
+        safety("update-1", "2026-11-12T03:00:00Z", Some(8_409_088), false),
         row(
             "clean",
             "2026-11-10T08:20:00Z",

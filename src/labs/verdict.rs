@@ -1,0 +1,251 @@
+//! The proof of a lab as it is stored on it, and with it in each of its snapshots: compact JSON in
+//! `user.halolab.verdict`. Labs of before have a line of text there, which is shown as it is.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::prove::{Grade, Outcome, Report};
+
+/// Version of the stored format.
+const VERSION: u32 = 1;
+
+/// What was proven, on what, and when.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Version of this format.
+    pub v: u32,
+    /// Everything passed that was tried.
+    pub ok: bool,
+    /// How the GPU was proven; none where a GPU is passed in and was not tried.
+    pub grade: Option<Grade>,
+    /// RFC 3339.
+    pub date: String,
+    /// The kernel that it ran on; empty where another machine's.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub kernel: String,
+    /// The GPU's kernel driver.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub driver: String,
+    /// The library inside: `CUDA 12.8`, `HIP 7.2.0`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub runtime: String,
+    /// The GPUs on which a kernel ran.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gpus: Vec<Gpu>,
+    /// Why the GPU is not proven.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub problem: String,
+    /// What the stage's own checks said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Check>,
+    /// The run that proved it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub run: String,
+}
+
+/// A GPU on which a kernel ran.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Gpu {
+    /// Its name.
+    pub name: String,
+    /// `sm_90`, `gfx1151`.
+    pub arch: String,
+    /// Bytes of its memory.
+    pub memory: u64,
+    /// Its address on the bus.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub pci: String,
+}
+
+/// What one check of the stage came to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// The step's title.
+    pub step: String,
+    /// It passed.
+    pub ok: bool,
+    /// Its verdict: the last line that it wrote.
+    pub said: String,
+}
+
+impl Verdict {
+    /// Reads what is stored; none for the plain line of a lab of before, and for what nobody can read.
+    pub fn read(stored: &str) -> Option<Self> {
+        serde_json::from_str(stored).ok()
+    }
+
+    /// As it is stored.
+    pub fn stored(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// What is stored as a line for people; text of another origin stays as it is.
+    pub fn line(stored: &str) -> String {
+        Self::read(stored).map_or_else(|| stored.to_owned(), |verdict| verdict.to_string())
+    }
+
+    /// Of what a prover in the lab reported.
+    pub fn of(report: &Report, run: &str) -> Self {
+        let ran: Vec<_> = report
+            .interfaces
+            .iter()
+            .filter(|i| i.outcome == Outcome::Ran)
+            .collect();
+        let clean = |text: &str| crate::log::sanitize(text);
+        let gpus = ran.iter().flat_map(|i| &i.devices).map(|device| Gpu {
+            name: clean(&device.name),
+            arch: clean(&device.arch),
+            memory: device.memory,
+            pci: clean(&device.pci),
+        });
+        Self {
+            v: VERSION,
+            ok: report.grade != Grade::Failed,
+            grade: Some(report.grade),
+            date: clean(&report.date),
+            kernel: clean(&report.kernel),
+            driver: report.best().map(|i| clean(&i.driver)).unwrap_or_default(),
+            runtime: report.best().map(|i| clean(&i.runtime)).unwrap_or_default(),
+            gpus: gpus.collect(),
+            problem: String::new(),
+            checks: vec![],
+            run: run.to_owned(),
+        }
+    }
+
+    /// Of a lab whose GPU was not tried: CPU only where none is passed in.
+    pub fn without_gpu(grade: Option<Grade>, kernel: String, run: &str) -> Self {
+        Self {
+            v: VERSION,
+            ok: true,
+            grade,
+            date: now(),
+            kernel,
+            run: run.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// Adds what a check of the stage said, in place of what it said before.
+    pub fn add(&mut self, check: Check) {
+        self.checks.retain(|earlier| earlier.step != check.step);
+        self.checks.push(check);
+        let gpu = self.problem.is_empty() && self.grade != Some(Grade::Failed);
+        self.ok = gpu && self.checks.iter().all(|check| check.ok);
+    }
+
+    /// How the GPU was proven, in a few words.
+    fn gpu(&self) -> String {
+        let Some(grade) = self.grade else {
+            return "GPU not proven".into();
+        };
+        if grade == Grade::CpuOnly {
+            return "CPU only".into();
+        }
+        let mut archs: Vec<&str> = self.gpus.iter().map(|gpu| gpu.arch.as_str()).collect();
+        archs.dedup();
+        let count = match self.gpus.len() {
+            0 | 1 => String::new(),
+            count => format!("{count} x "),
+        };
+        format!("{} {count}{}", grade.name(), archs.join("+"))
+            .trim()
+            .to_owned()
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.v > VERSION {
+            return write!(f, "proven by a newer halolab on {}", self.date);
+        }
+        if !self.problem.is_empty() {
+            return write!(f, "FAILED: {}", self.problem);
+        }
+        if let Some(check) = self.checks.iter().find(|check| !check.ok) {
+            let said = check.said.trim_start_matches("FAILED: ");
+            return write!(f, "FAILED: {said}");
+        }
+        let gpu = self.gpu();
+        let said: Vec<&str> = self.checks.iter().map(|c| c.said.as_str()).collect();
+        let said = said.join("; ");
+        // A stage that says so itself need not be interrupted.
+        if said.starts_with(&gpu) {
+            return f.write_str(&said);
+        }
+        if said.is_empty() {
+            let mut names: Vec<&str> = self.gpus.iter().map(|gpu| gpu.name.as_str()).collect();
+            names.dedup();
+            let on = if names.is_empty() { "" } else { " on " };
+            return write!(f, "{gpu}{on}{}", names.join(", "));
+        }
+        write!(f, "{gpu}; {said}")
+    }
+}
+
+fn now() -> String {
+    let whole = jiff::TimestampRound::new()
+        .smallest(jiff::Unit::Second)
+        .mode(jiff::RoundMode::Trunc);
+    let now = jiff::Timestamp::now().round(whole);
+    now.map_or_else(|_| String::new(), |now| now.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(ok: bool, said: &str) -> Check {
+        Check {
+            step: "compute".into(),
+            ok,
+            said: said.into(),
+        }
+    }
+
+    #[test]
+    fn labs_of_before_stay_readable() {
+        for text in [
+            "gfx1151 ok, ROCm 7.14",
+            "FAILED: no GPU",
+            "",
+            "{\"v\":",
+            "{}",
+            "null",
+            "7",
+        ] {
+            assert_eq!(Verdict::line(text), text);
+        }
+    }
+
+    #[test]
+    fn a_newer_format_is_not_taken_for_this_one() {
+        let newer = r#"{"v":2,"ok":true,"grade":"cuda","date":"2027-01-01T00:00:00Z","more":[1]}"#;
+        assert_eq!(
+            Verdict::line(newer),
+            "proven by a newer halolab on 2027-01-01T00:00:00Z"
+        );
+    }
+
+    #[test]
+    fn the_line_says_how_and_what() {
+        let mut verdict = Verdict::without_gpu(Some(Grade::CpuOnly), "6.18".into(), "run");
+        assert_eq!(verdict.to_string(), "CPU only");
+        verdict.add(check(true, "ok: Rust 1.95"));
+        assert_eq!(verdict.to_string(), "CPU only; ok: Rust 1.95");
+        verdict.add(check(true, "CPU only: PyTorch 2.9"));
+        assert_eq!(Verdict::line(&verdict.stored()), "CPU only: PyTorch 2.9");
+        let gpu = Gpu {
+            arch: "sm_90".into(),
+            ..Gpu::default()
+        };
+        verdict.gpus = vec![gpu.clone(), gpu];
+        verdict.grade = Some(Grade::Cuda);
+        verdict.add(check(true, "PyTorch 2.9"));
+        assert_eq!(verdict.to_string(), "cuda 2 x sm_90; PyTorch 2.9");
+        verdict.add(check(false, "no GPU inside"));
+        assert!(!verdict.ok);
+        assert_eq!(verdict.to_string(), "FAILED: no GPU inside");
+    }
+}

@@ -1,0 +1,189 @@
+//! The proof of a lab: our own program runs inside it, so that what is proven is what the lab's programs will get.
+//! The verdict is stored on the lab, where each later snapshot takes it along.
+
+use std::time::Duration;
+
+use crate::{
+    backend::{Backend, ConfigEdit, ExecSpec, Instance, Progress},
+    labs::{
+        gpus::Gpus,
+        tag,
+        verdict::{Check, Verdict},
+    },
+    prove::{Grade, Report},
+};
+
+use super::{DID, Ended, Failure, Hand, SKIPPED, instance::existing};
+
+/// The prover ends by itself: three interfaces, each with its deadline. This is for a lab that does not answer.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+impl Hand<'_> {
+    /// Runs a kernel on every GPU that is passed in.
+    pub(super) async fn prove(&mut self, name: &str) -> Ended {
+        let backend = self.backend().await?;
+        let instance = existing(backend, name).await?;
+        let gpus = Gpus::of(&instance.expanded_devices, &instance.expanded_config);
+        if gpus.is_empty() {
+            return SKIPPED;
+        }
+        let run = self.worker.run.to_owned();
+        let ended = self.report(backend, name, gpus.flag()).await;
+        let (verdict, problem) = match ended {
+            Err(Failure::Cancelled) => return Err(Failure::Cancelled),
+            Err(Failure::Failed(why) | Failure::Blocked(why)) => (
+                Verdict::without_gpu(Some(Grade::Failed), String::new(), &run),
+                Some(why),
+            ),
+            Ok(report) => {
+                self.output.line(&crate::log::sanitize_text(&report.text()));
+                (Verdict::of(&report, &run), gpus.lacking(&report))
+            }
+        };
+        let Some(problem) = problem else {
+            self.keep(backend, name, &verdict).await?;
+            return DID;
+        };
+        let problem = crate::log::sanitize(&problem);
+        let verdict = Verdict {
+            ok: false,
+            grade: Some(Grade::Failed),
+            problem: problem.chars().take(500).collect(),
+            ..verdict
+        };
+        self.keep(backend, name, &verdict).await?;
+        Err(Failure::Failed(format!("the GPU is not proven: {problem}")))
+    }
+
+    /// Adds what a check of the stage said to the proof of this run.
+    pub(super) async fn checked(&mut self, name: &str, check: Check) -> Result<(), Failure> {
+        let backend = self.backend().await?;
+        let instance = existing(backend, name).await?;
+        let mut verdict = match instance.tag("verdict").and_then(Verdict::read) {
+            Some(verdict) if verdict.run == self.worker.run => verdict,
+            _ => self.fresh(backend, &instance).await?,
+        };
+        verdict.add(check);
+        self.keep(backend, name, &verdict).await
+    }
+
+    async fn fresh(&self, backend: &dyn Backend, instance: &Instance) -> Result<Verdict, Failure> {
+        let none = Gpus::of(&instance.expanded_devices, &instance.expanded_config).is_empty();
+        let here = backend.server().await?.address.starts_with('/');
+        let kernel = here
+            .then(|| std::fs::read_to_string("/proc/sys/kernel/osrelease").ok())
+            .flatten()
+            .unwrap_or_default();
+        Ok(Verdict::without_gpu(
+            none.then_some(Grade::CpuOnly),
+            kernel.trim().to_owned(),
+            self.worker.run,
+        ))
+    }
+
+    async fn keep(&self, backend: &dyn Backend, name: &str, verdict: &Verdict) -> Result<(), Failure> {
+        let edit = ConfigEdit {
+            config: [(tag("verdict"), Some(verdict.stored()))].into(),
+            ..ConfigEdit::default()
+        };
+        backend.edit(name, &edit).await?;
+        self.worker.tell(crate::run::Event::Verdict {
+            lab: self.lab.to_owned(),
+            verdict: verdict.to_string(),
+        });
+        Ok(())
+    }
+
+    /// Puts our own program into the lab, runs it, and takes it out again.
+    async fn report(&mut self, backend: &dyn Backend, name: &str, flag: &str) -> Result<Report, Failure> {
+        let unread = |e: std::io::Error| Failure::Failed(format!("our own program cannot be read: {e}"));
+        let program = tokio::fs::read("/proc/self/exe").await.map_err(unread)?;
+        let path = format!("/root/.halolab-prove-{}", std::process::id());
+        self.progress.say(format!("putting the prover into {name}"), None);
+        let pushed = backend.push(name, &path, &program, 0o700, (0, 0)).await;
+        drop(program);
+        let ran = match pushed {
+            Ok(()) => self.inside(backend, name, &path, flag).await,
+            Err(error) => Err(error.into()),
+        };
+        // All of them: a halolab that was killed left one behind.
+        let argv = ["/bin/sh", "-c", "rm -f -- /root/.halolab-prove-*"]
+            .map(str::to_owned)
+            .to_vec();
+        let spec = ExecSpec {
+            argv,
+            ..ExecSpec::default()
+        };
+        // Not ours to cancel: a stopped run leaves nothing behind.
+        let removed = backend
+            .exec(name, &spec, &mut |_, _| {}, &Progress::default())
+            .await;
+        let report = ran?;
+        match removed {
+            Ok(0) => Ok(report),
+            _ => Err(Failure::Failed(format!(
+                "the prover could not be removed from {name}; delete {path} there"
+            ))),
+        }
+    }
+
+    async fn inside(
+        &mut self,
+        backend: &dyn Backend,
+        name: &str,
+        path: &str,
+        flag: &str,
+    ) -> Result<Report, Failure> {
+        let argv = [path, "prove", "--json", "--inside", "--gpu", flag];
+        let spec = ExecSpec {
+            argv: argv.map(str::to_owned).to_vec(),
+            cwd: "/root".into(),
+            ..ExecSpec::default()
+        };
+        let (mut out, mut err) = (vec![], vec![]);
+        let mut take = |fd: u8, bytes: &[u8]| {
+            let pipe = if fd == 1 { &mut out } else { &mut err };
+            pipe.extend_from_slice(bytes);
+        };
+        self.progress.say(format!("running a kernel in {name}"), None);
+        let ended =
+            tokio::time::timeout(PATIENCE, backend.exec(name, &spec, &mut take, &self.progress)).await;
+        let late = || {
+            Failure::Failed(format!(
+                "the proof in {name} did not end within {} s",
+                PATIENCE.as_secs()
+            ))
+        };
+        let code = ended.map_err(|_| late())?;
+        let (out, err) = (String::from_utf8_lossy(&out), String::from_utf8_lossy(&err));
+        let report = out.lines().rev().find_map(|line| serde_json::from_str(line).ok());
+        if let Some(report) = report {
+            return Ok(report);
+        }
+        self.output.line(&crate::log::sanitize_text(&err));
+        match code {
+            Ok(code) => Err(Failure::Failed(misfit(name, code, &err))),
+            Err(crate::backend::Error::Cancelled { .. }) => Err(Failure::Cancelled),
+            Err(error) => Err(Failure::Failed(misfit(name, 0, &error.to_string()))),
+        }
+    }
+}
+
+/// Why our program does not run in a lab, in words.
+fn misfit(name: &str, code: i32, said: &str) -> String {
+    let last = crate::log::sanitize(said.lines().rfind(|l| !l.trim().is_empty()).unwrap_or_default());
+    let choose = "choose an image of Debian 12, Ubuntu 24.04, Arch or newer";
+    if said.contains("GLIBC_") {
+        format!(
+            "the C library in {name} is older than halolab needs ({last}); {choose}, or use an older halolab"
+        )
+    } else if said.contains("error while loading shared libraries") {
+        format!("{name} lacks a library that halolab needs ({last}); install it there, and prove again")
+    } else if code == 126 || said.contains("ormat error") {
+        format!("{name} is of another processor than this halolab; use the halolab that was built for it")
+    } else if code == 127 || said.contains("not found") || said.contains("No such file") {
+        format!("{name} has no glibc, which halolab needs to look at GPUs; {choose}")
+    } else {
+        format!("the prover in {name} ended with {code} and no report: {last}")
+    }
+}
