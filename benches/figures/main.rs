@@ -153,6 +153,7 @@ fn context(backend: &Arc<dyn Backend>, home: &std::path::Path) -> Context {
         secrets: std::collections::BTreeMap::new(),
         events,
         cancel: tokio_util::sync::CancellationToken::new(),
+        stop_code: run::StopCode::default(),
     }
 }
 

@@ -41,7 +41,7 @@ pub(super) async fn doctor(setup: &Setup, args: DoctorArgs) -> Result<Code, Stop
 
 /// Findings, and the bridges of the labs.
 async fn look(setup: &Setup) -> Result<(Vec<Finding>, Vec<String>), Stop> {
-    let world = setup.world(&[]).await?;
+    let world = setup.world_or_asleep(&[]).await?;
     let bridges: Vec<String> = world
         .networks
         .iter()
@@ -49,6 +49,18 @@ async fn look(setup: &Setup) -> Result<(Vec<Finding>, Vec<String>), Stop> {
         .map(|n| n.name.clone())
         .collect();
     let mut findings = vec![];
+    if let Some(engine) = &world.asleep {
+        findings.push(Finding {
+            id: "engine.stopped".into(),
+            severity: Severity::Fail,
+            text: format!(
+                "{engine} is installed and does not run, so no lab does. Start it: `halolab start`."
+            ),
+            mend: None,
+            script: None,
+        });
+        return Ok((findings, bridges));
+    }
     let Some(server) = &world.server else {
         findings.push(Finding {
             id: "engine.missing".into(),

@@ -49,6 +49,9 @@ impl Setup {
         }
         flags.extend(global.lxd.clone().map(|lxd| ("lxd", lxd)));
         let settings = Settings::load(&paths, &flags).map_err(Stop::usage)?;
+        if let Some(named) = &settings.config.lxd {
+            lxd::check_address(named)?;
+        }
         let catalog = Catalog::load(&paths.stages);
         for warning in catalog.warnings() {
             super::table::note(&format!("warning: {warning}"));
@@ -118,6 +121,19 @@ impl Setup {
         .await
     }
 
+    /// The same, and a world too where the daemon is installed and does not run: its plan is to start it.
+    ///
+    /// # Errors
+    /// The daemon does not answer.
+    pub async fn world_or_asleep(&self, answers: &[&Answers]) -> Result<World, backend::Error> {
+        match self.world(answers).await {
+            Err(backend::Error::Asleep { engine, .. }) => {
+                Ok(World::asleep(&engine, self.facts().clone(), self.config.clone()))
+            }
+            other => other,
+        }
+    }
+
     /// What a list of labs shows. A machine without a daemon has none.
     ///
     /// # Errors
@@ -167,8 +183,11 @@ pub(super) async fn screens(global: Global) -> Result<Code, Stop> {
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
         return Err(Stop::usage(
             "the screens need a terminal; without one say what to do: `halolab status`, `halolab plan LAB`, \
-             `halolab apply LAB --yes`, see `halolab --help`",
+             `halolab apply LAB --yes`, or answer questions with `halolab --plain`; see `halolab --help`",
         ));
+    }
+    if std::env::var("TERM").is_ok_and(|term| term == "dumb") {
+        return Box::pin(super::plain::wizard(global)).await;
     }
     let setup = Setup::load(global)?;
     let code = Box::pin(crate::app::start(setup)).await?;

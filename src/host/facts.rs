@@ -29,6 +29,7 @@ pub const KNOWN: &[&str] = &[
     "npu",
     "os",
     "os_id",
+    "pool",
     "proxy",
     "render_gid",
     "root",
@@ -45,8 +46,12 @@ pub fn probe(root: &Path) -> Facts {
     let probes = [os::probe, cpu::probe, gpu::probe, runtimes::probe, user::probe];
     let found = probes.iter().flat_map(|probe| probe(&root));
     found
-        // whoever looks at the daemon fills `daemon` in
-        .chain([("extra_ca", extra.into()), ("daemon", false.into())])
+        // whoever looks at the daemon fills `daemon` and `pool` in
+        .chain([
+            ("extra_ca", extra.into()),
+            ("daemon", false.into()),
+            ("pool", false.into()),
+        ])
         .map(|(name, fact)| (name.to_owned(), fact))
         .collect()
 }

@@ -8,6 +8,7 @@ mod cpu;
 pub mod facts;
 pub mod firewall;
 mod gpu;
+pub mod membership;
 mod os;
 pub mod reach;
 mod root;

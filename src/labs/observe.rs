@@ -47,8 +47,10 @@ impl World {
         }
         let mut facts = facts;
         facts.insert("daemon".into(), Fact::Bool(true));
+        facts.insert("pool".into(), Fact::Bool(!pools.is_empty()));
         Ok(Self {
             server: Some(server),
+            asleep: None,
             facts,
             config,
             instances,
@@ -58,6 +60,14 @@ impl World {
             profiles: found,
             images,
         })
+    }
+
+    /// The world of a machine whose daemon does not run.
+    pub fn asleep(engine: &str, facts: Facts, config: Config) -> Self {
+        Self {
+            asleep: Some(engine.to_owned()),
+            ..Self::without_daemon(facts, config)
+        }
     }
 
     /// Looks only at what a list of labs shows. Pools, bridges, profiles, images and host facts, which cost more than
@@ -78,6 +88,7 @@ impl World {
     /// The world of a machine without a daemon.
     pub fn without_daemon(mut facts: Facts, config: Config) -> Self {
         facts.insert("daemon".into(), Fact::Bool(false));
+        facts.insert("pool".into(), Fact::Bool(false));
         Self {
             facts,
             config,

@@ -1,6 +1,6 @@
 //! Taking, renaming and deleting snapshots with their marks, and which ones may be pruned.
 
-use crate::backend::{Backend, Error};
+use crate::backend::{Backend, Error, Instance};
 
 use super::{Presence, SnapshotKind, SnapshotRow, marks, notes_profile, presence};
 
@@ -51,12 +51,46 @@ pub async fn take(
         Presence::Unfinished => return Err(SnapshotError::Unfinished(lab.into())),
         Presence::Ours | Presence::Missing => {}
     }
-    backend.snapshot(lab, snapshot).await?;
+    record(backend, &instance, snapshot, note, kind).await?;
+    if notes_profile(&instance).is_none() && !note.is_empty() {
+        // Says why there is no place for the note.
+        marks::change(backend, lab, snapshot, |mark| note.clone_into(&mut mark.note)).await?;
+    }
+    Ok(())
+}
+
+/// Takes a snapshot of any instance and then marks it; one without a profile of ours has no place for marks.
+///
+/// # Errors
+/// The daemon refuses.
+pub async fn record(
+    backend: &dyn Backend,
+    instance: &Instance,
+    snapshot: &str,
+    note: &str,
+    kind: SnapshotKind,
+) -> Result<(), Error> {
+    backend.snapshot(&instance.name, snapshot).await?;
+    if notes_profile(instance).is_none() {
+        return Ok(());
+    }
     let write = |mark: &mut marks::Mark| {
         note.clone_into(&mut mark.note);
         mark.kind = kind;
     };
-    Ok(marks::change(backend, lab, snapshot, write).await?)
+    marks::change(backend, &instance.name, snapshot, write).await
+}
+
+/// Whether a snapshot of ours was taken to its end: the mark is written last.
+///
+/// # Errors
+/// The daemon does not answer.
+pub async fn is_marked(backend: &dyn Backend, instance: &Instance, snapshot: &str) -> Result<bool, Error> {
+    let Some(profile) = notes_profile(instance) else {
+        return Ok(false);
+    };
+    let profile = backend.profile(profile).await?;
+    Ok(profile.is_some_and(|p| p.config.contains_key(&marks::key(&instance.name, snapshot))))
 }
 
 /// Renames a snapshot with its mark.
