@@ -34,6 +34,8 @@ pub struct Paths {
     pub stages: Vec<PathBuf>,
     /// Folders with themes; a later one overrides.
     pub themes: Vec<PathBuf>,
+    /// Folders with additions to the matrix; a later one overrides.
+    pub matrix: Vec<PathBuf>,
 }
 
 /// A file or folder of ours that cannot be used.
@@ -134,6 +136,7 @@ impl Paths {
         Self {
             stages: both("stages"),
             themes: both("themes"),
+            matrix: both("matrix"),
             config,
             system,
             state: PathBuf::new(),

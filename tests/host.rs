@@ -69,7 +69,7 @@ fn a_strix_halo_box_is_seen_as_one() {
     assert_eq!(text(&facts, "family"), "arch");
     assert_eq!(text(&facts, "os"), "CachyOS");
     assert_eq!(text(&facts, "gfx"), "gfx1151");
-    assert_eq!(text(&facts, "gpu_name"), "Radeon 8060S");
+    assert_eq!(text(&facts, "gpu_name"), "Radeon 8060S Graphics");
     assert_eq!(text(&facts, "cpu_name"), "AMD RYZEN AI MAX+ 395 w/ Radeon 8060S");
     for (name, value) in [
         ("gpu_amd", true),

@@ -171,9 +171,13 @@ fn welcome(text: &str) -> Model {
         findings: vec![Finding {
             id: text.into(),
             severity: Severity::Fail,
-            text: text.into(),
+            seen: text.into(),
+            why: text.into(),
+            fix: Some(text.into()),
+            source: Some(text.into()),
             mend: Some(text.into()),
             script: None,
+            details: std::collections::BTreeMap::new(),
         }],
     };
     summary.facts.insert("gpu_name".into(), text.into());

@@ -66,6 +66,12 @@ pub struct GoesOn {
 }
 
 impl Model {
+    pub(super) fn take_unfinished(&mut self, record: Box<Record>) -> Vec<Effect> {
+        self.resume.found = Some(record);
+        self.offer_unfinished();
+        vec![]
+    }
+
     /// Asks about an unfinished run, where nothing else is asked and the labs are known.
     pub(super) fn offer_unfinished(&mut self) {
         let free = self.dialog.is_none() && self.help.is_none() && !self.is_running();

@@ -40,11 +40,7 @@ impl Model {
             }
             Msg::Snapshots(lab, rows) => self.take_snapshots(&lab, rows),
             Msg::Done(job, result) => self.take_done(&job, result),
-            Msg::Unfinished(record) => {
-                self.resume.found = Some(record);
-                self.offer_unfinished();
-                vec![]
-            }
+            Msg::Unfinished(record) => self.take_unfinished(record),
             Msg::Other(holder) => self.take_holder(holder),
             Msg::Busy(holder) => self.take_busy(holder),
             Msg::Started(id) => {

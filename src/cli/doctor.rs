@@ -1,5 +1,7 @@
 //! `halolab doctor`: what is wrong with this machine, and how to mend it.
 
+use std::path::{Path, PathBuf};
+
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
@@ -9,8 +11,9 @@ use crate::{
 };
 
 use super::{
-    Code, Setup, Stop,
-    table::{json, note, out},
+    Code, Global, Setup, Stop,
+    table::{foreign_json, note, out},
+    tune::{self, TuneArgs},
 };
 
 /// Arguments of `doctor`.
@@ -19,19 +22,57 @@ pub struct DoctorArgs {
     /// Mend this finding.
     #[arg(long, value_name = "ID")]
     fix: Option<String>,
+    /// Take back a change of the boot configuration; the newest one where none is named.
+    #[arg(long, value_name = "CHANGE", num_args = 0..=1, default_missing_value = "", conflicts_with = "fix")]
+    undo: Option<String>,
+    #[command(flatten)]
+    tune: TuneArgs,
+    /// Look at this folder instead of /: a tree of files, or a captured host. No engine is asked then.
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
 }
 
-pub(super) async fn doctor(setup: &Setup, args: DoctorArgs) -> Result<Code, Stop> {
-    let (findings, bridges) = look(setup).await?;
-    if let Some(id) = &args.fix {
-        return fix(setup, id, &findings, &bridges).await;
+pub(super) async fn doctor(global: Global, args: DoctorArgs) -> Result<Code, Stop> {
+    let root = args.root.as_deref().unwrap_or_else(|| Path::new("/"));
+    if let Some(change) = &args.undo {
+        return tune::undo(&Setup::load(global)?, change, root, &args.tune).await;
     }
-    if setup.global.json {
-        json(&serde_json::json!({"v": 1, "findings": findings}))?;
+    let report = super::detect::look(args.root.as_deref()).await?;
+    let (mut findings, kernel) = (report.judgement.findings, report.machine.kernel);
+    tune::say_mends(&mut findings, &kernel);
+    if args.root.is_some() && args.fix.is_none() {
+        return show(&global, &findings);
+    }
+    let setup = Setup::load(global)?;
+    if let Some(id) = &args.fix
+        && let Some(found) = findings.iter().find(|f| f.id == *id)
+        && let Some(code) = tune::fix(&setup, found, &kernel, root, &args.tune).await?
+    {
+        return Ok(code);
+    }
+    if args.root.is_none() {
+        let (network, bridges) = look(&setup).await?;
+        findings.extend(network);
+        if let Some(id) = &args.fix {
+            return fix(&setup, id, &findings, &bridges).await;
+        }
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        for line in tune::changes(&setup)? {
+            note(&sanitize_text(&line));
+        }
+        return show(&setup.global, &findings);
+    }
+    fix(&setup, args.fix.as_deref().unwrap_or_default(), &findings, &[]).await
+}
+
+/// Prints findings; the code says whether one of them fails.
+fn show(global: &Global, findings: &[Finding]) -> Result<Code, Stop> {
+    if global.json {
+        foreign_json(&serde_json::json!({"v": 1, "findings": findings}))?;
     } else if findings.is_empty() {
         out("nothing found that is wrong");
     } else {
-        for finding in &findings {
+        for finding in findings {
             out(&text(finding));
         }
     }
@@ -50,25 +91,27 @@ async fn look(setup: &Setup) -> Result<(Vec<Finding>, Vec<String>), Stop> {
         .collect();
     let mut findings = vec![];
     if let Some(engine) = &world.asleep {
-        findings.push(Finding {
-            id: "engine.stopped".into(),
-            severity: Severity::Fail,
-            text: format!(
-                "{engine} is installed and does not run, so no lab does. Start it: `halolab start`."
-            ),
-            mend: None,
-            script: None,
-        });
+        findings.push(
+            Finding::new(
+                "engine.stopped",
+                Severity::Fail,
+                format!("{engine} is installed and does not run"),
+                "No lab runs without it.",
+            )
+            .fix("halolab start"),
+        );
         return Ok((findings, bridges));
     }
     let Some(server) = &world.server else {
-        findings.push(Finding {
-            id: "engine.missing".into(),
-            severity: Severity::Warn,
-            text: "There is no LXD or Incus yet. `halolab` installs one when it makes the first lab.".into(),
-            mend: None,
-            script: None,
-        });
+        findings.push(
+            Finding::new(
+                "engine.missing",
+                Severity::Warn,
+                "there is no LXD or Incus yet",
+                "Labs are containers of one of them.",
+            )
+            .fix("halolab installs one when it makes the first lab"),
+        );
         return Ok((findings, bridges));
     };
     for bridge in &bridges {
@@ -80,35 +123,55 @@ async fn look(setup: &Setup) -> Result<(Vec<Finding>, Vec<String>), Stop> {
         }
     }
     findings.extend(low_memory());
+    findings.extend(full_pools(&world));
+    Ok((findings, bridges))
+}
+
+/// Pools with less than a tenth of their room left.
+fn full_pools(world: &crate::labs::World) -> Vec<Finding> {
     let scarce = world
         .pools
         .iter()
         .filter(|p| p.total > 0 && p.used.saturating_mul(10) > p.total.saturating_mul(9));
-    findings.extend(scarce.map(|p| Finding {
-        id: format!("pool.full.{}", crate::log::sanitize(&p.name)),
-        severity: Severity::Warn,
-        text: format!(
-            "The storage pool {} is nearly full: {} of {} used. `halolab snapshot prune LAB` shows what can go.",
-            crate::log::sanitize(&p.name),
+    let full = scarce.map(|p| {
+        let name = crate::log::sanitize(&p.name);
+        let (used, total) = (
             crate::stage::size::human(p.used),
-            crate::stage::size::human(p.total)
-        ),
-        mend: None,
-        script: None,
-    }));
-    Ok((findings, bridges))
+            crate::stage::size::human(p.total),
+        );
+        Finding::new(
+            format!("pool.full.{name}"),
+            Severity::Warn,
+            format!("the storage pool {name} is nearly full, {used} of {total} used"),
+            "A lab that finds no room stops in the middle of its work.",
+        )
+        .fix("halolab snapshot prune LAB shows what can go")
+    });
+    full.collect()
 }
 
-fn text(finding: &Finding) -> String {
+/// A finding for people: what was seen, why it matters, what to do, who says so.
+pub(super) fn text(finding: &Finding) -> String {
     let word = match finding.severity {
         Severity::Fail => "FAIL",
         Severity::Warn => "WARN",
         Severity::Info => "info",
     };
-    let mend = finding.mend.as_ref().map_or_else(String::new, |m| {
-        format!("\n      mend: {m}\n      $ halolab doctor --fix {}", finding.id)
-    });
-    sanitize_text(&format!("{word}  {}  {}{mend}", finding.id, finding.text))
+    let mut lines = vec![format!("{word}  {}", finding.id)];
+    let mut add = |label: &str, text: &str| {
+        if !text.is_empty() {
+            lines.push(format!("      {label:<7}{text}"));
+        }
+    };
+    add("seen", &finding.seen);
+    add("why", &finding.why);
+    add("fix", finding.fix.as_deref().unwrap_or_default());
+    add("mend", finding.mend.as_deref().unwrap_or_default());
+    add("source", finding.source.as_deref().unwrap_or_default());
+    if finding.mend.is_some() {
+        lines.push(format!("      $ halolab doctor --fix {}", finding.id));
+    }
+    sanitize_text(&lines.join("\n"))
 }
 
 async fn fix(setup: &Setup, id: &str, findings: &[Finding], bridges: &[String]) -> Result<Code, Stop> {
@@ -128,7 +191,7 @@ async fn fix(setup: &Setup, id: &str, findings: &[Finding], bridges: &[String]) 
     if found.script.is_none() {
         return Err(Stop::blocked(format!(
             "`{id}` cannot be mended by a program: {}",
-            found.text
+            found.text()
         )));
     }
     for bridge in bridges {
@@ -158,16 +221,14 @@ fn low_memory() -> Option<Finding> {
     let mut system = sysinfo::System::new().ok()?;
     system.refresh_memory();
     let (free, total) = (system.available_memory(), system.total_memory());
-    (total > 0 && free < LOW_MEMORY).then(|| Finding {
-        id: "memory.low".into(),
-        severity: Severity::Warn,
-        text: format!(
-            "Only {} of {} memory are free: installing packages in a lab may be ended by the kernel. Stop a lab that \
-             you do not need: `halolab stop LAB`.",
-            crate::stage::size::human(free),
-            crate::stage::size::human(total)
-        ),
-        mend: None,
-        script: None,
+    (total > 0 && free < LOW_MEMORY).then(|| {
+        let (free, total) = (crate::stage::size::human(free), crate::stage::size::human(total));
+        Finding::new(
+            "memory.low",
+            Severity::Warn,
+            format!("only {free} of {total} memory are free"),
+            "Installing packages in a lab may be ended by the kernel.",
+        )
+        .fix("halolab stop LAB, for a lab that you do not need")
     })
 }

@@ -17,6 +17,8 @@ impl Code {
     pub const USAGE: Self = Self(2);
     /// Something stood in the way; nothing was changed.
     pub const BLOCKED: Self = Self(3);
+    /// Done; it counts after a restart of the machine.
+    pub const REBOOT: Self = Self(6);
     /// The user said no.
     pub const DECLINED: Self = Self(7);
     /// Another halolab is at work.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 mod consent;
+mod detect;
 mod doctor;
 pub mod exit;
 mod labs;
@@ -22,6 +23,7 @@ mod signals;
 mod snapshot;
 mod status;
 mod table;
+mod tune;
 mod undo;
 
 pub use exit::{Code, Stop};
@@ -124,6 +126,8 @@ pub enum Verb {
     Stop(labs::NamesArgs),
     /// Enter a lab, or run one command in it.
     Shell(shell::ShellArgs),
+    /// What this machine is made of, and what that means for labs.
+    Detect(detect::DetectArgs),
     /// What is wrong with this machine, and how to mend it.
     Doctor(doctor::DoctorArgs),
     /// Run a kernel on every GPU and compare its result: does CUDA, HIP or Vulkan really work here?
@@ -174,7 +178,8 @@ pub async fn run(cli: Cli) -> Result<Code, Stop> {
         Some(Verb::Start(args)) => labs::start(&Setup::load(global)?, args).await,
         Some(Verb::Stop(args)) => labs::stop(&Setup::load(global)?, args).await,
         Some(Verb::Shell(args)) => shell::shell(&Setup::load(global)?, args).await,
-        Some(Verb::Doctor(args)) => doctor::doctor(&Setup::load(global)?, args).await,
+        Some(Verb::Detect(args)) => detect::detect(&global, args).await,
+        Some(Verb::Doctor(args)) => doctor::doctor(global, args).await,
         Some(Verb::Prove(args)) => prove::prove(global, args).await,
         Some(Verb::Stage(verb)) => other::stage(&Setup::load(global)?, verb),
         Some(Verb::Runs(args)) => runs::run(&Setup::load(global)?, args).await,

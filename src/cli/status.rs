@@ -102,21 +102,10 @@ pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop
         })?;
         return Ok(Code::OK);
     }
-    match engine {
-        Some(e) => out(&crate::log::sanitize(&format!(
-            "{} {} at {}",
-            e.product, e.version, e.address
-        ))),
-        None => out("no LXD or Incus yet; `halolab` or `halolab apply LAB` installs one"),
-    }
+    out(&heading(engine.as_ref()));
     out(&text(&labs, &live));
-    for lab in &labs {
-        if let Some(back) = &lab.updating {
-            out(&crate::log::sanitize(&format!(
-                "{0}: its update did not end; go back with `halolab apply {0} --choose restore:{back}`, or update again",
-                lab.name
-            )));
-        }
+    for line in half_updated(&labs) {
+        out(&line);
     }
     if let (Some(rows), Some(lab)) = (details, labs.first()) {
         out(&format!("\n{}", snapshots_text(&rows)));
@@ -127,6 +116,25 @@ pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop
         }
     }
     Ok(Code::OK)
+}
+
+fn heading(engine: Option<&Engine>) -> String {
+    engine.map_or_else(
+        || "no LXD or Incus yet; `halolab` or `halolab apply LAB` installs one".into(),
+        |e| crate::log::sanitize(&format!("{} {} at {}", e.product, e.version, e.address)),
+    )
+}
+
+/// The way back for labs whose update did not end.
+fn half_updated(labs: &[Lab]) -> Vec<String> {
+    let line = |lab: &Lab| {
+        let back = lab.updating.as_ref()?;
+        Some(crate::log::sanitize(&format!(
+            "{0}: its update did not end; go back with `halolab apply {0} --choose restore:{back}`, or update again",
+            lab.name
+        )))
+    };
+    labs.iter().filter_map(line).collect()
 }
 
 /// The versions beside a lab, with their dates and proofs.

@@ -24,6 +24,31 @@ pub(super) fn json<T: Serialize>(value: &T) -> Result<(), Stop> {
     Ok(())
 }
 
+/// Writes one JSON document whose texts are not ours: what would act on a terminal is taken out of them.
+pub(super) fn foreign_json<T: Serialize>(value: &T) -> Result<(), Stop> {
+    let mut value = serde_json::to_value(value).map_err(|e| Stop::new(super::Code::FAILED, e))?;
+    clean(&mut value);
+    json(&value)
+}
+
+fn clean(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::String(text) => *text = crate::log::sanitize(text),
+        serde_json::Value::Array(values) => values.iter_mut().for_each(clean),
+        serde_json::Value::Object(values) => {
+            let old = std::mem::take(values);
+            *values = old
+                .into_iter()
+                .map(|(key, mut value)| {
+                    clean(&mut value);
+                    (crate::log::sanitize(&key), value)
+                })
+                .collect();
+        }
+        _ => {}
+    }
+}
+
 /// Rows under a heading, in columns as wide as their widest cell.
 pub(super) fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
     let clean: Vec<Vec<String>> = rows

@@ -1,8 +1,13 @@
-//! The facts of a machine, gathered from all probes.
+//! The facts that conditions may name, out of what the probes found.
 
 use std::path::Path;
 
-use super::{Fact, Facts, Root, certificates, cpu, gpu, os, runtimes, user};
+use super::{
+    Fact, Facts, Root, certificates,
+    detect::{self, Gpu, Machine, Outside, VirtualKind},
+    matrix::Matrix,
+    node, os, user,
+};
 
 /// Every fact that a condition may name. All of them are always there: what is unknown is `false`, 0 or empty.
 pub const KNOWN: &[&str] = &[
@@ -39,12 +44,19 @@ pub const KNOWN: &[&str] = &[
     "wsl",
 ];
 
-/// Looks at the machine below `root`. Never fails: what cannot be read is unknown.
+/// Looks at the machine below `root`, at files alone. Never fails: what cannot be read is unknown.
 pub fn probe(root: &Path) -> Facts {
     let extra = !certificates::added(root).is_empty();
     let root = Root::new(root);
-    let probes = [os::probe, cpu::probe, gpu::probe, runtimes::probe, user::probe];
-    let found = probes.iter().flat_map(|probe| probe(&root));
+    let machine = detect::look(&root, Matrix::shipped(), &Outside::default());
+    let found = [
+        system(&machine),
+        cards(&root, &machine),
+        engines(&machine),
+        os::probe(&root, &machine),
+        user::probe(&root),
+    ];
+    let found = found.into_iter().flatten();
     found
         // whoever looks at the daemon fills `daemon` and `pool` in
         .chain([
@@ -58,3 +70,74 @@ pub fn probe(root: &Path) -> Facts {
 
 /// What a probe found, by name.
 pub(super) type Found = Vec<(&'static str, Fact)>;
+
+fn system(machine: &Machine) -> Found {
+    let host = &machine.host;
+    vec![
+        ("arch", host.arch.into()),
+        ("container", (machine.virt.kind == VirtualKind::Container).into()),
+        ("cpu_name", host.cpu_name.clone().unwrap_or_default().into()),
+        ("cpus", host.cpus.into()),
+        ("free_disk", machine.storage.free_bytes.unwrap_or(0).into()),
+        ("kernel", host.kernel.clone().unwrap_or_default().into()),
+        ("memory", host.memory().into()),
+        ("wsl", host.is_wsl().into()),
+    ]
+}
+
+fn cards(root: &Root, machine: &Machine) -> Found {
+    let has = |vendor: &str| machine.gpus.iter().any(|gpu| gpu.vendor == vendor);
+    let render = node::groups(root)
+        .into_iter()
+        .find(|group| group.name == "render");
+    let gfx = machine.gpus.iter().find_map(|gpu| gpu.gfx.clone());
+    // A tree without a PCI bus may still have the topology of AMD's driver.
+    let topology = || {
+        machine
+            .kfd
+            .iter()
+            .find(|node| node.is_gpu())
+            .map(detect::KfdNode::gfx)
+    };
+    vec![
+        ("gpu_amd", has("amd").into()),
+        ("gpu_nvidia", (has("nvidia") || machine.nvidia.is_some()).into()),
+        ("gpu_intel", has("intel").into()),
+        (
+            "gpu_name",
+            best(&machine.gpus)
+                .map_or_else(String::new, |gpu| gpu.name.clone())
+                .into(),
+        ),
+        ("gfx", gfx.or_else(topology).unwrap_or_default().into()),
+        ("kfd", root.node("/dev/kfd").is_some().into()),
+        ("npu", root.node("/dev/accel/accel0").is_some().into()),
+        (
+            "render_gid",
+            render.map_or(0, |group| u64::from(group.gid)).into(),
+        ),
+    ]
+}
+
+/// The card that a lab would compute on: AMD and NVIDIA before Intel before the rest.
+fn best(gpus: &[Gpu]) -> Option<&Gpu> {
+    gpus.iter().min_by_key(|gpu| match gpu.vendor.as_str() {
+        "amd" | "nvidia" => 0,
+        "intel" => 1,
+        _ => 2,
+    })
+}
+
+fn engines(machine: &Machine) -> Found {
+    let installed = |name: &str| {
+        machine
+            .runtimes
+            .iter()
+            .any(|runtime| runtime.name == name && runtime.installed)
+    };
+    vec![
+        ("docker", installed("docker").into()),
+        ("incus", installed("incus").into()),
+        ("lxd", installed("lxd").into()),
+    ]
+}

@@ -52,10 +52,14 @@ pub fn finding(rules: &str, driver: &str, bridge: &str) -> Option<Finding> {
     Some(Finding {
         id: "network.forward_dropped".into(),
         severity: Severity::Fail,
-        text: format!(
-            "{who} drops packets that this machine forwards, so labs on the bridge {bridge} get an address \
-             but reach no network. The engine's own rules do not help: they cannot override a drop."
+        seen: format!("{who} drops packets that this machine forwards"),
+        why: format!(
+            "Labs on the bridge {bridge} get an address but reach no network. The engine's own rules do not help: \
+             they cannot override a drop."
         ),
+        fix: None,
+        source: None,
+        details: BTreeMap::new(),
         mend: Some(format!(
             "Accept packets from {bridge} and the answers to them in {where_to}, now and after a restart."
         )),
@@ -159,14 +163,14 @@ mod tests {
     fn the_words_name_the_bridge_and_who_did_it() {
         let found = finding(DOCKER, "nftables", "lxdbr0").unwrap();
         assert!(
-            found.text.contains("Docker") && found.text.contains("lxdbr0"),
+            found.text().contains("Docker") && found.text().contains("lxdbr0"),
             "{}",
-            found.text
+            found.text()
         );
         assert!(
             finding(REJECT, "nftables", "lxdbr0")
                 .unwrap()
-                .text
+                .text()
                 .starts_with("A firewall")
         );
     }

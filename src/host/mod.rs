@@ -1,18 +1,22 @@
 //! What halolab knows of the machine that it runs on, and the only place where it runs the machine's programs.
 //! Every probe reads under a root (`/`, or a test tree); one file a probe.
 
+pub mod boot;
 pub mod bootstrap;
 pub mod certificates;
 pub mod command;
-mod cpu;
+pub mod detect;
 pub mod facts;
+mod finding;
+pub mod findings;
 pub mod firewall;
-mod gpu;
+pub mod matrix;
 pub mod membership;
+pub mod node;
 mod os;
 pub mod reach;
+mod report;
 mod root;
-mod runtimes;
 pub mod storage;
 pub mod subnet;
 mod user;
@@ -22,6 +26,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use facts::{KNOWN, probe};
+pub use finding::{Finding, Severity};
+pub use report::Report;
 pub use root::Root;
 
 /// A fact's value in conditions and in the environment of scripts.
@@ -61,31 +67,4 @@ impl From<&str> for Fact {
     fn from(value: &str) -> Self {
         Self::Text(value.into())
     }
-}
-
-/// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Severity {
-    /// Good to know.
-    Info,
-    /// Works worse, or may break.
-    Warn,
-    /// Cannot be expected to work.
-    Fail,
-}
-
-/// Something about the machine that a person should know, and its mend where there is one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Finding {
-    /// Stable name: `network.forward_dropped`.
-    pub id: String,
-    /// How bad it is.
-    pub severity: Severity,
-    /// What is wrong and what it breaks, as sentences.
-    pub text: String,
-    /// What the mend does, as a sentence; none where only a person can mend it.
-    pub mend: Option<String>,
-    /// Shell text of the mend; safe to run again.
-    pub script: Option<String>,
 }

@@ -1,39 +1,23 @@
-//! The operating system: distribution, kernel, init, container or WSL, and room on disk.
+//! The distribution: its family, its init, and the proxy that is set.
 
-use std::collections::BTreeMap;
-
-use super::{Root, facts::Found};
+use super::{
+    Root,
+    detect::{Machine, read_os_release},
+    facts::Found,
+};
 use crate::stage::Family;
 
-pub(super) fn probe(root: &Root) -> Found {
-    let release = os_release(root);
+pub(super) fn probe(root: &Root, machine: &Machine) -> Found {
+    let release = read_os_release(root);
     let get = |key: &str| release.get(key).cloned().unwrap_or_default();
-    let kernel = root.read("/proc/sys/kernel/osrelease").unwrap_or_default();
     vec![
         ("family", family(&get("ID"), &get("ID_LIKE")).name().into()),
-        ("os", get("PRETTY_NAME").into()),
+        ("os", machine.host.os_name.clone().unwrap_or_default().into()),
         ("os_id", get("ID").into()),
         ("suite", get("VERSION_CODENAME").into()),
-        ("wsl", kernel.to_lowercase().contains("microsoft").into()),
-        ("kernel", kernel.into()),
-        ("arch", architecture(root).into()),
         ("systemd", root.has("/run/systemd/system").into()),
-        ("container", in_container(root).into()),
         ("proxy", proxy(root).into()),
-        ("free_disk", free_disk(root).into()),
     ]
-}
-
-fn os_release(root: &Root) -> BTreeMap<String, String> {
-    let text = root
-        .read("/etc/os-release")
-        .or_else(|| root.read("/usr/lib/os-release"))
-        .unwrap_or_default();
-    let unquote = |value: &str| value.trim().trim_matches(['"', '\'']).to_owned();
-    text.lines()
-        .filter_map(|line| line.split_once('='))
-        .map(|(key, value)| (key.trim().to_owned(), unquote(value)))
-        .collect()
 }
 
 /// The family by `ID`, then by `ID_LIKE` of os-release(5).
@@ -50,31 +34,6 @@ fn family(id: &str, like: &str) -> Family {
         .unwrap_or(Family::Any)
 }
 
-/// As the kernel names it. A tree of files does not say, except in the name of its ELF loader.
-fn architecture(root: &Root) -> &'static str {
-    if root.is_live() {
-        std::env::consts::ARCH
-    } else if root.has("/lib/ld-linux-aarch64.so.1") {
-        "aarch64"
-    } else {
-        "x86_64"
-    }
-}
-
-/// systemd writes `/run/systemd/container` inside; LXC, Docker and Podman leave their own marks.
-fn in_container(root: &Root) -> bool {
-    let environment = root.read("/proc/1/environ").unwrap_or_default();
-    [
-        "/run/systemd/container",
-        "/.dockerenv",
-        "/run/.containerenv",
-        "/dev/.lxc-boot-id",
-    ]
-    .iter()
-    .any(|mark| root.has(mark))
-        || environment.split('\0').any(|pair| pair.starts_with("container="))
-}
-
 /// The proxy of our own environment, for labs. One with a password in it is not handed on: it would be in every plan.
 fn proxy(root: &Root) -> String {
     let names = ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY"];
@@ -84,22 +43,6 @@ fn proxy(root: &Root) -> String {
     value
         .filter(|value| root.is_live() && !value.contains('@'))
         .unwrap_or_default()
-}
-
-/// Free bytes where storage pools are kept; 0 for a tree of files.
-fn free_disk(root: &Root) -> u64 {
-    let places = [
-        "/var/snap/lxd/common/lxd",
-        "/var/lib/lxd",
-        "/var/lib/incus",
-        "/var/lib",
-        "/",
-    ];
-    let place = places.iter().find_map(|place| root.find(place));
-    place
-        .filter(|_| root.is_live())
-        .and_then(|place| rustix::fs::statvfs(&place).ok())
-        .map_or(0, |fs| fs.f_bavail.saturating_mul(fs.f_frsize))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ pub mod journal;
 pub mod lock;
 pub mod output;
 mod perform;
+pub mod receipt;
 pub mod unfinished;
 
 pub use apply::{Connect, Context, Outcome, StopCode, apply, log_file};

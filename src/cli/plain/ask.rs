@@ -5,6 +5,8 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use crate::{cli::Stop, log::clean};
 
 /// Longest line that is taken, in bytes; what follows is cut.
@@ -109,13 +111,15 @@ pub(super) async fn yes(question: &str, default: bool) -> Result<bool, Left> {
 }
 
 async fn read(question: &str, hidden: bool) -> Result<String, Left> {
+    // Before the question is there to be answered with Ctrl-C: who listens later misses it.
+    let mut interrupts = signal(SignalKind::interrupt()).map_err(Stop::from)?;
     let mut out = std::io::stdout();
     let _ = write!(out, "{}", clean(question));
     let _ = out.flush();
     let reading = tokio::task::spawn_blocking(move || read_line(hidden));
     let line = tokio::select! {
         line = reading => line.map_err(|e| Left::Failed(Stop::new(super::Code::FAILED, e)))?,
-        _ = tokio::signal::ctrl_c() => None,
+        _ = interrupts.recv() => None,
     };
     if line.is_none() || !std::io::stdin().is_terminal() {
         // What comes next does not stand beside the question: nobody pressed enter on the terminal.

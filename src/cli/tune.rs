@@ -1,0 +1,185 @@
+//! `halolab doctor --fix ID` where a kernel parameter is the mend, and `--undo` of it: the change is shown as a diff,
+//! agreed to, written down in the receipt, and has an exact inverse.
+
+use std::{
+    io::{BufRead as _, IsTerminal as _, Write as _},
+    path::Path,
+};
+
+use crate::{
+    host::{
+        Finding, Root,
+        boot::{self, Proposal, Way, mend},
+        detect::Kernel,
+    },
+    log::sanitize_text,
+    run::receipt::{Entry, Keeper, ReceiptError, State},
+};
+
+use super::{
+    Code, Setup, Stop,
+    table::{foreign_json, note, out},
+};
+
+/// How a change of the boot configuration is wanted.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct TuneArgs {
+    /// With --fix of a memory finding: GiB that the GPU may use.
+    #[arg(long, value_name = "GIB", requires = "fix")]
+    gib: Option<u64>,
+    /// With --fix: where kernel parameters are set; found out by default.
+    #[arg(long, value_enum, requires = "fix")]
+    via: Option<Way>,
+    /// Show the change, and change nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
+}
+
+impl From<ReceiptError> for Stop {
+    fn from(error: ReceiptError) -> Self {
+        match error {
+            ReceiptError::Failed { .. } | ReceiptError::Command(_) => Self::new(Code::FAILED, error),
+            ReceiptError::Unknown { .. } => Self::usage(error),
+            _ => Self::blocked(error),
+        }
+    }
+}
+
+/// Says of each finding that a kernel parameter mends how halolab does it.
+pub(super) fn say_mends(findings: &mut [Finding], kernel: &Kernel) {
+    for finding in findings.iter_mut().filter(|f| f.mend.is_none()) {
+        finding.mend = mend::wish(finding, kernel, None).map(|wish| mend::sentence(&wish));
+    }
+}
+
+/// Changes the boot configuration for a finding; none where no parameter mends it.
+pub(super) async fn fix(
+    setup: &Setup,
+    finding: &Finding,
+    kernel: &Kernel,
+    root: &Path,
+    args: &TuneArgs,
+) -> Result<Option<Code>, Stop> {
+    if let (Some(gib), Some(most)) = (args.gib, mend::most(finding))
+        && gib > most
+    {
+        return Err(Stop::usage(format!(
+            "nothing was changed: {gib} GiB would leave the system too little; this machine can give the GPU at most \
+             {most} GiB"
+        )));
+    }
+    let Some(wish) = mend::wish(finding, kernel, args.gib) else {
+        return Ok(None);
+    };
+    let proposal = boot::propose(&Root::new(root), &wish, args.via).map_err(Stop::blocked)?;
+    let what = mend::sentence(&wish);
+    if !agreed(setup, &what, &proposal, args)? {
+        return Ok(Some(Code::OK));
+    }
+    let _lock = setup.hold("doctor --fix")?;
+    let keeper = Keeper::new(&setup.paths.state, root);
+    let id = keeper.make(&what, &wish, &proposal).await?;
+    done(
+        setup,
+        &id,
+        &format!("done: {what}. It can be taken back with `halolab doctor --undo {id}`"),
+    )
+    .map(Some)
+}
+
+/// Takes a change back, the newest one where none is named.
+pub(super) async fn undo(setup: &Setup, id: &str, root: &Path, args: &TuneArgs) -> Result<Code, Stop> {
+    let keeper = Keeper::new(&setup.paths.state, root);
+    let (entry, proposal) = keeper.inverse((!id.is_empty()).then_some(id))?;
+    let what = format!("take back {}: {}", entry.id, entry.what);
+    if !agreed(setup, &what, &proposal, args)? {
+        return Ok(Code::OK);
+    }
+    let _lock = setup.hold("doctor --undo")?;
+    keeper.undo(&entry, &proposal).await?;
+    done(setup, &entry.id, &format!("taken back: {}", entry.what))
+}
+
+fn done(setup: &Setup, id: &str, text: &str) -> Result<Code, Stop> {
+    let next = "Restart the machine, then look with `halolab doctor`.";
+    if setup.global.json {
+        foreign_json(&serde_json::json!({"v": 1, "change": id, "text": text, "reboot": true}))?;
+    } else {
+        out(&sanitize_text(&format!("{text}.\n{next}")));
+    }
+    Ok(Code::REBOOT)
+}
+
+/// Shows a change and asks. False where it is not to be made: a dry run, or nothing to do.
+fn agreed(setup: &Setup, what: &str, proposal: &Proposal, args: &TuneArgs) -> Result<bool, Stop> {
+    if setup.global.json && args.dry_run {
+        foreign_json(&serde_json::json!({"v": 1, "what": what, "proposal": proposal}))?;
+        return Ok(false);
+    }
+    if proposal.changes.is_empty() {
+        note("nothing to do: the boot configuration is like that already; it counts after a restart");
+        return Ok(false);
+    }
+    let text = text(what, proposal);
+    if args.dry_run {
+        out(&text);
+        return Ok(false);
+    }
+    setup.may_change()?;
+    if args.yes {
+        if !setup.global.json {
+            out(&text);
+        }
+        return Ok(true);
+    }
+    let stdin = std::io::stdin();
+    if setup.global.no_input || setup.global.json || !stdin.is_terminal() {
+        return Err(Stop::usage(
+            "nothing was changed: say yes with --yes, or look with --dry-run",
+        ));
+    }
+    out(&text);
+    let _ = write!(std::io::stdout(), "Do this? Type yes to go on [no]: ");
+    let _ = std::io::stdout().flush();
+    let mut line = String::new();
+    stdin.lock().read_line(&mut line)?;
+    if matches!(line.trim(), "yes" | "y") {
+        return Ok(true);
+    }
+    Err(Stop::new(Code::DECLINED, "nothing was changed"))
+}
+
+fn text(what: &str, proposal: &Proposal) -> String {
+    let mut lines = vec![format!("This will {what}:\n")];
+    lines.extend(proposal.changes.iter().map(boot::diff));
+    if !proposal.refresh.is_empty() {
+        lines.push("and then, as root:".into());
+        lines.extend(proposal.refresh.lines().map(|line| format!("  $ {line}")));
+    }
+    lines.push("The files as they are now are kept, and `halolab doctor --undo` puts them back.".into());
+    sanitize_text(&lines.join("\n"))
+}
+
+/// What halolab changed of the boot configuration and was not taken back, as lines.
+pub(super) fn changes(setup: &Setup) -> Result<Vec<String>, Stop> {
+    let keeper = Keeper::new(&setup.paths.state, Path::new("/"));
+    let boot = keeper.boot();
+    let entries = keeper.read()?.entries;
+    let open = entries.into_iter().filter(|e| e.state != State::Undone);
+    Ok(open.map(|entry| line(&entry, &boot)).collect())
+}
+
+fn line(entry: &Entry, boot: &str) -> String {
+    let now = match (entry.state, entry.boot == boot) {
+        (State::Begun, _) => "was begun and did not end; take it back with",
+        (_, true) => "counts after a restart; take it back with",
+        (_, false) => "counts since the restart; take it back with",
+    };
+    format!(
+        "changed {}: {}; {now} `halolab doctor --undo {}`",
+        entry.when, entry.what, entry.id
+    )
+}

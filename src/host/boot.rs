@@ -1,0 +1,368 @@
+//! The boot configuration as a change that can be shown and taken back: which files, what was in them, what will be.
+//!
+//! Options of modules go to `/etc/modprobe.d`, as AMD's own tool does it (rocm-docs, system-optimization/rdna3-5). Where
+//! the module is built into the kernel, or the parameter is on the kernel's command line already (which wins), the boot
+//! loader's files are changed. What is obsolete goes wherever it is. One module a boot loader.
+
+mod cmdline;
+mod entries;
+mod grub;
+mod limine;
+pub mod mend;
+mod modprobe;
+mod refind;
+
+use serde::{Deserialize, Serialize};
+
+pub use cmdline::{Wish, value};
+
+use super::Root;
+
+/// Where a parameter is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// `/etc/modprobe.d`.
+    Modprobe,
+    /// `/etc/default/grub`, and entries of Fedora's kind.
+    Grub,
+    /// `/etc/kernel/cmdline` and `loader/entries`.
+    SystemdBoot,
+    /// `/etc/default/limine` or `limine.conf`.
+    Limine,
+    /// `refind_linux.conf`.
+    Refind,
+}
+
+/// One file that changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Where it is.
+    pub path: String,
+    /// What is in it; none where there is no such file.
+    pub before: Option<String>,
+    /// What will be in it; none removes it.
+    pub after: Option<String>,
+}
+
+/// What would be done to the boot configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// Where the parameters are set.
+    pub way: Way,
+    /// The files; empty where everything is as it should be.
+    pub changes: Vec<Change>,
+    /// Shell text, as root, that makes the changes count at the next boot. Empty where nothing has to be made anew.
+    pub refresh: String,
+}
+
+/// Why no change can be proposed.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BootError {
+    /// A file is not text, too large, or may not be read.
+    #[error("{path} cannot be read as text; nothing was changed. Look at it with `sudo cat {path}`")]
+    Unreadable {
+        /// The file.
+        path: String,
+    },
+    /// No boot loader that we know.
+    #[error(
+        "no boot loader's configuration was found (GRUB, systemd-boot, Limine, rEFInd); add `{parameters}` to the kernel's command line by hand"
+    )]
+    NoLoader {
+        /// What has to be there.
+        parameters: String,
+    },
+    /// Several, and the firmware does not say which one booted.
+    #[error("there is more than one boot loader: {found}; say which one is used with `--via NAME`")]
+    Several {
+        /// Their names.
+        found: String,
+    },
+}
+
+/// Files as they are and as they will be; a file that is changed twice counts once.
+#[derive(Debug, Default)]
+struct Edits(Vec<Change>);
+
+impl Edits {
+    /// Changes a file that may be missing; a missing one stays so.
+    fn change(
+        &mut self,
+        root: &Root,
+        path: &str,
+        with: impl FnOnce(&str) -> String,
+    ) -> Result<(), BootError> {
+        let Some(old) = self.now(root, path)? else {
+            return Ok(());
+        };
+        let new = with(&old);
+        self.put(root, path, Some(new))
+    }
+
+    /// Writes a file of ours; empty text removes it.
+    fn write(&mut self, root: &Root, path: &str, with: impl FnOnce(&str) -> String) -> Result<(), BootError> {
+        let old = self.now(root, path)?.unwrap_or_default();
+        let new = with(&old);
+        self.put(root, path, (!new.is_empty()).then_some(new))
+    }
+
+    fn now(&self, root: &Root, path: &str) -> Result<Option<String>, BootError> {
+        match self.0.iter().find(|c| c.path == path) {
+            Some(change) => Ok(change.after.clone()),
+            None => exact(root, path),
+        }
+    }
+
+    fn put(&mut self, root: &Root, path: &str, after: Option<String>) -> Result<(), BootError> {
+        if let Some(change) = self.0.iter_mut().find(|c| c.path == path) {
+            change.after = after;
+            return Ok(());
+        }
+        let before = exact(root, path)?;
+        let path = path.to_owned();
+        self.0.push(Change { path, before, after });
+        Ok(())
+    }
+
+    fn done(mut self) -> Vec<Change> {
+        self.0.retain(|c| c.before != c.after);
+        self.0
+    }
+}
+
+/// The files of a folder with an ending, as paths.
+fn files(root: &Root, folder: &str, ending: &str) -> Vec<String> {
+    let ends = |name: &&String| {
+        std::path::Path::new(name)
+            .extension()
+            .is_some_and(|e| e == ending)
+    };
+    root.list(folder)
+        .iter()
+        .filter(ends)
+        .map(|name| format!("{folder}/{name}"))
+        .collect()
+}
+
+/// The whole text of a file; none where there is none.
+pub(crate) fn exact(root: &Root, path: &str) -> Result<Option<String>, BootError> {
+    let Some(file) = root.find(path) else {
+        return Ok(None);
+    };
+    let unreadable = || BootError::Unreadable {
+        path: path.to_owned(),
+    };
+    let facts = std::fs::metadata(&file).map_err(|_| unreadable())?;
+    if !facts.is_file() || facts.len() > 1 << 20 {
+        return Err(unreadable());
+    }
+    std::fs::read_to_string(&file).map(Some).map_err(|_| unreadable())
+}
+
+/// What has to change for a wish. `way` is the user's choice, none ours.
+///
+/// # Errors
+/// A file cannot be read, or it cannot be told which boot loader is used.
+pub fn propose(root: &Root, wish: &Wish, way: Option<Way>) -> Result<Proposal, BootError> {
+    let loader = match way {
+        Some(Way::Modprobe) => None,
+        Some(named) => Some(named),
+        None => loader(root, wish).map(Some).or_else(|error| {
+            // Without one, modules can still be told.
+            if needs_loader(root, wish) {
+                Err(error)
+            } else {
+                Ok(None)
+            }
+        })?,
+    };
+    let mut there = Edits::default();
+    if let Some(loader) = loader {
+        edit(loader, root, wish, false, &mut there)?;
+    }
+    // The command line wins over modprobe.d: what is there already stays there.
+    let on_line = !there.done().is_empty();
+    let way = match (way, loader) {
+        (Some(way), _) => way,
+        (None, Some(loader)) if on_line || needs_loader(root, wish) => loader,
+        _ => Way::Modprobe,
+    };
+    let mut edits = Edits::default();
+    modprobe::edit(root, wish, way == Way::Modprobe, &mut edits)?;
+    if let Some(loader) = loader {
+        edit(loader, root, wish, way == loader, &mut edits)?;
+    }
+    let changes = edits.done();
+    let refresh = refresh(root, &changes);
+    Ok(Proposal {
+        way,
+        changes,
+        refresh,
+    })
+}
+
+fn edit(loader: Way, root: &Root, wish: &Wish, here: bool, edits: &mut Edits) -> Result<(), BootError> {
+    match loader {
+        Way::Modprobe => modprobe::edit(root, wish, here, edits),
+        Way::Grub => grub::edit(root, wish, here, edits),
+        Way::SystemdBoot => entries::edit(root, wish, here, edits),
+        Way::Limine => limine::edit(root, wish, here, edits),
+        Way::Refind => refind::edit(root, wish, here, edits),
+    }
+}
+
+/// Whether a parameter is not one of a module that is loaded later: then only the kernel's command line reaches it.
+fn needs_loader(root: &Root, wish: &Wish) -> bool {
+    let kernel = root.read("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let builtin = ["/lib/modules", "/usr/lib/modules"]
+        .iter()
+        .find_map(|folder| root.read(&format!("{folder}/{kernel}/modules.builtin")))
+        .unwrap_or_default();
+    wish.set.iter().any(|(name, _)| {
+        name.split_once('.').is_none_or(|(module, _)| {
+            builtin.lines().any(|l| {
+                let file = l.rsplit('/').next().unwrap_or_default();
+                file.strip_suffix(".ko")
+                    .is_some_and(|m| m.replace('-', "_") == module)
+            })
+        })
+    })
+}
+
+/// The boot loader that is used: the one that the firmware was told of, else the only one that is configured.
+fn loader(root: &Root, wish: &Wish) -> Result<Way, BootError> {
+    let found = loaders(root);
+    if let Some(booted) = booted(root).filter(|b| found.contains(b)) {
+        return Ok(booted);
+    }
+    match found.as_slice() {
+        [only] => Ok(*only),
+        [] => {
+            let words = wish
+                .set
+                .iter()
+                .map(|(name, value)| cmdline::parameter(name, value));
+            Err(BootError::NoLoader {
+                parameters: words.collect::<Vec<_>>().join(" "),
+            })
+        }
+        many => {
+            let names: Vec<_> = many
+                .iter()
+                .filter_map(clap::ValueEnum::to_possible_value)
+                .collect();
+            let names: Vec<&str> = names.iter().map(clap::builder::PossibleValue::get_name).collect();
+            Err(BootError::Several {
+                found: names.join(", "),
+            })
+        }
+    }
+}
+
+/// The boot loaders whose configuration is there.
+fn loaders(root: &Root) -> Vec<Way> {
+    let grub = root.has("/etc/default/grub");
+    let all = [
+        (Way::Grub, grub),
+        // Fedora's GRUB reads such entries too.
+        (Way::SystemdBoot, entries::are_there(root) && !grub),
+        (Way::Limine, limine::is_there(root)),
+        (Way::Refind, root.has(refind::FILE)),
+    ];
+    all.into_iter()
+        .filter(|(_, there)| *there)
+        .map(|(way, _)| way)
+        .collect()
+}
+
+/// What the boot loader told the firmware that it is (systemd's Boot Loader Interface, `LoaderInfo`).
+fn booted(root: &Root) -> Option<Way> {
+    let variable = "/sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+    let bytes = std::fs::read(root.find(variable)?).ok()?;
+    let units: Vec<u16> = bytes
+        .get(4..)?
+        .chunks_exact(2)
+        .filter_map(|pair| Some(u16::from_le_bytes(pair.try_into().ok()?)))
+        .collect();
+    let name = String::from_utf16_lossy(&units).to_lowercase();
+    let known = [
+        ("grub", Way::Grub),
+        ("systemd-boot", Way::SystemdBoot),
+        ("limine", Way::Limine),
+        ("refind", Way::Refind),
+    ];
+    known
+        .into_iter()
+        .find(|(word, _)| name.starts_with(word))
+        .map(|(_, way)| way)
+}
+
+/// What makes the changed files count: the boot menu, or the initial file system that holds a copy of modprobe.d.
+pub(crate) fn refresh(root: &Root, changes: &[Change]) -> String {
+    let touched = |prefix: &str| changes.iter().any(|c| c.path.starts_with(prefix));
+    let program = |names: &[&str]| {
+        names.iter().any(|name| {
+            [
+                "/usr/bin",
+                "/usr/sbin",
+                "/bin",
+                "/sbin",
+                "/usr/local/bin",
+                "/usr/local/sbin",
+            ]
+            .iter()
+            .any(|folder| root.has(&format!("{folder}/{name}")))
+        })
+    };
+    let first = |ways: &[(&str, &str)]| {
+        ways.iter()
+            .find(|(name, _)| program(&[name]))
+            .map(|(_, command)| (*command).to_owned())
+    };
+    let mut commands = vec![];
+    if touched("/etc/modprobe.d") || touched("/etc/kernel/cmdline") {
+        commands.extend(first(&[
+            ("update-initramfs", "update-initramfs -u"),
+            ("limine-mkinitcpio", "limine-mkinitcpio"),
+            ("mkinitcpio", "mkinitcpio -P"),
+            ("dracut", "dracut --force --regenerate-all"),
+        ]));
+    }
+    if touched("/etc/default/grub") {
+        let fedora = "grub2-mkconfig -o /boot/grub2/grub.cfg";
+        commands.extend(first(&[
+            ("update-grub", "update-grub"),
+            ("grub2-mkconfig", fedora),
+            ("grub-mkconfig", "grub-mkconfig -o /boot/grub/grub.cfg"),
+        ]));
+    }
+    if touched(limine::TOOL) {
+        commands.extend(first(&[
+            ("limine-update", "limine-update"),
+            ("limine-mkinitcpio", "limine-mkinitcpio"),
+        ]));
+    }
+    commands.dedup();
+    commands.join("\n")
+}
+
+/// A change as a unified diff with three lines around it.
+pub fn diff(change: &Change) -> String {
+    let (old, new) = (
+        change.before.as_deref().unwrap_or_default(),
+        change.after.as_deref().unwrap_or_default(),
+    );
+    let name = |side: &Option<String>| {
+        if side.is_some() {
+            change.path.clone()
+        } else {
+            "/dev/null".into()
+        }
+    };
+    similar::TextDiff::from_lines(old, new)
+        .unified_diff()
+        .context_radius(3)
+        .header(&name(&change.before), &name(&change.after))
+        .to_string()
+}
