@@ -311,6 +311,12 @@ fn strix_halo_is_told_by_silicon_and_not_by_names() {
         (Some(32), Some("strix-halo"))
     );
 
+    // a revision that nobody listed yet is told by its size
+    let newer = Host::like("strix-halo-128-good")
+        .file(&format!("{slot}/revision"), "0xe7\n")
+        .detect();
+    assert_eq!(newer["gpus"][0]["name"], "Radeon 8060S Graphics");
+
     // the same with nothing of KFD: the discovery table and the revision are left
     let value = host
         .without("root/sys/class/kfd")
@@ -677,6 +683,14 @@ fn containers_and_windows() {
         (Some("container"), Some("docker"))
     );
     expect(&docker, "none", &["gpu.none warn"]);
+    let machine = Host::new()
+        .file("root/.dockerenv", "")
+        .file("root/proc/2/comm", "kthreadd\n")
+        .detect();
+    assert_eq!(
+        machine["virt"]["kind"], "none",
+        "made from a container's image, but it sees kernel threads"
+    );
     let lxc = Host::like("strix-halo-inside-lxc")
         .replace("dev.index", "/dev/kfd", "/dev/other")
         .detect();

@@ -32,10 +32,18 @@ pub(super) async fn doctor(global: Global, args: DoctorArgs) -> Result<Code, Sto
         return show(&global, &report.judgement.findings);
     }
     let setup = Setup::load(global)?;
-    let (mut findings, bridges) = look(&setup).await?;
     if let Some(id) = &args.fix {
+        let (findings, bridges) = look(&setup).await?;
         return fix(&setup, id, &findings, &bridges).await;
     }
+    // What the hardware says is worth as much while the engine is down.
+    let mut findings = match look(&setup).await {
+        Ok((findings, _)) => findings,
+        Err(stop) => {
+            let why = "Without it no lab can be looked at, started or made.";
+            vec![Finding::new("engine.unreachable", Severity::Fail, stop.text, why)]
+        }
+    };
     findings.extend(super::detect::look(None).await?.judgement.findings);
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     show(&setup.global, &findings)

@@ -2,6 +2,9 @@
 
 use super::super::Root;
 
+/// No machine has more display and compute devices.
+const LIMIT: usize = 512;
+
 const DEVICES: &str = "/sys/bus/pci/devices";
 
 /// A function; identifiers in lower-case hexadecimal without `0x`.
@@ -63,6 +66,7 @@ pub(super) fn read(root: &Root) -> Vec<Device> {
     slots
         .filter_map(|slot| device(root, slot))
         .filter(|device| device.is_gpu() || device.is_accelerator())
+        .take(LIMIT)
         .collect()
 }
 
