@@ -119,7 +119,7 @@ fn apply(path: &Path, harm: &Harm) {
         Harm::Huge => replace(&|| fs::File::create(path).unwrap().set_len(1 << 40).unwrap()),
         Harm::Forbidden => {
             write(&bytes);
-            fs::set_permissions(path, fs::Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(0o000)).unwrap();
         }
         Harm::Text(text) => write(text.as_bytes()),
     }
@@ -212,7 +212,7 @@ fn huge_trees_are_read_in_bounded_time() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
     };
-    for number in 0..2000 {
+    for number in 0..600 {
         let slot = format!(
             "root/sys/bus/pci/devices/{:04x}:{:02x}:00.0",
             number / 256,
@@ -226,10 +226,10 @@ fn huge_trees_are_read_in_bounded_time() {
             b"simd_count 18446744073709551615\nsimd_per_cu 1\ngfx_target_version 18446744073709551615\nlocation_id 0\n",
         );
     }
-    let nodes: String = (0..50_000)
+    let nodes: Vec<String> = (0..50_000)
         .map(|n| format!("/dev/dri/renderD{n}\tc\t226\t{n}\t0666\t0\t0\n"))
         .collect();
-    write("dev.index", nodes.as_bytes());
+    write("dev.index", nodes.concat().as_bytes());
     write("root/proc/cpuinfo", &b"flags : x\n".repeat(1 << 20));
     write("root/etc/group", &b"render:x:1:a,b,c\n".repeat(100_000));
     write(
@@ -254,6 +254,53 @@ fn is_harmful(c: char) -> bool {
         || ('\u{202a}'..='\u{202e}').contains(&c)
 }
 
+/// Writes hostile words into what is text for people, not into numbers that decide whether the rest is read.
+fn poison(root: &Path, hostile: &str) {
+    let named = [
+        "os-release",
+        "cpuinfo",
+        "cmdline",
+        "group",
+        "product_name",
+        "sys_vendor",
+        "information",
+    ];
+    let words = [
+        "Fedora",
+        "Ubuntu",
+        "AMD RYZEN",
+        "Ryzen 9",
+        "NVIDIA GeForce",
+        "render",
+        "quiet",
+    ];
+    for path in tree::files(root) {
+        let is_file = fs::symlink_metadata(&path).unwrap().is_file();
+        if is_file && named.iter().any(|name| path.ends_with(name)) {
+            let text = fs::read_to_string(&path).unwrap();
+            let changed = words
+                .iter()
+                .fold(text, |text, word| text.replace(word, &format!("{word}{hostile}")));
+            fs::write(&path, format!("{changed}{hostile}")).unwrap();
+        }
+    }
+    let user = serde_json::json!({"uid": 1, "env": {"HSA_OVERRIDE_GFX_VERSION": hostile}});
+    fs::write(root.join("user.json"), user.to_string()).unwrap();
+}
+
+/// What the program prints for a machine.
+#[expect(clippy::disallowed_methods, reason = "the program itself is tried")]
+fn print(arguments: &[&str], root: &Path, home: &Path) -> String {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_halolab"))
+        .args(arguments)
+        .arg("--root")
+        .arg(root)
+        .env("HALOLAB_HOME", home)
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
 #[test]
 fn hostile_words_of_a_host_do_not_reach_the_terminal() {
     let hostile = "\u{1b}]0;owned\u{7}\u{9b}31m\u{202e}evil\u{8}\r";
@@ -265,57 +312,14 @@ fn hostile_words_of_a_host_do_not_reach_the_terminal() {
     ] {
         let root = folder.path().join(host);
         tree::copy(&Path::new("tests/fixtures/hosts").join(host), &root);
-        for path in tree::files(&root) {
-            // what is text for people, not a number that decides whether the rest is read
-            let named = [
-                "os-release",
-                "cpuinfo",
-                "cmdline",
-                "group",
-                "product_name",
-                "sys_vendor",
-                "information",
-            ];
-            let data = fs::symlink_metadata(&path).unwrap();
-            if data.is_file() && named.iter().any(|name| path.ends_with(name)) {
-                let text = fs::read_to_string(&path).unwrap();
-                let changed = [
-                    "Fedora",
-                    "Ubuntu",
-                    "AMD RYZEN",
-                    "Ryzen 9",
-                    "NVIDIA GeForce",
-                    "render",
-                    "quiet",
-                ]
-                .iter()
-                .fold(text, |text, word| text.replace(word, &format!("{word}{hostile}")));
-                fs::write(&path, format!("{changed}{hostile}")).unwrap();
-            }
-        }
-        fs::write(
-            root.join("user.json"),
-            format!(
-                "{{\"uid\":1,\"env\":{{\"HSA_OVERRIDE_GFX_VERSION\":{}}}}}",
-                serde_json::json!(hostile)
-            ),
-        )
-        .unwrap();
+        poison(&root, hostile);
         for arguments in [
             &["detect"][..],
             &["detect", "--json"],
             &["doctor"],
             &["doctor", "--json"],
         ] {
-            #[expect(clippy::disallowed_methods, reason = "the program itself is tried")]
-            let output = std::process::Command::new(env!("CARGO_BIN_EXE_halolab"))
-                .args(arguments)
-                .arg("--root")
-                .arg(&root)
-                .env("HALOLAB_HOME", folder.path())
-                .output()
-                .unwrap();
-            let text = String::from_utf8(output.stdout).unwrap();
+            let text = print(arguments, &root, folder.path());
             assert!(text.len() > 200, "{arguments:?} said {text:?}");
             let harmful: Vec<char> = text.chars().filter(|c| is_harmful(*c)).collect();
             assert!(harmful.is_empty(), "{host} {arguments:?}: {harmful:?}");

@@ -1,9 +1,5 @@
 //! What is detected on captured hosts, and that no broken, huge or hostile file of a host does harm.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "common/tree.rs"]
 mod tree;
