@@ -25,7 +25,13 @@ done
 if [ -z "$folder" ]; then
   if [ "$(id -u)" = 0 ]; then folder=/usr/local/bin; else folder=$HOME/.local/bin; fi
 fi
+began=$(date +%s)
+elapsed() { # as 1:05
+  seconds=$(($(date +%s) - began))
+  printf '%d:%02d' $((seconds / 60)) $((seconds % 60))
+}
 say() { printf 'install: %s\n' "$*"; }
+stage() { say "[$1 of 3] $2 ($(elapsed))"; }
 fail() { say "$*" >&2; exit 1; }
 has() { command -v "$1" >/dev/null 2>&1; }
 terminal() { [ -t 0 ] && [ -t 1 ]; }
@@ -48,8 +54,12 @@ root() { # COMMAND...
 }
 
 packages() { # DEBIAN -- ARCH -- FEDORA AND SUSE, each a list of packages
+  manager_installs "$@" ||
+    fail "the package manager could not install them; its lines above say why. Without a network, install $1 by hand, or build elsewhere and type \`HALOLAB_BIN=FILE ./install.sh\`"
+}
+manager_installs() {
   if has apt-get; then
-    root env DEBIAN_FRONTEND=noninteractive apt-get -q update
+    root env DEBIAN_FRONTEND=noninteractive apt-get -q update || return 1
     # shellcheck disable=SC2086
     root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 install -y --no-install-recommends $1
   elif has pacman; then
@@ -95,31 +105,98 @@ get_cargo() {
   else
     may "Rust here is older than $wanted: let rustup fetch the current one?"
   fi
-  rustup toolchain install stable --profile minimal --no-self-update
+  rustup toolchain install stable --profile minimal --no-self-update ||
+    fail "rustup could not fetch Rust; its lines above say why. Without a network, build elsewhere and type \`HALOLAB_BIN=FILE ./install.sh\`"
   rustup default >/dev/null 2>&1 || rustup default stable
   find_cargo || { cargo="rustup run stable cargo"; new_enough "$(version rustup run stable cargo)"; } ||
     fail "the newest Rust that rustup finds is older than $wanted: type \`rustup update\`, then run this again"
 }
 
-# ---- build and install
+# ---- build
+# A build writes about this much, in MiB.
+needed=1500
+[ $profile = debug ] || needed=1100
+
+check_disk() {
+  [ ! -x "$built" ] || return 0
+  free=$(df -Pk "$1" 2>/dev/null | awk 'NR == 2 { print int($4 / 1024) }')
+  [ -z "$free" ] || [ "$free" -ge $needed ] ||
+    fail "the disk of $1 has $free MiB free, and a build needs $needed: make room, or type \`CARGO_TARGET_DIR=/ELSEWHERE ./install.sh\`"
+}
+
+# What cargo says is kept; what it is at is shown: on a terminal in one line, else every quarter of a minute.
+build() {
+  log=$into/install.log
+  total=$(grep -c '^name = ' "$here/Cargo.lock")
+  if [ $profile = debug ]; then set --; else set -- --release; fi
+  # shellcheck disable=SC2086
+  (cd "$here" && CARGO_TERM_COLOR=never exec $cargo build --locked "$@") >"$log" 2>&1 &
+  cargo_pid=$!
+  trap 'kill $cargo_pid 2>/dev/null; say "stopped; run it again to go on where it was" >&2; exit 130' INT TERM HUP
+  told=0
+  while kill -0 $cargo_pid 2>/dev/null; do
+    sleep 1
+    told=$((told + 1))
+    if [ -t 1 ]; then
+      printf '\r\033[K%s' "install: $(progress)"
+    elif [ $((told % 15)) = 0 ]; then
+      say "$(progress)"
+    fi
+  done
+  [ ! -t 1 ] || printf '\r\033[K'
+  code=0
+  wait $cargo_pid || code=$?
+  trap - INT TERM HUP
+  [ $code = 0 ] || explain $code
+}
+
+progress() {
+  now=$(sed -n 's/^ *\(Compiling\|Downloading\|Downloaded\|Updating\|Blocking\) \([^ ]*\).*/\1 \2/p' "$log" | tail -n 1)
+  case $now in
+    Compiling*) printf '%s of at most %s parts are built or in work, now %s (%s)' "$(grep -c '^ *Compiling' "$log")" "$total" "${now#* }" "$(elapsed)" ;;
+    Blocking*) printf 'waiting for another cargo that builds here (%s)' "$(elapsed)" ;;
+    *) printf 'fetching the sources of libraries (%s)' "$(elapsed)" ;;
+  esac
+}
+
+explain() { # EXIT CODE OF CARGO
+  said() { grep -qiE "$1" "$log"; }
+  tail -n 15 "$log" >&2
+  elsewhere="or build elsewhere and type \`HALOLAB_BIN=FILE ./install.sh\`"
+  if said 'no space left on device'; then
+    fail "the disk is full ($(df -Ph "$into" | awk 'NR == 2 { print $4 " free on " $6 }')): make room, or type \`CARGO_TARGET_DIR=/ELSEWHERE ./install.sh\`"
+  elif said 'failed to (download|fetch|query|update|get)|could ?n.t resolve host|unable to update registry|network error|download of .* failed'; then
+    fail "the sources of libraries cannot be fetched: is there a network? Behind a proxy type \`HTTPS_PROXY=http://HOST:PORT ./install.sh\`, $elsewhere"
+  elif said 'linker .* not found|failed to find tool|is .?(cc|gcc|clang).? installed'; then
+    fail "there is no C compiler that works: install gcc and the C library's headers (Debian: libc6-dev), then run this again"
+  elif [ "$1" -ge 128 ] || said 'signal: 9|sigkill'; then
+    fail "the compiler was killed, most likely for want of memory: type \`CARGO_BUILD_JOBS=1 ./install.sh\`, $elsewhere"
+  fi
+  fail "the build failed; all that was said is in $log. With an older Rust, type \`rustup update\`, then run this again, $elsewhere"
+}
+
 program=${HALOLAB_BIN:-}
 if [ -n "$program" ]; then
   [ -x "$program" ] || fail "HALOLAB_BIN=$program is not a program"
 else
+  into=${CARGO_TARGET_DIR:-$here/target}
+  built=$into/$profile/halolab
+  stage 1 "looking for Rust $wanted or newer and a C compiler"
   get_cargo
   has cc || has gcc || {
     may "A C compiler is needed to build the cryptography library: install gcc?"
     packages 'gcc libc6-dev' gcc gcc
+    has cc || has gcc || fail "there is still no C compiler: install gcc by hand, then run this again"
   }
-  say "building with $cargo (the first time takes some minutes)"
-  # shellcheck disable=SC2086
-  if [ $profile = release ]; then
-    (cd "$here" && $cargo build --release --locked --quiet)
-  else
-    (cd "$here" && $cargo build --locked --quiet)
-  fi
-  program=${CARGO_TARGET_DIR:-$here/target}/$profile/halolab
+  mkdir -p "$into" || fail "$into cannot be made: type \`CARGO_TARGET_DIR=/ELSEWHERE ./install.sh\`"
+  check_disk "$into"
+  stage 2 "building with $cargo (the first time takes some minutes)"
+  build
+  program=$built
+  stage 3 "installing"
 fi
+
+# ---- install
 target=$folder/halolab
 if cmp -s "$program" "$target"; then
   say "$target is up to date"

@@ -190,6 +190,23 @@ impl<'t> Document<'t> {
         Ok(Self { file, text, root })
     }
 
+    /// What is written at these bytes, as it is.
+    pub(crate) fn source(&self, span: &Range<usize>) -> &'t str {
+        self.text.get(span.clone()).unwrap_or_default()
+    }
+
+    /// How messages name this file.
+    pub(crate) fn file(&self) -> &str {
+        self.file
+    }
+
+    /// How messages name a file in the same folder.
+    pub(crate) fn beside(&self, name: &str) -> String {
+        self.file
+            .rsplit_once('/')
+            .map_or_else(|| name.to_owned(), |(folder, _)| format!("{folder}/{name}"))
+    }
+
     /// Reads the whole of it as a type; unknown keys are refused where the type does so.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Box<Problem>> {
         toml::from_str(self.text).map_err(|error| Box::new(from_toml(self.file, self.text, &error)))

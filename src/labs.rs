@@ -2,11 +2,13 @@
 //! from a local file.
 //!
 //! Tags on an instance: `user.halolab.{stage,version,generation,run,verdict,answers,image}`; `state =
-//! building` until it is whole; `kept = LAB` on an earlier version that a recreate kept. Notes and
+//! building` until it is whole; `updating = SNAPSHOT` from the begin of an update to its proven end;
+//! `kept = LAB` on an earlier version that a recreate kept. Notes and
 //! pins of snapshots are on the lab's profile, because a restore throws instance config away.
 
 pub mod marks;
 mod observe;
+pub mod sizes;
 pub mod snapshots;
 
 use std::collections::BTreeMap;
@@ -21,6 +23,9 @@ use crate::{
 };
 
 pub use observe::{snapshot_rows, states};
+
+/// The tag of a lab whose update began and did not end well yet; its value is the snapshot of before.
+pub const UPDATING: &str = "updating";
 
 /// How a lab stands to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,7 +59,24 @@ pub struct Lab {
     /// The proof stored on it.
     pub verdict: Option<String>,
     /// Earlier versions that a recreate kept: `NAME-prev`, ...
-    pub kept: Vec<String>,
+    pub kept: Vec<Kept>,
+    /// An update began and did not end well, or is under way: the snapshot of before.
+    pub updating: Option<String>,
+}
+
+/// An instance that stands beside a lab and could take its place.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Kept {
+    /// The instance's name.
+    pub name: String,
+    /// When it was set aside or made, RFC 3339.
+    pub created: String,
+    /// The proof stored on it.
+    pub verdict: Option<String>,
+    /// It is a replacement that never took its place, and no earlier version.
+    pub replacement: bool,
+    /// It was made to its end.
+    pub whole: bool,
 }
 
 /// Why a snapshot was taken.
@@ -96,6 +118,8 @@ pub struct SnapshotRow {
 pub struct World {
     /// The daemon; none where there is none yet.
     pub server: Option<Server>,
+    /// `LXD` or `Incus` where it is installed and does not run: what it holds is not known before it does.
+    pub asleep: Option<String>,
     /// Host facts.
     pub facts: Facts,
     /// The configuration.
@@ -178,14 +202,22 @@ impl World {
                 .and_then(|i| i.tag("verdict"))
                 .map(str::to_owned),
             kept: self.kept(name),
+            updating: instance.as_ref().and_then(|i| i.tag(UPDATING)).map(str::to_owned),
             instance,
         }
     }
 
-    /// Earlier versions of a lab that a recreate kept.
-    pub fn kept(&self, name: &str) -> Vec<String> {
+    /// Earlier versions of a lab that a recreate kept, and replacements that never took its place.
+    pub fn kept(&self, name: &str) -> Vec<Kept> {
         let of = |i: &&Instance| i.tag("kept") == Some(name) || i.tag("next") == Some(name);
-        self.instances.iter().filter(of).map(|i| i.name.clone()).collect()
+        let kept = |i: &Instance| Kept {
+            name: i.name.clone(),
+            created: i.created.clone(),
+            verdict: i.tag("verdict").map(str::to_owned),
+            replacement: i.tag("kept").is_none(),
+            whole: presence(i) == Presence::Ours,
+        };
+        self.instances.iter().filter(of).map(kept).collect()
     }
 }
 

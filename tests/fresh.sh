@@ -157,6 +157,37 @@ echo "fresh:   the lab reaches the package mirror behind FORWARD DROP"
 started=$(date +%s%3N)
 halolab apply fresh-lab --choose restore:clean --yes
 echo "fresh:   restored: $(($(date +%s%3N) - started)) ms"
+
+if [ "$PERSON" = 1 ]; then
+  socket=$(ls /var/lib/lxd/unix.socket /var/lib/incus/unix.socket 2>/dev/null | head -n 1)
+  [ "$(stat -c '%U %a' "$socket")" = 'root 660' ] || { ls -l "$socket"; echo "FAILED: the socket is not root's and its group's"; exit 1; }
+  id -nG me | grep -qwE 'lxd|incus-admin' || { echo "FAILED: the user is in no group"; exit 1; }
+  halolab status | grep -q "at $socket" || { echo "FAILED: status does not name the engine's own socket"; exit 1; }
+  [ -z "$(ls -d /tmp/halolab-group-* 2>/dev/null)" ] || { echo "FAILED: relays leave folders behind"; exit 1; }
+fi
+
+# As after a restart of the machine: no process is left, the socket's file and the lab are; nothing starts the engine.
+kill_all() { for p in $(ps -eo pid=,comm= | awk '$2 ~ /^(lxd|incusd|lxcfs|dnsmasq|lxc-start|forkstart|busybox|init)$/ && $1 != 1 {print $1}'); do kill -9 "$p" 2>/dev/null || true; done; }
+kill_all; sleep 1; kill_all
+umount -l /var/lib/lxcfs 2>/dev/null || true
+iptables -P FORWARD DROP; iptables -F FORWARD; iptables -F DOCKER-USER; iptables -I FORWARD -j DOCKER-USER
+if halolab status >/tmp/status 2>&1; then echo "FAILED: status without an engine succeeds"; exit 1; fi
+grep -q 'does not run .*halolab start' /tmp/status || { cat /tmp/status; echo "FAILED: status does not say how to start the engine"; exit 1; }
+if grep -q systemctl /tmp/status; then echo "FAILED: there is no systemd here"; exit 1; fi
+halolab plan fresh-lab >/tmp/plan
+grep -Eq 'start (LXD|Incus)' /tmp/plan || { cat /tmp/plan; echo "FAILED: the plan does not start the engine"; exit 1; }
+if grep -q 'fresh-lab' /tmp/plan; then cat /tmp/plan; echo "FAILED: the plan says something of labs that it cannot see"; exit 1; fi
+halolab doctor 2>&1 | grep -q engine.stopped
+started=$(date +%s%3N)
+halolab apply fresh-lab --choose restore:clean --yes
+echo "fresh:   from a dead engine to a restored lab by one command: $(($(date +%s%3N) - started)) ms"
+reached=
+for try in $(seq 60); do
+  if halolab shell fresh-lab -- sh -c "nc -w 3 $MIRROR_HOST $MIRROR_PORT" </dev/null 2>/dev/null; then reached=1; break; fi
+  sleep .3
+done
+[ -n "$reached" ] || { echo "FAILED: the lab has no network after the restart"; exit 1; }
+echo "fresh:   its network works behind a firewall that was set anew"
 I
 fi
 

@@ -13,6 +13,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use halolab::{
     app::{HostSummary, LogPage, Missing, Model, Msg, Tone},
     host::{Finding, Severity},
+    labs::Kept,
     log::{LogView, sanitize, sanitize_line, sanitize_text},
     run::{Event, Outcome},
 };
@@ -141,7 +142,14 @@ fn spoil(model: &mut Model, text: &str) {
     for row in &mut model.labs.rows {
         row.verdict = Some(own());
         row.title = own();
-        row.kept = vec![own()];
+        row.updating = Some(own());
+        row.kept = vec![Kept {
+            name: own(),
+            created: own(),
+            verdict: Some(own()),
+            replacement: false,
+            whole: true,
+        }];
     }
     model.labs.rows[3].name = own();
     for state in model.labs.states.values_mut() {

@@ -81,7 +81,7 @@ fn nothing_is_installed_without_an_answer() {
     let home = tempfile::tempdir().unwrap();
     let tools = home.path().join("tools");
     program(&tools.join("cargo"), "#!/bin/sh\necho 'cargo 1.63.0 (old)'\n");
-    for name in ["sh", "sed", "sort", "head", "dirname", "id"] {
+    for name in ["sh", "sed", "sort", "head", "dirname", "id", "date"] {
         let real = ["/usr/bin", "/bin"]
             .iter()
             .map(|folder| Path::new(folder).join(name))
@@ -101,4 +101,67 @@ fn what_it_does_not_know_it_says() {
     assert!(code == Some(2) && text.contains("--help"), "{text}");
     let (code, text) = run(install(home.path(), &[]).env("HALOLAB_BIN", "/nowhere"));
     assert!(code == Some(1) && text.contains("/nowhere"), "{text}");
+}
+
+/// A cargo that is new enough, and on a build does this.
+fn with_cargo(home: &Path, build: &str) -> (Option<i32>, String) {
+    let tools = home.join("tools");
+    let text = format!("#!/bin/sh\n[ \"$1\" != --version ] || {{ echo 'cargo 99.0.0'; exit 0; }}\n{build}\n");
+    program(&tools.join("cargo"), &text);
+    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
+    let mut command = install(home, &["--no-run"]);
+    run(command
+        .env("PATH", path)
+        .env("CARGO_TARGET_DIR", home.join("target")))
+}
+
+#[test]
+fn a_build_says_what_it_is_at() {
+    let home = tempfile::tempdir().unwrap();
+    let made = home.path().join("target/release/halolab");
+    program(&home.path().join("made"), "#!/bin/sh\necho halolab 9.9\n");
+    let build = format!(
+        "echo '   Compiling serde v1.0.0' >&2; sleep 16; mkdir -p {0}; cp {1} {2}",
+        made.parent().unwrap().display(),
+        home.path().join("made").display(),
+        made.display()
+    );
+    let (code, text) = with_cargo(home.path(), &build);
+    assert_eq!(code, Some(0), "{text}");
+    for words in [
+        "[1 of 3]",
+        "[2 of 3]",
+        "[3 of 3]",
+        "now serde (0:1",
+        "halolab 9.9 is in",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+}
+
+#[test]
+fn each_failure_of_a_build_names_the_next_command() {
+    for (says, words) in [
+        (
+            "error: failed to download from `https://crates/x`",
+            "HTTPS_PROXY=",
+        ),
+        ("error: linker `cc` not found", "install gcc"),
+        (
+            "error: failed to write x: No space left on device (os error 28)",
+            "CARGO_TARGET_DIR=/ELSEWHERE",
+        ),
+        (
+            "rustc: process didn't exit successfully (signal: 9, SIGKILL: kill)",
+            "CARGO_BUILD_JOBS=1",
+        ),
+        ("error[E0308]: mismatched types", "install.log"),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let (code, text) = with_cargo(home.path(), &format!("cat >&2 <<'E'\n{says}\nE\nexit 101"));
+        assert_eq!(code, Some(1), "{text}");
+        let last = text.lines().last().unwrap();
+        assert!(last.contains(words) && text.contains(says), "{says}: {text}");
+        assert!(!home.path().join("bin").exists());
+    }
 }

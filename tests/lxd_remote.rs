@@ -11,12 +11,12 @@
 mod common {
     pub(super) mod daemon;
     pub(super) mod daemons;
+    pub(super) mod https;
     pub(super) mod raw;
 }
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
-    net::TcpListener,
     os::unix::fs::PermissionsExt as _,
     path::Path,
     process::{Child, Command, Stdio},
@@ -27,6 +27,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use common::{
     daemon::{IMAGE, clean, unique},
     daemons::daemons,
+    https::{forget, listen, token},
     raw::raw,
 };
 use halolab::backend::{
@@ -38,37 +39,11 @@ use tokio::{sync::mpsc, time::timeout};
 
 const LONG: Duration = Duration::from_mins(1);
 
-/// A token as `lxc config trust add` prints it.
-async fn token(socket: &Path, name: &str) -> String {
-    let body = json!({ "name": name, "type": "client", "token": true, "password": "" });
-    let made = raw(socket, "POST", "/1.0/certificates", body).await;
-    let told = &made["metadata"]["metadata"];
-    let token = json!({
-        "client_name": name,
-        "fingerprint": told["fingerprint"],
-        "addresses": told["addresses"],
-        "secret": told["secret"],
-        "expires_at": "0001-01-01T00:00:00Z",
-    });
-    BASE64_STANDARD.encode(token.to_string())
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
-}
-
 /// HTTPS from first trust to an interactive command, and each way of not being trusted.
 #[tokio::test]
 async fn a_daemon_behind_https() {
     for (daemon, socket) in daemons().await {
-        let url = format!("https://127.0.0.1:{}", free_port());
-        let address = url.strip_prefix("https://").unwrap();
-        raw_config(&socket, "core.https_address", address).await;
+        let url = listen(&socket).await;
         let name = unique("https");
         let home = tempfile::tempdir().unwrap();
         clean(&daemon, &name, async {
@@ -82,24 +57,8 @@ async fn a_daemon_behind_https() {
             forged(&url, home.path()).await;
         })
         .await;
-        let known = raw(&socket, "GET", "/1.0/certificates?recursion=1", json!({})).await;
-        for certificate in known["metadata"].as_array().unwrap() {
-            if certificate["name"] == name.as_str() {
-                let path = format!(
-                    "/1.0/certificates/{}",
-                    certificate["fingerprint"].as_str().unwrap()
-                );
-                raw(&socket, "DELETE", &path, json!({})).await;
-            }
-        }
-        raw_config(&socket, "core.https_address", "").await;
+        forget(&socket, &name).await;
     }
-}
-
-/// Sets a config key of the daemon.
-async fn raw_config(socket: &Path, key: &str, value: &str) {
-    let answer = raw(socket, "PATCH", "/1.0", json!({ "config": { key: value } })).await;
-    assert_ne!(answer["type"], "error", "{answer}");
 }
 
 /// Without a token nobody is believed; with one, both sides are, and from then on without it.

@@ -103,7 +103,11 @@ async fn a_large_file_arrives_whole() {
 #[tokio::test]
 async fn a_cut_upload_is_refused_by_its_hash() {
     for (_, socket) in daemons().await {
-        let http = reqwest::Client::builder().unix_socket(&*socket).build().unwrap();
+        let http = reqwest::Client::builder()
+            .unix_socket(&*socket)
+            .pool_max_idle_per_host(0)
+            .build()
+            .unwrap();
         let hash = "0".repeat(64);
         let upload = http
             .post("http://lxd/1.0/images")

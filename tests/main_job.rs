@@ -5,19 +5,7 @@
     reason = "a test fails by panicking, and starts the program itself"
 )]
 
-mod common {
-    #![allow(
-        dead_code,
-        unreachable_pub,
-        clippy::allow_attributes,
-        clippy::allow_attributes_without_reason,
-        missing_docs,
-        clippy::expect_used,
-        clippy::indexing_slicing
-    )]
-    pub mod daemon;
-    pub mod program;
-}
+mod common;
 
 use common::program::Home;
 
@@ -170,12 +158,27 @@ fn a_failed_update_offers_the_way_back_and_it_works() {
     );
     let way_back = format!("halolab apply {lab} --choose restore:before-update-2");
     assert!(failed.err.contains(&way_back), "{}", failed.err);
+    let status = home.ends(0, &["status", lab]).out;
+    assert!(
+        status.contains("half updated") && status.contains(&way_back),
+        "{status}"
+    );
+    assert_eq!(home.status(lab)["updating"], "before-update-2");
+    let again = home.ends(5, &["update", lab, "--yes"]);
+    assert!(again.err.contains(&way_back), "{}", again.err);
+    assert_eq!(
+        home.status(lab)["updating"],
+        "before-update-2",
+        "the way back is to before the first failure"
+    );
     home.ends(0, &["apply", lab, "--choose", "restore:before-update-2", "--yes"]);
     assert_eq!(
         home.inside(lab, "cat /updates"),
         "1",
         "the half-done update is gone"
     );
+    let status = home.status(lab)["updating"].clone();
+    assert!(status.is_null(), "it is whole again: {status}");
 }
 
 #[test]
@@ -194,6 +197,14 @@ fn a_recreate_keeps_the_old_lab_and_brings_it_back() {
         "hello in blue\nfresh\nbig"
     );
     assert_eq!(home.status(lab)["kept"][0], prev.as_str());
+    let version = home.status(lab)["versions"][0].clone();
+    assert_eq!(version["verdict"], "CPU only: hello in blue");
+    assert!(
+        version["created"].as_str().unwrap().starts_with("20"),
+        "{version}"
+    );
+    let status = home.ends(0, &["status", lab]).out;
+    assert!(status.contains("earlier version"), "{status}");
     home.ends(
         0,
         &["apply", lab, "--choose", &format!("bring-back:{prev}"), "--yes"],
@@ -365,6 +376,9 @@ fn a_signal_stops_a_run_with_its_own_exit_code() {
             (last["event"].as_str(), last["code"].as_i64()),
             (Some("done"), Some(code.into()))
         );
+        let runs: serde_json::Value =
+            serde_json::from_str(&home.ends(0, &["runs", "list", "--json"]).out).unwrap();
+        assert_eq!(runs[0]["code"], code, "the journal says the same");
     }
     home.ends(0, &["runs", "resume", "--yes"]);
     assert_eq!(home.status(home.lab())["presence"], "ours");
@@ -428,7 +442,7 @@ fn a_daemon_that_is_not_there_is_said_and_never_replaced() {
     let Some(home) = Home::new(1) else { return };
     let said = home.ends(1, &["status", "--lxd", "/nowhere/unix.socket"]);
     assert!(
-        said.err.contains("/nowhere/unix.socket") && said.err.contains("systemctl start"),
+        said.err.contains("/nowhere/unix.socket") && said.err.contains("is the path right?"),
         "{}",
         said.err
     );
@@ -443,4 +457,93 @@ fn without_a_terminal_the_screens_say_what_to_type() {
         "{}",
         said.err
     );
+}
+
+/// Gives the stage a device that an option decides on, and a step that fails with it while `/break-build` is there.
+fn with_shelf(home: &Home) {
+    let stages = home.folder.path().join("config/stages");
+    let stage = stages.join(home.lab()).join("stage.toml");
+    let text = std::fs::read_to_string(&stage).unwrap();
+    let broken = "[ \"$OPT_COLOUR\" = green ] || [ ! -e /data/models/break-build ]";
+    let text = text.replace(
+        "echo \"$OPT_GREETING",
+        &format!("{broken} || exit 9; echo \"$OPT_GREETING"),
+    );
+    let shelf =
+        "\n[profile.device.shelf]\nwhen = 'option.colour == \"blue\"'\nconfig = { type = \"none\" }\n";
+    std::fs::write(&stage, text + shelf).unwrap();
+}
+
+/// What the daemon's own client says.
+fn lxc(home: &Home, arguments: &[&str]) -> String {
+    let folder = std::path::Path::new(&home.socket).parent().unwrap();
+    let said = std::process::Command::new("lxc")
+        .args(arguments)
+        .env("LXD_DIR", folder)
+        .output()
+        .unwrap();
+    assert!(said.status.success(), "{arguments:?}");
+    String::from_utf8(said.stdout).unwrap()
+}
+
+/// Whether an instance has the device, by a profile.
+fn has_shelf(home: &Home, instance: &str) -> bool {
+    let shown = lxc(home, &["config", "show", "--expanded", instance]);
+    shown.split_once("\ndevices:").unwrap().1.contains("shelf")
+}
+
+/// A lab with a snapshot, whose recreate with the shelf failed once and then worked.
+fn with_and_without_shelf() -> Option<Home> {
+    let home = Home::new(1)?;
+    with_shelf(&home);
+    let lab = home.lab();
+    let recreate = [
+        "apply",
+        lab,
+        "--choose",
+        "recreate",
+        "--yes",
+        "--set",
+        "colour=blue",
+    ];
+    home.ends(0, &["apply", lab, "--yes"]);
+    home.inside(lab, "echo mine > /work; touch /data/models/break-build");
+    home.ends(0, &["snapshot", "create", lab, "works", "-m", "all is well"]);
+    home.ends(0, &["snapshot", "pin", lab, "works"]);
+    let failed = home.ends(5, &recreate);
+    assert!(failed.err.contains("is as it was"), "{}", failed.err);
+    assert!(!has_shelf(&home, lab), "the replacement was not proven");
+    assert!(has_shelf(&home, &format!("{lab}-next")));
+    home.inside(lab, "rm /data/models/break-build");
+    home.ends(0, &recreate);
+    Some(home)
+}
+
+#[test]
+fn a_recreate_with_other_options_never_reaches_the_old_lab_whose_devices_come_back_with_it() {
+    let Some(home) = with_and_without_shelf() else {
+        return;
+    };
+    let lab = home.lab();
+    let (prev, second) = (format!("{lab}-prev"), format!("{lab}-prev-2"));
+    assert!(has_shelf(&home, lab) && !has_shelf(&home, &prev));
+    home.ends(0, &["apply", lab, "--choose", "restore:clean", "--yes"]);
+    assert!(has_shelf(&home, lab), "a restore keeps the profile");
+    home.ends(
+        0,
+        &["apply", lab, "--choose", &format!("bring-back:{prev}"), "--yes"],
+    );
+    assert_eq!(home.inside(lab, "cat /work"), "mine");
+    assert!(!has_shelf(&home, lab) && has_shelf(&home, &second));
+    let works = home.status(lab)["snapshots"][0].clone();
+    assert_eq!(
+        (works["note"].as_str(), works["pinned"].as_bool()),
+        (Some("all is well"), Some(true))
+    );
+    for kept in [&prev, &second] {
+        home.ends(0, &["remove", kept, "--yes"]);
+    }
+    let profiles = lxc(&home, &["profile", "list", "-f", "csv"]);
+    let ours: Vec<&str> = profiles.lines().filter(|l| l.contains(lab)).collect();
+    assert_eq!(ours.len(), 1, "no profile is left behind: {ours:?}");
 }

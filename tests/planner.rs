@@ -59,6 +59,25 @@ fn empty() -> World {
     }
 }
 
+/// An engine that does not run is started, and nothing else is planned: what it holds is not known.
+#[test]
+fn the_plan_of_a_sleeping_engine_only_starts_it() {
+    let world = World::asleep("LXD", facts(), empty().config);
+    let plan = plan::plan(&world, &Catalog::shipped(), &[]).unwrap();
+    let ids: Vec<&str> = plan.host.iter().map(|action| action.id.as_str()).collect();
+    assert_eq!(ids, ["host/daemon", "host/firewall", "host/wait"]);
+    assert!(plan.labs.is_empty());
+    assert!(
+        plan.host[0].sentence.starts_with("start LXD"),
+        "{}",
+        plan.host[0].sentence
+    );
+    let Step::HostScript { env, .. } = &plan.host[0].step else {
+        panic!("no script")
+    };
+    assert_eq!(env["OPT_ENGINE"], "lxd");
+}
+
 /// The same with the lab, running, with these snapshots.
 fn with_lab(snapshots: &[&str]) -> World {
     let mut world = empty();
@@ -293,4 +312,48 @@ proptest! {
             prop_assert_eq!(ids.len(), count, "ids are unique: resume goes by them");
         }
     }
+}
+
+/// The same machine without a pool, and answers to the host's own options.
+fn without_pool(wishes: &[(&str, &str)]) -> Result<Plan, PlanError> {
+    let mut world = empty();
+    world.pools.clear();
+    if let Some(server) = &mut world.server {
+        server.storage_drivers = vec!["btrfs".into(), "dir 1".into()];
+    }
+    let text = |(id, value): &(&str, &str)| ((*id).to_owned(), Answer::Text((*value).into()));
+    let host = Request {
+        lab: "host".into(),
+        stage: "host".into(),
+        choice: Choice::Skip,
+        answers: wishes.iter().map(text).collect(),
+    };
+    plan::plan(&world, &catalog(), &[request(Choice::Create), host])
+}
+
+#[test]
+fn the_pool_is_made_as_it_is_wished_for() {
+    let pool = |plan: &Plan| {
+        plan.actions()
+            .find_map(|a| match &a.step {
+                Step::CreatePool { driver, size, .. } => Some((driver.clone(), *size)),
+                _ => None,
+            })
+            .unwrap()
+    };
+    let made = |wishes: &[(&str, &str)]| pool(&without_pool(wishes).unwrap());
+    assert_eq!(made(&[]), ("btrfs".into(), Some(20 << 30)));
+    assert_eq!(made(&[("pool_driver", "auto")]), ("btrfs".into(), Some(20 << 30)));
+    assert_eq!(made(&[("pool_size", "50GiB")]), ("btrfs".into(), Some(50 << 30)));
+    assert_eq!(
+        made(&[("pool_driver", "dir"), ("pool_size", "50GiB")]),
+        ("dir".into(), None)
+    );
+    let refused = |wishes: &[(&str, &str)]| without_pool(wishes).unwrap_err().to_string();
+    assert!(refused(&[("pool_driver", "zfs")]).contains("it has: btrfs, dir"));
+    assert!(refused(&[("pool_size", "500GiB")]).contains("does not fit"));
+    assert!(refused(&[("pool_size", "1GiB")]).contains("5GiB"));
+    // Where there is a pool, nothing of it is asked or done.
+    let plan = plan_of(&empty(), Choice::Create).unwrap();
+    assert!(!plan.actions().any(|a| matches!(a.step, Step::CreatePool { .. })));
 }

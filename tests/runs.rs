@@ -2,163 +2,24 @@
 //! as an unbroken one.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+mod common {
+    #![allow(
+        dead_code,
+        unreachable_pub,
+        clippy::allow_attributes,
+        clippy::allow_attributes_without_reason,
+        missing_docs,
+        clippy::expect_used
+    )]
+    pub mod bench;
+}
 
+use common::bench::{Bench, LAB};
 use halolab::{
-    backend::{
-        Backend, Power,
-        fake::{Fake, Fault},
-    },
-    config::Config,
-    host::Facts,
-    labs::World,
-    plan::{self, Choice, Plan, Request},
-    run::{self, Context, Event, Journal, Outcome, journal},
-    stage::{Answer, Answers, BackendKind, Catalog, load},
+    backend::{Backend, Power, fake::Fault},
+    plan::{self, Choice, Plan},
+    run::{self, Event, Journal, journal},
 };
-use tempfile::TempDir;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio_util::sync::CancellationToken;
-
-const LAB: &str = "mini-lab";
-const PRECIOUS: &str = "/root/precious";
-
-struct Bench {
-    home: TempDir,
-    fake: Arc<Fake>,
-    catalog: Catalog,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/labs");
-        let stage = |name: &str| load::read(&root.join(name).join("stage.toml")).unwrap();
-        let catalog = Catalog::of(vec![stage("mini-lab"), stage("side-lab")]);
-        assert!(
-            catalog.iter().all(|s| s.backend == BackendKind::Lxd),
-            "no step of these tests may touch the host"
-        );
-        let fake = Arc::new(Fake::new().with_image("lab/bb"));
-        Self {
-            home: tempfile::tempdir().unwrap(),
-            fake,
-            catalog,
-        }
-    }
-
-    async fn plan(&self, choice: Choice) -> Plan {
-        let config = Config {
-            data: self.home.path().join("data"),
-            ..Config::default()
-        };
-        let world = World::observe(self.fake.as_ref(), Facts::new(), config, &["lab/bb".into()])
-            .await
-            .unwrap();
-        let request = Request {
-            lab: LAB.into(),
-            stage: LAB.into(),
-            choice,
-            answers: Answers::new(),
-        };
-        plan::plan(&world, &self.catalog, &[request]).unwrap()
-    }
-
-    fn context(&self) -> (Context, UnboundedReceiver<Event>) {
-        let (events, heard) = unbounded_channel();
-        let fake = Arc::clone(&self.fake);
-        let secret = Answers::from([("token".into(), Answer::Text("canary-secret".into()))]);
-        let cx = Context {
-            connect: Arc::new(move || {
-                let fake = Arc::clone(&fake);
-                Box::pin(async move { Ok(fake as Arc<dyn Backend>) })
-            }),
-            runs: self.home.path().join("runs"),
-            cache: self.home.path().join("cache"),
-            secrets: BTreeMap::from([(LAB.into(), secret)]),
-            events,
-            cancel: CancellationToken::new(),
-        };
-        (cx, heard)
-    }
-
-    async fn apply(&self, plan: &Plan, run: &str) -> Outcome {
-        let (cx, _heard) = self.context();
-        run::apply(plan, run, &cx).await
-    }
-
-    /// A lab with work in it, and a snapshot of earlier work.
-    async fn with_work() -> Self {
-        let bench = Self::new();
-        let outcome = bench.apply(&bench.plan(Choice::Create).await, "first").await;
-        assert_eq!(outcome.code, 0, "{:?}", outcome.summary);
-        bench
-            .fake
-            .push(LAB, PRECIOUS, b"earlier", 0o600, (0, 0))
-            .await
-            .unwrap();
-        bench.fake.snapshot(LAB, "works").await.unwrap();
-        bench
-            .fake
-            .push(LAB, PRECIOUS, b"now", 0o600, (0, 0))
-            .await
-            .unwrap();
-        bench
-    }
-
-    /// Whether the work of now and the snapshot of earlier work are still somewhere.
-    fn holds_everything(&self) -> Result<(), String> {
-        let machines = || {
-            self.fake
-                .names()
-                .into_iter()
-                .filter_map(|n| self.fake.machine(&n))
-        };
-        let has =
-            |files: &BTreeMap<String, Vec<u8>>, what: &[u8]| files.get(PRECIOUS).is_some_and(|f| f == what);
-        let now = machines().any(|m| has(&m.files, b"now") || m.saved.iter().any(|s| has(&s.files, b"now")));
-        let earlier = machines().any(|m| {
-            m.saved
-                .iter()
-                .any(|s| s.snapshot.name == "works" && has(&s.files, b"earlier"))
-        });
-        if now && earlier {
-            Ok(())
-        } else {
-            Err(format!("now: {now}, earlier: {earlier}"))
-        }
-    }
-
-    /// All that a user sees: instances, what is in them, their snapshots.
-    fn picture(&self) -> Vec<String> {
-        let line = |name: String| {
-            let m = self.fake.machine(&name).unwrap();
-            // A resumed restore takes one more safety snapshot, of what may have been done meanwhile.
-            let extra = |n: &String| n.starts_with("before-restore-") && n != "before-restore-1";
-            let snapshots: Vec<_> = m
-                .saved
-                .iter()
-                .map(|s| s.snapshot.name.clone())
-                .filter(|n| !extra(n))
-                .collect();
-            let tags: Vec<_> = m
-                .instance
-                .config
-                .iter()
-                .filter(|(k, v)| {
-                    k.starts_with("user.halolab.")
-                        && ![".run", ".copied"].iter().any(|e| k.ends_with(e))
-                        && !v.is_empty()
-                })
-                .collect();
-            format!(
-                "{name} {:?} {snapshots:?} {:?} {tags:?}",
-                m.instance.status,
-                m.files.keys().collect::<Vec<_>>()
-            )
-        };
-        self.fake.names().into_iter().map(line).collect()
-    }
-}
 
 fn choices() -> [Choice; 6] {
     [
@@ -242,6 +103,11 @@ async fn a_failed_update_names_the_way_back() {
     let (cx, mut heard) = bench.context();
     let outcome = run::apply(&plan, "run", &cx).await;
     assert_eq!(outcome.code, 5);
+    let updating = || {
+        let machine = bench.fake.machine(LAB).unwrap();
+        machine.instance.tag("updating").map(str::to_owned)
+    };
+    assert_eq!(updating().as_deref(), Some("before-update-1"));
     let mut failed = None;
     while let Ok(event) = heard.try_recv() {
         if let Event::Failed { kept, next, .. } = event {
@@ -251,6 +117,9 @@ async fn a_failed_update_names_the_way_back() {
     let (kept, next) = failed.unwrap();
     assert!(kept.contains("before-update-1"), "{kept}");
     assert!(next.contains("--choose restore:before-update-1"), "{next}");
+    let back = bench.plan(Choice::Restore("before-update-1".into())).await;
+    assert_eq!(bench.apply(&back, "back").await.code, 0);
+    assert_eq!(updating(), None, "a restore ends it");
     bench.holds_everything().unwrap();
 }
 

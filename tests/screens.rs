@@ -34,6 +34,22 @@ fn lost(width: u16, height: u16) -> Model {
     model
 }
 
+/// A lab whose update failed, with an earlier version beside it.
+fn half_updated(width: u16, height: u16) -> Model {
+    let mut model = sample::labs(width, height);
+    let mut world = sample::world();
+    let tags = [("updating", "update-1"), ("verdict", "FAILED: no GPU inside")];
+    for (key, value) in tags {
+        let config = &mut world.instances.first_mut().unwrap().config;
+        config.insert(halolab::labs::tag(key), value.into());
+    }
+    let prev = world.instances.get_mut(1).unwrap();
+    prev.config
+        .insert(halolab::labs::tag("verdict"), "gfx1151 ok, ROCm 7.13".into());
+    model.update(Msg::World(Ok(Box::new(world))));
+    model
+}
+
 fn pressed(base: Sample, keys: &'static str) -> impl Fn(u16, u16) -> Model {
     move |width, height| {
         let mut model = base(width, height);
@@ -53,6 +69,8 @@ fn pressed(base: Sample, keys: &'static str) -> impl Fn(u16, u16) -> Model {
 #[case::menu_missing("menu_missing", pressed(sample::labs, "down enter"))]
 #[case::menu_unfinished("menu_unfinished", pressed(sample::labs, "down down enter"))]
 #[case::menu_foreign("menu_foreign", pressed(sample::labs, "down down down enter"))]
+#[case::half_updated("labs_half_updated", half_updated)]
+#[case::menu_half_updated("menu_half_updated", pressed(half_updated, "enter"))]
 #[case::snapshots("snapshots", sample::picker)]
 #[case::filter("snapshots_filter", pressed(sample::picker, "/ v i d e o"))]
 #[case::options("options", pressed(sample::options, "down down"))]
@@ -65,6 +83,7 @@ fn pressed(base: Sample, keys: &'static str) -> impl Fn(u16, u16) -> Model {
 )]
 #[case::review("review", sample::review)]
 #[case::review_create("review_create", sample::review_create)]
+#[case::script("script", pressed(sample::review_create, "v n n"))]
 #[case::run("run", sample::run)]
 #[case::run_paused("run_paused", pressed(sample::run, "pgup w"))]
 #[case::run_zoomed("run_zoomed", pressed(sample::run, "z"))]
@@ -107,6 +126,39 @@ fn a_small_window_says_what_it_needs_and_still_quits(#[case] width: u16, #[case]
     assert_eq!(model.done, None);
     press(&mut model, "q");
     assert_eq!(model.done, Some(0));
+}
+
+#[rstest]
+#[case(20, 5)]
+#[case(59, 24)]
+#[case(80, 14)]
+fn a_window_that_is_made_small_in_a_run_says_that_the_run_goes_on(#[case] width: u16, #[case] height: u16) {
+    let resize = |columns, rows| Msg::Input(crossterm::event::Event::Resize(columns, rows));
+    let mut model = sample::run(80, 24);
+    model.update(resize(width, height));
+    let words = |model: &Model| {
+        draw(model)
+            .replace(['"', '\n'], " ")
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert!(
+        words(&model).contains("The run goes on: 4 of"),
+        "{}",
+        draw(&model)
+    );
+    press(&mut model, "q");
+    assert_eq!(model.done, None, "a run is asked about");
+    if width > 20 {
+        assert!(
+            words(&model).contains("A question waits there."),
+            "{}",
+            draw(&model)
+        );
+    }
+    model.update(resize(80, 24));
+    assert!(draw(&model).contains("Keep on"), "{}", draw(&model));
 }
 
 #[rstest]

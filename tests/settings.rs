@@ -186,3 +186,22 @@ fn a_linked_config_stays_a_link() {
     assert!(fs::symlink_metadata(paths.config_file()).unwrap().is_symlink());
     assert_eq!(fs::read_to_string(elsewhere).unwrap(), "theme = \"light\"\n");
 }
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test, which looks from outside")]
+fn an_address_of_another_kind_is_a_usage_error_that_names_what_is_allowed() {
+    for address in ["ftp://x", "http://x:8443", "", "host:8443"] {
+        let home = tempfile::tempdir().unwrap();
+        let ended = std::process::Command::new(env!("CARGO_BIN_EXE_halolab"))
+            .args(["--lxd", address, "status"])
+            .env("HALOLAB_HOME", home.path())
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(2), "{address}: {text}");
+        assert!(
+            text.contains("unix.socket") && text.contains("https://HOST"),
+            "{address}: {text}"
+        );
+    }
+}

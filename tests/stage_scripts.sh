@@ -1,8 +1,8 @@
 #!/bin/bash
 # stage_scripts.sh [SOCKET [PART...]] : runs the scripts of the shipped labs inside real containers of
-# the daemon behind SOCKET (default: HALOLAB_TEST_LXD). PART: ai-debian, dev-debian, arch, remote, all
+# the daemon behind SOCKET (default: HALOLAB_TEST_LXD). PART: ai-debian, dev-debian, arch, fedora, remote, all
 # of them by default. The distribution's packages are the real ones; what cannot be had everywhere
-# (GPU wheels, ComfyUI, editors, Arch) comes from stand-ins on the lab bridge (tests/standins).
+# (GPU wheels, ComfyUI, editors, Arch, Fedora) comes from stand-ins on the lab bridge (tests/standins).
 #
 # HALOLAB_TEST_ALIAS: alias of a Debian 12 image with systemd (default lab/debian).
 set -euo pipefail
@@ -96,6 +96,21 @@ launch() {
     wait_for_network
 }
 
+# FAMILY: an instance that gets another package manager, and the stand-ins for it; sets $files, $index and $lab.
+launch_foreign() {
+    files=$state/$1-files
+    local wheels=$state/wheels-$1
+    "$standins/archives.sh" "$files" 24.1.0
+    "$standins/wheels.py" "$wheels" torch==2.9.0 torchvision==0.24.0 torchaudio==2.9.0 torchsde-standin==0.2.6
+    serve "wheels-$1" "$standins/serve.py" "$wheels" --bind "$host"
+    mkdir "$files/bin"
+    tar -C "$files/bin" -xJf "$files"/node/v24.1.0/*.tar.xz --strip-components=2 --wildcards "*/bin/*"
+    printf '#!/bin/sh\necho uv 0.9.0\n' >"$files/uv"
+    chmod 755 "$files/uv"
+    launch "$1" models cache outputs comfyui projects
+    index=$(address_of "wheels-$1")/simple/
+}
+
 # TEXT: shell text inside the instance, as root. A busy daemon drops a connection now and then; that
 # says nothing about the scripts, so the text is run again, and must bear it.
 inside() {
@@ -139,7 +154,7 @@ bridge=$(lxc profile device get default eth0 network)
 # shellcheck disable=SC2034
 host=$(lxc network get "$bridge" ipv4.address | cut -d/ -f1)
 
-[ $# -gt 0 ] || set -- ai-debian dev-debian arch remote
+[ $# -gt 0 ] || set -- ai-debian dev-debian arch fedora remote
 for part in "$@"; do
     # shellcheck source=/dev/null
     . "tests/stage_scripts/$part.sh"

@@ -52,7 +52,9 @@ fn esc_loses_nothing_that_was_typed() {
     let mut model = sample::options(80, 24);
     press(&mut model, "down down down down");
     type_text(&mut model, "hf_secret");
-    press(&mut model, "esc");
+    press(&mut model, "esc enter");
+    assert_eq!(model.screen(), Screen::Options, "asked, and to stay is marked");
+    press(&mut model, "esc tab enter");
     assert_eq!(model.screen(), Screen::Menu);
     press(&mut model, "enter");
     assert_eq!(model.screen(), Screen::Options);
@@ -68,6 +70,41 @@ fn esc_loses_nothing_that_was_typed() {
         model.form().unwrap().answers()["token"],
         Answer::Text("hf_secret".into())
     );
+}
+
+#[rstest]
+#[case::form("down down space", "q", 0)]
+#[case::form_typing("down down down backspace", "ctrl-c", 130)]
+#[case::plan("right ctrl-s", "q", 0)]
+#[case::plan_interrupted("right ctrl-s", "ctrl-c", 130)]
+fn what_was_filled_in_is_asked_about_before_it_is_lost(
+    #[case] keys: &str,
+    #[case] quit: &str,
+    #[case] code: u8,
+) {
+    let mut model = sample::options(80, 24);
+    press(&mut model, keys);
+    let screen = model.screen();
+    press(&mut model, quit);
+    assert_eq!(model.done, None, "{}", draw(&model));
+    assert!(draw(&model).contains("Stay"), "{}", draw(&model));
+    press(&mut model, "enter");
+    assert_eq!((model.done, model.screen()), (None, screen), "to stay is marked");
+    press(&mut model, quit);
+    press(&mut model, "tab enter");
+    assert_eq!(model.done, Some(code));
+}
+
+#[test]
+fn nothing_filled_in_is_left_at_once_and_a_second_ctrl_c_means_it() {
+    let mut model = sample::options(80, 24);
+    press(&mut model, "esc");
+    assert_eq!((model.screen(), model.dialog.is_none()), (Screen::Menu, true));
+    press(&mut model, "enter ctrl-s q");
+    assert_eq!(model.done, Some(0));
+    let mut model = sample::options(80, 24);
+    press(&mut model, "right ctrl-c ctrl-c");
+    assert_eq!(model.done, Some(130));
 }
 
 #[test]
@@ -366,6 +403,204 @@ fn a_lost_engine_keeps_the_lists_and_a_retry_looks_again() {
 }
 
 #[test]
+fn what_each_action_runs_is_read_over_the_plan() {
+    let mut model = sample::review_create(80, 24);
+    press(&mut model, "v");
+    assert!(
+        draw(&model).contains("1 of 12: create the instance ai-lab"),
+        "{}",
+        draw(&model)
+    );
+    press(&mut model, "tab n");
+    let screen = draw(&model);
+    assert!(
+        screen.contains("inside ai-lab") && screen.contains("base-devel"),
+        "{screen}"
+    );
+    assert!(!screen.contains('\x1b'), "{screen:?}");
+    press(&mut model, "q");
+    assert!(model.done.is_none() && model.dialog.is_none());
+    assert_eq!(model.screen(), Screen::Review);
+    // The action that is in view comes first.
+    press(&mut model, "end v");
+    assert!(!draw(&model).contains("1 of 12"), "{}", draw(&model));
+    press(&mut model, "ctrl-c ?");
+    assert!(model.help.is_some() && model.dialog.is_none());
+    press(&mut model, "q");
+    assert!(model.help.is_none() && model.done.is_none(), "q closes the help");
+}
+
+#[test]
+fn the_options_of_this_machine_come_before_the_first_plan() {
+    let mut model = sample::fresh(80, 24);
+    let shipped = halolab::stage::Catalog::shipped();
+    let stages = shipped.iter().filter(|s| s.id == "host").cloned();
+    let stages = stages.chain(sample::catalog().iter().cloned()).collect();
+    model.setup.catalog = std::sync::Arc::new(halolab::stage::Catalog::of(stages));
+    model.setup.planner = halolab::plan::plan;
+    model.update(Msg::Host(Box::new(sample::host())));
+    let world = halolab::labs::World::without_daemon(sample::facts(), halolab::config::Config::default());
+    model.update(Msg::World(Ok(Box::new(world))));
+    press(&mut model, "enter enter enter ctrl-s");
+    let screen = draw(&model);
+    assert!(
+        screen.contains("this machine: options (2 of 2)") && screen.contains("Storage pool size"),
+        "{screen}"
+    );
+    while !model.form().unwrap().help().contains("Room for all labs") {
+        press(&mut model, "down");
+    }
+    type_text(&mut model, "77GiB");
+    press(&mut model, "ctrl-s");
+    assert_eq!(model.screen(), Screen::Review, "{}", draw(&model));
+    let plan = model.review.clone().unwrap().plan;
+    let says = |text: &str| plan.actions().any(|a| a.sentence.contains(text));
+    assert!(says("77 GiB") || says("77GiB"), "{plan:?}");
+    press(&mut model, "esc esc");
+    assert_eq!(
+        model.form().unwrap().lab,
+        "ai-lab",
+        "esc goes back through the forms"
+    );
+}
+
+#[test]
+fn a_snapshot_without_a_name_gets_a_free_one() {
+    let mut model = sample::picker(80, 24);
+    press(&mut model, "n enter");
+    type_text(&mut model, "before the holidays");
+    let job = Job::NewSnapshot("ai-lab".into(), "snap-1".into(), "before the holidays".into());
+    assert_eq!(press(&mut model, "enter"), vec![Effect::Do(job)]);
+}
+
+fn holder() -> halolab::run::lock::Holder {
+    halolab::run::lock::Holder::parse("run 20261122-0500-abcd, pid 4242, since 2026-11-22 04:55:00 UTC")
+}
+
+#[test]
+fn another_halolab_at_work_is_named_and_waited_for() {
+    let mut model = sample::review(80, 24);
+    model.update(Msg::Other(Some(holder())));
+    assert!(
+        draw(&model).contains("another halolab is at work"),
+        "{}",
+        draw(&model)
+    );
+    assert_eq!(press(&mut model, "tab enter"), vec![], "nothing begins");
+    let screen = draw(&model);
+    for word in [
+        "run 20261122-0500-abcd",
+        "process 4242",
+        "04:55:00",
+        "Wait",
+        "Leave it",
+    ] {
+        assert!(screen.contains(word), "{word} in {screen}");
+    }
+    press(&mut model, "tab enter");
+    assert!(draw(&model).contains("waiting for its end"), "{}", draw(&model));
+    assert_eq!(model.update(Msg::Other(None)), vec![Effect::Look]);
+    model.update(Msg::World(Ok(Box::new(sample::world()))));
+    assert_eq!(model.screen(), Screen::Review);
+    assert!(
+        draw(&model).contains("the other halolab has ended"),
+        "{}",
+        draw(&model)
+    );
+    assert!(!model.review.clone().unwrap().apply, "Cancel is marked again");
+    assert!(matches!(
+        press(&mut model, "tab enter").as_slice(),
+        [Effect::Start(..)]
+    ));
+}
+
+#[test]
+fn a_run_that_another_halolab_forestalled_is_under_review_again() {
+    let mut model = sample::review_create(80, 24);
+    assert!(matches!(
+        press(&mut model, "enter").as_slice(),
+        [Effect::Start(..)]
+    ));
+    model.update(Msg::Busy(holder()));
+    assert_eq!((model.screen(), model.is_running()), (Screen::Review, false));
+    assert!(
+        draw(&model).contains("Another halolab is at work"),
+        "{}",
+        draw(&model)
+    );
+    press(&mut model, "enter esc");
+    assert_eq!(model.screen(), Screen::Options, "left, and back to the form");
+    // A small change is refused in words.
+    let mut model = sample::picker(80, 24);
+    model.update(Msg::Other(Some(holder())));
+    assert_eq!(press(&mut model, "p"), vec![]);
+    assert!(draw(&model).contains("not now"), "{}", draw(&model));
+}
+
+fn lose(model: &mut Model) {
+    model.update(Msg::World(Err(halolab::app::Missing {
+        text: "gone".into(),
+        absent: false,
+    })));
+}
+
+#[rstest]
+#[case::mark_and_create("down space enter")]
+#[case::menu("enter down enter")]
+#[case::remove("enter end enter")]
+#[case::shell("e")]
+#[case::new_snapshot("s n")]
+fn nothing_is_changed_on_the_strength_of_an_old_view(#[case] keys: &str) {
+    let mut model = sample::labs(140, 40);
+    model.update(Msg::Clock(sample::now() + 180));
+    lose(&mut model);
+    let screen = draw(&model);
+    assert!(
+        screen.contains("not reachable since 05:03 UTC, last seen 05:00"),
+        "{screen}"
+    );
+    assert!(
+        !screen.contains("● running") && screen.contains("? unknown"),
+        "{screen}"
+    );
+    // Looking again does not make it true.
+    let effects: Vec<Effect> = press(&mut model, &format!("r {keys}"));
+    assert!(
+        effects
+            .iter()
+            .all(|e| matches!(e, Effect::Look | Effect::Snapshots(_))),
+        "{effects:?}"
+    );
+    assert!(
+        model.dialog.is_none() && model.review.is_none(),
+        "{}",
+        draw(&model)
+    );
+    assert!(
+        draw(&model).contains("nothing is changed now"),
+        "{}",
+        draw(&model)
+    );
+    model.update(Msg::World(Ok(Box::new(sample::world()))));
+    assert!(!model.is_stale() && draw(&model).contains("reachable again"));
+}
+
+#[test]
+fn a_plan_made_before_the_engine_went_away_is_made_anew() {
+    let mut model = sample::review(80, 24);
+    lose(&mut model);
+    assert_eq!(press(&mut model, "tab enter"), vec![]);
+    assert_eq!(model.screen(), Screen::Review);
+    model.update(Msg::World(Ok(Box::new(sample::world()))));
+    assert_eq!(model.screen(), Screen::Review);
+    assert!(!model.review.clone().unwrap().apply, "Cancel is marked again");
+    assert!(matches!(
+        press(&mut model, "tab enter").as_slice(),
+        [Effect::Start(..)]
+    ));
+}
+
+#[test]
 fn a_lab_that_is_gone_behind_an_open_menu_is_said_and_not_acted_on() {
     let mut model = sample::labs(80, 24);
     press(&mut model, "enter");
@@ -394,6 +629,7 @@ fn every_key_of_every_place_has_one_meaning_and_a_help() {
         Place::ConfirmTyping,
         Place::Prompt,
         Place::Themes,
+        Place::Script,
         Place::Help,
         Place::Small,
     ] {

@@ -8,19 +8,7 @@
     reason = "a test fails by panicking, and starts the program itself"
 )]
 
-mod common {
-    #![allow(
-        dead_code,
-        unreachable_pub,
-        clippy::allow_attributes,
-        clippy::allow_attributes_without_reason,
-        missing_docs,
-        clippy::expect_used
-    )]
-    pub mod daemon;
-    pub mod program;
-    pub mod pty;
-}
+mod common;
 
 use common::{program::Home, pty};
 use pty::Pty;
@@ -328,3 +316,112 @@ fn an_instance_that_is_not_ours_is_adopted_in_words_only() {
     assert_eq!(home.status(&lab)["presence"], "ours");
     quit(&mut pty);
 }
+
+#[test]
+fn another_halolab_at_work_is_waited_for_and_the_plan_shown_again() {
+    let Some(home) = Home::new(1) else { return };
+    let mut pty = open(&home);
+    pty.send(" ");
+    pty.answer("1 marked", "\r");
+    pty.answer("options", "\u{13}");
+    pty.wait_for("[▸ Apply ]");
+    let lock = home.folder.path().join("run/lock");
+    let held = halolab::run::Lock::take(&lock, "run of-somebody-else").unwrap();
+    pty.answer("another halolab is at work: run of-somebody-else", "\r");
+    pty.wait_for(&format!("process {}", std::process::id()));
+    pty.answer("[▸ Leave it ]", "\t");
+    pty.answer("[▸ Wait ]", "\r");
+    pty.wait_for("waiting for its end");
+    drop(held);
+    pty.wait_for("has ended");
+    assert_eq!(
+        home.status(home.lab())["presence"],
+        "missing",
+        "nothing was begun"
+    );
+    pty.answer("[▸ Apply ]", "\r");
+    finish(&mut pty);
+    quit(&mut pty);
+}
+
+#[test]
+fn an_engine_that_goes_away_leaves_nothing_green_and_comes_back_by_itself() {
+    let Some(home) = Home::new(1) else { return };
+    drop(first_run(&home));
+    // A way to the daemon that can be cut without harm to the other tests.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("unix.socket");
+    let mut way = Way::open(&home.socket, &path);
+    let mut command = pty::halolab(home.folder.path(), path.to_str().unwrap());
+    command.env("HALOLAB_DATA", home.folder.path().join("data"));
+    let mut pty = Pty::start(command, 80, 24);
+    pty.wait_for("LXD 5");
+    pty.answer("go on", "\r");
+    select(&mut pty, home.lab());
+    pty.wait("the lab", |screen| row(screen).contains("● running"));
+    way.close();
+    pty.wait_for("not reachable since");
+    assert!(!pty.screen().contains("● running"), "{}", pty.screen());
+    pty.send("e");
+    pty.wait_for("nothing is changed now");
+    let _way = Way::open(&home.socket, &path);
+    pty.wait("the lab again", |screen| row(screen).contains("● running"));
+    assert!(pty.screen().contains("reachable again"), "{}", pty.screen());
+    quit(&mut pty);
+}
+
+/// A socket that leads to the daemon's.
+struct Way {
+    child: std::process::Child,
+    path: std::path::PathBuf,
+}
+
+impl Way {
+    fn open(socket: &str, path: &std::path::Path) -> Self {
+        let child = std::process::Command::new("python3")
+            .args(["-c", FORWARD, path.to_str().unwrap(), socket])
+            .spawn()
+            .unwrap();
+        while !path.exists() {
+            std::thread::yield_now();
+        }
+        Self {
+            child,
+            path: path.to_owned(),
+        }
+    }
+
+    fn close(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+impl Drop for Way {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+const FORWARD: &str = r"
+import socket, sys, threading
+def pump(a, b):
+    try:
+        while data := a.recv(65536):
+            b.sendall(data)
+    except OSError:
+        pass
+    for end in (a, b):
+        try: end.shutdown(socket.SHUT_RDWR)
+        except OSError: pass
+server = socket.socket(socket.AF_UNIX)
+server.bind(sys.argv[1])
+server.listen(64)
+while True:
+    near, _ = server.accept()
+    far = socket.socket(socket.AF_UNIX)
+    far.connect(sys.argv[2])
+    for pair in ((near, far), (far, near)):
+        threading.Thread(target=pump, args=pair, daemon=True).start()
+";

@@ -35,7 +35,7 @@ async fn main() {
     });
     let backend: Arc<dyn Backend> = Arc::new(lxd::connect(Some(&socket)).await.unwrap());
     let peers = Peers::new(&socket);
-    let rounds = 5;
+    let rounds = 12;
     operations(backend.as_ref(), &peers, rounds).await;
     recreate(&backend, &peers, rounds).await;
     side_by_side(&backend, 3).await;
@@ -70,31 +70,44 @@ macro_rules! timed {
     }};
 }
 
+/// Who measures when: each of the three once a round, and each as often first as last.
+fn turns(rounds: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..rounds).flat_map(|round| (0..3).map(move |turn| (round, (round + turn) % 3)))
+}
+
 /// Create and start, snapshot, restore, delete: our client, bare REST, and the daemon's own client.
 async fn operations(backend: &dyn Backend, peers: &Peers, rounds: usize) {
     let name = format!("{PREFIX}-ops");
     let progress = Progress::default();
     let mut times = [const { [const { Vec::new() }; 3] }; 4];
-    for _ in 0..rounds {
+    for (_, who) in turns(rounds) {
         clear(backend, &name).await;
-        timed!(times[0][0], {
-            backend.create(&spec(&name), &progress).await.unwrap();
-            backend.power(&name, Power::Start).await.unwrap();
-        });
-        timed!(times[1][0], backend.snapshot(&name, "s").await.unwrap());
-        timed!(times[2][0], backend.restore(&name, "s").await.unwrap());
-        timed!(times[3][0], {
-            backend.power(&name, Power::Stop { seconds: 0 }).await.unwrap();
-            backend.delete(&name).await.unwrap();
-        });
-        timed!(times[0][1], peers.rest_create(&name).await);
-        timed!(times[1][1], peers.rest_snapshot(&name, "s").await);
-        timed!(times[2][1], peers.rest_restore(&name, "s").await);
-        timed!(times[3][1], peers.rest_delete(&name).await);
-        timed!(times[0][2], peers.lxc(&["launch", "-q", "lab/bb", &name]));
-        timed!(times[1][2], peers.lxc(&["snapshot", &name, "s"]));
-        timed!(times[2][2], peers.lxc(&["restore", &name, "s"]));
-        timed!(times[3][2], peers.lxc(&["delete", "-f", &name]));
+        match who {
+            0 => {
+                timed!(times[0][0], {
+                    backend.create(&spec(&name), &progress).await.unwrap();
+                    backend.power(&name, Power::Start).await.unwrap();
+                });
+                timed!(times[1][0], backend.snapshot(&name, "s").await.unwrap());
+                timed!(times[2][0], backend.restore(&name, "s").await.unwrap());
+                timed!(times[3][0], {
+                    backend.power(&name, Power::Stop { seconds: 0 }).await.unwrap();
+                    backend.delete(&name).await.unwrap();
+                });
+            }
+            1 => {
+                timed!(times[0][1], peers.rest_create(&name).await);
+                timed!(times[1][1], peers.rest_snapshot(&name, "s").await);
+                timed!(times[2][1], peers.rest_restore(&name, "s").await);
+                timed!(times[3][1], peers.rest_delete(&name).await);
+            }
+            _ => {
+                timed!(times[0][2], peers.lxc(&["launch", "-q", "lab/bb", &name]));
+                timed!(times[1][2], peers.lxc(&["snapshot", &name, "s"]));
+                timed!(times[2][2], peers.lxc(&["restore", &name, "s"]));
+                timed!(times[3][2], peers.lxc(&["delete", "-f", &name]));
+            }
+        }
     }
     println!(
         "{:<34} {:>10} {:>10} {:>10}   ours/REST  ours/lxc",
@@ -140,6 +153,7 @@ fn context(backend: &Arc<dyn Backend>, home: &std::path::Path) -> Context {
         secrets: std::collections::BTreeMap::new(),
         events,
         cancel: tokio_util::sync::CancellationToken::new(),
+        stop_code: run::StopCode::default(),
     }
 }
 
@@ -149,23 +163,21 @@ async fn recreate(backend: &Arc<dyn Backend>, peers: &Peers, rounds: usize) {
     let prev = format!("{name}-prev");
     let home = tempfile::tempdir().unwrap();
     let mut times = [const { Vec::new() }; 3];
-    for round in 0..rounds {
-        for who in 0..3 {
-            clear(backend.as_ref(), &name).await;
-            clear(backend.as_ref(), &prev).await;
-            backend.create(&spec(&name), &Progress::default()).await.unwrap();
-            backend.snapshot(&name, "clean").await.unwrap();
-            backend.power(&name, Power::Start).await.unwrap();
-            match who {
-                0 => {
-                    let plan = recreate_plan(&name, &prev);
-                    let cx = context(backend, home.path());
-                    let outcome = timed!(times[0], run::apply(&plan, &format!("r{round}"), &cx).await);
-                    assert_eq!(outcome.code, 0, "{:?}", outcome.summary);
-                }
-                1 => timed!(times[1], peers.rest_recreate(&name, &prev).await),
-                _ => timed!(times[2], peers.lxc_recreate(&name, &prev)),
+    for (round, who) in turns(rounds) {
+        clear(backend.as_ref(), &name).await;
+        clear(backend.as_ref(), &prev).await;
+        backend.create(&spec(&name), &Progress::default()).await.unwrap();
+        backend.snapshot(&name, "clean").await.unwrap();
+        backend.power(&name, Power::Start).await.unwrap();
+        match who {
+            0 => {
+                let plan = recreate_plan(&name, &prev);
+                let cx = context(backend, home.path());
+                let outcome = timed!(times[0], run::apply(&plan, &format!("r{round}"), &cx).await);
+                assert_eq!(outcome.code, 0, "{:?}", outcome.summary);
             }
+            1 => timed!(times[1], peers.rest_recreate(&name, &prev).await),
+            _ => timed!(times[2], peers.lxc_recreate(&name, &prev)),
         }
     }
     clear(backend.as_ref(), &name).await;

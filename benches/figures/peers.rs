@@ -35,6 +35,8 @@ impl Peers {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = Client::builder()
             .unix_socket(socket.to_owned())
+            // As the program: a connection that a pool keeps silent stops LXD 5.0's accept loop.
+            .pool_max_idle_per_host(0)
             .http1_only()
             .build()
             .unwrap();

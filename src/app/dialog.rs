@@ -2,7 +2,7 @@
 
 use crate::plan::Choice;
 
-use super::{entry::Entry, msg::Job};
+use super::{entry::Entry, msg::Job, resume::Unfinished};
 
 /// What lies over the screen and has the keys.
 #[derive(Clone, Debug)]
@@ -13,6 +13,10 @@ pub enum Dialog {
     Prompt(Box<Prompt>),
     /// The theme picker.
     Themes(ThemePicker),
+    /// A run that was not finished.
+    Unfinished(Unfinished),
+    /// What an action of the plan runs.
+    Script(ScriptView),
 }
 
 /// A question whose default is to do nothing.
@@ -51,6 +55,12 @@ pub enum Then {
     StopAndQuit,
     /// The plan for this choice is shown.
     Plan(String, Choice),
+    /// The end of another halolab is waited for.
+    Wait,
+    /// The options are left; what was filled in stays.
+    LeaveOptions,
+    /// The program ends with this code, and what was filled in is gone.
+    Quit(u8),
 }
 
 impl Confirm {
@@ -90,7 +100,7 @@ pub struct Prompt {
     /// What it is about.
     pub title: String,
     /// Label and line, in order.
-    pub lines: Vec<(&'static str, Entry)>,
+    pub lines: Vec<(String, Entry)>,
     /// The line with the cursor.
     pub at: usize,
     /// What is wrong with what was typed.
@@ -110,14 +120,16 @@ pub enum PromptThen {
     Note(String, String),
     /// Another name: lab, snapshot.
     Rename(String, String),
+    /// The secrets of the run that goes on.
+    Secrets,
 }
 
 impl Prompt {
     /// Lines to type, the cursor in the first one.
-    pub fn new(title: String, lines: Vec<(&'static str, Entry)>, then: PromptThen) -> Self {
+    pub fn new<L: Into<String>>(title: String, lines: Vec<(L, Entry)>, then: PromptThen) -> Self {
         Self {
             title,
-            lines,
+            lines: lines.into_iter().map(|(l, entry)| (l.into(), entry)).collect(),
             at: 0,
             error: None,
             then,
@@ -139,6 +151,15 @@ pub struct ThemePicker {
     pub before: String,
 }
 
+/// What one action of the plan under review runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScriptView {
+    /// The action, counted over all of the plan.
+    pub at: usize,
+    /// First line that is shown.
+    pub scroll: usize,
+}
+
 /// Why a name cannot be given to a lab or a snapshot; none where it can.
 pub fn wrong_name(name: &str) -> Option<String> {
     let Some(first) = name.chars().next() else {
@@ -149,7 +170,7 @@ pub fn wrong_name(name: &str) -> Option<String> {
         return Some("a name has at most 63 characters".into());
     }
     if !fits(first) || name.ends_with('-') || !name.chars().all(|c| fits(c) || c == '-') {
-        return Some("small letters a-z, digits and - only; a letter or digit first and last".into());
+        return Some("use a-z, 0-9 and -; a letter or digit first and last".into());
     }
     None
 }

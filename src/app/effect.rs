@@ -21,7 +21,11 @@ use crate::{
     log::{LogView, sanitize::LINE_BYTES, sanitize_line, sanitize_text},
     paths::Paths,
     plan::Plan,
-    run::{self, Connect, Context, Event, Lock, Outcome, journal, log_file},
+    run::{
+        self, Connect, Context, Event, Lock, Outcome, StopCode, journal,
+        lock::{Holder, LockError},
+        log_file, unfinished,
+    },
     stage::{Answers, Catalog},
 };
 
@@ -33,8 +37,10 @@ use super::{
 
 /// How long a run may take to end its action when the program is told to end.
 const LAST_ACTION: Duration = Duration::from_mins(1);
-/// Exit code where another halolab is at work.
-const LOCKED: u8 = 8;
+/// Exit code where something stood in the way before any change.
+const BLOCKED: u8 = 3;
+/// Between two looks at whether another halolab is at work.
+const OTHERS: Duration = Duration::from_secs(1);
 
 /// What effects work with.
 #[derive(Clone)]
@@ -51,6 +57,8 @@ pub struct Surroundings {
     pub runs: PathBuf,
     /// The lock of runs.
     pub lock: PathBuf,
+    /// Exit code of a run that is stopped by a signal.
+    pub stop_code: StopCode,
 }
 
 /// Performs effects.
@@ -85,6 +93,14 @@ impl Performer {
             logs: Mutex::default(),
         });
         tokio::spawn(look(Arc::clone(&shared)));
+        let told = Arc::clone(&shared);
+        tokio::task::spawn_blocking(move || {
+            let around = &told.around;
+            if let Some(record) = unfinished::find(&around.runs, &around.lock) {
+                told.tell_blocking(Msg::Unfinished(Box::new(record)));
+            }
+        });
+        tokio::spawn(watch_others(Arc::clone(&shared)));
         Self { shared, run: None }
     }
 
@@ -97,10 +113,10 @@ impl Performer {
                 tokio::spawn(async move { shared.snapshots(lab).await });
             }
             Effect::Start(plan, secrets) => {
-                let cancel = CancellationToken::new();
-                let handle = tokio::spawn(shared.start(*plan, secrets, cancel.clone()));
-                self.run = Some((cancel, handle));
+                let id = journal::new_id(&plan);
+                self.start(id, *plan, secrets);
             }
+            Effect::Resume(id, plan, secrets) => self.start(id, *plan, secrets),
             Effect::Cancel => {
                 if let Some((cancel, _)) = &self.run {
                     cancel.cancel();
@@ -133,6 +149,12 @@ impl Performer {
             // The loop does these itself.
             Effect::Errand(_) => {}
         }
+    }
+
+    fn start(&mut self, id: String, plan: Plan, secrets: BTreeMap<String, Answers>) {
+        let cancel = CancellationToken::new();
+        let run = Arc::clone(&self.shared).start(id, plan, secrets, cancel.clone());
+        self.run = Some((cancel, tokio::spawn(run)));
     }
 
     /// The daemon, for a shell.
@@ -194,11 +216,11 @@ impl Shared {
 
     async fn start(
         self: Arc<Self>,
+        id: String,
         plan: Plan,
         secrets: BTreeMap<String, Answers>,
         cancel: CancellationToken,
     ) {
-        let id = journal::new_id(&plan);
         let ended = |code, text: String| Outcome {
             run: id.clone(),
             code,
@@ -206,8 +228,12 @@ impl Shared {
         };
         let lock = match Lock::take(&self.around.lock, &format!("run {id}")) {
             Ok(lock) => lock,
+            Err(LockError::Held(who)) => {
+                self.tell(Msg::Busy(Holder::parse(&who))).await;
+                return;
+            }
             Err(error) => {
-                self.tell(Msg::Ended(ended(LOCKED, error.to_string()))).await;
+                self.tell(Msg::Ended(ended(BLOCKED, error.to_string()))).await;
                 return;
             }
         };
@@ -228,6 +254,7 @@ impl Shared {
             secrets,
             events,
             cancel,
+            stop_code: self.around.stop_code.clone(),
         };
         let outcome = Box::pin(run::apply(&plan, &id, &cx)).await;
         drop((cx, lock));
@@ -265,6 +292,21 @@ impl Shared {
             ..LogPage::default()
         });
         self.tell_blocking(Msg::Page(page));
+    }
+}
+
+/// Tells when another halolab begins or ends to work.
+async fn watch_others(shared: Arc<Shared>) {
+    let mut told = None;
+    while !shared.messages.is_closed() {
+        let path = shared.around.lock.clone();
+        let found = tokio::task::spawn_blocking(move || Holder::of(&path)).await;
+        let found = found.unwrap_or_default();
+        if found != told {
+            told.clone_from(&found);
+            shared.tell(Msg::Other(found)).await;
+        }
+        tokio::time::sleep(OTHERS).await;
     }
 }
 

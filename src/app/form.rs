@@ -2,6 +2,7 @@
 //! kept even while its field is hidden.
 
 mod fields;
+mod host;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +27,8 @@ pub struct Form {
     /// Its stage.
     pub stage: Stage,
     facts: Facts,
+    /// What was in it before a key was pressed.
+    first: Answers,
     /// All fields, hidden ones too.
     pub fields: Vec<FormField>,
     /// The row with the cursor, counted over [`Form::rows`].
@@ -77,14 +80,22 @@ impl Form {
             let value = value(&field, given);
             FormField { field, value }
         });
-        Self {
+        let mut form = Self {
             lab: lab.into(),
             stage: stage.clone(),
             facts: facts.clone(),
+            first: Answers::new(),
             fields: fields.collect(),
             cursor: 0,
             errors: BTreeMap::new(),
-        }
+        };
+        form.first = form.answers();
+        form
+    }
+
+    /// Whether something was filled in that is not what it began with.
+    pub fn is_changed(&self) -> bool {
+        self.answers() != self.first
     }
 
     /// Whether there is anything to fill in.

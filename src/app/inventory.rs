@@ -21,7 +21,11 @@ use super::{
 };
 
 /// Waits between two attempts to reach an engine that does not answer: 1, 2, 4, ... seconds.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// Between two questions to an engine of which nothing was heard: whether it still answers.
+const PULSE: Duration = Duration::from_secs(10);
+/// How long it may take to answer that.
+const PULSE_WAIT: Duration = Duration::from_secs(20);
 /// Changes on the daemon come in bursts; the lists are read once after each.
 const BURST: Duration = Duration::from_millis(300);
 
@@ -46,9 +50,11 @@ pub(super) async fn look(shared: Arc<Shared>) {
     shared.tell(Msg::Host(Box::new(summary))).await;
     tokio::spawn(try_servers(Arc::clone(&shared), Arc::clone(&known)));
     let mut wait = Duration::from_secs(1);
+    let mut seen = false;
     loop {
-        match observe(&shared, &known).await {
+        match observe(&shared, &known, seen).await {
             Ok((backend, changes)) => {
+                seen = true;
                 wait = Duration::from_secs(1);
                 if !until_changed(&shared, &known, backend, changes).await {
                     return;
@@ -82,12 +88,20 @@ async fn try_servers(shared: Arc<Shared>, known: Known) {
 
 type Changes = Option<mpsc::Receiver<()>>;
 
-async fn observe(shared: &Shared, known: &Known) -> Result<(Arc<dyn Backend>, Changes), Missing> {
+/// Looks at the engine. One that was `seen` before and is not found now is away, not absent: its labs are still there.
+async fn observe(shared: &Shared, known: &Known, seen: bool) -> Result<(Arc<dyn Backend>, Changes), Missing> {
     let backend = match shared.backend().await {
         Ok(backend) => backend,
-        Err(error @ backend::Error::NotFound { .. }) => {
+        Err(error @ backend::Error::NotFound { .. }) if !seen => {
             let world = World::without_daemon(facts(known), shared.around.config.clone());
             shared.tell(Msg::World(Ok(Box::new(world)))).await;
+            return Err(missing(&error, true));
+        }
+        Err(error @ backend::Error::Asleep { .. }) => {
+            if let backend::Error::Asleep { engine, .. } = &error {
+                let world = World::asleep(engine, facts(known), shared.around.config.clone());
+                shared.tell(Msg::World(Ok(Box::new(world)))).await;
+            }
             return Err(missing(&error, true));
         }
         Err(error) => return Err(missing(&error, false)),
@@ -152,12 +166,29 @@ async fn until_changed(shared: &Shared, known: &Known, backend: Arc<dyn Backend>
         let again = tokio::select! {
             () = shared.look.notified() => true,
             alive = changed(&mut changes) => alive,
+            () = pulse(backend.as_ref()) => {
+                // Connecting anew may take as long again before it says the same.
+                let seconds = PULSE_WAIT.as_secs();
+                let text = format!("the engine takes connections and gives no answer for {seconds} s; is it stopped or overloaded?");
+                shared.tell(Msg::World(Err(Missing { text, absent: false }))).await;
+                false
+            }
             () = shared.messages.closed() => return false,
         };
         if !again || show_world(shared, known, backend.as_ref()).await.is_err() {
             // The next look connects anew and says what is wrong.
             *shared.backend.lock().await = None;
             return true;
+        }
+    }
+}
+
+/// Ends when the engine does not answer any more: one that is stopped, or behind a network that is gone, says nothing.
+async fn pulse(backend: &dyn Backend) {
+    loop {
+        tokio::time::sleep(PULSE).await;
+        if !matches!(timeout(PULSE_WAIT, backend.server()).await, Ok(Ok(_))) {
+            return;
         }
     }
 }

@@ -32,7 +32,7 @@ enum JobError {
 }
 
 /// Does a job, with the lock held; says what was done, or why not.
-pub(super) async fn perform(backend: &dyn Backend, job: &Job) -> Result<String, String> {
+pub(crate) async fn perform(backend: &dyn Backend, job: &Job) -> Result<String, String> {
     attempt(backend, job)
         .await
         .map_err(|error| sanitize_text(&error.to_string()))

@@ -1,14 +1,15 @@
 //! Keys: one table a place, from which a key press is looked up, the hints at the foot are written and
 //! the help is listed. A key that is not in the table of its place does nothing.
 
+mod overlays;
 mod tables;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::model::{Dialog, Model, Screen};
+use overlays::{CONFIRM, CONFIRM_TYPING, DIALOG, FILTER, HELP, PAGED, PROMPT, SCRIPT, SEARCH, SMALL, THEMES};
 use tables::{
-    BACKTAB, COMMON, CONFIRM, CONFIRM_TYPING, CONTROL, FILTER, HELP, LABS, MENU, OPTIONS, OPTIONS_TYPING,
-    PROMPT, RESULT, REVIEW, RUN, SEARCH, SMALL, SNAPSHOTS, THEMES, WELCOME,
+    BACKTAB, COMMON, CONTROL, LABS, MENU, OPTIONS, OPTIONS_TYPING, RESULT, REVIEW, RUN, SNAPSHOTS, WELCOME,
 };
 
 /// What a key means.
@@ -52,6 +53,7 @@ pub enum Intent {
     Shell,
     Snapshots,
     Continue,
+    Scripts,
 }
 
 /// A key with what is held down.
@@ -77,6 +79,7 @@ pub enum Place {
     Small,
     Help,
     Themes,
+    Script,
     Confirm,
     ConfirmTyping,
     Prompt,
@@ -109,9 +112,10 @@ impl Place {
     pub fn under_help(model: &Model) -> Self {
         match &model.dialog {
             Some(Dialog::Themes(_)) => return Self::Themes,
+            Some(Dialog::Script(_)) => return Self::Script,
             Some(Dialog::Prompt(_)) => return Self::Prompt,
             Some(Dialog::Confirm(confirm)) if confirm.is_typing() => return Self::ConfirmTyping,
-            Some(Dialog::Confirm(_)) => return Self::Confirm,
+            Some(Dialog::Confirm(_) | Dialog::Unfinished(_)) => return Self::Confirm,
             None => {}
         }
         Self::of_screen(model)
@@ -147,6 +151,7 @@ impl Place {
             Self::Small => SMALL,
             Self::Help => HELP,
             Self::Themes => THEMES,
+            Self::Script => SCRIPT,
             Self::Confirm => CONFIRM,
             Self::ConfirmTyping => CONFIRM_TYPING,
             Self::Prompt => PROMPT,
@@ -168,6 +173,8 @@ impl Place {
     pub fn common(self) -> &'static [Key] {
         match self {
             Self::Small => &[],
+            Self::Help | Self::Script => PAGED,
+            Self::Confirm | Self::Themes => DIALOG,
             _ if self.is_typing() => CONTROL,
             _ => COMMON,
         }

@@ -17,11 +17,17 @@ mod jobs;
 pub mod keys;
 pub mod model;
 pub mod msg;
+pub mod others;
+pub mod resume;
 pub mod run_view;
 mod screens;
+pub mod seen;
 mod start;
 pub mod terminal;
 mod update;
+
+pub(crate) use jobs::perform as perform_job;
+pub(crate) use screens::menu;
 
 pub use event_loop::{Exit, run};
 pub use model::{Engine, Model, Screen, Setup};

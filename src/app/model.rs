@@ -20,7 +20,10 @@ use super::{
     entry::Entry,
     form::Form,
     msg::{HostSummary, Job, Tone},
+    others::Others,
+    resume::{GoesOn, Resume},
     run_view::RunView,
+    seen::Seen,
 };
 
 /// The smallest window that everything fits into: columns, rows.
@@ -179,6 +182,8 @@ pub struct Review {
     pub apply: bool,
     /// First line that is shown.
     pub scroll: usize,
+    /// The run that it goes on with; none where it is a new one.
+    pub goes_on: Option<GoesOn>,
 }
 
 /// All that the screens show.
@@ -196,6 +201,10 @@ pub struct Model {
     pub engine: Engine,
     /// Since when it is being waited for, in seconds since 1970.
     pub looking_since: u64,
+    /// Other halolabs at work.
+    pub others: Others,
+    /// How old what is shown of it is.
+    pub seen: Seen,
     /// What the engine holds.
     pub world: Option<World>,
     /// The labs.
@@ -212,6 +221,8 @@ pub struct Model {
     pub review: Option<Review>,
     /// The run.
     pub run: Option<RunView>,
+    /// A run that an earlier halolab did not end.
+    pub resume: Resume,
     /// What lies over the screen.
     pub dialog: Option<Dialog>,
     /// The help is open: first line that is shown.
@@ -245,6 +256,8 @@ impl Model {
             host: None,
             engine: Engine::Looking,
             looking_since: 0,
+            others: Others::default(),
+            seen: Seen::default(),
             world: None,
             labs: LabList::default(),
             stack: vec![Screen::Welcome],
@@ -253,6 +266,7 @@ impl Model {
             wizard: Wizard::default(),
             review: None,
             run: None,
+            resume: Resume::default(),
             dialog: None,
             help: None,
             notice: None,

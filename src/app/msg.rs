@@ -11,7 +11,7 @@ use crate::{
     host::{Facts, Finding},
     labs::{SnapshotRow, World},
     plan::Plan,
-    run::{Event, Outcome},
+    run::{Event, Outcome, journal::Record, lock::Holder},
     stage::Answers,
 };
 
@@ -32,6 +32,12 @@ pub enum Msg {
     Snapshots(String, Result<Vec<SnapshotRow>, String>),
     /// A small job ended: what was said while it ran, and how it went.
     Done(Job, Result<String, String>),
+    /// A run of an earlier halolab was not finished.
+    Unfinished(Box<Record>),
+    /// The other halolab that is at work; none where there is none any more.
+    Other(Option<Holder>),
+    /// A run was not begun, because another halolab is at work.
+    Busy(Holder),
     /// A run began.
     Started(String),
     /// Something happened in it.
@@ -103,6 +109,8 @@ pub enum Effect {
     Snapshots(String),
     /// Carry this plan out, with the values of secret options by lab.
     Start(Box<Plan>, BTreeMap<String, Answers>),
+    /// Go on with this run, with its plan and the values of its secrets by lab.
+    Resume(String, Box<Plan>, BTreeMap<String, Answers>),
     /// Stop the running plan.
     Cancel,
     /// A small job.

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cli::{self, Stop},
     host::command::needs_password,
+    run::StopCode,
     ui::{
         look::Look,
         theme::{Depth, Theme},
@@ -35,6 +36,8 @@ use super::{
     terminal::Session,
 };
 
+/// Exit code where the terminal is gone: 128 and the number of SIGHUP.
+const HANGUP: u8 = 129;
 /// Messages that may wait.
 const WAITING: usize = 256;
 
@@ -43,12 +46,6 @@ const WAITING: usize = 256;
 /// # Errors
 /// The terminal cannot be used.
 pub async fn start(setup: cli::Setup) -> Result<u8, Stop> {
-    if std::env::var("TERM").is_ok_and(|term| term == "dumb") {
-        return Err(Stop::usage(
-            "the screens need a terminal that can move its cursor (TERM is dumb); say what to do instead: \
-             `halolab status`, `halolab apply LAB --yes`, see `halolab --help`",
-        ));
-    }
     let mut model = model(&setup);
     let mut session = Session::enter(model.mouse)?;
     let size = session.terminal.size()?;
@@ -56,8 +53,9 @@ pub async fn start(setup: cli::Setup) -> Result<u8, Stop> {
     session.terminal.draw(|frame| crate::ui::view(&model, frame))?;
     let (messages, mut inbox) = mpsc::channel(WAITING);
     let ordered = CancellationToken::new();
-    listen_to_signals(&messages, &ordered)?;
-    watch_for_hangup(messages.clone(), ordered.clone());
+    let stop_code = StopCode::default();
+    listen_to_signals(&messages, &ordered, &stop_code)?;
+    watch_for_hangup(messages.clone(), ordered.clone(), stop_code.clone());
     let around = Surroundings {
         connect: setup.connect(),
         catalog: Arc::clone(&model.setup.catalog),
@@ -65,6 +63,7 @@ pub async fn start(setup: cli::Setup) -> Result<u8, Stop> {
         paths: setup.paths.clone(),
         runs: setup.runs(),
         lock: setup.lock(),
+        stop_code,
     };
     let mut performer = Performer::new(around, messages);
     let ended = serve(&mut model, &mut session, &mut inbox, &mut performer, &ordered).await;
@@ -201,18 +200,23 @@ fn model(setup: &cli::Setup) -> Model {
 }
 
 /// Signals as messages: what ends the program ends it with the terminal given back.
-fn listen_to_signals(messages: &mpsc::Sender<Msg>, ordered: &CancellationToken) -> io::Result<()> {
+fn listen_to_signals(
+    messages: &mpsc::Sender<Msg>,
+    ordered: &CancellationToken,
+    stop_code: &StopCode,
+) -> io::Result<()> {
     let deadly = [
         (SignalKind::terminate(), 143),
-        (SignalKind::hangup(), 129),
+        (SignalKind::hangup(), HANGUP),
         (SignalKind::interrupt(), 130),
         (SignalKind::quit(), 131),
     ];
     for (kind, code) in deadly {
         let mut signals = signal(kind)?;
-        let (messages, ordered) = (messages.clone(), ordered.clone());
+        let (messages, ordered, stop_code) = (messages.clone(), ordered.clone(), stop_code.clone());
         tokio::spawn(async move {
             while signals.recv().await.is_some() {
+                stop_code.set(code);
                 ordered.cancel();
                 let _ = messages.send(Msg::Ordered(code)).await;
             }
@@ -229,7 +233,7 @@ fn listen_to_signals(messages: &mpsc::Sender<Msg>, ordered: &CancellationToken) 
 }
 
 /// Tells that the terminal is gone even where SIGHUP is ignored: reading it would spin for ever.
-fn watch_for_hangup(messages: mpsc::Sender<Msg>, ordered: CancellationToken) {
+fn watch_for_hangup(messages: mpsc::Sender<Msg>, ordered: CancellationToken, stop_code: StopCode) {
     std::thread::spawn(move || {
         let input = io::stdin();
         let mut watched = [PollFd::new(&input, PollFlags::empty())];
@@ -240,7 +244,8 @@ fn watch_for_hangup(messages: mpsc::Sender<Msg>, ordered: CancellationToken) {
                 Ok(_) => break,
             }
         }
+        stop_code.set(HANGUP);
         ordered.cancel();
-        let _ = messages.blocking_send(Msg::Ordered(129));
+        let _ = messages.blocking_send(Msg::Ordered(HANGUP));
     });
 }

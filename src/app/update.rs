@@ -5,10 +5,10 @@ use crossterm::event::{Event as Input, KeyEvent, MouseButton, MouseEvent, MouseE
 use crate::ui;
 
 use super::{
-    dialog::Dialog,
+    dialog::{Dialog, Then},
     keys::{Intent, Place},
-    model::{Engine, Model, Screen},
-    msg::{Effect, Errand, Missing, Msg, Tone},
+    model::{Model, Screen},
+    msg::{Effect, Errand, Msg, Tone},
 };
 
 impl Model {
@@ -40,6 +40,13 @@ impl Model {
             }
             Msg::Snapshots(lab, rows) => self.take_snapshots(&lab, rows),
             Msg::Done(job, result) => self.take_done(&job, result),
+            Msg::Unfinished(record) => {
+                self.resume.found = Some(record);
+                self.offer_unfinished();
+                vec![]
+            }
+            Msg::Other(holder) => self.take_holder(holder),
+            Msg::Busy(holder) => self.take_busy(holder),
             Msg::Started(id) => {
                 if let Some(run) = &mut self.run {
                     run.id = Some(id);
@@ -69,35 +76,6 @@ impl Model {
                 running.then_some(Effect::Cancel).into_iter().collect()
             }
         }
-    }
-
-    fn take_world(&mut self, world: crate::labs::World) -> Vec<Effect> {
-        let at = self.labs.current().map(|lab| lab.name.clone());
-        self.engine = match world.server {
-            Some(_) => Engine::Ready,
-            None => match &self.engine {
-                Engine::Absent(text) => Engine::Absent(text.clone()),
-                _ => Engine::Absent("no LXD or Incus was found".into()),
-            },
-        };
-        self.labs.rows = world.labs(&self.setup.catalog);
-        self.world = Some(world);
-        let again = |name| self.labs.rows.iter().position(|lab| lab.name == name);
-        self.labs.cursor = at.and_then(again).unwrap_or(0);
-        let rows = &self.labs.rows;
-        self.labs
-            .marked
-            .retain(|name| rows.iter().any(|lab| lab.name == *name));
-        vec![]
-    }
-
-    fn take_missing(&mut self, missing: Missing) -> Vec<Effect> {
-        self.engine = if missing.absent {
-            Engine::Absent(missing.text)
-        } else {
-            Engine::Failed(missing.text)
-        };
-        vec![]
     }
 
     fn take_returned(&mut self, errand: &Errand, result: Result<String, String>) -> Vec<Effect> {
@@ -179,6 +157,7 @@ impl Model {
             Place::Small => vec![],
             Place::Help => self.on_help(intent),
             Place::Themes => self.on_themes(intent),
+            Place::Script => self.on_script(intent),
             Place::Confirm | Place::ConfirmTyping => self.on_confirm(intent),
             Place::Prompt => self.on_prompt(intent),
             Place::Welcome => self.on_welcome(intent),
@@ -199,6 +178,9 @@ impl Model {
         if self.is_running() {
             self.help = None;
             self.ask_to_stop(true);
+        } else if self.is_filled_in() {
+            self.help = None;
+            self.ask_to_leave(Then::Quit(code), "Quitting throws them away.");
         } else {
             self.done = Some(code);
         }
@@ -207,9 +189,17 @@ impl Model {
 
     /// Ctrl-C: cancels what is asked, asks about a run, else ends.
     fn interrupt(&mut self, place: Place) -> Vec<Effect> {
+        // Who presses it twice means it.
+        if let (Place::Confirm | Place::Small, Some(Dialog::Confirm(confirm))) = (place, &self.dialog)
+            && let Then::Quit(code) = confirm.then
+        {
+            self.done = Some(code);
+            return vec![];
+        }
         match place {
             Place::Help
             | Place::Themes
+            | Place::Script
             | Place::Confirm
             | Place::ConfirmTyping
             | Place::Prompt

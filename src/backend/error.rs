@@ -11,9 +11,29 @@ pub enum Error {
         /// The places.
         looked: Vec<String>,
     },
+    /// What was named is neither a socket nor an address that we can speak to.
+    #[error(
+        "`{given}` names no LXD or Incus; allowed: a socket (`/var/lib/lxd/unix.socket`, or `unix:` before it), its \
+         folder, or `https://HOST:8443`"
+    )]
+    Address {
+        /// As it was given, sanitised.
+        given: String,
+    },
+    /// The engine of this machine is installed and does not run, as after a restart without systemd.
+    #[error(
+        "{engine} is installed here and does not run (nobody answers at {address}); start it with `halolab start`"
+    )]
+    Asleep {
+        /// `LXD`, `Incus`.
+        engine: String,
+        /// Socket.
+        address: String,
+    },
     /// Nobody answers on the socket.
     #[error(
-        "no answer from {engine} at {address}: {reason}; is its service running? try `systemctl start {engine}`, then `halolab status`"
+        "no answer from {engine} at {address}: {reason}; {}",
+        start_hint(engine, address, reason)
     )]
     Unreachable {
         /// `lxd`, `incus`, `docker`.
@@ -25,7 +45,8 @@ pub enum Error {
     },
     /// The socket is there and we may not use it.
     #[error(
-        "{address} may not be used by this user; join its group (`sudo usermod -aG {group} $USER`, then log in again) or run as root"
+        "{address} may not be used by this user; run as root, or join its group (`sudo usermod -aG {group} $USER`), whose members \
+         are as good as root on this machine"
     )]
     Permission {
         /// Socket.
@@ -120,6 +141,40 @@ pub enum Error {
     },
 }
 
+/// What starts a daemon that was named and does not answer, on this machine as it is.
+fn start_hint(engine: &str, address: &str, reason: &str) -> String {
+    if address.starts_with("https://") {
+        return format!(
+            "is {engine} running there, does it listen (`{} config get core.https_address`), does a firewall let \
+             this machine through?",
+            if engine == "incus" { "incus" } else { "lxc" }
+        );
+    }
+    // A daemon that was stopped in good order takes its socket away.
+    let path = if reason.contains("No such file") {
+        "is the path right? if so, "
+    } else {
+        ""
+    };
+    let systemd = std::path::Path::new("/run/systemd/system").exists();
+    format!("{path}{}", hint_here(engine, address, systemd))
+}
+
+fn hint_here(engine: &str, address: &str, systemd: bool) -> String {
+    if systemd {
+        return format!("is its service running? try `sudo systemctl start {engine}`, then `halolab status`");
+    }
+    let (program, variable) = match engine {
+        "incus" => ("incusd", "INCUS_DIR"),
+        _ => ("lxd", "LXD_DIR"),
+    };
+    let folder = address.strip_suffix("/unix.socket").unwrap_or("FOLDER");
+    format!(
+        "it does not run, and without systemd nothing starts it again: `halolab start` (without `--lxd`) starts this \
+         machine's own; one in a folder of its own is started as root with `{variable}={folder} setsid -f {program}`"
+    )
+}
+
 /// Longest text of a daemon that goes into an error, in characters.
 const LONGEST: usize = 500;
 
@@ -175,7 +230,15 @@ fn plain(c: char) -> char {
 
 #[cfg(test)]
 mod tests {
-    use super::fold;
+    use super::{fold, hint_here};
+
+    #[test]
+    fn the_hint_to_start_a_daemon_is_one_that_works_here() {
+        assert!(hint_here("lxd", "/x/unix.socket", true).contains("sudo systemctl start lxd"));
+        let without = hint_here("incus", "/x/unix.socket", false);
+        assert!(without.contains("`INCUS_DIR=/x setsid -f incusd`"), "{without}");
+        assert!(!without.contains("systemctl"), "{without}");
+    }
 
     #[test]
     fn a_full_pool_is_told_once() {

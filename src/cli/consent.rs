@@ -6,8 +6,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    plan::{Action, Plan, Undo},
-    run::{self, Context, Event, Lock, journal},
+    plan::{Action, Plan, Undo, script::exact},
+    run::{self, Context, Event, Lock, StopCode, journal},
     stage::Answers,
 };
 
@@ -20,34 +20,46 @@ use super::{
 };
 
 /// Prints a plan: text, or one JSON document with its digest.
-pub(super) fn show(setup: &Setup, plan: &Plan) -> Result<(), Stop> {
+pub(super) fn show(setup: &Setup, plan: &Plan, scripts: bool) -> Result<(), Stop> {
     if setup.global.json {
         return json(&serde_json::json!({
             "v": 1, "digest": plan.digest(), "seconds": plan.seconds(), "destroys": plan.destroys(), "plan": plan,
         }));
     }
-    out(&text(plan));
+    out(&if scripts { with_scripts(plan) } else { text(plan) });
     Ok(())
 }
 
 /// A plan as text: what is done, with which command, what is lost and kept.
 pub(super) fn text(plan: &Plan) -> String {
+    written(plan, false)
+}
+
+/// The same, with what each action runs, to the letter.
+pub(super) fn with_scripts(plan: &Plan) -> String {
+    written(plan, true)
+}
+
+fn written(plan: &Plan, scripts: bool) -> String {
     if plan.is_empty() {
         return "Nothing to do.".into();
     }
+    let lines_of = |a: &Action| action(a, scripts);
     let mut lines = vec![];
     if !plan.host.is_empty() {
         lines.push("First:".into());
-        lines.extend(plan.host.iter().flat_map(action));
+        lines.extend(plan.host.iter().flat_map(lines_of));
     }
     for track in &plan.labs {
         lines.push(format!("{} ({}):", track.lab, track.stage));
-        lines.extend(track.actions.iter().flat_map(action));
+        lines.extend(track.actions.iter().flat_map(lines_of));
         lines.extend(track.loses.iter().map(|l| format!("  LOSES  {l}")));
         lines.extend(track.keeps.iter().map(|k| format!("  keeps  {k}")));
     }
     lines.push(format!("About {} in all.", duration(plan.seconds())));
-    lines.push("The text of each script is in `halolab plan … --json`.".into());
+    if !scripts {
+        lines.push("What each action runs, to the letter: `halolab plan … --scripts`.".into());
+    }
     lines.push(format!("Digest: {}", plan.digest()));
     lines
         .iter()
@@ -56,7 +68,7 @@ pub(super) fn text(plan: &Plan) -> String {
         .join("\n")
 }
 
-fn action(action: &Action) -> Vec<String> {
+fn action(action: &Action, scripts: bool) -> Vec<String> {
     let mut lines = vec![format!("  - {} ({})", action.sentence, duration(action.seconds))];
     lines.push(format!("      $ {}", action.command));
     if let Some(lost) = &action.destroys {
@@ -67,12 +79,19 @@ fn action(action: &Action) -> Vec<String> {
         Undo::By(how) => lines.push(format!("      undo: {how}")),
         Undo::Never => lines.push("      cannot be undone".into()),
     }
+    if scripts {
+        lines.extend(exact(action).into_iter().map(|line| format!("      {line}")));
+    }
     lines
 }
 
 /// Shows the plan, gets the user's consent, and runs it.
 pub(super) async fn agree_and_run(setup: &Setup, planned: Planned, consent: &Consent) -> Result<Code, Stop> {
-    let Planned { plan, secrets } = planned;
+    let Planned {
+        plan,
+        secrets,
+        wakes: _,
+    } = planned;
     if !consent.dry_run && plan.is_empty() {
         setup.may_change()?;
         if setup.global.json {
@@ -95,7 +114,7 @@ pub(super) async fn agree_and_run(setup: &Setup, planned: Planned, consent: &Con
 /// Whether the user wants a plan to be carried out: by a flag, or asked. A dry run shows it and does not.
 pub(super) fn agreed(setup: &Setup, plan: &Plan, consent: &Consent) -> Result<bool, Stop> {
     if consent.dry_run {
-        show(setup, plan)?;
+        show(setup, plan, false)?;
         return Ok(false);
     }
     setup.may_change()?;
@@ -150,15 +169,13 @@ pub(super) async fn carry_out(
         secrets,
         events,
         cancel: cancel.clone(),
+        stop_code: StopCode::default(),
     };
-    let signals = Signals::listen(cancel)?;
+    let _signals = Signals::listen(cancel, cx.stop_code.clone())?;
     // Before the run adds to its logs.
     let mut printer = Printer::new(setup, plan, id);
     let print = async {
-        while let Some(mut event) = heard.recv().await {
-            if let Event::Done { code, .. } = &mut event {
-                *code = signals.code(*code);
-            }
+        while let Some(event) = heard.recv().await {
             let done = matches!(event, Event::Done { .. });
             printer.print(&event);
             if done {
@@ -167,5 +184,5 @@ pub(super) async fn carry_out(
         }
     };
     let (outcome, ()) = tokio::join!(Box::pin(run::apply(plan, id, &cx)), print);
-    Ok(Code(signals.code(outcome.code)))
+    Ok(Code(outcome.code))
 }

@@ -66,7 +66,7 @@ fn show(global: &Global, findings: &[Finding]) -> Result<Code, Stop> {
 
 /// Findings, and the bridges of the labs.
 async fn look(setup: &Setup) -> Result<(Vec<Finding>, Vec<String>), Stop> {
-    let world = setup.world(&[]).await?;
+    let world = setup.world_or_asleep(&[]).await?;
     let bridges: Vec<String> = world
         .networks
         .iter()
@@ -74,6 +74,12 @@ async fn look(setup: &Setup) -> Result<(Vec<Finding>, Vec<String>), Stop> {
         .map(|n| n.name.clone())
         .collect();
     let mut findings = vec![];
+    if let Some(engine) = &world.asleep {
+        let seen = format!("{engine} is installed and does not run");
+        let stopped = Finding::new("engine.stopped", Severity::Fail, seen, "No lab runs without it.");
+        findings.push(stopped.fix("halolab start"));
+        return Ok((findings, bridges));
+    }
     let Some(server) = &world.server else {
         findings.push(
             Finding::new(

@@ -54,7 +54,11 @@ impl Stop {
 
 impl From<crate::backend::Error> for Stop {
     fn from(error: crate::backend::Error) -> Self {
-        Self::new(Code::FAILED, error)
+        let code = match error {
+            crate::backend::Error::Address { .. } => Code::USAGE,
+            _ => Code::FAILED,
+        };
+        Self::new(code, error)
     }
 }
 

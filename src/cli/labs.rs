@@ -14,7 +14,27 @@ pub struct NamesArgs {
     labs: Vec<String>,
 }
 
-pub(super) async fn start(setup: &Setup, args: NamesArgs) -> Result<Code, Stop> {
+/// Labs by name, or none: the engine alone.
+#[derive(Debug, Args)]
+pub struct StartArgs {
+    /// The labs; without one, LXD or Incus itself where it does not run.
+    #[arg(value_name = "LAB")]
+    labs: Vec<String>,
+}
+
+pub(super) async fn start(setup: &Setup, args: StartArgs) -> Result<Code, Stop> {
+    let woken = super::plan::wake(setup).await?;
+    let args = NamesArgs { labs: args.labs };
+    if args.labs.is_empty() {
+        if !woken {
+            let server = setup.backend().await?.server().await?;
+            super::table::note(&format!(
+                "{} runs already; name the labs to start",
+                server.title()
+            ));
+        }
+        return Ok(Code::OK);
+    }
     power(setup, args, Power::Start, "runs").await
 }
 

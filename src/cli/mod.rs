@@ -12,6 +12,7 @@ pub mod exit;
 mod labs;
 mod logging;
 mod other;
+mod plain;
 mod plan;
 mod print;
 mod runs;
@@ -42,6 +43,7 @@ pub struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   halolab                                        open the screens
+  halolab --plain                                the same as questions and lines of text
   halolab apply ai-lab dev-lab --yes             make both labs, side by side
   halolab plan ai-lab --choose recreate          see what a recreate would do
   halolab apply ai-lab --choose restore:clean    go back to the state after set-up
@@ -70,6 +72,9 @@ pub struct Global {
     /// Machine-readable: one JSON document, or JSON lines while something runs.
     #[arg(long, global = true)]
     pub json: bool,
+    /// The screens as questions and lines of text: for screen readers, terminals without a cursor, pipes.
+    #[arg(long, global = true)]
+    pub plain: bool,
     /// Only ASCII characters.
     #[arg(long, global = true)]
     pub ascii: bool,
@@ -97,7 +102,7 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Show what would be done, and change nothing.
-    Plan(plan::PlanArgs),
+    Plan(plan::ShowArgs),
     /// Do it: create by default, or what --choose says.
     Apply(plan::ApplyArgs),
     /// Labs, their state, snapshots and addresses.
@@ -113,8 +118,8 @@ pub enum Verb {
     Undo(undo::UndoArgs),
     /// Delete a lab with its snapshots.
     Remove(plan::RemoveArgs),
-    /// Start labs.
-    Start(labs::NamesArgs),
+    /// Start labs; without a name, LXD or Incus itself where it does not run.
+    Start(labs::StartArgs),
     /// Stop labs.
     Stop(labs::NamesArgs),
     /// Enter a lab, or run one command in it.
@@ -138,6 +143,14 @@ pub enum Verb {
     },
     /// Print the manual page.
     Man,
+    /// Hand a socket's bytes on, for a new member of its group.
+    #[command(name = crate::host::membership::VERB, hide = true)]
+    Relay {
+        /// The daemon's socket.
+        from: PathBuf,
+        /// The socket to listen at.
+        to: PathBuf,
+    },
 }
 
 /// Runs a verb.
@@ -148,6 +161,7 @@ pub async fn run(cli: Cli) -> Result<Code, Stop> {
     let Cli { verb, global } = cli;
     logging::start(&global)?;
     match verb {
+        None if global.plain => Box::pin(plain::wizard(global)).await,
         None => setup::screens(global).await,
         Some(Verb::Plan(args)) => plan::plan(&Setup::load(global)?, args).await,
         Some(Verb::Apply(args)) => plan::apply(&Setup::load(global)?, args).await,
@@ -167,5 +181,9 @@ pub async fn run(cli: Cli) -> Result<Code, Stop> {
         Some(Verb::Config(verb)) => other::config(&Setup::load(global)?, &verb),
         Some(Verb::Completions { shell }) => Ok(other::completions(shell)),
         Some(Verb::Man) => other::man(),
+        Some(Verb::Relay { from, to }) => {
+            crate::host::membership::relay(&from, &to).await?;
+            Ok(Code::OK)
+        }
     }
 }

@@ -15,11 +15,11 @@ use crate::{
     stage::{Answers, answers::IMAGE_FILE, given},
 };
 
-use super::{Code, Setup, Stop, consent};
+use super::{Code, Setup, Stop, consent, table::note};
 
 /// What is planned.
 #[derive(Debug, Args)]
-pub struct PlanArgs {
+pub(super) struct PlanArgs {
     /// The labs.
     #[arg(required = true, value_name = "LAB")]
     pub(super) labs: Vec<String>,
@@ -36,6 +36,16 @@ pub struct PlanArgs {
     /// A file with answers: TOML, one table a lab.
     #[arg(long, value_name = "FILE")]
     pub(super) answers: Option<PathBuf>,
+}
+
+/// What is shown.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    #[command(flatten)]
+    plan: PlanArgs,
+    /// With each action what it runs, to the letter: scripts, settings, what is sent to the engine.
+    #[arg(long)]
+    scripts: bool,
 }
 
 /// What is done.
@@ -128,16 +138,25 @@ impl PlanArgs {
 }
 
 /// How long an image server may take to answer.
-const SERVER_WAIT: Duration = Duration::from_secs(3);
+pub(super) const SERVER_WAIT: Duration = Duration::from_secs(3);
 
 /// A plan, the world that it was made for, and the secrets that never enter it.
 pub(super) struct Planned {
     pub(super) plan: Plan,
     pub(super) secrets: BTreeMap<String, Answers>,
+    /// It only starts the engine; what was asked for can be planned afterwards.
+    pub(super) wakes: bool,
 }
 
 pub(super) async fn make(setup: &Setup, args: &PlanArgs) -> Result<Planned, Stop> {
-    let mut world = setup.world(&[]).await?;
+    let mut world = setup.world_or_asleep(&[]).await?;
+    if world.asleep.is_some() {
+        return Ok(Planned {
+            plan: crate::plan::plan(&world, &setup.catalog, &[])?,
+            secrets: BTreeMap::new(),
+            wakes: true,
+        });
+    }
     // Before the default image is chosen.
     host::reach::look(&mut world.facts, &setup.config.servers(), SERVER_WAIT).await;
     let facts = world.facts.clone();
@@ -162,6 +181,7 @@ pub(super) async fn make(setup: &Setup, args: &PlanArgs) -> Result<Planned, Stop
     Ok(Planned {
         plan,
         secrets: answers,
+        wakes: false,
     })
 }
 
@@ -228,20 +248,60 @@ fn natural(world: &World, lab: &str) -> Choice {
     }
 }
 
-pub(super) async fn plan(setup: &Setup, args: PlanArgs) -> Result<Code, Stop> {
-    let planned = make(setup, &args).await?;
-    consent::show(setup, &planned.plan)?;
+pub(super) async fn plan(setup: &Setup, args: ShowArgs) -> Result<Code, Stop> {
+    let planned = make(setup, &args.plan).await?;
+    consent::show(setup, &planned.plan, args.scripts)?;
     Ok(Code::OK)
 }
 
 pub(super) async fn apply(setup: &Setup, args: ApplyArgs) -> Result<Code, Stop> {
-    let planned = make(setup, &args.plan).await?;
-    consent::agree_and_run(setup, planned, &args.consent).await
+    make_and_run(setup, &args.plan, &args.consent).await
+}
+
+/// Plans, asks and runs; where the engine did not run, that is the first plan, and what was asked for the second.
+pub(super) async fn make_and_run(setup: &Setup, args: &PlanArgs, consent: &Consent) -> Result<Code, Stop> {
+    let planned = make(setup, args).await?;
+    let wakes = planned.wakes;
+    let code = consent::agree_and_run(setup, planned, consent).await?;
+    if !wakes || consent.dry_run || code != Code::OK {
+        return Ok(code);
+    }
+    if consent.accept_plan.is_some() {
+        note(
+            "the engine runs now, and only now its labs can be seen: look at the next plan with `halolab plan`",
+        );
+        return Ok(code);
+    }
+    consent::agree_and_run(setup, make(setup, args).await?, consent).await
+}
+
+/// Starts an engine that is installed and does not run; whether there was one to start.
+pub(super) async fn wake(setup: &Setup) -> Result<bool, Stop> {
+    let world = setup.world_or_asleep(&[]).await?;
+    if world.asleep.is_none() {
+        return Ok(false);
+    }
+    let planned = Planned {
+        plan: crate::plan::plan(&world, &setup.catalog, &[])?,
+        secrets: BTreeMap::new(),
+        wakes: true,
+    };
+    let consent = Consent {
+        yes: true,
+        accept_plan: None,
+        dry_run: false,
+    };
+    match consent::agree_and_run(setup, planned, &consent).await? {
+        Code::OK => Ok(true),
+        code => Err(Stop::new(
+            code,
+            "the engine was not started; the lines above say why",
+        )),
+    }
 }
 
 async fn change(setup: &Setup, args: ChangeArgs, choice: Choice) -> Result<Code, Stop> {
-    let planned = make(setup, &PlanArgs::of(args.lab, choice)).await?;
-    consent::agree_and_run(setup, planned, &args.consent).await
+    make_and_run(setup, &PlanArgs::of(args.lab, choice), &args.consent).await
 }
 
 pub(super) async fn recreate(setup: &Setup, args: RecreateArgs) -> Result<Code, Stop> {

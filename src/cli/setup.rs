@@ -49,6 +49,9 @@ impl Setup {
         }
         flags.extend(global.lxd.clone().map(|lxd| ("lxd", lxd)));
         let settings = Settings::load(&paths, &flags).map_err(Stop::usage)?;
+        if let Some(named) = &settings.config.lxd {
+            lxd::check_address(named)?;
+        }
         let catalog = Catalog::load(&paths.stages);
         for warning in catalog.warnings() {
             super::table::note(&format!("warning: {warning}"));
@@ -118,6 +121,31 @@ impl Setup {
         .await
     }
 
+    /// The same, and a world too where the daemon is installed and does not run: its plan is to start it.
+    ///
+    /// # Errors
+    /// The daemon does not answer.
+    pub async fn world_or_asleep(&self, answers: &[&Answers]) -> Result<World, backend::Error> {
+        match self.world(answers).await {
+            Err(backend::Error::Asleep { engine, .. }) => {
+                Ok(World::asleep(&engine, self.facts().clone(), self.config.clone()))
+            }
+            other => other,
+        }
+    }
+
+    /// What a list of labs shows. A machine without a daemon has none.
+    ///
+    /// # Errors
+    /// The daemon does not answer.
+    pub async fn glance(&self) -> Result<World, backend::Error> {
+        match self.backend().await {
+            Ok(backend) => World::glance(backend.as_ref()).await,
+            Err(backend::Error::NotFound { .. }) => Ok(World::default()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Folder of all runs.
     pub fn runs(&self) -> PathBuf {
         self.paths.state.join("runs")
@@ -155,8 +183,11 @@ pub(super) async fn screens(global: Global) -> Result<Code, Stop> {
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
         return Err(Stop::usage(
             "the screens need a terminal; without one say what to do: `halolab status`, `halolab plan LAB`, \
-             `halolab apply LAB --yes`, see `halolab --help`",
+             `halolab apply LAB --yes`, or answer questions with `halolab --plain`; see `halolab --help`",
         ));
+    }
+    if std::env::var("TERM").is_ok_and(|term| term == "dumb") {
+        return Box::pin(super::plain::wizard(global)).await;
     }
     let setup = Setup::load(global)?;
     let code = Box::pin(crate::app::start(setup)).await?;

@@ -4,14 +4,14 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use crate::{
-    labs::{SnapshotKind, SnapshotRow, marks, snapshot_rows, snapshots},
+    labs::{SnapshotKind, SnapshotRow, World, marks, sizes::Room, snapshot_rows, snapshots},
     plan::Choice,
 };
 
 use super::{
-    Code, Setup, Stop, consent,
-    plan::{Consent, PlanArgs, make},
-    status::{snapshots_text, unknown},
+    Code, Setup, Stop,
+    plan::{Consent, PlanArgs, make_and_run},
+    status::{room_of, room_text, snapshots_text, unknown},
     table::{json, note, out},
 };
 
@@ -116,6 +116,7 @@ struct List<'a> {
     v: u32,
     lab: &'a str,
     snapshots: &'a [SnapshotRow],
+    room: Option<Room>,
 }
 
 pub(super) async fn run(setup: &Setup, verb: SnapshotVerb) -> Result<Code, Stop> {
@@ -151,12 +152,15 @@ pub(super) async fn run(setup: &Setup, verb: SnapshotVerb) -> Result<Code, Stop>
 }
 
 async fn planned(setup: &Setup, lab: String, choice: Choice, consent: Consent) -> Result<Code, Stop> {
-    let planned = make(setup, &PlanArgs::of(lab, choice)).await?;
-    consent::agree_and_run(setup, planned, &consent).await
+    make_and_run(setup, &PlanArgs::of(lab, choice), &consent).await
 }
 
 /// The snapshots of one of our labs.
 async fn rows(setup: &Setup, lab: &str) -> Result<Vec<SnapshotRow>, Stop> {
+    look(setup, lab).await.map(|(_, rows)| rows)
+}
+
+async fn look(setup: &Setup, lab: &str) -> Result<(World, Vec<SnapshotRow>), Stop> {
     let world = setup.world(&[]).await?;
     let found = world
         .find(&setup.catalog, lab)
@@ -166,7 +170,8 @@ async fn rows(setup: &Setup, lab: &str) -> Result<Vec<SnapshotRow>, Stop> {
             "{lab} is not made yet; `halolab apply {lab}` makes it"
         )));
     }
-    Ok(snapshot_rows(setup.backend().await?.as_ref(), lab).await?)
+    let rows = snapshot_rows(setup.backend().await?.as_ref(), lab).await?;
+    Ok((world, rows))
 }
 
 /// One of our labs that may be changed, and one of its snapshots.
@@ -195,15 +200,18 @@ async fn ours(setup: &Setup, lab: &str) -> Result<Vec<SnapshotRow>, Stop> {
 }
 
 async fn list(setup: &Setup, lab: &str) -> Result<Code, Stop> {
-    let rows = rows(setup, lab).await?;
+    let (world, rows) = look(setup, lab).await?;
+    let room = room_of(&world, lab, &rows);
     if setup.global.json {
         json(&List {
             v: 1,
             lab,
             snapshots: &rows,
+            room,
         })?;
     } else {
         out(&snapshots_text(&rows));
+        room.iter().filter_map(room_text).for_each(|text| out(&text));
     }
     Ok(Code::OK)
 }

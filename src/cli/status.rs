@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::{
     backend::InstanceState,
-    labs::{Lab, Presence, SnapshotRow, snapshot_rows, states},
+    labs::{Kept, Lab, Presence, SnapshotRow, World, sizes::Room, snapshot_rows, states},
 };
 
 use super::{
@@ -42,17 +42,24 @@ struct Row {
     status: Option<crate::backend::Status>,
     verdict: Option<String>,
     created: Option<String>,
+    /// Names; more of each in `versions`.
     kept: Vec<String>,
+    versions: Vec<Kept>,
+    /// The snapshot of before an update that did not end well, or is under way.
+    updating: Option<String>,
     addresses: Vec<String>,
     memory: Option<u64>,
     disk: Option<u64>,
     snapshot_count: usize,
     /// Names for all labs; details for one.
     snapshots: serde_json::Value,
+    /// The pool, and whether it counts snapshots; for one lab.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    room: Option<Room>,
 }
 
 pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop> {
-    let world = setup.world(&[]).await?;
+    let mut world = setup.glance().await?;
     let engine = world.server.as_ref().map(|s| Engine {
         product: s.product.clone(),
         version: s.version.clone(),
@@ -65,7 +72,10 @@ pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop
             .find(&setup.catalog, name)
             .ok_or_else(|| unknown(name, &labs))?;
         if lab.instance.is_some() {
-            details = Some(snapshot_rows(setup.backend().await?.as_ref(), name).await?);
+            let backend = setup.backend().await?;
+            let (rows, pools) = tokio::join!(snapshot_rows(backend.as_ref(), name), backend.pools());
+            details = Some(rows?);
+            world.pools = pools?;
         }
         labs = vec![lab];
     }
@@ -77,7 +87,11 @@ pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop
         let rows = labs.iter().map(|lab| {
             let names = serde_json::json!(world.snapshots_of(&lab.name));
             let snapshots = details.as_ref().map_or(names, |d| serde_json::json!(d));
-            row(lab, live.get(&lab.name), snapshots)
+            let room = details.as_ref().and_then(|rows| room_of(&world, &lab.name, rows));
+            Row {
+                room,
+                ..row(lab, live.get(&lab.name), snapshots)
+            }
         });
         json(&Report {
             v: 1,
@@ -94,10 +108,44 @@ pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop
         None => out("no LXD or Incus yet; `halolab` or `halolab apply LAB` installs one"),
     }
     out(&text(&labs, &live));
-    if let Some(rows) = details {
+    for lab in &labs {
+        if let Some(back) = &lab.updating {
+            out(&crate::log::sanitize(&format!(
+                "{0}: its update did not end; go back with `halolab apply {0} --choose restore:{back}`, or update again",
+                lab.name
+            )));
+        }
+    }
+    if let (Some(rows), Some(lab)) = (details, labs.first()) {
         out(&format!("\n{}", snapshots_text(&rows)));
+        let room = args.lab.and_then(|lab| room_of(&world, &lab, &rows));
+        room.iter().filter_map(room_text).for_each(|text| out(&text));
+        if !lab.kept.is_empty() {
+            out(&format!("\n{}", kept_text(&lab.kept)));
+        }
     }
     Ok(Code::OK)
+}
+
+/// The versions beside a lab, with their dates and proofs.
+fn kept_text(kept: &[Kept]) -> String {
+    let cells: Vec<Vec<String>> = kept
+        .iter()
+        .map(|k| {
+            let what = match (k.replacement, k.whole) {
+                (false, true) => "earlier version",
+                (true, true) => "replacement, never used",
+                (_, false) => "unfinished",
+            };
+            vec![
+                k.name.clone(),
+                age(&k.created),
+                what.to_owned(),
+                k.verdict.clone().unwrap_or_else(|| "-".into()),
+            ]
+        })
+        .collect();
+    table(&["KEPT", "AGE", "WHAT", "VERDICT"], &cells)
 }
 
 fn row(lab: &Lab, live: Option<&InstanceState>, snapshots: serde_json::Value) -> Row {
@@ -108,12 +156,15 @@ fn row(lab: &Lab, live: Option<&InstanceState>, snapshots: serde_json::Value) ->
         status: lab.instance.as_ref().map(|i| i.status),
         verdict: lab.verdict.clone(),
         created: lab.instance.as_ref().map(|i| i.created.clone()),
-        kept: lab.kept.clone(),
+        kept: lab.kept.iter().map(|k| k.name.clone()).collect(),
+        versions: lab.kept.clone(),
+        updating: lab.updating.clone(),
         addresses: live.map(|l| l.addresses.clone()).unwrap_or_default(),
         memory: live.map(|l| l.memory),
         disk: live.and_then(|l| l.disk),
         snapshot_count: lab.snapshots,
         snapshots,
+        room: None,
     }
 }
 
@@ -134,7 +185,11 @@ fn text(labs: &[Lab], live: &std::collections::BTreeMap<String, InstanceState>) 
                 if lab.kept.is_empty() {
                     "-".into()
                 } else {
-                    lab.kept.join(", ")
+                    let kept = lab
+                        .kept
+                        .iter()
+                        .map(|k| format!("{} ({})", k.name, age(&k.created)));
+                    kept.collect::<Vec<_>>().join(", ")
                 },
             ]
         })
@@ -155,17 +210,33 @@ fn text(labs: &[Lab], live: &std::collections::BTreeMap<String, InstanceState>) 
 }
 
 /// The state of a lab in a word or two.
-fn state_word(lab: &Lab) -> &'static str {
+pub(super) fn state_word(lab: &Lab) -> &'static str {
     use crate::backend::Status;
     match (lab.presence, lab.instance.as_ref().map(|i| i.status)) {
         (Presence::Missing, _) | (_, None) => "not made yet",
         (Presence::Foreign, _) => "not ours",
         (Presence::Unfinished, _) => "unfinished",
+        (Presence::Ours, _) if lab.updating.is_some() => "half updated",
         (Presence::Ours, Some(Status::Running)) => "running",
         (Presence::Ours, Some(Status::Stopped)) => "stopped",
         (Presence::Ours, Some(Status::Frozen)) => "frozen",
         (Presence::Ours, Some(Status::Error)) => "broken",
     }
+}
+
+/// What is known where no snapshot has a size.
+pub(super) fn room_text(room: &Room) -> Option<String> {
+    let why = room.why_unknown()?;
+    let how = room.to_count.as_ref().map_or_else(String::new, |command| {
+        format!("\nTo count from now on: `{command}`")
+    });
+    let text = format!("SIZE unknown: {why}; {}.{how}", room.filling());
+    Some(crate::log::sanitize_text(&text))
+}
+
+/// The pool of a lab whose snapshots are these.
+pub(super) fn room_of(world: &World, lab: &str, rows: &[SnapshotRow]) -> Option<Room> {
+    world.room(lab, rows.is_empty() || rows.iter().any(|row| row.size.is_some()))
 }
 
 pub(super) fn snapshots_text(rows: &[SnapshotRow]) -> String {

@@ -48,10 +48,9 @@ pub(super) async fn undo(setup: &Setup, args: UndoArgs) -> Result<Code, Stop> {
 
 /// The earlier versions that a recreate kept, by when they were set aside.
 fn kept(world: &World, lab: &str) -> Vec<(Timestamp, Choice)> {
-    let names = world.kept(lab).into_iter();
-    let created = |name: &String| world.instance(name).map(|i| time(&i.created));
-    names
-        .map(|name| (created(&name).unwrap_or_default(), Choice::BringBack(name)))
+    let earlier = world.kept(lab).into_iter().filter(|k| !k.replacement && k.whole);
+    earlier
+        .map(|k| (time(&k.created), Choice::BringBack(k.name)))
         .collect()
 }
 

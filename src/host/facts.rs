@@ -34,6 +34,7 @@ pub const KNOWN: &[&str] = &[
     "npu",
     "os",
     "os_id",
+    "pool",
     "proxy",
     "render_gid",
     "root",
@@ -57,8 +58,12 @@ pub fn probe(root: &Path) -> Facts {
     ];
     let found = found.into_iter().flatten();
     found
-        // whoever looks at the daemon fills `daemon` in
-        .chain([("extra_ca", extra.into()), ("daemon", false.into())])
+        // whoever looks at the daemon fills `daemon` and `pool` in
+        .chain([
+            ("extra_ca", extra.into()),
+            ("daemon", false.into()),
+            ("pool", false.into()),
+        ])
         .map(|(name, fact)| (name.to_owned(), fact))
         .collect()
 }

@@ -10,6 +10,7 @@ mod finding;
 pub mod findings;
 pub mod firewall;
 pub mod matrix;
+pub mod membership;
 pub mod node;
 mod os;
 pub mod reach;

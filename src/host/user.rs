@@ -15,7 +15,7 @@ pub(super) fn probe(root: &Root) -> Found {
 }
 
 /// The person: who typed `sudo`, else the owner of this process.
-fn name(root: &Root, uid: u32) -> String {
+pub(super) fn name(root: &Root, uid: u32) -> String {
     let by_sudo = std::env::var("SUDO_USER")
         .ok()
         .filter(|name| uid == 0 && !name.is_empty());

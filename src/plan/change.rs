@@ -1,21 +1,19 @@
-//! The tracks that change a lab which exists. Nothing is overwritten before a safety snapshot or a
-//! whole copy of it exists, and instances are never swapped by rename: a daemon killed in it
-//! corrupts its record.
+//! The tracks that change a lab where it is. Nothing is overwritten before a safety snapshot of it exists.
 
 use crate::{
-    backend::{ConfigEdit, InstanceSpec, Status},
-    labs::{profile_name, tag},
-    stage::FieldKind,
+    backend::{ConfigEdit, Status},
+    labs::{UPDATING, profile_name},
 };
 
 use super::{
     Action, Choice, Step, Track, Undo,
     create::{self, CLEAN},
     planner::{Case, PlanError, valid_name},
+    swap::{copy_spec, restore_by_copy},
     words::tags,
 };
 
-fn track(case: &Case<'_>, actions: Vec<Action>, loses: Vec<String>, keeps: Vec<String>) -> Track {
+pub(super) fn track(case: &Case<'_>, actions: Vec<Action>, loses: Vec<String>, keeps: Vec<String>) -> Track {
     let keeps = keeps.into_iter().chain(create::keeps(case)).collect();
     Track {
         lab: case.lab.into(),
@@ -27,20 +25,20 @@ fn track(case: &Case<'_>, actions: Vec<Action>, loses: Vec<String>, keeps: Vec<S
     }
 }
 
-fn uuid(case: &Case<'_>) -> String {
+pub(super) fn uuid(case: &Case<'_>) -> String {
     case.world
         .instance(case.lab)
         .map(|i| i.uuid.clone())
         .unwrap_or_default()
 }
 
-fn running(case: &Case<'_>) -> bool {
+pub(super) fn running(case: &Case<'_>) -> bool {
     case.world
         .instance(case.lab)
         .is_some_and(|i| i.status == Status::Running)
 }
 
-fn has_snapshot(case: &Case<'_>, of: &str, snapshot: &str) -> Result<(), PlanError> {
+pub(super) fn has_snapshot(case: &Case<'_>, of: &str, snapshot: &str) -> Result<(), PlanError> {
     let known = case.world.snapshots_of(of);
     if known.iter().any(|s| s == snapshot) {
         return Ok(());
@@ -99,22 +97,6 @@ fn on_zfs(case: &Case<'_>) -> bool {
         .any(|p| Some(p.name.as_str()) == pool && p.driver == "zfs")
 }
 
-/// ZFS restores only the newest snapshot (LXD and Incus documentation of the driver), and a safety snapshot is newer:
-/// the lab is kept whole, and made anew from the snapshot.
-fn restore_by_copy(case: &Case<'_>, snapshot: &str) -> Result<Track, PlanError> {
-    let words = case.words();
-    let swap = swap(case);
-    let shown = crate::log::sanitize(snapshot);
-    let sentence = format!("make {} anew from its snapshot {shown}", case.lab);
-    let mut actions = swap.keep;
-    actions.push(swap.clear);
-    let spec = copy_spec(case, case.lab, case.lab, &[]);
-    actions.push(words.copy(&swap.prev, Some(snapshot), spec, sentence));
-    actions.push(words.snapshot(case.lab, CLEAN, &format!("restored from {shown}")));
-    actions.extend(after_swap(case)?);
-    Ok(track(case, actions, vec![], kept_sentences(case, &swap.prev)))
-}
-
 /// After a restore: devices as the stage says them, running, proven.
 fn recheck(case: &Case<'_>) -> Result<Vec<Action>, PlanError> {
     let words = case.words();
@@ -149,7 +131,12 @@ pub(super) fn restore_as(case: &Case<'_>, snapshot: &str, name: &str) -> Result<
     let words = case.words();
     let shown = crate::log::sanitize(snapshot);
     let sentence = format!("copy {}/{shown} to the new lab {name}", case.lab);
-    let actions = vec![
+    let mut actions = vec![];
+    // Of its own: what is changed in one of the two is not changed in the other.
+    if let Some(own) = case.own_profile() {
+        actions.push(words.copy_profile(own, &profile_name(name)));
+    }
+    actions.extend([
         words.copy(
             case.lab,
             Some(snapshot),
@@ -158,33 +145,30 @@ pub(super) fn restore_as(case: &Case<'_>, snapshot: &str, name: &str) -> Result<
         ),
         words.snapshot(name, CLEAN, &format!("copied from {}/{shown}", case.lab)),
         words.start(name),
-    ];
+    ]);
     let keeps = vec![format!("{} as it is, with all its snapshots", case.lab)];
     Ok(track(case, actions, vec![], keeps))
 }
 
-/// A copy of an instance, with its profiles, its description and these tags; it is no earlier version and no
-/// replacement unless they say so.
-fn copy_spec(case: &Case<'_>, of: &str, name: &str, tags: &[(&str, &str)]) -> InstanceSpec {
-    let source = case.world.instance(of);
-    let plain = [("kept", ""), ("next", "")];
-    InstanceSpec {
-        name: name.into(),
-        profiles: source.map_or_else(|| vec![profile_name(case.lab)], |i| i.profiles.clone()),
-        config: plain
-            .iter()
-            .chain(tags)
-            .map(|(k, v)| (tag(k), (*v).to_owned()))
-            .collect(),
-        description: source.map(|i| i.description.clone()).unwrap_or_default(),
-        ..InstanceSpec::default()
-    }
+/// The snapshot of before an earlier update that did not end well, where it is still there.
+fn way_back<'a>(case: &'a Case<'_>) -> Option<&'a str> {
+    let back = case.world.instance(case.lab)?.tag(UPDATING)?;
+    let there = case.world.snapshots_of(case.lab).iter().any(|s| s == back);
+    there.then_some(back)
 }
 
 pub(super) fn update(case: &Case<'_>) -> Result<Track, PlanError> {
     let words = case.words();
     let safety = case.free_snapshot("before-update");
     let mut actions = vec![words.snapshot(case.lab, &safety, "before the update")];
+    // Until it is proven, the daemon says that the lab is between two states, and which snapshot is the way back.
+    let back = way_back(case).unwrap_or(&safety);
+    actions.push(words.edit(
+        "updating",
+        case.lab,
+        format!("mark {} as being updated", case.lab),
+        (tags(&[(UPDATING, back)]), &uuid(case)),
+    ));
     actions.extend([words.start(case.lab), words.wait_network(case.lab)]);
     let scripts = create::scripts(case, &case.stage.updates, case.lab)?;
     if scripts.is_empty() {
@@ -199,164 +183,15 @@ pub(super) fn update(case: &Case<'_>) -> Result<Track, PlanError> {
         ..a
     }));
     actions.extend(create::verifies(case, case.lab)?);
+    actions.push(words.edit(
+        "updated",
+        case.lab,
+        format!("mark {} as updated", case.lab),
+        (tags(&[(UPDATING, "")]), &uuid(case)),
+    ));
     let keeps = vec![format!(
         "the state of now as {safety}; a failed update offers the way back to it"
     )];
-    Ok(track(case, actions, vec![], keeps))
-}
-
-/// The parts that every replacement of the lab's instance shares.
-struct Swap {
-    /// Where the present instance is kept.
-    prev: String,
-    /// Stop, and copy it there.
-    keep: Vec<Action>,
-    /// Remove it, now that its copy exists.
-    clear: Action,
-}
-
-fn swap(case: &Case<'_>) -> Swap {
-    let words = case.words();
-    let prev = case.free_name(&format!("{}-prev", case.lab));
-    let spec = copy_spec(case, case.lab, &prev, &[("kept", case.lab)]);
-    let sentence = format!("keep {} with all its snapshots as {prev}", case.lab);
-    let mut keep = vec![];
-    if running(case) {
-        keep.push(words.stop(case.lab));
-    }
-    keep.push(words.copy(case.lab, None, spec, sentence));
-    Swap {
-        clear: words.delete_copied(case.lab, &uuid(case), &prev),
-        prev,
-        keep,
-    }
-}
-
-pub(super) fn recreate(case: &Case<'_>) -> Result<Track, PlanError> {
-    let words = case.words();
-    let next = case.free_name(&format!("{}-next", case.lab));
-    let swap = swap(case);
-    let mut actions = vec![words.put_profile(create::profile(case)?)];
-    actions.extend(leftovers(case));
-    actions.extend(create::build(case, &next)?);
-    actions.push(words.stop(&next));
-    actions.extend(swap.keep);
-    actions.push(swap.clear);
-    let spec = InstanceSpec {
-        profiles: vec![profile_name(case.lab)],
-        description: format!("{} made by halolab", case.stage.title),
-        ..copy_spec(case, case.lab, case.lab, &[])
-    };
-    actions.push(words.copy(
-        &next,
-        None,
-        spec,
-        format!("put {next}, which is built and proven, in its place"),
-    ));
-    actions.push(words.delete_copied(&next, "", case.lab));
-    actions.extend(after_swap(case)?);
-    Ok(track(
-        case,
-        actions,
-        unknown_secrets(case),
-        kept_sentences(case, &swap.prev),
-    ))
-}
-
-/// Secrets are never stored: what is not given again is not there in the new lab.
-fn unknown_secrets(case: &Case<'_>) -> Vec<String> {
-    let asked = case
-        .stage
-        .options
-        .iter()
-        .filter(|o| o.kind == FieldKind::Secret && case.holds(o.when.as_ref()));
-    asked
-        .filter(|o| !case.answers.contains_key(&o.id))
-        .map(|o| {
-            format!(
-                "\"{}\", if it was given: secrets are not stored; give `{}` again, or the new lab has none",
-                o.title, o.id
-            )
-        })
-        .collect()
-}
-
-/// Replacements of earlier runs that never took the lab's place are rebuilt.
-fn leftovers(case: &Case<'_>) -> Vec<Action> {
-    let of = |i: &&crate::backend::Instance| i.tag("next") == Some(case.lab);
-    let old = case.world.instances.iter().filter(of);
-    old.map(|i| {
-        case.words().delete(
-            &i.name,
-            &i.uuid,
-            format!(
-                "the replacement {} of an earlier run, which never took its place",
-                i.name
-            ),
-        )
-    })
-    .collect()
-}
-
-fn after_swap(case: &Case<'_>) -> Result<Vec<Action>, PlanError> {
-    let words = case.words();
-    let mut actions = vec![words.start(case.lab)];
-    let verifies = create::verifies(case, case.lab)?;
-    if !verifies.is_empty() {
-        actions.push(words.wait_network(case.lab));
-    }
-    actions.extend(verifies);
-    Ok(actions)
-}
-
-fn kept_sentences(case: &Case<'_>, prev: &str) -> Vec<String> {
-    vec![format!(
-        "the present {} with all its snapshots, as {prev}; bring it back with `halolab apply {} --choose bring-back:{prev}`",
-        case.lab, case.lab
-    )]
-}
-
-pub(super) fn recreate_from_clean(case: &Case<'_>) -> Result<Track, PlanError> {
-    has_snapshot(case, case.lab, CLEAN)?;
-    let words = case.words();
-    let swap = swap(case);
-    let mut actions = swap.keep;
-    actions.push(swap.clear);
-    let sentence = format!("make {} anew from its snapshot {CLEAN}", case.lab);
-    actions.push(words.copy(
-        &swap.prev,
-        Some(CLEAN),
-        copy_spec(case, case.lab, case.lab, &[]),
-        sentence,
-    ));
-    actions.push(words.snapshot(case.lab, CLEAN, "right after set-up"));
-    actions.extend(after_swap(case)?);
-    Ok(track(case, actions, vec![], kept_sentences(case, &swap.prev)))
-}
-
-pub(super) fn bring_back(case: &Case<'_>, kept: &str) -> Result<Track, PlanError> {
-    let known = case.world.kept(case.lab);
-    if !known.iter().any(|k| k == kept) {
-        return Err(PlanError::Blocked(format!(
-            "`{}` is not an earlier version of {}; there are: {}",
-            crate::log::sanitize(kept),
-            case.lab,
-            if known.is_empty() {
-                "none".into()
-            } else {
-                known.join(", ")
-            }
-        )));
-    }
-    let words = case.words();
-    let swap = swap(case);
-    let mut actions = swap.keep;
-    actions.push(swap.clear);
-    let sentence = format!("put {kept} with its snapshots in its place");
-    actions.push(words.copy(kept, None, copy_spec(case, kept, case.lab, &[]), sentence));
-    actions.extend(after_swap(case)?);
-    let mut keeps = kept_sentences(case, &swap.prev);
-    keeps.push(format!("{kept} as it is"));
     Ok(track(case, actions, vec![], keeps))
 }
 
@@ -372,7 +207,7 @@ pub(super) fn remove(case: &Case<'_>) -> Track {
     let kept = case.world.kept(case.lab);
     let keeps = kept
         .iter()
-        .map(|k| format!("the earlier version {k}; delete it with `halolab remove {k}`"));
+        .map(|k| format!("{0} beside it; delete it with `halolab remove {0}`", k.name));
     track(case, actions, vec![lost], keeps.collect())
 }
 
@@ -397,12 +232,17 @@ pub(super) fn adopt(case: &Case<'_>) -> Result<Track, PlanError> {
             ("adopted", "yes"),
         ])
     };
-    let sentence = format!(
-        "tag {} as a lab of the stage {} and mount its data folders; no file inside is changed",
-        case.lab, case.stage.id
-    );
     let safety = case.free_snapshot("before-adopt");
     let (made, owned) = create::folders(case, case.lab);
+    let mounts = if made.is_some() {
+        " and mount its data folders"
+    } else {
+        ""
+    };
+    let sentence = format!(
+        "tag {} as a lab of the stage {}{mounts}; no file inside is changed",
+        case.lab, case.stage.id
+    );
     let mut actions = vec![words.snapshot(case.lab, &safety, "before halolab took it over")];
     actions.extend(made);
     actions.push(words.put_profile(profile));

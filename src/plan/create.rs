@@ -39,7 +39,7 @@ pub(super) fn track(case: &Case<'_>) -> Result<Track, PlanError> {
     })
 }
 
-/// Makes the instance `name` from the image and sets it up, up to its snapshot `clean`.
+/// Makes the instance `name` from the image with the profile of that name, and sets it up, up to its snapshot `clean`.
 pub(super) fn build(case: &Case<'_>, name: &str) -> Result<Vec<Action>, PlanError> {
     let words = case.words();
     let image = case
@@ -48,7 +48,7 @@ pub(super) fn build(case: &Case<'_>, name: &str) -> Result<Vec<Action>, PlanErro
     let spec = InstanceSpec {
         name: name.into(),
         image: images::alias(image, &case.answers),
-        profiles: vec![profile_name(case.lab)],
+        profiles: vec![profile_name(name)],
         config: birth_tags(case, name)?,
         devices: BTreeMap::new(),
         description: format!("{} made by halolab", case.stage.title),

@@ -6,6 +6,7 @@ use crate::{
     backend::Pool,
     host::{Fact, storage},
     labs::World,
+    stage::{Answer, Answers},
 };
 
 use super::{
@@ -24,30 +25,37 @@ fn number(world: &World, fact: &str) -> u64 {
     }
 }
 
-/// What makes the pool and the bridge, where there are none.
-pub(super) fn actions(world: &World, builds: &[&Case<'_>], words: &Words<'_>) -> Vec<Action> {
+/// What makes the pool and the bridge, where there are none; `wishes` are the answers to the host's own options.
+pub(super) fn actions(
+    world: &World,
+    builds: &[&Case<'_>],
+    words: &Words<'_>,
+    wishes: &Answers,
+) -> Result<Vec<Action>, PlanError> {
     let mut actions = vec![];
     if usable_pool(world).is_none() {
         let needs: u64 = builds.iter().map(|c| need(c)).sum();
-        let size = storage::pool_size(number(world, "free_disk"), needs);
-        // Before the daemon is there nobody knows its drivers; the host stage installs the tools for btrfs.
-        let driver = world
-            .server
-            .as_ref()
-            .map_or("btrfs", |s| storage::pool_driver(&s.storage_drivers))
-            .to_owned();
-        let shown = crate::stage::size::format(size);
+        let driver = driver(world, wishes)?;
+        let size = match driver.as_str() {
+            "dir" => None,
+            _ => Some(pool_size(world, wishes, needs)?),
+        };
+        let kind = match size {
+            Some(size) => format!("copy-on-write, {}", crate::stage::size::format(size)),
+            None => "plain folders".into(),
+        };
+        let option = size.map(|size| format!(" size={size}B")).unwrap_or_default();
         actions.push(Action {
             seconds: 3,
             undo: Undo::By(format!("delete the pool {POOL}")),
             ..words.action(
                 "pool",
-                format!("make the storage pool {POOL} ({driver}, copy-on-write, {shown})"),
-                format!("{} storage create {POOL} {driver} size={size}B", words.client),
+                format!("make the storage pool {POOL} ({driver}, {kind})"),
+                format!("{} storage create {POOL} {driver}{option}", words.client),
                 Step::CreatePool {
                     name: POOL.into(),
                     driver,
-                    size: Some(size),
+                    size,
                 },
             )
         });
@@ -64,7 +72,50 @@ pub(super) fn actions(world: &World, builds: &[&Case<'_>], words: &Words<'_>) ->
             )
         });
     }
-    actions
+    Ok(actions)
+}
+
+fn wish<'a>(wishes: &'a Answers, option: &str) -> Option<&'a str> {
+    match wishes.get(option) {
+        Some(Answer::Text(text)) if text != "auto" => Some(text),
+        _ => None,
+    }
+}
+
+/// The pool's driver: the one that is wished for, where the engine has it; else the best one.
+fn driver(world: &World, wishes: &Answers) -> Result<String, PlanError> {
+    let drivers = world.server.as_ref().map(|s| s.storage_drivers.as_slice());
+    let name = |driver: &String| driver.split_whitespace().next().unwrap_or_default().to_owned();
+    match (wish(wishes, "pool_driver"), drivers) {
+        (Some(wished), Some(drivers)) if !drivers.iter().any(|d| name(d) == wished) => {
+            let known: Vec<String> = drivers.iter().map(name).collect();
+            Err(PlanError::Blocked(format!(
+                "the engine has no storage driver `{wished}`; it has: {}; choose another one with \
+                 `--set host.pool_driver=auto`",
+                known.join(", ")
+            )))
+        }
+        (Some(wished), _) => Ok(wished.to_owned()),
+        (None, Some(drivers)) => Ok(storage::pool_driver(drivers).to_owned()),
+        // Before the daemon is there nobody knows its drivers; the host stage installs the tools for btrfs.
+        (None, None) => Ok("btrfs".to_owned()),
+    }
+}
+
+/// Bytes of the pool: what is wished for, where the disk has it; else what the labs need.
+fn pool_size(world: &World, wishes: &Answers, needs: u64) -> Result<u64, PlanError> {
+    let free = number(world, "free_disk");
+    let wished = wish(wishes, "pool_size").and_then(|size| crate::stage::size::parse(size).ok());
+    match wished {
+        Some(size) if free > 0 && size > free => Err(PlanError::Blocked(format!(
+            "a storage pool of {} does not fit: {} are free on this disk; choose a smaller one with \
+             `--set host.pool_size=SIZE`",
+            crate::stage::size::human(size),
+            crate::stage::size::human(free)
+        ))),
+        Some(size) => Ok(size),
+        None => Ok(storage::pool_size(free, needs)),
+    }
 }
 
 fn need(case: &Case<'_>) -> u64 {

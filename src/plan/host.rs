@@ -32,19 +32,20 @@ pub(super) fn actions(
         return Ok(vec![]);
     }
     let mut actions = vec![];
+    let mut wishes = Answers::new();
     for stage in catalog.iter().filter(|s| s.backend == BackendKind::Host) {
-        actions.extend(host_stage(world, stage, given, &builds)?);
+        let (more, answers) = host_stage(world, stage, given, &builds, |_| true)?;
+        actions.extend(more);
+        wishes.extend(answers);
     }
     let words = Words {
         lab: "host",
         client: world.server.as_ref().map_or("lxc", |s| s.client()),
     };
     if world.server.is_none() {
-        let step = Step::WaitDaemon { seconds: 60 };
-        let command = "lxd waitready --timeout=60".to_owned();
-        actions.push(words.action("wait", "wait until the daemon is ready".into(), command, step));
+        actions.push(wait(&words, "lxd"));
     }
-    actions.extend(ground::actions(world, &builds, &words));
+    actions.extend(ground::actions(world, &builds, &words, &wishes)?);
     let mut wanted = BTreeMap::new();
     for (request, case) in cases {
         if let Some(image) = case.image
@@ -59,12 +60,43 @@ pub(super) fn actions(
     Ok(actions)
 }
 
+fn wait(words: &Words<'_>, program: &str) -> Action {
+    let step = Step::WaitDaemon { seconds: 60 };
+    let command = format!("{program} waitready --timeout=60");
+    words.action("wait", "wait until the daemon is ready".into(), command, step)
+}
+
+/// What starts an engine that is installed and does not run. The firewall comes with it: after a restart its
+/// exceptions may be gone too.
+pub(super) fn wake(world: &World, catalog: &Catalog, engine: &str) -> Result<Vec<Action>, PlanError> {
+    let program = if engine == "Incus" { "incusd" } else { "lxd" };
+    let chosen = crate::stage::Answer::Text(engine.to_lowercase());
+    let given = Answers::from([("engine".to_owned(), chosen)]);
+    let mut actions = vec![];
+    for stage in catalog.iter().filter(|s| s.backend == BackendKind::Host) {
+        let only = |s: &StageStep| matches!(s.id.as_str(), "daemon" | "firewall");
+        actions.extend(host_stage(world, stage, &given, &[], only)?.0);
+    }
+    for action in &mut actions {
+        if action.id.ends_with("/daemon") {
+            action.sentence = format!("start {engine} and wait until it is ready");
+        }
+    }
+    let words = Words {
+        lab: "host",
+        client: if program == "incusd" { "incus" } else { "lxc" },
+    };
+    actions.push(wait(&words, program));
+    Ok(actions)
+}
+
 fn host_stage(
     world: &World,
     stage: &Stage,
     given: &Answers,
     builds: &[&Case<'_>],
-) -> Result<Vec<Action>, PlanError> {
+    only: impl Fn(&StageStep) -> bool,
+) -> Result<(Vec<Action>, Answers), PlanError> {
     let family = host_family(world);
     let mut facts = world.facts.clone();
     let bootstraps: BTreeSet<String> = builds.iter().filter_map(|c| bootstrapped(c)).collect();
@@ -92,9 +124,9 @@ fn host_stage(
     let wanted = stage
         .steps
         .iter()
-        .filter(here)
+        .filter(|s| here(s) && only(s))
         .filter(|s| holds(s.when.as_ref(), &scope));
-    wanted
+    let actions = wanted
         .map(|step| {
             let script = step.script(family).ok_or_else(|| {
                 PlanError::Blocked(format!(
@@ -122,7 +154,8 @@ fn host_stage(
                 ..words.action(&step.id, sentence, command, step_kind)
             })
         })
-        .collect()
+        .collect::<Result<_, PlanError>>()?;
+    Ok((actions, answers))
 }
 
 /// The bridges that labs may be on: those that there are, and the one that we would make.

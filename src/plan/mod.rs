@@ -6,7 +6,9 @@ mod ground;
 mod host;
 mod images;
 pub mod planner;
+pub mod script;
 pub mod step;
+mod swap;
 mod words;
 
 use serde::{Deserialize, Serialize};

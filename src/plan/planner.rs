@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use crate::{
     backend::Server,
-    labs::{Presence, World},
+    labs::{Presence, World, notes_profile, profile_name},
     stage::{
         Answers, Catalog, Image, Stage,
         condition::{Scope, holds},
     },
 };
 
-use super::{Choice, Plan, Track, change, create, host, words::Words};
+use super::{Choice, Plan, Track, change, create, host, swap, words::Words};
 
 /// Version of the plan format.
 const VERSION: u32 = 1;
@@ -147,9 +147,17 @@ impl Case<'_> {
         )
     }
 
-    /// A name that no instance has: `BASE`, `BASE-2`, `BASE-3`, ...
+    /// A name that no instance has, and whose profile none uses: `BASE`, `BASE-2`, `BASE-3`, ...
     pub(super) fn free_name(&self, base: &str) -> String {
-        free(base, |name| self.world.instance(name).is_some())
+        let used = |profile: &String| self.world.instances.iter().any(|i| i.profiles.contains(profile));
+        free(base, |name| {
+            self.world.instance(name).is_some() || used(&profile_name(name))
+        })
+    }
+
+    /// The profile of ours that the lab uses.
+    pub(super) fn own_profile(&self) -> Option<&str> {
+        self.world.instance(self.lab).and_then(notes_profile)
     }
 
     /// A snapshot name that the lab does not have: `BASE-1`, `BASE-2`, ...
@@ -175,6 +183,15 @@ fn free(base: &str, taken: impl Fn(&str) -> bool) -> String {
 /// # Errors
 /// A choice does not fit what exists, or an answer its option.
 pub fn plan(world: &World, catalog: &Catalog, requests: &[Request]) -> Result<Plan, PlanError> {
+    // Whether a lab exists is not known before the engine runs.
+    if let Some(engine) = &world.asleep {
+        let host = host::wake(world, catalog, engine)?;
+        return Ok(Plan {
+            version: VERSION,
+            host,
+            labs: vec![],
+        });
+    }
     let cases = requests
         .iter()
         .filter(|r| r.choice != Choice::Skip && r.lab != HOST)
@@ -221,9 +238,9 @@ fn track(request: &Request, case: &Case<'_>) -> Result<Track, PlanError> {
         Choice::Create => create::track(case),
         Choice::Restore(snapshot) => change::restore(case, snapshot),
         Choice::RestoreAs(snapshot, name) => change::restore_as(case, snapshot, name),
-        Choice::Recreate => change::recreate(case),
-        Choice::RecreateFromClean => change::recreate_from_clean(case),
-        Choice::BringBack(kept) => change::bring_back(case, kept),
+        Choice::Recreate => swap::recreate(case),
+        Choice::RecreateFromClean => swap::recreate_from_clean(case),
+        Choice::BringBack(kept) => swap::bring_back(case, kept),
         Choice::Update => change::update(case),
         Choice::Remove => Ok(change::remove(case)),
         Choice::Adopt => change::adopt(case),
@@ -244,7 +261,8 @@ fn case<'a>(world: &'a World, catalog: &'a Catalog, request: &'a Request) -> Res
     })?;
     let presence = world.presence(&request.lab);
     match (&request.choice, presence) {
-        (Choice::Create, Presence::Missing | Presence::Unfinished)
+        // The way back is open too where a broken swap left no whole lab.
+        (Choice::Create | Choice::BringBack(_), Presence::Missing | Presence::Unfinished)
         | (Choice::Adopt, Presence::Foreign)
         | (Choice::Remove, Presence::Ours | Presence::Unfinished) => {}
         (_, Presence::Foreign) => return Err(PlanError::Foreign(request.lab.clone())),

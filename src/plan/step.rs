@@ -41,10 +41,25 @@ pub enum Step {
         /// Its name.
         name: String,
     },
-    /// Makes or replaces a profile.
+    /// Makes or replaces a profile. What a person added to the one that is there stays.
     PutProfile {
-        /// The whole profile.
+        /// What the stage says of it.
         profile: Profile,
+        /// The profile whose additions it takes over, where that is another one.
+        over: Option<String>,
+    },
+    /// Gives a profile the devices and settings of another one, as they are by then. Notes of snapshots stay where
+    /// they are.
+    CopyProfile {
+        /// From this profile.
+        from: String,
+        /// To this one, made where it is not there.
+        to: String,
+    },
+    /// Removes a profile, unless an instance uses it.
+    DeleteProfile {
+        /// The profile.
+        name: String,
     },
     /// Makes host folders for data mounts.
     MakeDataFolders {
@@ -179,12 +194,5 @@ pub enum Step {
         uuid: String,
         /// This instance must exist first, whole, with every snapshot of this one.
         only_if: Option<String>,
-    },
-    /// Removes a snapshot.
-    DeleteSnapshot {
-        /// The instance.
-        name: String,
-        /// The snapshot.
-        snapshot: String,
     },
 }

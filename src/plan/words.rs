@@ -2,7 +2,7 @@
 
 use crate::{
     backend::{ConfigEdit, InstanceSpec, Power, Profile},
-    labs::SnapshotKind,
+    labs::{SnapshotKind, profile_name},
 };
 
 use super::{Action, Step, Undo};
@@ -32,13 +32,48 @@ impl Words<'_> {
     }
 
     pub(super) fn put_profile(&self, profile: Profile) -> Action {
+        self.put_profile_over(profile, None)
+    }
+
+    /// Writes a profile with what a person added to another one.
+    pub(super) fn put_profile_over(&self, profile: Profile, over: Option<String>) -> Action {
         let name = profile.name.clone();
-        let devices = profile.devices.keys().cloned().collect::<Vec<_>>().join(", ");
+        let devices: Vec<&str> = profile.devices.keys().map(String::as_str).collect();
+        let held = match devices.join(", ") {
+            none if none.is_empty() => String::new(),
+            devices => format!(" ({devices})"),
+        };
+        let id = if name == profile_name(self.lab) {
+            "profile".to_owned()
+        } else {
+            format!("profile-{name}")
+        };
         self.action(
-            "profile",
-            format!("write the profile {name} ({devices})"),
+            &id,
+            format!("write the profile {name}{held}"),
             format!("{} profile edit {name}", self.client),
-            Step::PutProfile { profile },
+            Step::PutProfile { profile, over },
+        )
+    }
+
+    pub(super) fn copy_profile(&self, from: &str, to: &str) -> Action {
+        self.action(
+            &format!("profile-copy-{to}"),
+            format!("copy the devices and settings of the profile {from} to {to}"),
+            format!("{} profile copy {from} {to}", self.client),
+            Step::CopyProfile {
+                from: from.into(),
+                to: to.into(),
+            },
+        )
+    }
+
+    pub(super) fn delete_profile(&self, name: &str) -> Action {
+        self.action(
+            &format!("profile-delete-{name}"),
+            format!("remove the profile {name}, which nothing uses any more"),
+            format!("{} profile delete {name}", self.client),
+            Step::DeleteProfile { name: name.into() },
         )
     }
 

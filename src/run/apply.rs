@@ -5,7 +5,10 @@ use std::{
     future::Future,
     path::{Path, PathBuf},
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU8, Ordering},
+    },
     time::Instant,
 };
 
@@ -21,9 +24,13 @@ use crate::{
 
 use super::{
     Entry, Event, Journal,
+    advice::{Advice, advice, host_advice},
     output::Output,
     perform::{self, Failure},
 };
+
+/// Exit code of a run that the user stopped: 128 and the number of SIGINT.
+const INTERRUPTED: u8 = 130;
 
 /// Finds the daemon: called when a plan first needs it, which may be after its own steps installed it.
 pub type Connect =
@@ -44,6 +51,29 @@ pub struct Context {
     pub events: mpsc::UnboundedSender<Event>,
     /// Stops the run: the action at work is stopped and waited for, nothing further begins.
     pub cancel: CancellationToken,
+    /// Exit code of a run that is stopped.
+    pub stop_code: StopCode,
+}
+
+/// With which exit code a stopped run ends: that of Ctrl-C, or of the signal that was told.
+#[derive(Clone, Debug)]
+pub struct StopCode(Arc<AtomicU8>);
+
+impl StopCode {
+    /// Says it before the run is stopped: 128 and the signal's number.
+    pub fn set(&self, code: u8) {
+        self.0.store(code, Ordering::SeqCst);
+    }
+
+    fn get(&self) -> u8 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl Default for StopCode {
+    fn default() -> Self {
+        Self(Arc::new(AtomicU8::new(INTERRUPTED)))
+    }
 }
 
 /// How a run ended.
@@ -213,7 +243,12 @@ async fn tracks(plan: &Plan, worker: &Worker<'_>) -> (u8, Vec<String>) {
     match track(worker, "host", &plan.host, None).await {
         End::Well => {}
         End::Failed { .. } => return (5, vec!["the preparation failed; no lab was touched".into()]),
-        End::Cancelled => return (130, vec!["stopped before any lab was touched".into()]),
+        End::Cancelled => {
+            return (
+                worker.cx.stop_code.get(),
+                vec!["stopped before any lab was touched".into()],
+            );
+        }
     }
     let ends = join_all(
         plan.labs
@@ -238,7 +273,7 @@ async fn tracks(plan: &Plan, worker: &Worker<'_>) -> (u8, Vec<String>) {
                 )
             }
             End::Cancelled => (
-                130,
+                worker.cx.stop_code.get(),
                 format!(
                     "{}: stopped; go on with `halolab runs resume {}`",
                     track.lab, worker.run
@@ -357,14 +392,6 @@ fn end_badly(worker: &Worker<'_>, lab: &str, action: &Action, ended: Entry, told
     !action.optional || written.is_err()
 }
 
-/// What is said of a failure beyond its cause.
-struct Advice {
-    /// What was kept.
-    kept: String,
-    /// The next command to type.
-    next: String,
-}
-
 fn failed(worker: &Worker<'_>, lab: &str, action: &Action, error: &str, advice: Advice) {
     worker.tell(Event::Failed {
         id: action.id.clone(),
@@ -374,52 +401,4 @@ fn failed(worker: &Worker<'_>, lab: &str, action: &Action, error: &str, advice: 
         next: advice.next,
         optional: action.optional,
     });
-}
-
-fn host_advice(run: &str) -> Advice {
-    Advice {
-        kept: "no lab was touched".into(),
-        next: format!("`halolab runs resume {run}` when that is mended"),
-    }
-}
-
-/// What was kept when action `index` of a track failed, and what to type next.
-fn advice(track: &Track, index: usize, run: &str) -> Advice {
-    let lab = &track.lab;
-    let done = track.actions.iter().take(index);
-    let mut kept = format!("{lab} is as it was");
-    let mut next = format!("go on with `halolab runs resume {run}`");
-    for action in done {
-        match &action.step {
-            Step::Snapshot { name, snapshot, .. } if name == lab && snapshot != crate::plan::CLEAN => {
-                kept = format!("the state before is the snapshot {snapshot}");
-                next = format!("go back with `halolab apply {lab} --choose restore:{snapshot}`");
-            }
-            Step::Create { spec } if spec.name == *lab => {
-                kept = format!("the unfinished {lab}; look inside with `halolab shell {lab}`");
-                next = format!(
-                    "go on with `halolab runs resume {run}`, or anew with `halolab apply {lab} --choose create`"
-                );
-            }
-            Step::Copy {
-                spec, snapshot: None, ..
-            } if spec.config.contains_key(&crate::labs::tag("kept")) && spec.name != *lab => {
-                kept = format!("the {lab} of before, whole, as {}", spec.name);
-                next = format!("go on with `halolab runs resume {run}`");
-            }
-            _ => {}
-        }
-    }
-    if matches!(
-        track.actions.get(index),
-        Some(Action {
-            step: Step::Verify { .. },
-            ..
-        })
-    ) && track.choice != Choice::Create
-    {
-        // All was done but the proof: doing it again proves nothing.
-        next = format!("look inside with `halolab shell {lab}`, or take it back with `halolab undo {lab}`");
-    }
-    Advice { kept, next }
 }

@@ -1,7 +1,8 @@
-//! The journal of a run: one JSON line before and one after each action, synced to disk, so that
+//! The journal of a run: one JSON line before and one after each action, on the disk before the next one begins, so that
 //! whatever kills us leaves a record of what was begun.
 
 use std::{
+    collections::BTreeSet,
     fs::{File, OpenOptions},
     io::{self, BufRead as _, BufReader, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
@@ -116,7 +117,8 @@ impl Journal {
         Ok(Self { file, entries })
     }
 
-    /// Adds a line, durably.
+    /// Adds a line, durably; that an action ended well is durable with the next line. A power cut between the two does
+    /// that action again, as one right before the line would have.
     ///
     /// # Errors
     /// The disk is full or gone.
@@ -129,7 +131,9 @@ impl Journal {
         let mut bytes = serde_json::to_vec(&line)?;
         bytes.push(b'\n');
         self.file.write_all(&bytes)?;
-        self.file.sync_data()?;
+        if !matches!(entry, Entry::Finished { .. }) {
+            self.file.sync_data()?;
+        }
         self.entries.push(entry);
         Ok(())
     }
@@ -171,17 +175,23 @@ impl Journal {
 
     /// The secrets that an earlier attempt was given, as `LAB/OPTION`.
     pub fn secrets(&self) -> Vec<String> {
-        let given = self.entries.iter().filter_map(|e| match e {
-            Entry::Opened { secrets, .. } => Some(secrets.clone()),
-            _ => None,
-        });
-        given.flatten().collect()
+        given_secrets(&self.entries)
     }
 
     /// All lines so far.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
+}
+
+/// The secrets that any attempt was given, each once.
+fn given_secrets(entries: &[Entry]) -> Vec<String> {
+    let given = entries.iter().filter_map(|e| match e {
+        Entry::Opened { secrets, .. } => Some(secrets.clone()),
+        _ => None,
+    });
+    let once: BTreeSet<String> = given.flatten().collect();
+    once.into_iter().collect()
 }
 
 /// The lines of a journal; lines that cannot be read are left out.
@@ -211,6 +221,14 @@ pub struct Record {
     pub finished: usize,
     /// The last failure.
     pub error: Option<String>,
+    /// The secrets that it was given, as `LAB/OPTION`; never their values.
+    pub secrets: Vec<String>,
+    /// Ids of the actions that were begun.
+    #[serde(skip)]
+    pub begun: BTreeSet<String>,
+    /// Ids of the actions that ended well.
+    #[serde(skip)]
+    pub done: BTreeSet<String>,
 }
 
 /// All runs, newest first. A folder that cannot be read is left out and left alone.
@@ -238,6 +256,18 @@ pub fn record(folder: &Path) -> Option<Record> {
         Entry::Failed { error, .. } => Some(error.clone()),
         _ => None,
     });
+    let done: BTreeSet<String> = entries
+        .iter()
+        .filter_map(|e| match e {
+            Entry::Finished { id, .. } => Some(id.clone()),
+            _ => None,
+        })
+        .collect();
+    let begun = entries.iter().filter_map(|e| match e {
+        Entry::Started { id } => Some(id.clone()),
+        _ => None,
+    });
+    let begun = begun.collect();
     Some(Record {
         id: folder.file_name()?.to_str()?.to_owned(),
         folder: folder.to_owned(),
@@ -245,6 +275,9 @@ pub fn record(folder: &Path) -> Option<Record> {
         code: code.flatten(),
         finished,
         error,
+        secrets: given_secrets(&entries),
+        begun,
+        done,
     })
 }
 

@@ -1,13 +1,15 @@
 //! Carries a plan out: journals each action before and after, streams output to a log file, tells whoever watches.
 
+mod advice;
 pub mod apply;
 mod certificates;
 pub mod journal;
 pub mod lock;
 pub mod output;
 mod perform;
+pub mod unfinished;
 
-pub use apply::{Connect, Context, Outcome, apply, log_file};
+pub use apply::{Connect, Context, Outcome, StopCode, apply, log_file};
 pub use journal::{Entry, Journal};
 pub use lock::Lock;
 

@@ -113,9 +113,11 @@ impl<'a> Hand<'a> {
                 self.host_script(sentence, script, check.as_deref(), env).await
             }
             Step::WaitDaemon { seconds } => self.wait_daemon(*seconds).await,
-            Step::CreatePool { .. } | Step::CreateNetwork { .. } | Step::PutProfile { .. } => {
-                self.environment(step).await
-            }
+            Step::CreatePool { .. }
+            | Step::CreateNetwork { .. }
+            | Step::PutProfile { .. }
+            | Step::CopyProfile { .. }
+            | Step::DeleteProfile { .. } => self.environment(step).await,
             Step::MakeDataFolders { folders } => self.make_folders(folders).await,
             Step::OwnDataFolders { name, folders } => self.own_folders(name, folders).await,
             Step::PullImage { .. } | Step::Bootstrap { .. } | Step::ImportImage { .. } => {
@@ -146,7 +148,6 @@ impl<'a> Hand<'a> {
             Step::Restore { name, snapshot, uuid } => self.restore(name, snapshot, uuid).await,
             Step::Edit { name, edit, uuid } => self.edit(name, edit, uuid).await,
             Step::Delete { name, uuid, only_if } => self.delete(name, uuid, only_if.as_deref()).await,
-            Step::DeleteSnapshot { name, snapshot } => self.delete_snapshot(name, snapshot).await,
         }
     }
 

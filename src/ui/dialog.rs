@@ -116,7 +116,7 @@ pub(super) fn prompt(model: &Model, prompt: &Prompt, frame: &mut Frame<'_>) {
         let active = index == prompt.at;
         let style = if active { styles.accent } else { styles.dim };
         frame.render_widget(
-            Line::styled(*label, style),
+            Line::styled(clean(label).into_owned(), style),
             Rect {
                 y,
                 height: 1,

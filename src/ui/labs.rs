@@ -10,6 +10,7 @@
 use ratatui::{
     Frame,
     layout::{Constraint, Layout, Rect},
+    style::Style,
     text::{Line, Span},
 };
 use unicode_width::UnicodeWidthStr as _;
@@ -113,12 +114,14 @@ pub(super) fn list(model: &Model, body: Rect) -> (Listing, Rect) {
 fn widths(model: &Model, width: u16) -> [usize; 5] {
     let names = model.labs.rows.iter().map(|lab| clean(&lab.name).width());
     let longest = names.max().unwrap_or(0);
+    let half = model.labs.rows.iter().any(|lab| lab.updating.is_some());
+    let state = if half { 15 } else { 14 };
     let name = (longest + 2).clamp(14, if width < 70 { 24 } else { 32 });
     match (width, name) {
-        (0..=69, _) => [name, 14, 5, 0, 0],
+        (0..=69, _) => [name, state, 5, 0, 0],
         // A name that can be read whole is worth more than what the details say too.
-        (70..=89, 21..) => [name, 14, 5, 0, 10],
-        (70..=89, _) => [name, 14, 5, 10, 10],
+        (70..=89, 21..) => [name, state, 5, 0, 10],
+        (70..=89, _) => [name, state, 5, 10, 10],
         _ => [name, 15, 10, 12, 12],
     }
 }
@@ -136,11 +139,20 @@ fn heads(model: &Model, width: u16) -> String {
     )
 }
 
+/// Glyph, word and style of a lab's state as it is now: unknown while the engine is away.
+fn state_now(model: &Model, lab: &Lab) -> (&'static str, &'static str, Style) {
+    if model.is_stale() {
+        return (model.look.glyphs.unknown, "unknown", model.look.styles().dim);
+    }
+    model.look.state(lab)
+}
+
 fn row(model: &Model, lab: &Lab, width: u16) -> Line<'static> {
     let (look, styles) = (&model.look, model.look.styles());
     let [name, state, snapshots, disk, memory] = widths(model, width);
     let more = look.glyphs.more;
-    let (glyph, word, style) = look.state(lab);
+    let (glyph, word, style) = state_now(model, lab);
+    let plain = if model.is_stale() { styles.dim } else { styles.text };
     let live = model.labs.states.get(&lab.name);
     let mark = match (lab.presence, model.labs.marked.contains(&lab.name)) {
         (Presence::Missing, true) => "[x] ",
@@ -163,11 +175,11 @@ fn row(model: &Model, lab: &Lab, width: u16) -> Line<'static> {
     };
     Line::from(vec![
         Span::styled(mark, styles.accent),
-        Span::styled(column(&clean(&lab.name), name - 1, more) + " ", styles.text),
+        Span::styled(column(&clean(&lab.name), name - 1, more) + " ", plain),
         Span::styled(column(&format!("{glyph} {word}"), state, more), style),
-        Span::styled(column(&count, snapshots, more), styles.text),
-        Span::styled(column(&used, disk, ""), styles.text),
-        Span::styled(column(&ram, memory, ""), styles.text),
+        Span::styled(column(&count, snapshots, more), plain),
+        Span::styled(column(&used, disk, ""), plain),
+        Span::styled(column(&ram, memory, ""), plain),
         Span::styled(proof, styles.dim),
     ])
 }
@@ -185,7 +197,13 @@ fn details(model: &Model, frame: &mut Frame<'_>, area: Rect) {
 /// What is known of a lab: state, stage, proof, addresses, use, kept copies, what survives.
 pub(super) fn about(model: &Model, lab: &Lab, width: u16) -> Lines {
     let (look, styles) = (&model.look, model.look.styles());
-    let (glyph, word, style) = look.state(lab);
+    let (glyph, word, style) = state_now(model, lab);
+    let word = match look.state(lab) {
+        (_, before, _) if model.is_stale() => {
+            format!("{word}; {before} when last seen, {}", model.last_seen())
+        }
+        _ => word.to_owned(),
+    };
     let stage = model.setup.catalog.get(&lab.stage);
     let mut lines = labelled(look, "State", &format!("{glyph} {word}"), style, width);
     let mut add = |label: &str, value: &str| {
@@ -203,6 +221,10 @@ pub(super) fn about(model: &Model, lab: &Lab, width: u16) -> Lines {
             "an instance of this name that halolab did not make; it is not touched",
         );
     }
+    if let Some(back) = &lab.updating {
+        let text = format!("its update did not end; {} is as it was before it", clean(back));
+        add("Note", &text);
+    }
     add("Proof", &lab.verdict.as_deref().map(clean).unwrap_or_default());
     if let Some(state) = model.labs.states.get(&lab.name) {
         add("Address", &clean(&state.addresses.join(", ")));
@@ -214,7 +236,8 @@ pub(super) fn about(model: &Model, lab: &Lab, width: u16) -> Lines {
     if let Some(instance) = &lab.instance {
         add("Made", &date(&instance.created));
     }
-    add("Kept", &clean(&lab.kept.join(", ")));
+    let kept = lab.kept.iter().map(|k| clean(&k.name).into_owned());
+    add("Kept", &kept.collect::<Vec<_>>().join(", "));
     let mounts: Vec<String> = stage
         .iter()
         .flat_map(|s| &s.mounts)

@@ -10,11 +10,13 @@ mod options;
 mod result;
 mod review;
 mod run;
+pub(crate) mod script;
 mod snapshots;
 pub mod theme;
+mod unfinished;
 mod welcome;
 mod widgets;
-mod words;
+pub(crate) mod words;
 mod wrap;
 
 use ratatui::{
@@ -51,6 +53,8 @@ pub fn view(model: &Model, frame: &mut Frame<'_>) {
         Some(Dialog::Confirm(confirm)) => dialog::confirm(model, confirm, frame),
         Some(Dialog::Prompt(prompt)) => dialog::prompt(model, prompt, frame),
         Some(Dialog::Themes(picker)) => dialog::themes(model, picker, frame),
+        Some(Dialog::Unfinished(asked)) => unfinished::view(model, asked, frame),
+        Some(Dialog::Script(view)) => script::view(model, view, frame),
         None => {}
     }
     if let Some(scroll) = model.help {
@@ -58,16 +62,25 @@ pub fn view(model: &Model, frame: &mut Frame<'_>) {
     }
 }
 
+/// What matters most comes first: of a very small window only the first words are seen.
 fn too_small(model: &Model, frame: &mut Frame<'_>) {
     let area = frame.area();
-    let running = if model.is_running() {
-        " The run goes on."
-    } else {
-        ""
+    let running = model.run.as_ref().filter(|_| model.is_running()).map(|run| {
+        let (ended, all) = run.counts();
+        format!("The run goes on: {ended} of {all} actions are done. ")
+    });
+    let keys = match (&model.dialog, &running) {
+        (Some(_), _) => "A question waits there.",
+        (None, Some(_)) => "q asks whether to stop the run.",
+        (None, None) => "q quits.",
     };
     let text = format!(
-        "halolab needs a window of {} x {}; this one is {} x {}.{running} q quits.",
-        SMALLEST.0, SMALLEST.1, area.width, area.height
+        "{}halolab needs a window of {} x {}; this one is {} x {}. {keys}",
+        running.unwrap_or_default(),
+        SMALLEST.0,
+        SMALLEST.1,
+        area.width,
+        area.height
     );
     let text = Paragraph::new(Line::styled(text, model.look.styles().warn)).wrap(Wrap { trim: true });
     frame.render_widget(text, area);
@@ -114,6 +127,18 @@ pub(crate) fn review_rows(model: &Model) -> usize {
         .as_ref()
         .map_or(0, |r| review::text(model, r, area.width).len());
     widgets::positions(count, area.height)
+}
+
+/// The action of the plan that is the first one in view, counted over all of its actions.
+pub(crate) fn first_action(model: &Model) -> usize {
+    let Some(review) = &model.review else { return 0 };
+    let area = review::text_area(body(model));
+    let first = |(at, _): &(Option<usize>, Line<'_>)| *at;
+    review::tagged(model, review, area.width)
+        .iter()
+        .skip(review.scroll)
+        .find_map(first)
+        .unwrap_or(0)
 }
 
 /// Scroll positions of the result.

@@ -24,6 +24,7 @@ use crate::{
         form::{Form, FormField, Row, Value},
     },
     log::clean,
+    plan::planner::HOST,
     stage::{Answer, FieldKind},
 };
 
@@ -68,7 +69,11 @@ pub(super) fn view(model: &Model, frame: &mut Frame<'_>) {
     } else {
         String::new()
     };
-    let title = format!("{}: options{of}", clean(&form.lab));
+    let whose = match form.lab.as_str() {
+        HOST => "this machine".into(),
+        lab => clean(lab),
+    };
+    let title = format!("{whose}: options{of}");
     let body = widgets::surround(model, frame, &title);
     let areas = areas(body);
     let (listing, area) = list(model, body);
@@ -190,7 +195,7 @@ fn value(look: &Look, form: &Form, index: usize, field: &FormField, offered: &[S
         Value::Line(entry) if entry.text().is_empty() => {
             let hint = match (&field.field.default, field.field.kind) {
                 (Some(Answer::Text(default)), FieldKind::Size) => format!("({})", clean(default)),
-                (None, FieldKind::Size) => "(as 40GiB)".into(),
+                (None, FieldKind::Size) => "(empty; or as 40GiB)".into(),
                 _ => "(empty)".into(),
             };
             (hint, styles.dim)

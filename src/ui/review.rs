@@ -66,24 +66,34 @@ fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{s}")
 }
 
+/// Lines, each with the action that it is about, counted over all actions of the plan.
+pub(super) type Tagged = Vec<(Option<usize>, Line<'static>)>;
+
 pub(super) fn text(model: &Model, review: &Review, width: u16) -> Lines {
+    let lines = tagged(model, review, width).into_iter();
+    lines.map(|(_, line)| line).collect()
+}
+
+pub(super) fn tagged(model: &Model, review: &Review, width: u16) -> Tagged {
     let look = &model.look;
     let plan = &review.plan;
-    let mut lines = vec![];
+    let mut lines: Tagged = vec![];
     if !plan.host.is_empty() {
-        lines.push(heading(look, "This machine, first"));
-        lines.extend(actions(look, &plan.host, width));
-        lines.push(Line::default());
+        lines.push((None, heading(look, "This machine, first")));
+        lines.extend(actions(look, &plan.host, 0, width));
+        lines.push((None, Line::default()));
     }
+    let mut before = plan.host.len();
     for track in &plan.labs {
-        lines.push(track_head(look, track, width));
-        lines.extend(losses(look, track, width));
-        lines.extend(actions(look, &track.actions, width));
-        lines.push(Line::default());
+        lines.push((None, track_head(look, track, width)));
+        lines.extend(losses(look, track, width).into_iter().map(|line| (None, line)));
+        lines.extend(actions(look, &track.actions, before, width));
+        lines.push((None, Line::default()));
+        before += track.actions.len();
     }
     if plan.labs.len() > 1 {
         let text = " The labs are worked on side by side.";
-        lines.push(Line::styled(text, look.styles().dim));
+        lines.push((None, Line::styled(text, look.styles().dim)));
     }
     lines
 }
@@ -144,12 +154,14 @@ fn losses(look: &Look, track: &Track, width: u16) -> Lines {
     lines
 }
 
-fn actions(look: &Look, actions: &[Action], width: u16) -> Lines {
-    actions
-        .iter()
-        .enumerate()
-        .flat_map(|(index, action)| action_lines(look, index + 1, action, width))
-        .collect()
+/// The lines of some actions, `before` of which others come.
+fn actions(look: &Look, actions: &[Action], before: usize, width: u16) -> Tagged {
+    let mut lines = vec![];
+    for (index, action) in actions.iter().enumerate() {
+        let of_it = action_lines(look, index + 1, action, width).into_iter();
+        lines.extend(of_it.map(|line| (Some(before + index), line)));
+    }
+    lines
 }
 
 fn action_lines(look: &Look, number: usize, action: &Action, width: u16) -> Lines {

@@ -163,6 +163,21 @@ fn details(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     scrolled(&model.look, frame, inside, about(model, row, inside.width), 0);
 }
 
+/// Why there is no size, and how full the pool is instead.
+fn unknown_size(model: &Model) -> String {
+    let room = model
+        .world
+        .as_ref()
+        .and_then(|world| world.room(&model.picker.lab, false));
+    room.map_or_else(
+        || "unknown: this pool does not count it".into(),
+        |room| {
+            let why = room.why_unknown().unwrap_or_default();
+            clean(&format!("{}; unknown for one snapshot: {why}", room.filling())).into_owned()
+        },
+    )
+}
+
 fn about(model: &Model, row: &SnapshotRow, width: u16) -> Lines {
     let (look, styles) = (&model.look, model.look.styles());
     let mut lines = vec![];
@@ -180,7 +195,7 @@ fn about(model: &Model, row: &SnapshotRow, width: u16) -> Lines {
     add("Taken", &format!("{}{pinned}", date(&row.created)));
     let bytes = match row.size {
         Some(count) => format!("{} that no other snapshot holds", bytes(count)),
-        None => "unknown: this pool does not count it".into(),
+        None => unknown_size(model),
     };
     add("Size", &bytes);
     add("Note", &clean(&row.note));

@@ -45,6 +45,9 @@ pub(super) fn text(model: &Model, width: u16) -> Lines {
             "Enter: choose what to set up. Nothing happens before you have seen the plan."
         }
         (Engine::Ready, false) => "Enter: on to your labs.",
+        (Engine::Absent(_), _) if model.is_asleep() => {
+            "Enter: start the engine, then see your labs. The plan is shown before anything happens."
+        }
         (Engine::Absent(_), _) => {
             "Enter: choose what to set up. The plan begins with the engine, and is shown before anything happens."
         }

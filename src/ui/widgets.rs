@@ -108,19 +108,10 @@ fn engine(model: &Model) -> (&'static str, String, Style) {
     }
 }
 
-/// The lines that tell something: an engine that is gone, a job under way, the last notice.
+/// The lines that tell something: the last notice, which answers a key, a job under way, an engine that is gone.
 fn told_lines(model: &Model, width: u16) -> Lines {
     let (look, styles) = (&model.look, model.look.styles());
     let mut lines = vec![];
-    if let Engine::Failed(text) = &model.engine {
-        let text = format!(" {} {} r looks again.", look.glyphs.failed, sentence(text));
-        lines.extend(wrap(&Line::styled(text, styles.error), width, 3));
-    }
-    if let Some((job, since)) = &model.job {
-        let waited = clock(model.now.saturating_sub(*since));
-        let text = format!(" {} {} {waited}", look.glyphs.busy, clean(&job.doing()));
-        lines.extend(wrap(&Line::styled(text, styles.busy), width, 3));
-    }
     if let Some(notice) = &model.notice {
         let (glyph, style) = match notice.tone {
             Tone::Good => (look.glyphs.ok, styles.ok),
@@ -134,13 +125,36 @@ fn told_lines(model: &Model, width: u16) -> Lines {
         }
         lines.truncate(6);
     }
+    if let Some((job, since)) = &model.job {
+        let waited = clock(model.now.saturating_sub(*since));
+        let text = format!(" {} {} {waited}", look.glyphs.busy, clean(&job.doing()));
+        lines.extend(wrap(&Line::styled(text, styles.busy), width, 3));
+    }
+    if let Some(words) = model.other_words() {
+        let text = format!(" {} {}", look.glyphs.busy, sentence(&words));
+        lines.extend(wrap(&Line::styled(text, styles.busy), width, 3));
+    }
+    let why = match &model.engine {
+        Engine::Failed(text) => Some(format!("{} r looks again.", sentence(text))),
+        _ => None,
+    };
+    let told = match (model.away_words(), why) {
+        (Some(away), Some(why)) => Some(format!("{away} (what is shown is from then): {why}")),
+        (Some(away), None) => Some(format!("{away}; what is shown is from then.")),
+        (None, why) => why,
+    };
+    if let Some(told) = told {
+        let text = format!(" {} {told}", look.glyphs.failed);
+        lines.extend(wrap(&Line::styled(text, styles.error), width, 3));
+    }
     lines
 }
 
 fn sentence(text: &str) -> String {
     let text = clean(text);
     let text = text.trim_end_matches('.');
-    format!("{text}.")
+    let end = if text.ends_with(['?', '!']) { "" } else { "." };
+    format!("{text}{end}")
 }
 
 /// The keys of this place on one line, or on two where there is room; what does not fit is in the help.

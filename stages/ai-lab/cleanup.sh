@@ -7,6 +7,7 @@ main() {
     case $IMAGE_FAMILY in
         arch) rm -rf /var/cache/pacman/pkg/* ;;
         debian) apt-get clean ;;
+        fedora) dnf_run clean packages ;;
     esac
     rm -rf /tmp/halolab-*
     say "$(df -h / | awk 'NR == 2 { print $3 " in use on the root disk, " $4 " free." }')"

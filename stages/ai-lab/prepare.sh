@@ -76,13 +76,22 @@ pacman_run() {
     pacman --noconfirm --noprogressbar --disable-sandbox "$@" </dev/null
 }
 
+# Options of dnf 4 and dnf 5 alike.
+dnf_run() {
+    dnf -y --setopt=install_weak_deps=False "$@" </dev/null
+}
+
+# Reads dnf's package lists; Fedora's own settings would leave a server that does not answer out in silence.
+dnf_lists() { dnf_run --setopt=skip_if_unavailable=False --refresh makecache; }
+
 # PACKAGE...: by the distribution's package manager; those that are there already stay.
 install_packages() {
     say "Installing: $*"
     case $IMAGE_FAMILY in
         arch) thrice pacman_run -S --needed "$@" ;;
         debian) thrice apt_get --no-install-recommends install "$@" ;;
-        *) fail "This step knows Arch and Debian images, not the family '$IMAGE_FAMILY'. Choose another image." ;;
+        fedora) thrice dnf_run install "$@" ;;
+        *) fail "This step knows Arch, Debian and Fedora images, not the family '$IMAGE_FAMILY'. Choose another image." ;;
     esac
 }
 
@@ -121,7 +130,43 @@ vendor_apt() {
     }
 }
 
-# NAME COMMAND URL: installs a vendor's .deb, or unpacks its archive to /opt/NAME and links COMMAND.
+# SOURCE KEY REPOSITORY PACKAGE: adds a vendor's dnf repository and installs the package. An empty KEY is a
+# vendor that does not sign: then the address must be an encrypted one.
+vendor_dnf() {
+    source=/etc/yum.repos.d/$1.repo check=1 package=$4
+    if [ -z "$2" ]; then
+        check=0
+        case $3 in https://*) ;; *) fail "$3 is neither signed nor encrypted: give an https address, or its key." ;; esac
+    fi
+    printf '[%s]\nname=%s\nbaseurl=%s\nenabled=1\nskip_if_unavailable=1\ngpgcheck=%s\ngpgkey=%s\n' \
+        "$1" "$1" "$3" "$check" "$2" >"$source"
+    install_packages "$package" || {
+        rpm -q "$package" >/dev/null 2>&1 || rm -f "$source"
+        return 1
+    }
+}
+
+# TITLE NAME ADDRESS: installs an editor from the archive at ADDRESS, or where that is empty from its vendor's
+# repository: $apt (address suite component) signed by $apt_key, kept as $apt_keyring; or $yum signed by $yum_key.
+vendor_editor() {
+    words="set $2_url to a package or a .tar.gz, or choose code-server."
+    case ${3:+archive}$IMAGE_FAMILY in
+        archive*)
+            try "$1 could not be installed from $3; the lines above say why." vendor_archive "$2" "$2" "$3"
+            ;;
+        debian)
+            try "$1 could not be installed from $apt: without a way there, $words" \
+                vendor_apt "$2" "$apt_keyring" "$apt_key" "$apt" "$2"
+            ;;
+        fedora)
+            try "$1 could not be installed from $yum: without a way there, $words" vendor_dnf "$2" "$yum_key" "$yum" "$2"
+            ;;
+        *) fail "$1's vendor has packages for Debian, Ubuntu and Fedora only: set $2_url to a .tar.gz, take the Debian image, or choose code-server." ;;
+    esac
+    say "Installed $1: $(command -v "$2")"
+}
+
+# NAME COMMAND URL: installs a vendor's package, or unpacks its archive to /opt/NAME and links COMMAND.
 # The same address is not fetched twice.
 vendor_archive() {
     if [ "$(cat "/opt/$1/.source" 2>/dev/null)" = "$3" ]; then
@@ -137,13 +182,17 @@ vendor_archive() {
             [ "$IMAGE_FAMILY" = debian ] || fail "$3 is a package for Debian and Ubuntu: give the address of a .tar.gz."
             apt_get install "$file" || return 1
             ;;
+        *.rpm)
+            [ "$IMAGE_FAMILY" = fedora ] || fail "$3 is a package for Fedora: give the address of a .tar.gz."
+            dnf_run install "$file" || return 1
+            ;;
         *.tar.* | *.tgz)
             tar --no-same-owner --strip-components=1 -C "/opt/$1.new" -xf "$file" || return 1
             program=$(find "/opt/$1.new" -type f -perm -u+x \( -path "*/bin/$2" -o -path "/opt/$1.new/$2" \) | sort | head -n 1)
             [ -n "$program" ] || fail "$3 holds no program $2."
             ln -sfn "/opt/$1/${program#"/opt/$1.new/"}" "/usr/local/bin/$2"
             ;;
-        *) fail "$3 is neither a .deb nor a .tar archive." ;;
+        *) fail "$3 is neither a .deb, a .rpm nor a .tar archive." ;;
     esac
     printf '%s\n' "$3" >"/opt/$1.new/.source"
     rm -rf "/opt/$1" "$file"
@@ -172,9 +221,10 @@ keep_authorities() {
     bundle=/etc/ssl/certs/ca-certificates.crt
     [ -s "$bundle" ] || return 0
     if command -v update-ca-trust >/dev/null; then
-        mkdir -p /etc/ca-certificates/trust-source/anchors
-        [ -s /etc/ca-certificates/trust-source/anchors/halolab-host.pem ] ||
-            cp "$bundle" /etc/ca-certificates/trust-source/anchors/halolab-host.pem
+        anchors=/etc/ca-certificates/trust-source/anchors
+        [ "$IMAGE_FAMILY" != fedora ] || anchors=/etc/pki/ca-trust/source/anchors
+        mkdir -p $anchors
+        [ -s $anchors/halolab-host.pem ] || cp "$bundle" $anchors/halolab-host.pem
         update-ca-trust
         return 0
     fi

@@ -23,8 +23,8 @@ install_distribution() {
         arch-cpu) set -- python-pytorch python-torchvision ;;
         arch-rocm) set -- python-pytorch-rocm python-torchvision-rocm ;;
         arch-cuda) set -- python-pytorch-cuda python-torchvision-cuda ;;
-        debian-cpu) set -- python3-torch ;;
-        *) fail "Debian and Ubuntu have no PyTorch for the GPU: choose wheels as pytorch_source." ;;
+        debian-cpu | fedora-cpu) set -- python3-torch ;;
+        *) fail "Debian, Ubuntu and Fedora have no proven PyTorch for the GPU: choose wheels as pytorch_source." ;;
     esac
     try "The distribution's PyTorch could not be installed; the lines above say why." install_packages "$@"
 }

@@ -85,7 +85,6 @@ write_environment() {
         if [ -n "${OPT_PROXY:-}" ]; then
             printf "http_proxy='%s'\nhttps_proxy='%s'\nno_proxy=localhost,127.0.0.1\n" "$OPT_PROXY" "$OPT_PROXY"
         fi
-        if [ "${OPT_DISPLAY:-0}" = 1 ]; then echo 'DISPLAY=:0'; fi
     } >/etc/halolab/lab.env
     cat >/etc/profile.d/halolab.sh <<'PROFILE'
 # Caches and models go to the data folders, which outlive the lab.

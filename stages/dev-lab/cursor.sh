@@ -1,21 +1,16 @@
 #!/bin/sh
-# Installs Cursor: from its vendor's apt repository, or from an archive whose address was given.
+# Installs Cursor: from its vendor's repository, or from an archive whose address was given.
 set -eu
 . /usr/local/lib/halolab/lab.sh
 
+# shellcheck disable=SC2034
 main() {
-    repository="https://downloads.cursor.com/aptrepo stable main"
-    if [ -n "${OPT_CURSOR_URL:-}" ]; then
-        try "Cursor could not be installed from $OPT_CURSOR_URL; the lines above say why." \
-            vendor_archive cursor cursor "$OPT_CURSOR_URL"
-    elif [ "$IMAGE_FAMILY" = debian ]; then
-        try "Cursor could not be installed from $repository: without a way there, set cursor_url to a .deb or .tar.gz, or choose code-server." \
-            vendor_apt cursor /usr/share/keyrings/anysphere.gpg \
-            https://downloads.cursor.com/keys/anysphere.asc "$repository" cursor
-    else
-        fail "Cursor's vendor has packages for Debian, Ubuntu and Fedora only: set cursor_url to a .tar.gz, take the Debian image, or choose code-server."
-    fi
-    say "Installed Cursor: $(command -v cursor)"
+    apt="https://downloads.cursor.com/aptrepo stable main"
+    apt_keyring=/usr/share/keyrings/anysphere.gpg
+    apt_key=https://downloads.cursor.com/keys/anysphere.asc
+    yum=https://downloads.cursor.com/yumrepo
+    yum_key=https://downloads.cursor.com/keys/anysphere.asc
+    vendor_editor Cursor cursor "${OPT_CURSOR_URL:-}"
 }
 
 main </dev/null

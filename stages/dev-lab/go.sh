@@ -8,6 +8,7 @@ server=${OPT_GO_SERVER:-https://go.dev/dl}
 main() {
     case ${OPT_TOOLCHAINS:-upstream}-$IMAGE_FAMILY in
         distribution-debian) set -- golang-go ;;
+        distribution-fedora) set -- golang ;;
         distribution-*) set -- go ;;
         *)
             from_server

@@ -8,7 +8,7 @@ server=${OPT_NODE_SERVER:-https://nodejs.org/dist}
 main() {
     write_settings
     case ${OPT_TOOLCHAINS:-upstream}-$IMAGE_FAMILY in
-        distribution-debian | distribution-arch)
+        distribution-*)
             try "Node could not be installed from the distribution; the lines above say why." install_packages nodejs npm
             ;;
         *) from_server ;;

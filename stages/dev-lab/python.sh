@@ -11,7 +11,7 @@ main() {
     } >/etc/pip.conf
     : >/etc/halolab/python.env
     if [ -n "${OPT_PIP_INDEX:-}" ]; then echo "UV_DEFAULT_INDEX=$OPT_PIP_INDEX" >/etc/halolab/python.env; fi
-    if [ "$IMAGE_FAMILY" = arch ]; then
+    if [ "$IMAGE_FAMILY" != debian ]; then
         try "uv could not be installed; the lines above say why." install_packages uv
     else
         [ -x /opt/uv/bin/python ] || python3 -m venv /opt/uv

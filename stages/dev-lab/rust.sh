@@ -12,6 +12,7 @@ main() {
     if [ ! -e $cargo/registry ]; then as_lab ln -s /data/cache/cargo-registry $cargo/registry; fi
     case ${OPT_TOOLCHAINS:-upstream}-$IMAGE_FAMILY in
         distribution-debian) set -- cargo rustc rustfmt rust-clippy ;;
+        distribution-fedora) set -- rust cargo rustfmt clippy ;;
         distribution-*) set -- rust ;;
         *)
             by_rustup

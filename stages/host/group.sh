@@ -1,13 +1,22 @@
-# Adds the user to the group that owns the engine's socket. Its members can become root on this machine.
+# Adds the user to the group that owns the engine's socket, and gives the socket to that group. Its members are as
+# good as root on this machine, without a password. The membership stays in /etc/group; the engine gives its socket
+# to the group at each start, with systemd and without.
 user=${HOST_USER:?the name of the user}
 [ "$user" != root ] || exit 0
-for group in lxd incus-admin; do
-  getent group $group >/dev/null || continue
-  usermod -aG $group "$user"
-  echo "$user is in the group $group: other programs see it at the next login (or type \`newgrp $group\`)"
-done
-# A membership counts from the next login on. Until the engine restarts its socket is the user's own, so that this
-# run can go on; the next start of the engine gives it back to root and the group.
-for folder in "${LXD_DIR:-/var/lib/lxd}" "${INCUS_DIR:-/var/lib/incus}" /var/snap/lxd/common/lxd; do
-  [ ! -S "$folder/unix.socket" ] || chown "$user" "$folder/unix.socket"
-done
+
+# GROUP SOCKET...: those that are there belong to root and the group, and to nobody else.
+share() {
+  group=$1
+  shift
+  getent group "$group" >/dev/null || return 0
+  usermod -aG "$group" "$user"
+  for socket in "$@"; do
+    [ -S "$socket" ] || continue
+    chown root:"$group" "$socket"
+    chmod 660 "$socket"
+  done
+  echo "$user is in the group $group, and so as good as root here; take it back with: gpasswd -d $user $group"
+  echo "halolab sees it at once, other programs at the next login (or type \`newgrp $group\`)"
+}
+share lxd "${LXD_DIR:-/var/lib/lxd}/unix.socket" /var/snap/lxd/common/lxd/unix.socket
+share incus-admin "${INCUS_DIR:-/var/lib/incus}/unix.socket" /run/incus/unix.socket

@@ -143,8 +143,18 @@ impl Drop for Home {
         {
             let _ = lxc(&["delete", "-f", name]);
         }
-        for lab in &self.labs {
-            let _ = lxc(&["profile", "delete", &format!("halolab-{lab}")]);
+        let Ok(profiles) = lxc(&["profile", "list", "-f", "csv"]) else {
+            return;
+        };
+        for name in String::from_utf8_lossy(&profiles.stdout)
+            .lines()
+            .filter_map(|l| l.split(',').next())
+            .filter(|n| {
+                n.strip_prefix("halolab-")
+                    .is_some_and(|n| self.labs.iter().any(|l| n.starts_with(l.as_str())))
+            })
+        {
+            let _ = lxc(&["profile", "delete", name]);
         }
     }
 }

@@ -2,22 +2,12 @@
 # shellcheck shell=bash disable=SC2016,SC2034,SC2154
 
 say "--- Arch: the real pacman, packages made here"
-files=$state/arch-files
-wheels=$state/wheels-arch
-"$standins/archives.sh" "$files" 24.1.0
-"$standins/wheels.py" "$wheels" torch==2.9.0 torchvision==0.24.0 torchaudio==2.9.0 torchsde-standin==0.2.6
-serve wheels-arch "$standins/serve.py" "$wheels" --bind "$host"
-mkdir "$files/bin"
-tar -C "$files/bin" -xJf "$files"/node/v24.1.0/*.tar.xz --strip-components=2 --wildcards "*/bin/*"
-printf '#!/bin/sh\necho uv 0.9.0\n' >"$files/uv"
-chmod 755 "$files/uv"
-launch arch models cache outputs comfyui projects
+launch_foreign arch
 base='archlinux-keyring base-devel ca-certificates curl git gnupg jq less nano openssl procps-ng python python-pip
     sudo unzip util-linux xz zstd'
 # shellcheck disable=SC2086
-"$standins/archlike.sh" "$lab" 1.0 $base nodejs "npm:$files/bin/npm" "node:$files/bin/node" "uv:$files/uv" "code:$files/editors/editor"
+"$standins/like.sh" arch "$lab" 1.0 $base nodejs "npm:$files/bin/npm" "node:$files/bin/node" "uv:$files/uv" "code:$files/editors/editor"
 
-index=$(address_of wheels-arch)/simple/
 common=(--family arch --set sources=1 --set "pacman_mirror=file:///srv/pacman" --set "pip_index=$index")
 must step ai-lab --set "torch_index=$index" --set components=
 must verify ai-lab --set "torch_index=$index" --set components=
@@ -33,7 +23,7 @@ expect "an editor without a package for Arch is told in words" "$output" \
 must verify dev-lab --set "pip_index=$index"
 expect "the verdict names all, and what is missing" "$output" 'ok: Node 24\.1\.0, Python 3\.11\.[0-9]+, VS Code; without Cursor'
 
-"$standins/archlike.sh" "$lab" 1.1 jq archlinux-keyring "code:$files/editors/editor"
+"$standins/like.sh" arch "$lab" 1.1 jq archlinux-keyring "code:$files/editors/editor"
 # A pacman that was killed leaves its lock.
 inside 'touch /var/lib/pacman/db.lck'
 must update dev-lab --set "pip_index=$index"

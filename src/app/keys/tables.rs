@@ -4,19 +4,24 @@ use crossterm::event::{KeyCode, KeyModifiers};
 
 use super::{Chord, Intent, Key};
 
-const fn plain(code: KeyCode) -> Chord {
+pub(super) const fn plain(code: KeyCode) -> Chord {
     (code, KeyModifiers::NONE)
 }
 
-const fn c(letter: char) -> Chord {
+pub(super) const fn c(letter: char) -> Chord {
     plain(KeyCode::Char(letter))
 }
 
-const fn ctrl(letter: char) -> Chord {
+pub(super) const fn ctrl(letter: char) -> Chord {
     (KeyCode::Char(letter), KeyModifiers::CONTROL)
 }
 
-const fn key(chords: &'static [Chord], does: Intent, label: &'static str, help: &'static str) -> Key {
+pub(super) const fn key(
+    chords: &'static [Chord],
+    does: Intent,
+    label: &'static str,
+    help: &'static str,
+) -> Key {
     Key {
         chords,
         label,
@@ -25,43 +30,43 @@ const fn key(chords: &'static [Chord], does: Intent, label: &'static str, help: 
     }
 }
 
-const ENTER: Chord = plain(KeyCode::Enter);
-const ESC: Chord = plain(KeyCode::Esc);
-const TAB: Chord = plain(KeyCode::Tab);
+pub(super) const ENTER: Chord = plain(KeyCode::Enter);
+pub(super) const ESC: Chord = plain(KeyCode::Esc);
+pub(super) const TAB: Chord = plain(KeyCode::Tab);
 pub(super) const BACKTAB: Chord = (KeyCode::BackTab, KeyModifiers::SHIFT);
-const UP: Chord = plain(KeyCode::Up);
-const DOWN: Chord = plain(KeyCode::Down);
-const LEFT: Chord = plain(KeyCode::Left);
-const RIGHT: Chord = plain(KeyCode::Right);
+pub(super) const UP: Chord = plain(KeyCode::Up);
+pub(super) const DOWN: Chord = plain(KeyCode::Down);
+pub(super) const LEFT: Chord = plain(KeyCode::Left);
+pub(super) const RIGHT: Chord = plain(KeyCode::Right);
 
-const UPS: Key = key(&[UP, c('k')], Intent::Up, "", "one line up");
-const DOWNS: Key = key(&[DOWN, c('j')], Intent::Down, "", "one line down");
-const PAGE_UP: Key = key(
+pub(super) const UPS: Key = key(&[UP, c('k')], Intent::Up, "", "one line up");
+pub(super) const DOWNS: Key = key(&[DOWN, c('j')], Intent::Down, "", "one line down");
+pub(super) const PAGE_UP: Key = key(
     &[plain(KeyCode::PageUp), ctrl('u')],
     Intent::PageUp,
     "",
     "one page up",
 );
-const PAGE_DOWN: Key = key(
+pub(super) const PAGE_DOWN: Key = key(
     &[plain(KeyCode::PageDown), ctrl('d')],
     Intent::PageDown,
     "",
     "one page down",
 );
-const TOP: Key = key(
+pub(super) const TOP: Key = key(
     &[c('g'), plain(KeyCode::Home)],
     Intent::Top,
     "",
     "to the beginning",
 );
-const BOTTOM: Key = key(&[c('G'), plain(KeyCode::End)], Intent::Bottom, "", "to the end");
+pub(super) const BOTTOM: Key = key(&[c('G'), plain(KeyCode::End)], Intent::Bottom, "", "to the end");
 const BACK: Key = key(
     &[ESC],
     Intent::Back,
     "back",
     "back to the screen before; nothing is lost",
 );
-const CANCEL: Key = key(&[ESC], Intent::Back, "cancel", "close this and change nothing");
+pub(super) const CANCEL: Key = key(&[ESC], Intent::Back, "cancel", "close this and change nothing");
 
 pub(super) const COMMON: &[Key] = &[
     key(
@@ -74,7 +79,7 @@ pub(super) const COMMON: &[Key] = &[
         &[c('q')],
         Intent::Quit,
         "quit",
-        "leave halolab; a running plan is asked about",
+        "leave halolab; asks where a plan runs or answers would be lost",
     ),
     key(&[c('T')], Intent::Themes, "", "choose a theme, with a preview"),
     key(
@@ -103,77 +108,6 @@ pub(super) const CONTROL: &[Key] = &[
     key(&[ctrl('l')], Intent::Redraw, "", "draw the screen anew"),
     key(&[ctrl('z')], Intent::Suspend, "", "suspend; `fg` comes back"),
     key(&[ctrl('c')], Intent::Interrupt, "", "cancel what is asked"),
-];
-
-pub(super) const SMALL: &[Key] = &[
-    key(
-        &[c('q')],
-        Intent::Quit,
-        "quit",
-        "leave halolab; a running plan is asked about",
-    ),
-    key(
-        &[ctrl('c')],
-        Intent::Interrupt,
-        "",
-        "leave halolab; a running plan is asked about",
-    ),
-    key(&[ctrl('l')], Intent::Redraw, "", "draw the screen anew"),
-    key(&[ctrl('z')], Intent::Suspend, "", "suspend; `fg` comes back"),
-];
-
-pub(super) const HELP: &[Key] = &[
-    key(
-        &[ESC, c('?'), ENTER, plain(KeyCode::F(1))],
-        Intent::Back,
-        "close",
-        "close the help",
-    ),
-    UPS,
-    DOWNS,
-    PAGE_UP,
-    PAGE_DOWN,
-    TOP,
-    BOTTOM,
-];
-
-pub(super) const THEMES: &[Key] = &[
-    key(&[ENTER], Intent::Enter, "keep", "keep the theme that is shown"),
-    key(&[ESC], Intent::Back, "as before", "back to the theme before"),
-    UPS,
-    DOWNS,
-];
-
-pub(super) const CONFIRM: &[Key] = &[
-    key(
-        &[ENTER],
-        Intent::Enter,
-        "press button",
-        "press the button that is marked",
-    ),
-    key(
-        &[TAB, LEFT, RIGHT, c('h'), c('l'), BACKTAB],
-        Intent::Next,
-        "other button",
-        "mark the other button",
-    ),
-    CANCEL,
-    UPS,
-    DOWNS,
-    PAGE_UP,
-    PAGE_DOWN,
-];
-
-pub(super) const CONFIRM_TYPING: &[Key] = &[
-    key(&[ENTER], Intent::Enter, "go on", "go on, once the name is typed"),
-    CANCEL,
-];
-
-pub(super) const PROMPT: &[Key] = &[
-    key(&[ENTER], Intent::Enter, "ok", "take what is typed"),
-    key(&[TAB, DOWN], Intent::Next, "", "the next line"),
-    key(&[BACKTAB, UP], Intent::Previous, "", "the line before"),
-    CANCEL,
 ];
 
 pub(super) const WELCOME: &[Key] = &[
@@ -280,13 +214,6 @@ pub(super) const SNAPSHOTS: &[Key] = &[
     BOTTOM,
 ];
 
-pub(super) const FILTER: &[Key] = &[
-    key(&[ENTER], Intent::Enter, "keep", "keep the filter"),
-    key(&[ESC], Intent::Back, "clear", "show all rows"),
-    key(&[UP], Intent::Up, "", "one line up"),
-    key(&[DOWN], Intent::Down, "", "one line down"),
-];
-
 pub(super) const OPTIONS: &[Key] = &[
     key(
         &[c(' ')],
@@ -345,6 +272,12 @@ pub(super) const REVIEW: &[Key] = &[
         "other button",
         "mark the other button",
     ),
+    key(
+        &[c('v')],
+        Intent::Scripts,
+        "scripts",
+        "what each action runs, to the letter",
+    ),
     BACK,
     UPS,
     DOWNS,
@@ -376,7 +309,7 @@ pub(super) const RUN: &[Key] = &[
     key(
         &[ESC],
         Intent::Back,
-        "stop?",
+        "stop/back",
         "asks whether to stop or to keep on; after the end, back",
     ),
     key(&[ENTER], Intent::Enter, "", "after the end: the result"),
@@ -388,11 +321,6 @@ pub(super) const RUN: &[Key] = &[
     PAGE_DOWN,
     TOP,
     BOTTOM,
-];
-
-pub(super) const SEARCH: &[Key] = &[
-    key(&[ENTER], Intent::Enter, "search", "go to the next match"),
-    key(&[ESC], Intent::Back, "cancel", "leave the log as it is"),
 ];
 
 pub(super) const RESULT: &[Key] = &[

@@ -61,7 +61,7 @@ impl Model {
 
     pub(in crate::app) fn on_confirm(&mut self, intent: Intent) -> Vec<Effect> {
         let Some(Dialog::Confirm(confirm)) = &mut self.dialog else {
-            return vec![];
+            return self.on_unfinished(intent);
         };
         match intent {
             Intent::Next => confirm.marked = !confirm.marked,
@@ -87,6 +87,18 @@ impl Model {
         match then {
             Then::Do(job) => self.start_job(job),
             Then::Plan(lab, choice) => self.plan_for(&lab, choice),
+            Then::Wait => {
+                self.wait_for_other();
+                vec![]
+            }
+            Then::LeaveOptions => {
+                self.back();
+                vec![]
+            }
+            Then::Quit(code) => {
+                self.done = Some(code);
+                vec![]
+            }
             Then::Stop | Then::StopAndQuit => {
                 let Some(run) = self.run.as_mut().filter(|r| r.is_running()) else {
                     return vec![];
@@ -118,8 +130,15 @@ impl Model {
         let Some(Dialog::Prompt(prompt)) = &self.dialog else {
             return vec![];
         };
+        if prompt.then == PromptThen::Secrets {
+            return self.take_secrets();
+        }
         let (first, second) = (prompt.text(0).to_owned(), prompt.text(1).to_owned());
         let then = prompt.then.clone();
+        let first = match &then {
+            PromptThen::NewSnapshot(_) if first.is_empty() => self.free_snapshot(),
+            _ => first,
+        };
         if let Some(wrong) = self.wrong_line(&then, &first) {
             if let Some(Dialog::Prompt(prompt)) = &mut self.dialog {
                 prompt.error = Some(wrong);
@@ -131,10 +150,21 @@ impl Model {
         match then {
             PromptThen::Copy(lab, snapshot) => self.plan_for(&lab, Choice::RestoreAs(snapshot, first)),
             PromptThen::NewSnapshot(lab) => self.start_job(Job::NewSnapshot(lab, first, second)),
+            PromptThen::Secrets => vec![],
             PromptThen::Note(lab, snapshot) => self.start_job(Job::Note(lab, snapshot, first)),
             PromptThen::Rename(_, from) if from == first => vec![],
             PromptThen::Rename(lab, from) => self.start_job(Job::RenameSnapshot(lab, from, first)),
         }
+    }
+
+    /// A name that no snapshot of the lab has: `snap-1`, `snap-2`, ...
+    fn free_snapshot(&self) -> String {
+        let taken = |name: &String| match &self.picker.rows {
+            Some(Ok(rows)) => rows.iter().any(|row| row.name == *name),
+            _ => false,
+        };
+        let names = (1..=u32::MAX).map(|number| format!("snap-{number}"));
+        names.into_iter().find(|name| !taken(name)).unwrap_or_default()
     }
 
     fn wrong_line(&self, then: &PromptThen, name: &str) -> Option<String> {
@@ -143,7 +173,7 @@ impl Model {
             _ => false,
         };
         match then {
-            PromptThen::Note(..) => None,
+            PromptThen::Note(..) | PromptThen::Secrets => None,
             PromptThen::Copy(..) => wrong_name(name).or_else(|| {
                 let world = self.world.as_ref()?;
                 let taken = world.instances.iter().any(|i| i.name == name);

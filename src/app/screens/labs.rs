@@ -15,6 +15,7 @@ use crate::{
 impl Model {
     pub(in crate::app) fn on_welcome(&mut self, intent: Intent) -> Vec<Effect> {
         match intent {
+            Intent::Enter if self.is_asleep() => return self.begin(vec![]),
             Intent::Enter => match self.engine {
                 Engine::Failed(_) => return self.look_again(),
                 Engine::Looking | Engine::Ready | Engine::Absent(_) => self.open(Screen::Labs),
@@ -28,6 +29,11 @@ impl Model {
         vec![]
     }
 
+    /// Whether an engine is installed that does not run: then the only plan is to start it.
+    pub(crate) fn is_asleep(&self) -> bool {
+        self.world.as_ref().is_some_and(|world| world.asleep.is_some())
+    }
+
     pub(in crate::app) fn look_again(&mut self) -> Vec<Effect> {
         self.engine = Engine::Looking;
         self.looking_since = self.now;
@@ -36,6 +42,7 @@ impl Model {
 
     pub(in crate::app) fn on_labs(&mut self, intent: Intent) -> Vec<Effect> {
         match intent {
+            Intent::Enter if self.is_asleep() => return self.begin(vec![]),
             Intent::Enter if !self.labs.marked.is_empty() => return self.create_marked(),
             Intent::Enter => return self.open_menu(),
             Intent::Toggle => self.toggle_mark(),
@@ -98,7 +105,7 @@ impl Model {
         let (name, presence) = (lab.name.clone(), lab.presence);
         let running = lab.instance.as_ref().is_some_and(|i| i.status == Status::Running);
         match (presence, running) {
-            _ if self.refuse_read_only() => vec![],
+            _ if self.refuse_read_only() || self.refuse_stale() => vec![],
             (Presence::Ours | Presence::Unfinished, true) => {
                 vec![Effect::Errand(Errand::Shell(name))]
             }

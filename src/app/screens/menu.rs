@@ -10,8 +10,9 @@ use crate::{
         update::moved,
     },
     backend::Status,
-    labs::{Lab, Presence},
+    labs::{Kept, Lab, Presence},
     plan::{CLEAN, Choice},
+    ui::words::date,
 };
 
 /// One line of the menu.
@@ -31,6 +32,7 @@ pub(crate) enum Entry {
     Create,
     Remove,
     Adopt,
+    GoBack(String),
     Restore,
     Recreate,
     RecreateFromClean,
@@ -42,8 +44,8 @@ pub(crate) enum Entry {
     Shell,
 }
 
-/// The menu of a lab; `clean` says whether it has that snapshot.
-pub(crate) fn menu_items(lab: &Lab, clean: bool) -> Vec<MenuItem> {
+/// The menu of a lab with these snapshots.
+pub(crate) fn menu_items(lab: &Lab, snapshots: &[String]) -> Vec<MenuItem> {
     let item = |entry, title: &str, line: &str| MenuItem {
         entry,
         title: title.into(),
@@ -72,11 +74,11 @@ pub(crate) fn menu_items(lab: &Lab, clean: bool) -> Vec<MenuItem> {
             item(Entry::Remove, "Remove", "throw away what is half made"),
             skip,
         ],
-        Presence::Ours => ours(lab, clean, skip),
+        Presence::Ours => ours(lab, snapshots, skip),
     }
 }
 
-fn ours(lab: &Lab, clean: bool, skip: MenuItem) -> Vec<MenuItem> {
+fn ours(lab: &Lab, snapshots: &[String], skip: MenuItem) -> Vec<MenuItem> {
     let item = |entry, title: &str, line: String| MenuItem {
         entry,
         title: title.into(),
@@ -87,7 +89,16 @@ fn ours(lab: &Lab, clean: bool, skip: MenuItem) -> Vec<MenuItem> {
         1 => "1 snapshot".to_owned(),
         many => format!("{many} snapshots"),
     };
-    let mut items = vec![
+    let has = |name: &str| snapshots.iter().any(|s| s == name);
+    let back = lab.updating.iter().filter(|back| has(back)).map(|back| {
+        item(
+            Entry::GoBack(back.clone()),
+            "Go back",
+            format!("to {back}, from before the update that did not end"),
+        )
+    });
+    let mut items: Vec<MenuItem> = back.collect();
+    items.extend([
         item(
             Entry::Restore,
             "Restore…",
@@ -98,8 +109,8 @@ fn ours(lab: &Lab, clean: bool, skip: MenuItem) -> Vec<MenuItem> {
             "Recreate",
             "from fresh packages; the present one is kept".into(),
         ),
-    ];
-    if clean {
+    ]);
+    if has(CLEAN) {
         items.push(item(
             Entry::RecreateFromClean,
             "Recreate from clean",
@@ -118,13 +129,7 @@ fn ours(lab: &Lab, clean: bool, skip: MenuItem) -> Vec<MenuItem> {
     } else {
         items.push(item(Entry::Start, "Start", "start it".into()));
     }
-    items.extend(lab.kept.iter().map(|kept| {
-        item(
-            Entry::BringBack(kept.clone()),
-            "Bring back",
-            format!("put {kept} in its place; this one is kept"),
-        )
-    }));
+    items.extend(lab.kept.iter().filter(|kept| kept.whole).map(bring_back));
     items.push(item(
         Entry::Remove,
         "Remove…",
@@ -133,17 +138,23 @@ fn ours(lab: &Lab, clean: bool, skip: MenuItem) -> Vec<MenuItem> {
     items
 }
 
+/// An earlier version, with its date and its proof.
+fn bring_back(kept: &Kept) -> MenuItem {
+    let proof = kept.verdict.as_deref().unwrap_or("never proven");
+    let made = date(&kept.created);
+    MenuItem {
+        entry: Entry::BringBack(kept.name.clone()),
+        title: "Bring back".into(),
+        line: format!("{} of {}: {proof}", kept.name, made.trim_end_matches(" UTC")),
+    }
+}
+
 impl Model {
     /// The menu of the lab that is open.
     pub(crate) fn menu(&self) -> Vec<MenuItem> {
-        let clean = |lab: &Lab| {
-            let world = self.world.as_ref();
-            world
-                .and_then(|w| w.snapshots.get(&lab.name))
-                .is_some_and(|names| names.iter().any(|n| n == CLEAN))
-        };
+        let snapshots = |lab: &Lab| self.world.as_ref().map_or(&[][..], |w| w.snapshots_of(&lab.name));
         let lab = self.labs.get(&self.picker.lab);
-        lab.map_or_else(Vec::new, |lab| menu_items(lab, clean(lab)))
+        lab.map_or_else(Vec::new, |lab| menu_items(lab, snapshots(lab)))
     }
 
     pub(in crate::app) fn on_menu(&mut self, intent: Intent) -> Vec<Effect> {
@@ -170,7 +181,7 @@ impl Model {
                 return vec![];
             }
             Entry::Restore => return self.open_snapshots(&lab.name),
-            _ if self.refuse_read_only() => return vec![],
+            _ if self.refuse_read_only() || self.refuse_stale() => return vec![],
             _ => {}
         }
         let choice = match entry {
@@ -179,6 +190,7 @@ impl Model {
             Entry::RecreateFromClean => Choice::RecreateFromClean,
             Entry::BringBack(kept) => Choice::BringBack(kept),
             Entry::Update => Choice::Update,
+            Entry::GoBack(snapshot) => Choice::Restore(snapshot),
             Entry::Adopt => {
                 self.ask_to_adopt(&lab);
                 return vec![];

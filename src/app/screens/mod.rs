@@ -2,8 +2,9 @@
 
 mod dialogs;
 mod labs;
-mod menu;
+pub(crate) mod menu;
 mod options;
+mod removal;
 mod review;
 mod run;
 mod snapshots;

@@ -2,20 +2,21 @@
 
 use crate::{
     app::{
+        dialog::{Confirm, Dialog, Then},
         form::{Form, Row},
         keys::Intent,
         model::{Model, Pick, Review, Screen},
         msg::{Effect, Tone},
         update::moved,
     },
-    plan::{Choice, Request},
+    plan::{Choice, Request, planner::HOST},
     stage::Answers,
 };
 
 impl Model {
     /// Begins with these choices: their forms one after another, then the plan.
     pub(in crate::app) fn begin(&mut self, picks: Vec<Pick>) -> Vec<Effect> {
-        if self.refuse_read_only() {
+        if self.refuse_read_only() || self.refuse_stale() {
             return vec![];
         }
         let facts = self.facts();
@@ -28,10 +29,27 @@ impl Model {
                     .or_insert_with(|| Form::new(&pick.lab, stage, &facts, &former));
             }
         }
-        self.wizard.picks = picks;
+        self.wizard.picks = self.with_host(picks);
         self.wizard.at = 0;
         self.next_form(0);
         vec![]
+    }
+
+    /// The same, and this machine last, where something is made and its options decide about more than the lab's.
+    fn with_host(&mut self, mut picks: Vec<Pick>) -> Vec<Pick> {
+        let makes = |p: &Pick| matches!(p.choice, Choice::Create | Choice::Recreate);
+        let form = self.world.as_ref().filter(|_| picks.iter().any(makes));
+        let form = form.and_then(|world| Form::of_host(world, &self.setup.catalog));
+        if let Some(form) = form {
+            self.wizard.forms.entry(HOST.into()).or_insert(form);
+            picks.push(Pick {
+                lab: HOST.into(),
+                stage: HOST.into(),
+                choice: Choice::Skip,
+                asks: true,
+            });
+        }
+        picks
     }
 
     /// What the lab was made with, so that making it again asks nothing twice.
@@ -55,6 +73,25 @@ impl Model {
         }
     }
 
+    /// Makes the plan under review anew, from what is there now.
+    pub(in crate::app) fn plan_again(&mut self) {
+        // A run that goes on has its plan.
+        if self.review.as_ref().is_some_and(|r| r.goes_on.is_some()) {
+            return;
+        }
+        let before = self.review.take().map(|r| r.plan.digest());
+        self.back();
+        self.review();
+        match &self.review {
+            Some(review) if before == Some(review.plan.digest()) => {}
+            Some(_) => self.say(
+                Tone::Warning,
+                "things changed meanwhile: this is another plan now",
+            ),
+            None => {}
+        }
+    }
+
     fn review(&mut self) {
         let Some(world) = &self.world else {
             self.say(Tone::Bad, "the engine has not been looked at yet; r looks again");
@@ -68,6 +105,7 @@ impl Model {
                     apply: !plan.destroys(),
                     plan,
                     scroll: 0,
+                    goes_on: None,
                 });
                 self.open(Screen::Review);
             }
@@ -136,7 +174,39 @@ impl Model {
         let before = self.wizard.picks.get(..self.wizard.at).unwrap_or_default();
         match before.iter().rposition(|p| p.asks) {
             Some(index) => self.wizard.at = index,
+            None if self.is_filled_in() => self.ask_to_leave(
+                Then::LeaveOptions,
+                "What you filled in is kept until halolab ends; choosing the same again shows it.",
+            ),
             None => self.back(),
         }
+    }
+
+    /// Whether a plan is being put together with answers that somebody filled in.
+    pub(in crate::app) fn is_filled_in(&self) -> bool {
+        let at_work = self
+            .stack
+            .iter()
+            .any(|s| matches!(s, Screen::Options | Screen::Review));
+        let forms = self.wizard.picks.iter().filter(|p| p.asks);
+        at_work
+            && forms
+                .filter_map(|p| self.wizard.forms.get(&p.lab))
+                .any(Form::is_changed)
+    }
+
+    /// Asks before what was filled in is left; to stay is marked.
+    pub(in crate::app) fn ask_to_leave(&mut self, then: Then, what: &str) {
+        let (title, yes) = match then {
+            Then::Quit(_) => ("Quit without doing it?", "Quit"),
+            _ => ("Leave the options?", "Leave"),
+        };
+        let mut confirm = Confirm::new(title.into(), yes, then);
+        confirm.no = "Stay";
+        confirm.text = vec![
+            "You filled in options, and nothing was done with them yet.".into(),
+            what.into(),
+        ];
+        self.dialog = Some(Dialog::Confirm(Box::new(confirm)));
     }
 }

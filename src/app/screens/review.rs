@@ -2,9 +2,11 @@
 
 use crate::{
     app::{
+        dialog::{Dialog, ScriptView},
         keys::Intent,
         model::{Model, Review, Screen},
         msg::{Effect, Errand, Tone},
+        resume::GoesOn,
         run_view::RunView,
         update::moved,
     },
@@ -21,6 +23,10 @@ impl Model {
             return vec![];
         };
         match intent {
+            Intent::Scripts => {
+                let at = crate::ui::first_action(self);
+                self.dialog = Some(Dialog::Script(ScriptView { at, scroll: 0 }));
+            }
             Intent::Next => review.apply = !review.apply,
             Intent::Enter if review.apply => return self.apply(),
             Intent::Enter | Intent::Back => self.leave_review(),
@@ -29,16 +35,43 @@ impl Model {
         vec![]
     }
 
+    pub(in crate::app) fn on_script(&mut self, intent: Intent) -> Vec<Effect> {
+        let Some(Dialog::Script(mut view)) = self.dialog else {
+            return vec![];
+        };
+        let count = self.review.as_ref().map_or(0, |r| r.plan.actions().count());
+        let at = match intent {
+            Intent::Back => {
+                self.dialog = None;
+                return vec![];
+            }
+            Intent::Next => (view.at + 1).min(count.saturating_sub(1)),
+            Intent::Previous => view.at.saturating_sub(1),
+            _ => view.at,
+        };
+        let rows = crate::ui::script::rows(self, &view);
+        view.scroll = moved(view.scroll, intent, rows, self.page());
+        if at != view.at {
+            view = ScriptView { at, scroll: 0 };
+        }
+        self.dialog = Some(Dialog::Script(view));
+        vec![]
+    }
+
     /// Cancel: the plan is thrown away, the choices and forms behind it stay.
     fn leave_review(&mut self) {
         self.review = None;
+        self.others.waiting = false;
         self.back();
     }
 
     /// Apply: at once, or after sudo has asked for its password where the plan needs root.
-    fn apply(&mut self) -> Vec<Effect> {
+    pub(in crate::app) fn apply(&mut self) -> Vec<Effect> {
         if self.is_running() {
             self.say(Tone::Warning, "another plan is being carried out");
+            return vec![];
+        }
+        if self.refuse_stale() || self.ask_to_wait() {
             return vec![];
         }
         let root = self.facts().get("root") == Some(&Fact::Bool(true));
@@ -61,6 +94,10 @@ impl Model {
         let secrets = secrets.collect();
         self.run = Some(RunView::new(review.plan.clone(), self.now));
         self.stack = vec![Screen::Welcome, Screen::Labs, Screen::Run];
+        self.resume.begun.clone_from(&review.goes_on);
+        if let Some(GoesOn { run, secrets }) = review.goes_on {
+            return vec![Effect::Resume(run, Box::new(review.plan), secrets)];
+        }
         vec![Effect::Start(Box::new(review.plan), secrets)]
     }
 }

@@ -2,14 +2,14 @@
 
 use crate::{
     app::{
-        dialog::{Confirm, Dialog, Prompt, PromptThen, Then},
+        dialog::{Dialog, Prompt, PromptThen},
         entry::Entry,
         keys::Intent,
         model::{Model, Screen},
         msg::{Effect, Job, Tone},
         update::moved,
     },
-    labs::{SnapshotRow, snapshots::prunable},
+    labs::SnapshotRow,
     plan::Choice,
 };
 
@@ -58,12 +58,15 @@ impl Model {
     }
 
     pub(in crate::app) fn start_job(&mut self, job: Job) -> Vec<Effect> {
-        if self.refuse_read_only() {
+        if self.refuse_read_only() || self.refuse_stale() {
             return vec![];
         }
         if let Some((job, _)) = &self.job {
             let text = format!("wait: {}", job.doing());
             self.say(Tone::Warning, text);
+            return vec![];
+        }
+        if self.refuse_busy() {
             return vec![];
         }
         if self.is_running() {
@@ -126,13 +129,16 @@ impl Model {
     }
 
     fn open_prompt(&mut self, title: String, lines: Vec<(&'static str, Entry)>, then: PromptThen) {
-        if !self.refuse_read_only() {
+        if !self.refuse_read_only() && !self.refuse_stale() {
             self.dialog = Some(Dialog::Prompt(Box::new(Prompt::new(title, lines, then))));
         }
     }
 
     fn prompt_for_new(&mut self, lab: &str) {
-        let lines = vec![("Name", Entry::default()), ("Note", Entry::default())];
+        let lines = vec![
+            ("Name (empty: snap-1, snap-2, ...)", Entry::default()),
+            ("Note", Entry::default()),
+        ];
         self.open_prompt(
             format!("New snapshot of {lab}"),
             lines,
@@ -161,62 +167,5 @@ impl Model {
                 self.open_prompt(format!("Rename {name}"), lines, PromptThen::Rename(lab, name));
             }
         }
-    }
-
-    fn ask_to_delete(&mut self, lab: &str, row: &SnapshotRow) {
-        if self.refuse_read_only() {
-            return;
-        }
-        if row.pinned {
-            self.say(
-                Tone::Warning,
-                format!("{} is pinned; p unpins it first", row.name),
-            );
-            return;
-        }
-        let job = Job::DeleteSnapshots(lab.into(), vec![row.name.clone()]);
-        let title = format!("Remove the snapshot {} of {lab}?", row.name);
-        let mut confirm = Confirm::new(title, "Remove", Then::Do(job));
-        confirm.loses = vec![format!("the way back to {}", row.name)];
-        if !row.note.is_empty() {
-            confirm.loses.push(format!("its note: {}", row.note));
-        }
-        confirm.keeps = vec![
-            format!("{lab} as it is now"),
-            "its other snapshots, models and caches on data mounts".into(),
-        ];
-        self.dialog = Some(Dialog::Confirm(Box::new(confirm)));
-    }
-
-    fn ask_to_prune(&mut self) {
-        if self.refuse_read_only() {
-            return;
-        }
-        let keep = self.setup.config.keep_safety;
-        let Some(Ok(rows)) = &self.picker.rows else {
-            return;
-        };
-        let names: Vec<String> = prunable(rows, keep).iter().map(|r| r.name.clone()).collect();
-        if names.is_empty() {
-            self.say(
-                Tone::Good,
-                format!("nothing to prune: there are at most {keep} unpinned safety snapshots"),
-            );
-            return;
-        }
-        let lab = self.picker.lab.clone();
-        let title = format!("Prune the safety snapshots of {lab}?");
-        let mut confirm = Confirm::new(
-            title,
-            "Remove these",
-            Then::Do(Job::DeleteSnapshots(lab, names.clone())),
-        );
-        confirm.text = vec!["Only what is listed here is removed.".into()];
-        confirm.loses = names;
-        confirm.keeps = vec![
-            format!("the newest {keep} safety snapshots"),
-            "`clean`, pinned ones, and those that you took".into(),
-        ];
-        self.dialog = Some(Dialog::Confirm(Box::new(confirm)));
     }
 }

@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::{Lxd, Trust};
-use crate::backend::{Error, Result, error::fold};
+use crate::{
+    backend::{Error, Result, error::fold},
+    host::membership::Relay,
+};
 
 /// Where the sockets are: snap, distribution packages of LXD, then Incus for its admins and its users.
 const USUAL: &[&str] = &[
@@ -30,11 +33,39 @@ pub async fn connect(named: Option<&str>) -> Result<Lxd> {
 
 /// The same with certificates in a folder of choice, or with a token for a server that is new.
 pub async fn connect_with(named: Option<&str>, trust: &Trust) -> Result<Lxd> {
-    match named.map(str::to_owned).or_else(from_environment) {
+    let named = named.map(str::to_owned).or_else(from_environment);
+    if let Some(named) = &named {
+        check_address(named)?;
+    }
+    match named {
         Some(url) if url.starts_with("https://") => Lxd::connect_https(&url, trust).await,
-        Some(socket) => Lxd::connect_unix(socket_of(&socket)).await,
+        Some(socket) => connect_socket(socket_of(&socket)).await,
         None => connect_any(USUAL.iter().map(PathBuf::from)).await,
     }
+}
+
+/// Refuses what names neither a socket nor an `https` URL with a host.
+///
+/// # Errors
+/// [`Error::Address`], which says what is allowed.
+pub fn check_address(named: &str) -> Result<()> {
+    let good = match named.split_once("://") {
+        Some(("https", rest)) => !rest.is_empty() && !rest.starts_with(['/', ':']),
+        Some(("unix", path)) => !path.is_empty(),
+        Some(_) => false,
+        // `HOST:8443` is no file, and would be told as one that is not there.
+        None => {
+            let port = named.rsplit_once(':').is_some_and(|(host, port)| {
+                !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok()
+            });
+            let path = named.strip_prefix("unix:").unwrap_or(named);
+            !path.trim().is_empty() && (!port || Path::new(named).exists())
+        }
+    };
+    if good {
+        return Ok(());
+    }
+    Err(Error::Address { given: fold(named) })
 }
 
 /// What the environment names.
@@ -49,6 +80,17 @@ fn from_environment() -> Option<String> {
     })
 }
 
+/// A socket of this machine; a new member of its group needs no new login.
+async fn connect_socket(socket: PathBuf) -> Result<Lxd> {
+    match Lxd::connect_unix(socket.clone()).await {
+        Err(Error::Permission { address, group }) => match Relay::open(&socket, &group).await {
+            Some(relay) => Lxd::connect_relayed(relay).await,
+            None => Err(Error::Permission { address, group }),
+        },
+        other => other,
+    }
+}
+
 /// The first of these sockets that answers; else why the best of them did not.
 async fn connect_any(places: impl Iterator<Item = PathBuf>) -> Result<Lxd> {
     let mut looked = vec![];
@@ -57,10 +99,17 @@ async fn connect_any(places: impl Iterator<Item = PathBuf>) -> Result<Lxd> {
         looked.push(place.display().to_string());
         // A folder that we may not enter may hold a socket.
         if matches!(place.try_exists(), Ok(false)) {
+            // Sockets under /run are gone after a restart; what the daemon holds is not.
+            if place.with_file_name("database").exists() {
+                reasons.push(asleep(&place));
+            }
             continue;
         }
-        match Lxd::connect_unix(place).await {
+        match connect_socket(place.clone()).await {
             Ok(found) => return Ok(found),
+            Err(Error::Unreachable { reason, .. }) if reason.contains("refused") => {
+                reasons.push(asleep(&place));
+            }
             Err(error) => reasons.push(error),
         }
     }
@@ -69,6 +118,15 @@ async fn connect_any(places: impl Iterator<Item = PathBuf>) -> Result<Lxd> {
         return Err(Error::NotFound { looked });
     }
     Err(reasons.swap_remove(denied.unwrap_or(0)))
+}
+
+/// A daemon that has been at work here and does not run.
+fn asleep(socket: &Path) -> Error {
+    let incus = socket.to_string_lossy().contains("incus");
+    Error::Asleep {
+        engine: if incus { "Incus" } else { "LXD" }.into(),
+        address: socket.display().to_string(),
+    }
 }
 
 /// A socket as people name it: with `unix:` before it, or only its folder.
@@ -115,7 +173,7 @@ pub(super) fn unusable(address: &str, reason: &str) -> Error {
 mod tests {
     use std::path::{Path, PathBuf};
 
-    use super::{connect_any, socket_of};
+    use super::{check_address, connect_any, socket_of};
     use crate::backend::Error;
 
     #[test]
@@ -124,6 +182,48 @@ mod tests {
         let name = folder.path().to_str().unwrap();
         assert_eq!(socket_of(name), folder.path().join("unix.socket"));
         assert_eq!(socket_of("unix:/a/b"), Path::new("/a/b"));
+    }
+
+    #[test]
+    fn only_sockets_and_https_are_addresses() {
+        for good in [
+            "/a/unix.socket",
+            "unix:/a",
+            "unix:///a",
+            "a",
+            "https://x",
+            "https://[::1]:8443",
+        ] {
+            assert!(check_address(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            " ",
+            "unix:",
+            "ftp://x",
+            "http://x",
+            "https://",
+            "https:///x",
+            "tcp://x:1",
+            "host:8443",
+        ] {
+            let error = check_address(bad).unwrap_err().to_string();
+            assert!(error.contains("allowed: a socket"), "{bad}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_was_here_and_does_not_run_is_asleep() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("unix.socket");
+        std::fs::create_dir(folder.path().join("database")).unwrap();
+        let error = connect_any([socket.clone()].into_iter()).await.unwrap_err();
+        assert!(matches!(&error, Error::Asleep { .. }), "{error}");
+        assert!(error.to_string().contains("`halolab start`"), "{error}");
+        // Bound and closed: the file stays, as after a restart.
+        drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+        let error = connect_any([socket].into_iter()).await.unwrap_err();
+        assert!(matches!(error, Error::Asleep { .. }), "{error}");
     }
 
     #[tokio::test]

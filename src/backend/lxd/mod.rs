@@ -19,15 +19,18 @@ mod wire;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-pub use locate::{connect, connect_with};
+pub use locate::{check_address, connect, connect_with};
 pub use tls::Trust;
 use transport::{About, Target, Transport};
+
+use crate::host::membership::Relay;
 
 use super::{
     Backend, ConfigEdit, Error, ExecSpec, ImageInfo, Instance, InstanceSpec, InstanceState, Network, Output,
@@ -58,7 +61,20 @@ impl Lxd {
         deadline: Duration,
         slice: Duration,
     ) -> Result<Self> {
-        let socket = socket.into();
+        Self::connect_through(socket.into(), None, deadline, slice).await
+    }
+
+    /// The daemon behind a unix socket that this process may use only through a relay.
+    async fn connect_relayed(relay: Arc<Relay>) -> Result<Self> {
+        Self::connect_through(relay.socket(), Some(relay), DEADLINE, SLICE).await
+    }
+
+    async fn connect_through(
+        socket: PathBuf,
+        relay: Option<Arc<Relay>>,
+        deadline: Duration,
+        slice: Duration,
+    ) -> Result<Self> {
         let http = tls::client_builder(tls::plain())
             .unix_socket(socket.clone())
             // LXD 5.0 peeks at the first byte of each connection in its accept loop: one connection that a pool
@@ -66,7 +82,8 @@ impl Lxd {
             .pool_max_idle_per_host(0)
             .build()
             .map_err(|e| locate::unusable(&socket.display().to_string(), &e.to_string()))?;
-        let engine = if socket.to_string_lossy().contains("incus") {
+        let real = relay.as_ref().map_or(socket.as_path(), |relay| relay.of());
+        let engine = if real.to_string_lossy().contains("incus") {
             "incus"
         } else {
             "lxd"
@@ -75,6 +92,7 @@ impl Lxd {
             http,
             base: "http://lxd".into(),
             target: Target::Unix(socket),
+            relay,
             engine: engine.into(),
             deadline,
             slice,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::future::join_all;
+use futures_util::{StreamExt as _, stream};
 use percent_encoding::percent_decode_str;
 use reqwest::Method;
 use serde_json::json;
@@ -28,8 +28,12 @@ fn about(verb: &str, name: &str, snapshot: &str) -> About {
     )
 }
 
-/// Instances whose snapshots are asked for one by one: 2 ms each, where the volumes of 1,000 snapshots take 55 ms (measured).
-const FEW: usize = 16;
+/// Instances whose snapshots are asked for one by one: half a millisecond each, where the volumes of 1,000 snapshots
+/// take 50 ms (measured).
+const FEW: usize = 64;
+
+/// How many of them at a time: more is slower (measured: 50 take 25 ms by four, 50 ms all at once).
+const AT_ONCE: usize = 4;
 
 impl Lxd {
     /// The snapshots of one instance, oldest first.
@@ -67,11 +71,13 @@ impl Lxd {
                 .map(|pool| format!("{pool}/volumes/container"))
                 .collect()
         };
-        let lists = places
-            .iter()
-            .map(|place| self.transport.get::<Vec<String>>(place, about));
+        let mut asked = Vec::with_capacity(places.len());
+        for place in &places {
+            asked.push(self.transport.get::<Vec<String>>(place, about));
+        }
+        let lists: Vec<_> = stream::iter(asked).buffer_unordered(AT_ONCE).collect().await;
         let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for list in join_all(lists).await {
+        for list in lists {
             let list = match list {
                 Err(Error::Missing { .. }) => continue,
                 list => list?,

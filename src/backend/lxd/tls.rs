@@ -176,6 +176,7 @@ pub(super) async fn connect(url: &str, trust: &Trust, deadline: Duration, slice:
             port: place.port,
             tls: Arc::new(config),
         },
+        relay: None,
         engine: "lxd".into(),
         deadline,
         slice,

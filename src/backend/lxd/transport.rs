@@ -9,7 +9,10 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{locate::socket_group, wire::Envelope};
-use crate::backend::{Error, Result, error::fold};
+use crate::{
+    backend::{Error, Result, error::fold},
+    host::membership::Relay,
+};
 
 /// Pause before a request is sent again.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -155,6 +158,8 @@ pub(super) struct Transport {
     pub(super) http: reqwest::Client,
     pub(super) base: String,
     pub(super) target: Target,
+    /// What stands between us and the socket, where this process may not use it itself.
+    pub(super) relay: Option<Arc<Relay>>,
     /// `lxd` or `incus`, for the texts of errors.
     pub(super) engine: String,
     /// How long a short call may take.
@@ -167,7 +172,12 @@ impl Transport {
     /// The socket's path or the URL.
     pub(super) fn address(&self) -> String {
         match &self.target {
-            Target::Unix(path) => path.display().to_string(),
+            Target::Unix(path) => self
+                .relay
+                .as_ref()
+                .map_or(path.as_path(), |relay| relay.of())
+                .display()
+                .to_string(),
             Target::Https { host, port, .. } => format!("https://{host}:{port}"),
         }
     }

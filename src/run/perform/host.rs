@@ -10,7 +10,7 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    backend::{Error, Profile, RemoteImage},
+    backend::{Backend, Error, Profile, RemoteImage},
     host::{
         bootstrap,
         command::{Command, quote},
@@ -19,7 +19,7 @@ use crate::{
     plan::Step,
 };
 
-use super::{DID, Ended, Failure, Hand, SKIPPED};
+use super::{DID, Done, Ended, Failure, Hand, SKIPPED, instance};
 
 impl Hand<'_> {
     pub(super) async fn host_script(
@@ -85,7 +85,15 @@ impl Hand<'_> {
                 }
                 backend.create_network(name).await?;
             }
-            Step::PutProfile { profile } => {
+            Step::PutProfile {
+                profile,
+                over: Some(other),
+            } => {
+                let found = backend.profile(other).await?;
+                let wanted = found.map_or_else(|| profile.clone(), |f| merged(&f, profile));
+                give(backend, without_marks(wanted)).await?;
+            }
+            Step::PutProfile { profile, over: None } => {
                 let found = backend.profile(&profile.name).await?;
                 let wanted = found
                     .as_ref()
@@ -97,6 +105,18 @@ impl Hand<'_> {
                 if !backend.edit_profile(&profile.name, &mut merge).await? {
                     backend.put_profile(profile).await?;
                 }
+            }
+            Step::CopyProfile { from, to } => {
+                let found = backend.profile(from).await?;
+                let mut wanted = without_marks(found.ok_or_else(|| Error::Missing {
+                    what: format!("profile `{from}`"),
+                })?);
+                wanted.name.clone_from(to);
+                give(backend, wanted).await?;
+            }
+            Step::DeleteProfile { name } => {
+                let skipped = !instance::remove_unused(backend, name).await?;
+                return Ok(Done { skipped });
             }
             _ => {}
         }
@@ -259,12 +279,36 @@ fn merged(found: &Profile, planned: &Profile) -> Profile {
         }
     }
     for (key, value) in &found.config {
-        let mark = key.starts_with(&tag("snapshot."));
-        if mark || (!planned.config.contains_key(key) && !was_ours("settings", key)) {
+        if is_mark(key) || (!planned.config.contains_key(key) && !was_ours("settings", key)) {
             profile.config.insert(key.clone(), value.clone());
         }
     }
     profile
+}
+
+/// The notes, pins and kinds of snapshots that are in a profile.
+fn is_mark(key: &str) -> bool {
+    key.starts_with(&tag("snapshot."))
+}
+
+/// A profile for another instance: notes of snapshots go with the snapshots.
+fn without_marks(mut profile: Profile) -> Profile {
+    profile.config.retain(|key, _| !is_mark(key));
+    profile
+}
+
+/// Makes a profile be as wanted; the notes of snapshots in one that is there stay.
+async fn give(backend: &dyn Backend, wanted: Profile) -> Result<(), Error> {
+    let mut write = |found: &mut Profile| {
+        let mut new = wanted.clone();
+        let marks = found.config.iter().filter(|(key, _)| is_mark(key));
+        new.config.extend(marks.map(|(k, v)| (k.clone(), v.clone())));
+        *found = new;
+    };
+    if !backend.edit_profile(&wanted.name, &mut write).await? {
+        backend.put_profile(&wanted).await?;
+    }
+    Ok(())
 }
 
 fn is_new(folder: &Path) -> bool {

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::{
     backend::{Backend, ConfigEdit, Error, ExecSpec, Instance, InstanceSpec, Power, Progress, Status},
-    labs::{marks, notes_profile, tag},
+    labs::{marks, notes_profile, profile_name, tag},
     stage::Answer,
 };
 
@@ -269,6 +269,9 @@ impl Hand<'_> {
     pub(super) async fn delete(&mut self, name: &str, uuid: &str, only_if: Option<&str>) -> Ended {
         let backend = self.backend().await?;
         let Some(found) = backend.instance(name).await? else {
+            if self.again && only_if.is_none() {
+                remove_unused(backend, &profile_name(name)).await?;
+            }
             return SKIPPED;
         };
         same(&found, uuid)?;
@@ -280,6 +283,8 @@ impl Hand<'_> {
             marks::forget_all(backend, profile, name).await?;
             if only_if.is_none() {
                 remove_unused(backend, profile).await?;
+                // Of a recreate that ended before it made its instance.
+                remove_unused(backend, &profile_name(&format!("{name}-next"))).await?;
             }
         }
         DID
@@ -303,8 +308,9 @@ impl Hand<'_> {
                  Begin anew: the choice that you made, once more"
             )));
         }
-        let (mine, held) = (backend.snapshots(name).await?, backend.snapshots(copy).await?);
-        if mine.iter().all(|s| held.iter().any(|h| h.name == s.name)) {
+        let names = backend.snapshot_names(&[name, copy]).await?;
+        let of = |instance: &str| names.get(instance).map_or(&[][..], Vec::as_slice);
+        if of(name).iter().all(|s| of(copy).contains(s)) {
             return Ok(());
         }
         Err(Failure::Blocked(format!(
@@ -313,18 +319,20 @@ impl Hand<'_> {
     }
 }
 
-/// Removes a profile of ours that no instance uses any more.
-async fn remove_unused(backend: &dyn Backend, profile: &str) -> Result<(), Error> {
+/// Removes a profile of ours that no instance uses any more; says whether it was there and is gone.
+pub(super) async fn remove_unused(backend: &dyn Backend, profile: &str) -> Result<bool, Error> {
+    if backend.profile(profile).await?.is_none() {
+        return Ok(false);
+    }
     let used = backend
         .instances()
         .await?
         .iter()
         .any(|i| i.profiles.iter().any(|p| p == profile));
-    if used {
-        Ok(())
-    } else {
-        backend.delete_profile(profile).await
+    if !used {
+        backend.delete_profile(profile).await?;
     }
+    Ok(!used)
 }
 
 /// Where a secret is while a script reads it.

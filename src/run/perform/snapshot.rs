@@ -1,10 +1,10 @@
-//! Steps on snapshots: take, restore, delete.
+//! Steps on snapshots: take and restore.
 
 use std::collections::BTreeMap;
 
 use crate::{
     backend::{Backend, ConfigEdit, Error, Instance, Status, types::TAG},
-    labs::{SnapshotKind, marks, notes_profile, tag},
+    labs::{SnapshotKind, UPDATING, snapshots, tag},
 };
 
 use super::{
@@ -21,26 +21,20 @@ impl Hand<'_> {
         kind: SnapshotKind,
     ) -> Ended {
         let backend = self.backend().await?;
-        if has(backend, name, snapshot).await? {
+        let instance = existing(backend, name).await?;
+        if snapshots::is_there(backend, name, snapshot).await? {
             if !self.again {
                 let what = format!("snapshot `{snapshot}` of `{name}`");
                 return Err(Failure::Blocked(Error::Exists { what }.to_string()));
             }
-            if marked(backend, name, snapshot).await? {
+            if snapshots::is_marked(backend, &instance, snapshot).await? {
                 return SKIPPED;
             }
             // Begun by us and never marked: it may have no volume behind it.
             backend.delete_snapshot(name, snapshot).await?;
         }
-        backend.snapshot(name, snapshot).await?;
-        let write = |mark: &mut marks::Mark| {
-            note.clone_into(&mut mark.note);
-            mark.kind = kind;
-        };
-        match marks::change(backend, name, snapshot, write).await {
-            Ok(()) | Err(Error::Missing { .. }) => DID,
-            Err(error) => Err(error.into()),
-        }
+        snapshots::record(backend, &instance, snapshot, note, kind).await?;
+        DID
     }
 
     pub(super) async fn restore(&mut self, name: &str, snapshot: &str, uuid: &str) -> Ended {
@@ -57,7 +51,7 @@ impl Hand<'_> {
             .finished_earlier(&format!("{}/snapshot-{name}-before-", self.lab))
         {
             // The planned safety snapshot is of an earlier attempt, and work may have been done since.
-            self.save_again(backend, name, snapshot).await?;
+            self.save_again(backend, &before, snapshot).await?;
         }
         backend.restore(name, snapshot).await?;
         self.put_back(backend, &before).await?;
@@ -75,15 +69,15 @@ impl Hand<'_> {
                 .collect()
         };
         let (was, is) = (ours(before), ours(&after));
-        // The proof belongs to what is inside, and so to the snapshot.
-        let verdict = tag("verdict");
+        // These belong to what is inside, and so to the snapshot.
+        let inside = [tag("verdict"), tag(UPDATING)];
         let mut config: BTreeMap<_, _> = was.iter().map(|(k, v)| (k.clone(), Some(v.clone()))).collect();
         config.extend(
             is.keys()
                 .filter(|k| !was.contains_key(*k))
                 .map(|k| (k.clone(), None)),
         );
-        config.remove(&verdict);
+        config.retain(|key, _| !inside.contains(key));
         config.retain(|k, v| is.get(k) != v.as_ref());
         let edit = ConfigEdit {
             config,
@@ -97,8 +91,13 @@ impl Hand<'_> {
     }
 
     /// Takes one more safety snapshot under a name that is free.
-    async fn save_again(&mut self, backend: &dyn Backend, name: &str, target: &str) -> Result<(), Failure> {
-        let taken = backend.snapshots(name).await?;
+    async fn save_again(
+        &mut self,
+        backend: &dyn Backend,
+        lab: &Instance,
+        target: &str,
+    ) -> Result<(), Failure> {
+        let taken = backend.snapshots(&lab.name).await?;
         let free = |n: &String| !taken.iter().any(|s| s.name == *n);
         let snapshot = (1..=u32::MAX)
             .map(|n| format!("before-restore-{n}"))
@@ -107,44 +106,8 @@ impl Hand<'_> {
         self.output.line(&format!(
             "    taking {snapshot} first: time has passed since the run began"
         ));
-        backend.snapshot(name, &snapshot).await?;
         let note = format!("before the resumed restore of {}", crate::log::sanitize(target));
-        let write = |mark: &mut marks::Mark| {
-            note.clone_into(&mut mark.note);
-            mark.kind = SnapshotKind::Safety;
-        };
-        match marks::change(backend, name, &snapshot, write).await {
-            Ok(()) | Err(Error::Missing { .. }) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        snapshots::record(backend, lab, &snapshot, &note, SnapshotKind::Safety).await?;
+        Ok(())
     }
-
-    pub(super) async fn delete_snapshot(&mut self, name: &str, snapshot: &str) -> Ended {
-        let backend = self.backend().await?;
-        if !has(backend, name, snapshot).await? {
-            return SKIPPED;
-        }
-        let deleted = backend.delete_snapshot(name, snapshot).await;
-        // Measured: a full pool answers an error for a deletion that happened.
-        if has(backend, name, snapshot).await? {
-            deleted?;
-        }
-        match marks::forget(backend, name, snapshot).await {
-            Ok(()) | Err(Error::Missing { .. }) => DID,
-            Err(error) => Err(error.into()),
-        }
-    }
-}
-
-async fn has(backend: &dyn Backend, name: &str, snapshot: &str) -> Result<bool, Failure> {
-    Ok(backend.snapshots(name).await?.iter().any(|s| s.name == snapshot))
-}
-
-async fn marked(backend: &dyn Backend, name: &str, snapshot: &str) -> Result<bool, Failure> {
-    let instance = existing(backend, name).await?;
-    let Some(profile) = notes_profile(&instance) else {
-        return Ok(false);
-    };
-    let profile = backend.profile(profile).await?;
-    Ok(profile.is_some_and(|p| p.config.contains_key(&marks::key(name, snapshot))))
 }

@@ -2,6 +2,7 @@
 
 pub(super) mod profile;
 pub(super) mod steps;
+mod variables;
 pub(super) mod when;
 
 use std::collections::BTreeSet;
@@ -29,9 +30,16 @@ pub(super) fn problems(document: &Document<'_>, stage: &Stage) -> Vec<Problem> {
     check.profile();
     check.mounts();
     check.step_lists();
-    let mut problems = check.problems;
+    let mut problems = std::mem::take(&mut check.problems);
     problems.extend(when::problems(document, stage));
-    problems.sort_by_key(|problem| problem.span.start);
+    check.variables();
+    problems.extend(check.problems);
+    // The mistakes of this file in its order, then those of the scripts beside it.
+    let here = document.file();
+    problems.sort_by_key(|problem| {
+        let beside = problem.file != here;
+        (beside, if beside { 0 } else { problem.span.start })
+    });
     problems
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Check;
 use crate::{
     document::Place,
-    stage::schema::{BackendKind, FieldKind, Script, Stage, StageStep},
+    stage::schema::{BackendKind, Family, FieldKind, Script, Stage, StageStep},
 };
 
 /// Scripts that no step runs: not wrong, but most likely forgotten.
@@ -90,8 +90,12 @@ impl Check<'_> {
                 image.id
             );
             let others: Vec<&str> = step.run.keys().map(|family| family.name()).collect();
+            let add = match image.family {
+                Family::Any => "run.any".to_owned(),
+                _ => format!("run.{family} or run.any"),
+            };
             let problem = self.document.problem(run, message).hint(format!(
-                "add run.{family} or run.any, or say when = 'image.family == \"{}\"'",
+                "add {add}, or say when = 'image.family == \"{}\"'",
                 others.join("\" || image.family == \"")
             ));
             self.problems.push(problem);

@@ -97,6 +97,13 @@ fn instance(name: &str, status: Status, tags: &[(&str, &str)]) -> Instance {
         status_text: "Running".into(),
         created: "2026-11-10T08:00:00Z".into(),
         uuid: format!("uuid-of-{name}"),
+        expanded_devices: [(
+            "root".to_owned(),
+            [("path", "/"), ("pool", "default")]
+                .map(|(k, v)| (k.to_owned(), v.to_owned()))
+                .into(),
+        )]
+        .into(),
         config: tags
             .iter()
             .map(|(k, v)| (format!("user.halolab.{k}"), (*v).to_owned()))

@@ -19,6 +19,9 @@ fn action(id: &str, sentence: &str, command: &str, seconds: u32) -> Action {
     }
 }
 
+/// With a control sequence, as a stage from anywhere may have one.
+const BASE: &str = "# what every lab has\npacman -Syu --noconfirm --needed base-devel git python python-pip openssh sudo less\nif [ -n \"$PACKAGES\" ]; then\n\tprintf '\x1b[31mmore\x1b[0m\\n'\nfi\n";
+
 fn create(lab: &str) -> Vec<Action> {
     vec![
         Action {
@@ -36,12 +39,24 @@ fn create(lab: &str) -> Vec<Action> {
             &format!("lxc start {lab}"),
             1,
         ),
-        action(
-            &format!("{lab}/base"),
-            "install the base packages",
-            &format!("lxc exec {lab} -- sh -eu  # the script base"),
-            180,
-        ),
+        Action {
+            step: Step::Exec {
+                name: lab.into(),
+                script: BASE.into(),
+                env: [
+                    ("LAB".to_owned(), lab.to_owned()),
+                    ("PACKAGES".to_owned(), "git python".to_owned()),
+                ]
+                .into(),
+                secrets: vec!["token".into()],
+            },
+            ..action(
+                &format!("{lab}/base"),
+                "install the base packages",
+                &format!("lxc exec {lab} -- sh -eu  # the script base"),
+                180,
+            )
+        },
         Action {
             optional: true,
             ..action(

@@ -1,0 +1,103 @@
+//! Another halolab at work: who it is, and waiting for its end before a plan is begun.
+
+use crate::run::lock::Holder;
+
+use super::{
+    dialog::{Confirm, Dialog, Then},
+    model::{Model, Review, Screen},
+    msg::{Effect, Tone},
+};
+
+/// What is known of other halolabs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Others {
+    /// The one that is at work.
+    pub holder: Option<Holder>,
+    /// The plan under review waits for its end.
+    pub waiting: bool,
+    /// It has ended, and the plan waits for a new look.
+    pub ended: bool,
+}
+
+impl Model {
+    /// The line that tells of another halolab; none where there is none.
+    pub(crate) fn other_words(&self) -> Option<String> {
+        let holder = self.others.holder.as_ref()?;
+        let waits = if self.others.waiting {
+            "; waiting for its end, then the plan is made anew"
+        } else {
+            ""
+        };
+        Some(format!("another halolab is at work: {holder}{waits}"))
+    }
+
+    pub(in crate::app) fn take_holder(&mut self, holder: Option<Holder>) -> Vec<Effect> {
+        let ended = self.others.holder.is_some() && holder.is_none();
+        self.others.holder = holder;
+        if !ended {
+            return vec![];
+        }
+        if let Some(Dialog::Confirm(confirm)) = &self.dialog
+            && confirm.then == Then::Wait
+        {
+            self.dialog = None;
+            self.others.waiting = true;
+        }
+        if std::mem::take(&mut self.others.waiting) && self.screen() == Screen::Review {
+            self.others.ended = true;
+        }
+        // Whatever the other one did, the lists say it.
+        vec![Effect::Look]
+    }
+
+    /// The run was not begun: another halolab was faster. Its plan is under review again.
+    pub(in crate::app) fn take_busy(&mut self, holder: Holder) -> Vec<Effect> {
+        let Some(run) = self.run.take() else {
+            return vec![];
+        };
+        self.review = Some(Review {
+            apply: !run.plan.destroys(),
+            plan: run.plan,
+            scroll: 0,
+            goes_on: self.resume.begun.take(),
+        });
+        self.stack = vec![Screen::Welcome, Screen::Labs];
+        if self.form().is_some() {
+            self.open(Screen::Options);
+        }
+        self.open(Screen::Review);
+        self.others.holder = Some(holder);
+        self.ask_to_wait();
+        vec![]
+    }
+
+    /// Asks whether to wait, where another halolab is at work; says whether it is.
+    pub(in crate::app) fn ask_to_wait(&mut self) -> bool {
+        let Some(holder) = &self.others.holder else {
+            return false;
+        };
+        let mut confirm = Confirm::new("Another halolab is at work".into(), "Wait", Then::Wait);
+        confirm.no = "Leave it";
+        confirm.text = vec![
+            format!("It does: {}.", holder.what),
+            format!("It is process {}, since {}.", holder.pid, holder.since),
+            "Nothing of this plan was begun. After a wait it is made anew, from what is there then, and shown again."
+                .into(),
+        ];
+        self.dialog = Some(Dialog::Confirm(Box::new(confirm)));
+        true
+    }
+
+    pub(in crate::app) fn wait_for_other(&mut self) {
+        self.others.waiting = self.others.holder.is_some();
+    }
+
+    /// Says so where another halolab is at work.
+    pub(in crate::app) fn refuse_busy(&mut self) -> bool {
+        let Some(words) = self.other_words() else {
+            return false;
+        };
+        self.say(Tone::Warning, format!("not now: {words}; wait for its end"));
+        true
+    }
+}

@@ -1,0 +1,179 @@
+//! A run that an earlier halolab did not end is offered once, when the screens start: go on, take it back, or leave
+//! it, which is what enter does.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    log::sanitize,
+    run::{
+        journal::Record,
+        unfinished::{Stopped, stops, ways_back},
+    },
+    stage::{Answer, Answers},
+};
+
+use super::{
+    dialog::{Dialog, Prompt, PromptThen},
+    entry::Entry,
+    keys::Intent,
+    model::{Model, Pick, Review, Screen},
+    msg::Effect,
+};
+
+/// What is known of it.
+#[derive(Clone, Debug, Default)]
+pub struct Resume {
+    /// Found, and not offered yet.
+    pub found: Option<Box<Record>>,
+    /// To be gone on with, once its secrets are typed.
+    pub next: Option<Box<Record>>,
+    /// What the run that was begun goes on with; under review again where another halolab was faster.
+    pub begun: Option<GoesOn>,
+}
+
+/// The question about it.
+#[derive(Clone, Debug)]
+pub struct Unfinished {
+    /// The run.
+    pub record: Box<Record>,
+    /// What would take it back; empty where nothing would.
+    pub ways: Vec<Pick>,
+    /// The button that is marked.
+    pub marked: usize,
+}
+
+impl Unfinished {
+    /// The buttons; the first one does nothing.
+    pub fn buttons(&self) -> Vec<&'static str> {
+        let mut names = vec!["Leave it", "Continue"];
+        names.extend((!self.ways.is_empty()).then_some("Take it back…"));
+        names
+    }
+
+    /// Where it stopped, a track each.
+    pub fn stops(&self) -> Vec<Stopped> {
+        stops(&self.record)
+    }
+}
+
+/// What a plan under review goes on with.
+#[derive(Clone, Debug)]
+pub struct GoesOn {
+    /// The run.
+    pub run: String,
+    /// Its secrets, by lab.
+    pub secrets: BTreeMap<String, Answers>,
+}
+
+impl Model {
+    /// Asks about an unfinished run, where nothing else is asked and the labs are known.
+    pub(super) fn offer_unfinished(&mut self) {
+        let free = self.dialog.is_none() && self.help.is_none() && !self.is_running();
+        let calm = matches!(self.screen(), Screen::Welcome | Screen::Labs);
+        let Some(world) = self.world.as_ref().filter(|_| free && calm) else {
+            return;
+        };
+        if self.setup.read_only {
+            return;
+        }
+        let Some(record) = self.resume.found.take() else {
+            return;
+        };
+        let ways = ways_back(&record, world).into_iter();
+        let pick = |(lab, stage, choice)| Pick {
+            lab,
+            stage,
+            choice,
+            asks: false,
+        };
+        self.dialog = Some(Dialog::Unfinished(Unfinished {
+            ways: ways.map(pick).collect(),
+            record,
+            marked: 0,
+        }));
+    }
+
+    pub(super) fn on_unfinished(&mut self, intent: Intent) -> Vec<Effect> {
+        let Some(Dialog::Unfinished(asked)) = &mut self.dialog else {
+            return vec![];
+        };
+        match intent {
+            Intent::Next => asked.marked = (asked.marked + 1) % asked.buttons().len(),
+            Intent::Back => self.dialog = None,
+            Intent::Enter => {
+                let asked = asked.clone();
+                self.dialog = None;
+                match asked.marked {
+                    0 => {}
+                    1 => return self.go_on_with(asked.record),
+                    _ => return self.begin(asked.ways),
+                }
+            }
+            _ => {}
+        }
+        vec![]
+    }
+
+    /// Goes on with a run, after its secrets were typed again where it had some: they are never stored.
+    fn go_on_with(&mut self, record: Box<Record>) -> Vec<Effect> {
+        let labels = record.secrets.iter().map(|s| self.secret_label(&record, s));
+        let lines: Vec<(String, Entry)> = labels.map(|l| (l, Entry::default().masked())).collect();
+        self.resume.next = Some(record);
+        if lines.is_empty() {
+            return self.go_on(BTreeMap::new());
+        }
+        let title = "Secrets are not stored: type them again".to_owned();
+        self.dialog = Some(Dialog::Prompt(Box::new(Prompt::new(
+            title,
+            lines,
+            PromptThen::Secrets,
+        ))));
+        vec![]
+    }
+
+    /// `LAB/OPTION` in words.
+    fn secret_label(&self, record: &Record, secret: &str) -> String {
+        let (lab, id) = secret.split_once('/').unwrap_or(("", secret));
+        let stage = record.plan.labs.iter().find(|t| t.lab == lab);
+        let stage = self.setup.catalog.get(stage.map_or(lab, |t| t.stage.as_str()));
+        let option = stage.and_then(|s| s.options.iter().find(|o| o.id == id));
+        sanitize(&format!("{} of {lab}", option.map_or(id, |o| o.title.as_str())))
+    }
+
+    /// The lines of secrets were filled in: where none is empty, the run goes on.
+    pub(super) fn take_secrets(&mut self) -> Vec<Effect> {
+        let (Some(Dialog::Prompt(prompt)), Some(record)) = (&mut self.dialog, &self.resume.next) else {
+            return vec![];
+        };
+        let mut secrets: BTreeMap<String, Answers> = BTreeMap::new();
+        for (index, (secret, (_, entry))) in record.secrets.iter().zip(&prompt.lines).enumerate() {
+            if entry.text().is_empty() {
+                prompt.error = Some("the run was given it, and goes on only with it".into());
+                prompt.at = index;
+                return vec![];
+            }
+            let (lab, id) = secret.split_once('/').unwrap_or(("", secret));
+            let of_lab = secrets.entry(lab.to_owned()).or_default();
+            of_lab.insert(id.to_owned(), Answer::Text(entry.text().to_owned()));
+        }
+        self.dialog = None;
+        self.go_on(secrets)
+    }
+
+    fn go_on(&mut self, secrets: BTreeMap<String, Answers>) -> Vec<Effect> {
+        let Some(record) = self.resume.next.take() else {
+            return vec![];
+        };
+        self.review = Some(Review {
+            plan: record.plan,
+            apply: true,
+            scroll: 0,
+            goes_on: Some(GoesOn {
+                run: record.id,
+                secrets,
+            }),
+        });
+        self.open(Screen::Review);
+        self.apply()
+    }
+}

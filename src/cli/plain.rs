@@ -1,0 +1,292 @@
+//! `halolab --plain`: the screens as questions and lines of text, for terminals that cannot move a cursor, screen
+//! readers and pipes. The same menu, forms, planner and runner; the end of the input cancels what is not agreed to yet.
+
+mod ask;
+mod form;
+mod snapshots;
+
+use std::{collections::BTreeMap, future::Future};
+
+use crate::{
+    app::{
+        Job,
+        form::Form,
+        menu::{Entry, menu_items},
+    },
+    host,
+    labs::{Lab, Presence, World},
+    plan::{Choice, Plan, Request, planner},
+    run::journal,
+    stage::{Answers, answers::IMAGE_FILE},
+};
+
+use super::{Code, Global, Setup, Stop, consent, plan::SERVER_WAIT, status::state_word};
+use ask::{Left, numbers, say};
+
+/// Exit code where the input ended, or Ctrl-C, before anything was agreed to.
+const CANCELLED: Code = Code(130);
+
+/// Asks what to do, does it, and asks again, until `q` or the end of the input.
+pub(super) async fn wizard(global: Global) -> Result<Code, Stop> {
+    if global.json || global.no_input {
+        return Err(Stop::usage(
+            "--plain asks questions: leave out --json and --no-input, or say what to do: `halolab apply LAB --yes`, see \
+             `halolab --help`",
+        ));
+    }
+    let setup = Setup::load(global)?;
+    say("halolab, as questions. Type the number of an answer, enter for the one in brackets, q to leave.");
+    // How the last thing ended that was asked for.
+    let mut last = None;
+    loop {
+        match Box::pin(round(&setup)).await {
+            Ok(code) => last = Some(code),
+            Err(Left::Quit) => return Ok(last.unwrap_or(Code::OK)),
+            Err(Left::Gone) => {
+                if last.is_none() {
+                    say("Cancelled; nothing was changed.");
+                }
+                return Ok(last.unwrap_or(CANCELLED));
+            }
+            Err(Left::Away(stop)) => return Err(stop),
+            Err(Left::Failed(stop)) => {
+                say(&format!("Not done: {}", stop.text));
+                last = Some(stop.code);
+            }
+        }
+    }
+}
+
+/// What is waited for, unless Ctrl-C comes first.
+async fn unless_interrupted<T>(work: impl Future<Output = T> + Send) -> Result<T, Left> {
+    tokio::select! {
+        done = work => Ok(done),
+        _ = tokio::signal::ctrl_c() => Err(Left::Gone),
+    }
+}
+
+/// One task: which labs, what to do with them, the plan, the run.
+async fn round(setup: &Setup) -> Result<Code, Left> {
+    say("\nLooking at this machine and its container engine.");
+    let world = unless_interrupted(look(setup)).await?.map_err(Left::Away)?;
+    match &world.server {
+        Some(server) => say(&format!(
+            "Engine: {} {} at {}.",
+            server.title(),
+            server.version,
+            server.address
+        )),
+        None => say("There is no LXD or Incus yet: the plan begins with setting one up."),
+    }
+    let labs = world.labs(&setup.catalog);
+    say("\nLabs:");
+    for (number, lab) in (1..).zip(&labs) {
+        say(&format!("  {number}. {}", in_words(lab)));
+    }
+    let chosen = which(&labs).await?;
+    let picks = match chosen.as_slice() {
+        [lab] => match Box::pin(menu(setup, &world, lab)).await? {
+            Some(choice) => vec![(*lab, choice)],
+            None => return Ok(Code::OK),
+        },
+        labs => labs.iter().map(|lab| (*lab, Choice::Create)).collect(),
+    };
+    let (plan, secrets) = Box::pin(planned(setup, world.clone(), &picks)).await?;
+    agree_and_run(setup, &plan, secrets).await
+}
+
+async fn look(setup: &Setup) -> Result<World, Stop> {
+    let mut world = setup.world(&[]).await?;
+    // Before the default image is chosen.
+    host::reach::look(&mut world.facts, &setup.config.servers(), SERVER_WAIT).await;
+    Ok(world)
+}
+
+fn in_words(lab: &Lab) -> String {
+    let proof = lab.verdict.as_deref().map(|v| format!(", proof: {v}"));
+    let snapshots = match (lab.presence, lab.snapshots) {
+        (Presence::Ours, 1) => ", 1 snapshot".to_owned(),
+        (Presence::Ours, many) => format!(", {many} snapshots"),
+        _ => String::new(),
+    };
+    format!(
+        "{}, {}: {}{snapshots}{}",
+        lab.name,
+        lab.title,
+        state_word(lab),
+        proof.unwrap_or_default()
+    )
+}
+
+/// The labs that are chosen: several only where all of them are to be made.
+async fn which(labs: &[Lab]) -> Result<Vec<&Lab>, Left> {
+    if labs.is_empty() {
+        say("There is no stage to make a lab from; see `halolab stage list`.");
+        return Err(Left::Quit);
+    }
+    loop {
+        let given =
+            ask::line("Number of a lab, several as 1,2 to set them up together, q to leave: ").await?;
+        if given == "q" {
+            return Err(Left::Quit);
+        }
+        let found = numbers(&given, labs.len()).unwrap_or_default();
+        let found: Vec<&Lab> = found.iter().filter_map(|n| labs.get(n - 1)).collect();
+        match found.as_slice() {
+            [] => say(&format!("Please type a number from 1 to {}.", labs.len())),
+            [_] => return Ok(found),
+            several => match several.iter().find(|l| l.presence != Presence::Missing) {
+                Some(made) => say(&format!(
+                    "{} is there already: several are chosen only to be made. Choose it alone.",
+                    made.name
+                )),
+                None => return Ok(found),
+            },
+        }
+    }
+}
+
+/// What to do with one lab; none where that is done already.
+async fn menu(setup: &Setup, world: &World, lab: &Lab) -> Result<Option<Choice>, Left> {
+    let items = menu_items(lab, world.snapshots_of(&lab.name));
+    say(&format!("\n{}: what to do?", lab.name));
+    for (number, item) in (1..).zip(&items) {
+        let title = item.title.replace('…', "");
+        say(&format!("  {number}. {title}: {}", item.line));
+    }
+    let number = ask::number("Number", items.len(), None).await?;
+    let Some(item) = items.into_iter().nth(number - 1) else {
+        return Ok(None);
+    };
+    let name = lab.name.clone();
+    Ok(Some(match item.entry {
+        Entry::Skip => return Ok(None),
+        Entry::Shell => {
+            say(&format!(
+                "A shell is a command of its own: `halolab shell {name}`."
+            ));
+            return Ok(None);
+        }
+        Entry::Start => return snapshots::change(setup, Job::Start(name)).await.map(|()| None),
+        Entry::Stop => return snapshots::change(setup, Job::Stop(name)).await.map(|()| None),
+        Entry::Restore => return Box::pin(snapshots::choose(setup, lab)).await,
+        Entry::Create => Choice::Create,
+        Entry::Recreate => Choice::Recreate,
+        Entry::RecreateFromClean => Choice::RecreateFromClean,
+        Entry::BringBack(kept) => Choice::BringBack(kept),
+        Entry::Update => Choice::Update,
+        Entry::GoBack(snapshot) => Choice::Restore(snapshot),
+        Entry::Adopt => {
+            say(
+                "halolab did not make this instance. Adopted, it is managed like any other lab; nothing inside changes.",
+            );
+            type_name(&name).await?;
+            Choice::Adopt
+        }
+        Entry::Remove => {
+            say(&format!(
+                "This deletes {name} with all that is inside and its {} snapshots, for good. Kept: what is on data mounts.",
+                lab.snapshots
+            ));
+            type_name(&name).await?;
+            Choice::Remove
+        }
+    }))
+}
+
+async fn type_name(name: &str) -> Result<(), Left> {
+    let given = ask::line(&format!(
+        "Type the name {name} to go on, anything else to leave it: "
+    ))
+    .await?;
+    if given == name {
+        return Ok(());
+    }
+    Err(Stop::new(Code::DECLINED, "nothing was changed").into())
+}
+
+/// Asks the options, and makes the plan.
+async fn planned(
+    setup: &Setup,
+    mut world: World,
+    picks: &[(&Lab, Choice)],
+) -> Result<(Plan, BTreeMap<String, Answers>), Left> {
+    let mut forms = vec![];
+    for (lab, choice) in picks {
+        let Some(stage) = setup.catalog.get(&lab.stage) else {
+            continue;
+        };
+        if matches!(choice, Choice::Create | Choice::Recreate) {
+            let former = planner::former_answers(&world, &lab.name);
+            forms.push(Form::new(&lab.name, stage, &world.facts, &former));
+        }
+    }
+    if !forms.is_empty() {
+        forms.extend(Form::of_host(&world, &setup.catalog));
+    }
+    for form in &mut forms {
+        let whose = if form.lab == planner::HOST {
+            "this machine"
+        } else {
+            &form.lab
+        };
+        say(&format!("\nOptions of {whose}:"));
+        form::fill_in(form).await?;
+        say(&format!("\n{}: {}.", form.lab, form::summary(form)));
+    }
+    let answers: BTreeMap<String, Answers> = forms
+        .iter()
+        .map(|form| (form.lab.clone(), form.answers()))
+        .collect();
+    if answers.values().any(|a| a.contains_key(IMAGE_FILE)) {
+        // The alias of an image file is known only now.
+        let given: Vec<&Answers> = answers.values().collect();
+        let facts = world.facts;
+        world = setup.world(&given).await?;
+        world.facts = facts;
+    }
+    let request = |lab: &str, stage: &str, choice: Choice| Request {
+        lab: lab.into(),
+        stage: stage.into(),
+        choice,
+        answers: answers.get(lab).cloned().unwrap_or_default(),
+    };
+    let labs = picks
+        .iter()
+        .map(|(lab, choice)| request(&lab.name, &lab.stage, choice.clone()));
+    let host = request(planner::HOST, planner::HOST, Choice::Skip);
+    let requests: Vec<Request> = labs.chain([host]).collect();
+    let plan = planner::plan(&world, &setup.catalog, &requests)?;
+    let secrets = forms.iter().map(|form| (form.lab.clone(), form.secrets()));
+    Ok((plan, secrets.collect()))
+}
+
+/// Shows the plan, asks, and runs it with lines of text.
+async fn agree_and_run(setup: &Setup, plan: &Plan, secrets: BTreeMap<String, Answers>) -> Result<Code, Left> {
+    if plan.is_empty() {
+        say("There is nothing to do.");
+        return Ok(Code::OK);
+    }
+    say("\nThe plan. Nothing has happened yet.");
+    say(&consent::text(plan));
+    setup.may_change()?;
+    loop {
+        let given = ask::line("Apply? s shows what each action runs, to the letter [y/N]: ").await?;
+        match given.to_lowercase().as_str() {
+            "y" | "yes" => break,
+            "s" => say(&consent::with_scripts(plan)),
+            "" | "n" | "no" | "q" => {
+                say("Nothing was changed.");
+                return Ok(Code::DECLINED);
+            }
+            _ => say("Please type y to do it, n to leave it, or s."),
+        }
+    }
+    let id = journal::new_id(plan);
+    let code = Box::pin(consent::carry_out(setup, plan, &id, secrets)).await?;
+    match code {
+        Code::OK => say("Done."),
+        Code(code) => say(&format!("Ended with {code}; see `halolab runs`.")),
+    }
+    Ok(code)
+}

@@ -1,0 +1,256 @@
+//! The tracks that put another instance in the lab's place: recreate, from clean, an earlier version. Instances are
+//! never swapped by rename: a daemon killed in it corrupts its record.
+
+use crate::{
+    backend::{Instance, InstanceSpec, Profile},
+    labs::{Presence, notes_profile, profile_name, tag},
+    stage::FieldKind,
+};
+
+use super::{
+    Action, Track,
+    change::{has_snapshot, running, track, uuid},
+    create::{self, CLEAN},
+    planner::{Case, PlanError},
+};
+
+/// The parts that every replacement of the lab's instance shares.
+struct Swap {
+    /// Where the present instance is kept.
+    prev: String,
+    /// Stop, and copy it there.
+    keep: Vec<Action>,
+    /// Remove it, now that its copy exists.
+    clear: Action,
+}
+
+fn swap(case: &Case<'_>) -> Swap {
+    let words = case.words();
+    let prev = case.free_name(&format!("{}-prev", case.lab));
+    let spec = copy_spec(case, case.lab, &prev, &[("kept", case.lab)]);
+    let sentence = format!("keep {} with all its snapshots as {prev}", case.lab);
+    let mut keep = vec![];
+    if running(case) {
+        keep.push(words.stop(case.lab));
+    }
+    if let Some(own) = case.own_profile() {
+        keep.push(words.copy_profile(own, &profile_name(&prev)));
+    }
+    keep.push(words.copy(case.lab, None, spec, sentence));
+    Swap {
+        clear: words.delete_copied(case.lab, &uuid(case), &prev),
+        prev,
+        keep,
+    }
+}
+
+pub(super) fn recreate(case: &Case<'_>) -> Result<Track, PlanError> {
+    let words = case.words();
+    let next = case.free_name(&format!("{}-next", case.lab));
+    let swap = swap(case);
+    let profile = create::profile(case)?;
+    let own = case.own_profile().map(str::to_owned);
+    let temporary = Profile {
+        name: profile_name(&next),
+        ..profile.clone()
+    };
+    let proven = temporary.name.clone();
+    // The lab's own profile is written only when the lab is kept and gone: a device reaches a running lab at once.
+    let mut actions = vec![words.put_profile_over(temporary, own.clone())];
+    actions.extend(leftovers(case));
+    actions.extend(create::build(case, &next)?);
+    actions.push(words.stop(&next));
+    actions.extend(swap.keep);
+    actions.push(swap.clear);
+    let other = own.filter(|own| *own != profile.name);
+    actions.push(words.put_profile_over(profile, other));
+    let spec = InstanceSpec {
+        profiles: vec![profile_name(case.lab)],
+        description: format!("{} made by halolab", case.stage.title),
+        ..copy_spec(case, case.lab, case.lab, &[])
+    };
+    actions.push(words.copy(
+        &next,
+        None,
+        spec,
+        format!("put {next}, which is built and proven, in its place"),
+    ));
+    actions.push(words.delete_copied(&next, "", case.lab));
+    actions.push(words.delete_profile(&proven));
+    actions.extend(after_swap(case)?);
+    Ok(track(
+        case,
+        actions,
+        unknown_secrets(case),
+        kept_sentences(case, &swap.prev),
+    ))
+}
+
+/// Secrets are never stored: what is not given again is not there in the new lab.
+fn unknown_secrets(case: &Case<'_>) -> Vec<String> {
+    let asked = case
+        .stage
+        .options
+        .iter()
+        .filter(|o| o.kind == FieldKind::Secret && case.holds(o.when.as_ref()));
+    asked
+        .filter(|o| !case.answers.contains_key(&o.id))
+        .map(|o| {
+            format!(
+                "\"{}\", if it was given: secrets are not stored; give `{}` again, or the new lab has none",
+                o.title, o.id
+            )
+        })
+        .collect()
+}
+
+/// Replacements of earlier runs that never took the lab's place are rebuilt.
+fn leftovers(case: &Case<'_>) -> Vec<Action> {
+    let of = |i: &&Instance| i.tag("next") == Some(case.lab);
+    let old = case.world.instances.iter().filter(of);
+    old.map(|i| {
+        case.words().delete(
+            &i.name,
+            &i.uuid,
+            format!(
+                "the replacement {} of an earlier run, which never took its place",
+                i.name
+            ),
+        )
+    })
+    .collect()
+}
+
+fn after_swap(case: &Case<'_>) -> Result<Vec<Action>, PlanError> {
+    let words = case.words();
+    let mut actions = vec![words.start(case.lab)];
+    let verifies = create::verifies(case, case.lab)?;
+    if !verifies.is_empty() {
+        actions.push(words.wait_network(case.lab));
+    }
+    actions.extend(verifies);
+    Ok(actions)
+}
+
+fn kept_sentences(case: &Case<'_>, prev: &str) -> Vec<String> {
+    vec![format!(
+        "the present {} with all its snapshots, as {prev}; bring it back with `halolab apply {} --choose bring-back:{prev}`",
+        case.lab, case.lab
+    )]
+}
+
+pub(super) fn recreate_from_clean(case: &Case<'_>) -> Result<Track, PlanError> {
+    has_snapshot(case, case.lab, CLEAN)?;
+    let words = case.words();
+    let swap = swap(case);
+    let mut actions = swap.keep;
+    actions.push(swap.clear);
+    let sentence = format!("make {} anew from its snapshot {CLEAN}", case.lab);
+    actions.push(words.copy(
+        &swap.prev,
+        Some(CLEAN),
+        copy_spec(case, case.lab, case.lab, &[]),
+        sentence,
+    ));
+    actions.push(words.snapshot(case.lab, CLEAN, "right after set-up"));
+    actions.extend(after_swap(case)?);
+    Ok(track(case, actions, vec![], kept_sentences(case, &swap.prev)))
+}
+
+pub(super) fn bring_back(case: &Case<'_>, kept: &str) -> Result<Track, PlanError> {
+    let known = case.world.kept(case.lab);
+    let Some(found) = known.iter().find(|k| k.name == kept) else {
+        return Err(PlanError::Blocked(format!(
+            "`{}` is not an earlier version of {}; there are: {}",
+            crate::log::sanitize(kept),
+            case.lab,
+            if known.is_empty() {
+                "none".into()
+            } else {
+                known
+                    .iter()
+                    .map(|k| k.name.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            }
+        )));
+    };
+    if !found.whole {
+        return Err(PlanError::Blocked(format!(
+            "{kept} was begun and never finished, and is no version to go back to; delete it with `halolab remove {kept}`"
+        )));
+    }
+    let words = case.words();
+    let (mut actions, loses, mut keeps) = aside(case);
+    let own = profile_name(case.lab);
+    let source = case.world.instance(kept).and_then(notes_profile);
+    if let Some(source) = source.filter(|source| *source != own) {
+        actions.push(words.copy_profile(source, &own));
+    }
+    let sentence = format!("put {kept} with its snapshots in its place");
+    actions.push(words.copy(kept, None, copy_spec(case, kept, case.lab, &[]), sentence));
+    actions.extend(after_swap(case)?);
+    keeps.push(format!("{kept} as it is"));
+    Ok(track(case, actions, loses, keeps))
+}
+
+/// Makes room under the lab's name: what is whole is kept, what is half made goes, and where nothing is there is
+/// nothing to do. With what is lost and what is kept.
+fn aside(case: &Case<'_>) -> (Vec<Action>, Vec<String>, Vec<String>) {
+    match case.world.presence(case.lab) {
+        Presence::Missing => (vec![], vec![], vec![]),
+        Presence::Unfinished => {
+            let lost = format!("the unfinished instance {} of an earlier run", case.lab);
+            let delete = case.words().delete(case.lab, &uuid(case), lost.clone());
+            (vec![delete], vec![lost], vec![])
+        }
+        Presence::Ours | Presence::Foreign => {
+            let swap = swap(case);
+            let mut actions = swap.keep;
+            actions.push(swap.clear);
+            (actions, vec![], kept_sentences(case, &swap.prev))
+        }
+    }
+}
+
+/// ZFS restores only the newest snapshot (LXD and Incus documentation of the driver), and a safety snapshot is newer:
+/// the lab is kept whole, and made anew from the snapshot.
+pub(super) fn restore_by_copy(case: &Case<'_>, snapshot: &str) -> Result<Track, PlanError> {
+    let words = case.words();
+    let swap = swap(case);
+    let shown = crate::log::sanitize(snapshot);
+    let sentence = format!("make {} anew from its snapshot {shown}", case.lab);
+    let mut actions = swap.keep;
+    actions.push(swap.clear);
+    let spec = copy_spec(case, case.lab, case.lab, &[]);
+    actions.push(words.copy(&swap.prev, Some(snapshot), spec, sentence));
+    actions.push(words.snapshot(case.lab, CLEAN, &format!("restored from {shown}")));
+    actions.extend(after_swap(case)?);
+    Ok(track(case, actions, vec![], kept_sentences(case, &swap.prev)))
+}
+
+/// A copy of an instance, with its profiles (the one of ours as the copy's own), its description and these tags; it
+/// is no earlier version and no replacement unless they say so.
+pub(super) fn copy_spec(case: &Case<'_>, of: &str, name: &str, tags: &[(&str, &str)]) -> InstanceSpec {
+    let source = case.world.instance(of);
+    let plain = [("kept", ""), ("next", "")];
+    let profiles = |i: &Instance| {
+        let ours = notes_profile(i);
+        let own = |p: &String| match ours {
+            Some(ours) if p == ours => profile_name(name),
+            _ => p.clone(),
+        };
+        i.profiles.iter().map(own).collect()
+    };
+    InstanceSpec {
+        name: name.into(),
+        profiles: source.map_or_else(|| vec![profile_name(name)], profiles),
+        config: plain
+            .iter()
+            .chain(tags)
+            .map(|(k, v)| (tag(k), (*v).to_owned()))
+            .collect(),
+        description: source.map(|i| i.description.clone()).unwrap_or_default(),
+        ..InstanceSpec::default()
+    }
+}

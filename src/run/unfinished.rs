@@ -1,0 +1,155 @@
+//! A run whose journal was never closed, because halolab or the machine ended in it: where it stopped, what is kept,
+//! and what would take it back.
+
+use std::{
+    fs::{File, TryLockError},
+    path::Path,
+};
+
+use crate::{
+    labs::{UPDATING, World, tag},
+    plan::{Choice, Step, Track},
+};
+
+use super::{
+    advice::advice,
+    journal::{self, Record},
+};
+
+/// Where one track of a run stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// The lab; `host` for the preparation.
+    pub lab: String,
+    /// Actions that ended well, and all of them.
+    pub done: (usize, usize),
+    /// The action that did not end, as a sentence.
+    pub at: String,
+    /// What is kept.
+    pub kept: String,
+}
+
+/// The newest run that was never closed, unless somebody is at work or its labs were worked on since.
+pub fn find(runs: &Path, lock: &Path) -> Option<Record> {
+    if is_held(lock) {
+        return None;
+    }
+    let records = journal::records(runs);
+    let open = records.iter().position(|r| r.code.is_none())?;
+    let labs = |record: &Record| -> Vec<String> {
+        let plan = &record.plan;
+        plan.labs.iter().map(|t| t.lab.clone()).collect()
+    };
+    let wanted = labs(records.get(open)?);
+    let later = records.iter().take(open).flat_map(labs);
+    let worked_on = later.into_iter().any(|lab| wanted.contains(&lab));
+    records.into_iter().nth(open).filter(|_| !worked_on)
+}
+
+/// Whether another halolab is at work. The lock dies with its process, so a free one says that nobody is.
+fn is_held(lock: &Path) -> bool {
+    let Ok(file) = File::open(lock) else {
+        return false;
+    };
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+}
+
+/// Where each track of a run stopped; tracks that came to their end are left out.
+pub fn stops(record: &Record) -> Vec<Stopped> {
+    let count = |actions: &[crate::plan::Action]| {
+        let done = actions.iter().filter(|a| record.done.contains(&a.id)).count();
+        (done, actions.len())
+    };
+    let mut found = vec![];
+    let host = &record.plan.host;
+    if let Some(open) = host.iter().find(|a| !record.done.contains(&a.id)) {
+        found.push(Stopped {
+            lab: "host".into(),
+            done: count(host),
+            at: open.sentence.clone(),
+            kept: "no lab was touched".into(),
+        });
+        return found;
+    }
+    for track in &record.plan.labs {
+        let open = track.actions.iter().position(|a| !record.done.contains(&a.id));
+        if let Some((index, action)) = open.and_then(|i| Some((i, track.actions.get(i)?))) {
+            found.push(Stopped {
+                lab: track.lab.clone(),
+                done: count(&track.actions),
+                at: action.sentence.clone(),
+                kept: advice(track, index, &record.id).kept,
+            });
+        }
+    }
+    found
+}
+
+/// What would take a run back: lab, stage and choice of each track that stopped and left something.
+pub fn ways_back(record: &Record, world: &World) -> Vec<(String, String, Choice)> {
+    let open = |t: &&Track| t.actions.iter().any(|a| !record.done.contains(&a.id));
+    let tracks = record.plan.labs.iter().filter(open);
+    let way = |t: &Track| {
+        let (name, choice) = way_back(record, t, world)?;
+        Some((name, t.stage.clone(), choice))
+    };
+    tracks.filter_map(way).collect()
+}
+
+fn way_back(record: &Record, track: &Track, world: &World) -> Option<(String, Choice)> {
+    let lab = &track.lab;
+    let of_this_run = |name: &str| {
+        let found = world.instance(name)?;
+        (found.tag("run") == Some(record.id.as_str())).then_some(found)
+    };
+    let prev = made(track, |spec| spec.contains_key(&tag("kept")))
+        .filter(|p| of_this_run(p).is_some_and(|i| i.tag("state") != Some("building")));
+    let here = world.instance(lab);
+    let half_made = here.is_some_and(|i| i.tag("state") == Some("building"));
+    // The old one is kept whole, and what bears its name now is of this run, or nothing is.
+    if let Some(prev) = prev.filter(|_| here.is_none() || of_this_run(lab).is_some()) {
+        return Some((lab.clone(), Choice::BringBack(prev)));
+    }
+    if half_made {
+        return Some((lab.clone(), Choice::Remove));
+    }
+    let snapshots = world.snapshots_of(lab);
+    let half_updated = here.and_then(|i| i.tag(UPDATING)).map(str::to_owned);
+    let back = half_updated.or_else(|| safety(record, track));
+    if let Some(back) = back.filter(|b| snapshots.contains(b)) {
+        return Some((lab.clone(), Choice::Restore(back)));
+    }
+    let beside = track.actions.iter().find_map(|a| match &a.step {
+        Step::Create { spec } | Step::Copy { spec, .. } if spec.name != *lab => {
+            of_this_run(&spec.name).map(|i| i.name.clone())
+        }
+        _ => None,
+    });
+    beside.map(|name| (name, Choice::Remove))
+}
+
+/// The instance that a track copies its lab to with such tags.
+fn made(
+    track: &Track,
+    wanted: impl Fn(&std::collections::BTreeMap<String, String>) -> bool,
+) -> Option<String> {
+    track.actions.iter().find_map(|a| match &a.step {
+        Step::Copy { spec, .. } if spec.name != track.lab && wanted(&spec.config) => Some(spec.name.clone()),
+        _ => None,
+    })
+}
+
+/// The safety snapshot that a restore took, once the restore itself was begun.
+fn safety(record: &Record, track: &Track) -> Option<String> {
+    let restores = |a: &crate::plan::Action| matches!(a.step, Step::Restore { .. });
+    let restored = track.actions.iter().find(|a| restores(a))?;
+    let begun = record.begun.contains(&restored.id);
+    track
+        .actions
+        .iter()
+        .filter(|_| begun)
+        .find_map(|a| match &a.step {
+            Step::Snapshot { snapshot, .. } if record.done.contains(&a.id) => Some(snapshot.clone()),
+            _ => None,
+        })
+}

@@ -1,0 +1,1 @@
+../ai-lab/packages-fedora.sh

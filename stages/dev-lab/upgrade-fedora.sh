@@ -1,0 +1,1 @@
+../ai-lab/upgrade-fedora.sh

@@ -1,0 +1,222 @@
+//! `--plain`: the questions, answered over a pipe and on a terminal that knows no cursor.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and starts the program itself"
+)]
+
+mod common;
+
+use std::{
+    io::Write as _,
+    process::{Command, Stdio},
+};
+
+use common::{
+    program::{Home, Said},
+    pty,
+};
+use pty::Pty;
+
+/// Runs a command with these lines as its whole input.
+fn answer(mut command: Command, lines: &str) -> Said {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A program that ends before it read all is one of the things that are tested.
+    let _ = child.stdin.take().unwrap().write_all(lines.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    Said {
+        code: output.status.code().unwrap_or(-1),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+fn plain(home: &Home, lines: &str) -> Said {
+    answer(home.command(&["--plain"]), lines)
+}
+
+fn ends(home: &Home, code: i32, lines: &str) -> Said {
+    let said = plain(home, lines);
+    assert_eq!(said.code, code, "{lines:?}\n{}\n{}", said.out, said.err);
+    said
+}
+
+/// The number of a line that begins with a word.
+fn number(said: &Said, word: &str) -> String {
+    let find = |line: &str| {
+        let (number, rest) = line.trim().split_once(". ")?;
+        rest.starts_with(word).then(|| number.to_owned())
+    };
+    let found = said.out.lines().filter_map(find).next_back();
+    assert!(found.is_some(), "no {word} in\n{}", said.out);
+    found.unwrap()
+}
+
+/// The answers of a first run up to the question whether to apply.
+fn first_answers(home: &Home) -> Vec<String> {
+    let lab = number(&ends(home, 130, ""), home.lab());
+    [lab.as_str(), "1", "", "good morning", "2", "secret-token"]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+fn lines(answers: &[String]) -> String {
+    answers.join("\n") + if answers.is_empty() { "" } else { "\n" }
+}
+
+/// Chooses an entry of the menu of the first lab by its word, then answers on.
+fn choose(home: &Home, code: i32, entry: &str, more: &str) -> Said {
+    let lab = number(&ends(home, 130, ""), home.lab());
+    let menu = ends(home, 130, &format!("{lab}\n"));
+    let entry = number(&menu, entry);
+    ends(home, code, &format!("{lab}\n{entry}\n{more}"))
+}
+
+#[test]
+fn the_first_run_and_the_later_ones_go_by_numbers() {
+    let Some(home) = Home::new(1) else { return };
+    let lab = home.lab();
+    let answers = first_answers(&home);
+    let made = ends(&home, 0, &(lines(&answers) + "y\n"));
+    assert!(made.out.contains("Nothing has happened yet"), "{}", made.out);
+    assert!(made.err.contains("write the greeting"), "{}", made.err);
+    assert!(
+        !made.out.contains("secret-token") && !made.err.contains("secret-token"),
+        "{}\n{}",
+        made.out,
+        made.err
+    );
+    assert_eq!(home.inside(lab, "cat /greeting"), "good morning in blue");
+    assert_eq!(home.snapshots(lab), ["clean"]);
+
+    choose(&home, 0, "Update", "y\n");
+    assert_eq!(home.inside(lab, "cat /updates"), "1");
+    // A snapshot is taken, noted, pinned, and the lab put back to `clean`.
+    let list = choose(&home, 130, "Restore", "");
+    let new = number(&list, "Take a new snapshot");
+    choose(
+        &home,
+        0,
+        "Restore",
+        &format!("{new}\nNot A Name\nmine\nworks well\n"),
+    );
+    let list = choose(&home, 130, "Restore", "");
+    let (mine, clean) = (number(&list, "mine"), number(&list, "clean"));
+    let pinned = choose(&home, 0, "Restore", &format!("{mine}\n4\n"));
+    assert!(pinned.out.contains("mine is pinned"), "{}", pinned.out);
+    let kept = choose(&home, 1, "Restore", &format!("{mine}\n6\ny\n"));
+    assert!(kept.out.contains("is pinned"), "{}", kept.out);
+    let put_back = choose(&home, 0, "Restore", &format!("{clean}\n1\ns\ny\n"));
+    assert!(
+        put_back.out.contains("\"snapshot\": \"clean\""),
+        "the steps to the letter\n{}",
+        put_back.out
+    );
+    assert_eq!(home.inside(lab, "cat /updates 2>/dev/null; echo gone"), "gone");
+    // Not the name, then the name.
+    choose(&home, 7, "Remove", "something else\n");
+    choose(&home, 0, "Remove", &format!("{lab}\ny\n"));
+    assert_eq!(home.status(lab)["presence"], "missing");
+}
+
+#[test]
+fn the_end_of_the_input_cancels_wherever_it_comes() {
+    let Some(home) = Home::new(1) else { return };
+    let answers = first_answers(&home);
+    for end in 0..=answers.len() {
+        let said = ends(&home, 130, &lines(&answers[..end]));
+        assert!(said.out.contains("nothing was changed"), "{}", said.out);
+    }
+    for no in ["n", "", "q"] {
+        let said = ends(&home, 7, &format!("{}{no}\n", lines(&answers)));
+        assert!(said.out.contains("Nothing was changed"), "{}", said.out);
+    }
+    ends(&home, 0, "q\n");
+    assert_eq!(home.status(home.lab())["presence"], "missing");
+    assert!(home.ends(0, &["runs", "list", "--json"]).out.trim() == "[]");
+}
+
+#[test]
+fn what_does_not_fit_is_asked_again() {
+    let Some(home) = Home::new(2) else { return };
+    let first = ends(&home, 130, "none\n99\n-1\n\n");
+    assert_eq!(
+        first.out.matches("Please type a number from 1 to").count(),
+        4,
+        "{}",
+        first.out
+    );
+    // Two labs at once: the options of both, then one plan.
+    let (one, two) = (number(&first, &home.labs[0]), number(&first, &home.labs[1]));
+    let both = ends(&home, 130, &format!("{one},{two}\n\n\n9\n2\n\n\n-\n\n\nmaybe\n"));
+    for lab in &home.labs {
+        assert!(both.out.contains(&format!("Options of {lab}")), "{}", both.out);
+    }
+    assert!(
+        both.out.contains("from 1 to 2") && both.out.contains("Please type y"),
+        "{}",
+        both.out
+    );
+}
+
+#[test]
+fn nothing_is_changed_under_read_only_and_nobody_is_asked_without_input() {
+    let Some(home) = Home::new(1) else { return };
+    let answers = lines(&first_answers(&home)) + "y\n";
+    let said = answer(home.command(&["--plain", "--read-only"]), &answers);
+    assert_eq!(said.code, 3, "{}\n{}", said.out, said.err);
+    for flag in ["--json", "--no-input"] {
+        assert_eq!(answer(home.command(&["--plain", flag]), &answers).code, 2);
+    }
+    assert_eq!(home.status(home.lab())["presence"], "missing");
+}
+
+#[test]
+fn an_engine_that_does_not_answer_ends_it_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_halolab"));
+    command
+        .arg("--plain")
+        .env("HALOLAB_HOME", folder.path())
+        .env("LXD_SOCKET", "/nonexistent/halolab-test.socket");
+    let said = answer(command, "1\n");
+    assert_eq!(said.code, 1, "{}\n{}", said.out, said.err);
+    assert!(
+        said.err.contains("/nonexistent/halolab-test.socket"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn a_terminal_without_a_cursor_gets_the_questions_and_shows_no_secret() {
+    let Some(home) = Home::new(1) else { return };
+    let answers = first_answers(&home);
+    let mut command = pty::halolab(home.folder.path(), &home.socket);
+    command.env("TERM", "dumb");
+    let mut pty = Pty::start(command, 80, 60);
+    for answer in &answers[..5] {
+        pty.wait("a question", |screen| {
+            let text = screen.contents();
+            text.trim_end().ends_with(':') && text.lines().last().is_some_and(|l| l.contains(['[', 'q', 'N']))
+        });
+        let before = pty.screen();
+        pty.send(&format!("{answer}\n"));
+        pty.wait("what comes next", |screen| screen.contents() != before);
+    }
+    pty.wait_for("not shown");
+    pty.send("hf_secret\n");
+    pty.wait_for("Apply?");
+    assert!(!pty.screen().contains("hf_secret"), "{}", pty.screen());
+    assert!(!pty.bytes().contains(&0x1b), "no control sequences");
+    pty.send("\u{3}");
+    assert_eq!(pty.end(), 130);
+    assert_eq!(home.status(home.lab())["presence"], "missing");
+}

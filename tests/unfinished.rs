@@ -1,0 +1,198 @@
+//! Runs that nobody ended: found again, taken back, and offered on the screens without harm.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common {
+    #![allow(
+        dead_code,
+        unreachable_pub,
+        clippy::allow_attributes,
+        clippy::allow_attributes_without_reason,
+        missing_docs,
+        clippy::expect_used,
+        clippy::indexing_slicing
+    )]
+    pub mod bench;
+    pub mod sample;
+}
+
+use common::{
+    bench::{Bench, LAB, PRECIOUS},
+    sample::{self, draw, press, type_text},
+};
+use halolab::{
+    app::{Effect, Model, Msg, Screen},
+    backend::fake::Fault,
+    config::Config,
+    host::Facts,
+    labs::World,
+    plan::Choice,
+    run::{
+        Lock,
+        journal::Record,
+        unfinished::{find, stops, ways_back},
+    },
+    stage::{Answer, Answers},
+};
+
+/// Takes the last line out of a journal: as if the program had been killed before it.
+fn never_closed(bench: &Bench, run: &str) {
+    let path = bench.home.path().join("runs").join(run).join("journal.jsonl");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let open: Vec<&str> = text.lines().filter(|l| !l.contains("\"closed\"")).collect();
+    std::fs::write(&path, open.join("\n") + "\n").unwrap();
+}
+
+fn found(bench: &Bench) -> Option<Record> {
+    let home = bench.home.path();
+    find(&home.join("runs"), &home.join("lock"))
+}
+
+async fn world(bench: &Bench) -> World {
+    World::observe(
+        bench.fake.as_ref(),
+        Facts::new(),
+        Config::default(),
+        &["lab/bb".into()],
+    )
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn whatever_a_kill_left_is_found_and_taken_back() {
+    for choice in [
+        Choice::Update,
+        Choice::Restore("works".into()),
+        Choice::Recreate,
+        Choice::RecreateFromClean,
+    ] {
+        let mut taken_back = 0;
+        for after in 0..40 {
+            let bench = Bench::with_work().await;
+            let plan = bench.plan(choice.clone()).await;
+            bench.fake.set_fault(Some(Fault {
+                after,
+                loses_answer: true,
+            }));
+            let broken = bench.apply(&plan, "run").await;
+            bench.fake.set_fault(None);
+            if broken.code == 0 {
+                continue;
+            }
+            let place = format!("{choice:?}, change {after}");
+            assert_eq!(found(&bench), None, "{place}: it was closed");
+            never_closed(&bench, "run");
+            let record = found(&bench).unwrap();
+            let stopped = stops(&record);
+            assert_eq!(stopped.len(), 1, "{place}");
+            assert!(!stopped.iter().any(|s| s.at.is_empty() || s.kept.is_empty()));
+            let ways = ways_back(&record, &world(&bench).await);
+            for (lab, _, way) in ways {
+                let plan = bench.plan_of(&lab, way, Answers::new()).await;
+                let back = bench.apply(&plan, "back").await;
+                assert_eq!(back.code, 0, "{place}: {:?}", back.summary);
+                taken_back += 1;
+            }
+            let machine = bench.fake.machine(LAB).unwrap_or_else(|| panic!("{place}"));
+            assert_eq!(machine.files.get(PRECIOUS).unwrap(), b"now", "{place}");
+            assert_eq!(
+                (machine.instance.tag("state"), machine.instance.tag("updating")),
+                (None, None),
+                "{place}"
+            );
+            bench.holds_everything().unwrap();
+        }
+        assert!(taken_back > 1, "{choice:?}: {taken_back}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_is_offered_only_where_nobody_is_at_work_and_nothing_came_after() {
+    let bench = Bench::with_work().await;
+    let plan = bench.plan(Choice::Update).await;
+    assert_eq!(bench.apply(&plan, "run").await.code, 0);
+    assert_eq!(found(&bench), None);
+    never_closed(&bench, "run");
+    assert_eq!(found(&bench).unwrap().id, "run");
+    let lock = Lock::take(&bench.home.path().join("lock"), "run run").unwrap();
+    assert_eq!(found(&bench), None, "its owner lives");
+    drop(lock);
+    assert!(found(&bench).is_some());
+    let plan = bench.plan(Choice::Update).await;
+    assert_eq!(bench.apply(&plan, "run-later").await.code, 0);
+    assert_eq!(found(&bench), None, "the lab was worked on since");
+}
+
+/// The record of a run of ai-lab and dev-lab that was killed in its third action.
+fn record(secrets: &[&str]) -> Record {
+    let plan = sample::review_create(80, 24).review.unwrap().plan;
+    let done = ["ai-lab/create", "ai-lab/start", "dev-lab/create"].map(str::to_owned);
+    Record {
+        id: "20261122-050000000-abcd".into(),
+        folder: "runs/20261122-050000000-abcd".into(),
+        plan,
+        code: None,
+        finished: 3,
+        error: None,
+        secrets: secrets.iter().map(|s| (*s).to_owned()).collect(),
+        begun: done.clone().into(),
+        done: done.into(),
+    }
+}
+
+fn offered(width: u16, height: u16, secrets: &[&str]) -> Model {
+    let mut model = sample::labs(width, height);
+    model.update(Msg::Unfinished(Box::new(record(secrets))));
+    model
+}
+
+#[test]
+fn it_is_offered_on_the_screens_and_enter_does_nothing() {
+    for (width, height) in [(60, 15), (80, 24), (120, 40)] {
+        let model = offered(width, height, &[]);
+        insta::assert_snapshot!(format!("unfinished_{width}x{height}"), draw(&model));
+    }
+    let mut model = offered(80, 24, &[]);
+    assert_eq!(press(&mut model, "enter"), vec![]);
+    assert!(model.dialog.is_none() && model.run.is_none());
+    let again = sample::world();
+    model.update(Msg::World(Ok(Box::new(again))));
+    assert!(model.dialog.is_none(), "it is asked once");
+    let mut early = sample::fresh(80, 24);
+    early.update(Msg::Unfinished(Box::new(record(&[]))));
+    assert!(early.dialog.is_none(), "what is there is not known yet");
+    early.update(Msg::World(Ok(Box::new(sample::world()))));
+    assert!(early.dialog.is_some());
+}
+
+#[test]
+fn continue_goes_on_with_the_same_run() {
+    let mut model = offered(80, 24, &[]);
+    let effects = press(&mut model, "tab enter");
+    let [Effect::Resume(id, plan, secrets)] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(id, "20261122-050000000-abcd");
+    assert_eq!(plan.labs.len(), 2);
+    assert!(secrets.is_empty());
+    assert_eq!(model.screen(), Screen::Run);
+}
+
+#[test]
+fn secrets_are_typed_again_and_never_drawn() {
+    let mut model = offered(80, 24, &["ai-lab/token"]);
+    assert_eq!(press(&mut model, "tab enter"), vec![]);
+    assert_eq!(press(&mut model, "enter"), vec![], "an empty one is not taken");
+    insta::assert_snapshot!("unfinished_secrets", draw(&model));
+    type_text(&mut model, "hf_canary");
+    assert!(!draw(&model).contains("hf_canary"));
+    let effects = press(&mut model, "enter");
+    let [Effect::Resume(_, _, secrets)] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    let given = secrets.get("ai-lab").and_then(|s| s.get("token"));
+    assert_eq!(given, Some(&Answer::Text("hf_canary".into())));
+    let mut other = offered(80, 24, &["ai-lab/token"]);
+    press(&mut other, "tab enter esc");
+    assert!(other.dialog.is_none() && other.run.is_none());
+}
