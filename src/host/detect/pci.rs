@@ -1,6 +1,6 @@
 //! Functions on the PCI bus.
 
-use super::super::Root;
+use super::super::{Root, root::shorten};
 
 /// No machine has more display and compute devices.
 const LIMIT: usize = 512;
@@ -83,7 +83,9 @@ fn device(root: &Root, slot: String) -> Option<Device> {
         model: read("device")?,
         subsystem: subsystem.map(|(vendor, device)| format!("{vendor}:{device}")),
         revision: read("revision"),
-        driver: root.link_name(&format!("{DEVICES}/{slot}/driver")),
+        driver: root
+            .link_name(&format!("{DEVICES}/{slot}/driver"))
+            .map(|name| shorten(&name)),
         class,
         slot,
     })
