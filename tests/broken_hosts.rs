@@ -236,7 +236,11 @@ fn huge_trees_are_read_in_bounded_time() {
         "root/var/lib/dpkg/status",
         &b"Package: linux-firmware\nVersion: 1\n".repeat(200_000),
     );
-    for name in ["proc/sys/kernel/osrelease", "sys/class/dmi/id/product_name", "run/systemd/container"] {
+    for name in [
+        "proc/sys/kernel/osrelease",
+        "sys/class/dmi/id/product_name",
+        "run/systemd/container",
+    ] {
         write(&format!("root/{name}"), &vec![0; 1 << 21]);
     }
     write("root/proc/cmdline", &b"ttm.pages_limit=1 ".repeat(100_000));
