@@ -11,11 +11,13 @@ mod limine;
 pub mod mend;
 mod modprobe;
 mod refind;
+mod refresh;
 
 use serde::{Deserialize, Serialize};
 
 use cmdline::Pen;
 pub use cmdline::Wish;
+pub(crate) use refresh::refresh;
 
 use super::Root;
 
@@ -253,7 +255,7 @@ pub fn propose(root: &Root, wish: &Wish, way: Option<Way>) -> Result<Proposal, B
     }
     let changes = edits.done();
     let refresh = if changes.is_empty() && is_stale(root, wish) {
-        refresh_of(root, &[way.place()])
+        refresh::of(root, &[way.place()])
     } else {
         refresh(root, &changes)
     };
@@ -383,64 +385,6 @@ fn booted(root: &Root) -> Option<Way> {
         .into_iter()
         .find(|(word, _)| name.starts_with(word))
         .map(|(_, way)| way)
-}
-
-/// What makes changed files count: the boot menu, or the initial file system that holds a copy of modprobe.d.
-pub(crate) fn refresh(root: &Root, changes: &[Change]) -> String {
-    let paths: Vec<&str> = changes.iter().map(|c| c.path.as_str()).collect();
-    refresh_of(root, &paths)
-}
-
-fn refresh_of(root: &Root, paths: &[&str]) -> String {
-    let touched = |prefix: &str| paths.iter().any(|path| path.starts_with(prefix));
-    let mut commands = vec![];
-    if touched("/etc/modprobe.d") || touched("/etc/kernel/cmdline") {
-        commands.extend(first(root, INITRAMFS));
-    }
-    if touched("/etc/default/grub") {
-        commands.extend(first(root, MENU));
-    }
-    if touched(limine::TOOL) {
-        commands.extend(first(root, LIMINE));
-    }
-    commands.dedup();
-    commands.join("\n")
-}
-
-/// What makes the initial file systems of all kernels anew, by program.
-const INITRAMFS: &[(&str, &str)] = &[
-    ("update-initramfs", "update-initramfs -u -k all"),
-    ("limine-mkinitcpio", "limine-mkinitcpio"),
-    ("mkinitcpio", "mkinitcpio -P"),
-    ("dracut", "dracut --force --regenerate-all"),
-];
-
-/// What makes GRUB's menu anew.
-const MENU: &[(&str, &str)] = &[
-    ("update-grub", "update-grub"),
-    ("grub2-mkconfig", "grub2-mkconfig -o /boot/grub2/grub.cfg"),
-    ("grub-mkconfig", "grub-mkconfig -o /boot/grub/grub.cfg"),
-];
-
-/// What makes Limine's entries anew.
-const LIMINE: &[(&str, &str)] = &[
-    ("limine-update", "limine-update"),
-    ("limine-mkinitcpio", "limine-mkinitcpio"),
-];
-
-/// The command of the first program that is there.
-fn first(root: &Root, ways: &[(&str, &str)]) -> Option<String> {
-    let folders = [
-        "/usr/bin",
-        "/usr/sbin",
-        "/bin",
-        "/sbin",
-        "/usr/local/bin",
-        "/usr/local/sbin",
-    ];
-    let there = |program: &str| folders.iter().any(|f| root.has(&format!("{f}/{program}")));
-    let found = ways.iter().find(|(program, _)| there(program));
-    found.map(|(_, command)| (*command).to_owned())
 }
 
 /// A change as a unified diff with three lines around it.
