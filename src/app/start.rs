@@ -38,6 +38,8 @@ use super::{
 
 /// Exit code where the terminal is gone: 128 and the number of SIGHUP.
 const HANGUP: u8 = 129;
+/// For tests: a tree of files, or a captured host, that the host's screen shows and changes instead of this machine.
+const ROOT: &str = "HALOLAB_TEST_ROOT";
 /// Messages that may wait.
 const WAITING: usize = 256;
 
@@ -63,6 +65,7 @@ pub async fn start(setup: cli::Setup) -> Result<u8, Stop> {
         paths: setup.paths.clone(),
         runs: setup.runs(),
         lock: setup.lock(),
+        root: std::env::var_os(ROOT).map_or_else(|| "/".into(), Into::into),
         stop_code,
     };
     let mut performer = Performer::new(around, messages);

@@ -13,7 +13,8 @@ use crate::{
         detect::Kernel,
     },
     log::sanitize_text,
-    run::receipt::{Entry, Keeper, ReceiptError, State},
+    paths::Paths,
+    run::receipt::{Keeper, Open, ReceiptError},
 };
 
 use super::{
@@ -45,13 +46,6 @@ impl From<ReceiptError> for Stop {
             ReceiptError::Unknown { .. } => Self::usage(error),
             _ => Self::blocked(error),
         }
-    }
-}
-
-/// Says of each finding that a kernel parameter mends how halolab does it.
-pub(super) fn say_mends(findings: &mut [Finding], kernel: &Kernel) {
-    for finding in findings.iter_mut().filter(|f| f.mend.is_none()) {
-        finding.mend = mend::wish(finding, kernel, None).map(|wish| mend::sentence(&wish));
     }
 }
 
@@ -163,23 +157,32 @@ fn text(what: &str, proposal: &Proposal) -> String {
     sanitize_text(&lines.join("\n"))
 }
 
-/// What halolab changed of the boot configuration and was not taken back, as lines.
-pub(super) fn changes(setup: &Setup) -> Result<Vec<String>, Stop> {
-    let keeper = Keeper::new(&setup.paths.state, Path::new("/"));
-    let boot = keeper.boot();
-    let entries = keeper.read()?.entries;
-    let open = entries.into_iter().filter(|e| e.state != State::Undone);
-    Ok(open.map(|entry| line(&entry, &boot)).collect())
+/// What halolab changed of the boot configuration below a root and still matters. Without a home there is no receipt.
+pub(super) fn open(root: &Path) -> Result<Vec<Open>, Stop> {
+    match Paths::discover() {
+        Ok(paths) => Ok(Keeper::new(&paths.state, root).open()?),
+        Err(_) => Ok(vec![]),
+    }
 }
 
-fn line(entry: &Entry, boot: &str) -> String {
-    let now = match (entry.state, entry.boot == boot) {
-        (State::Begun, _) => "was begun and did not end; take it back with",
-        (_, true) => "counts after a restart; take it back with",
-        (_, false) => "counts since the restart; take it back with",
+/// A change for people: what it was for, where it stands, what takes it back.
+pub(super) fn line(open: &Open) -> String {
+    let Open {
+        entry,
+        standing,
+        undo,
+    } = open;
+    let word = if standing.needs_restart() {
+        "RESTART"
+    } else {
+        "CHANGE"
     };
-    format!(
-        "changed {}: {}; {now} `halolab doctor --undo {}`",
-        entry.when, entry.what, entry.id
-    )
+    let mut lines = vec![
+        format!("{word}  {}", entry.id),
+        format!("      what   {}", entry.what),
+        format!("      state  {}, made {}", standing.words(), entry.when),
+        format!("      files  {}", open.files().join(", ")),
+    ];
+    lines.extend(undo.as_ref().map(|undo| format!("      $ {undo}")));
+    sanitize_text(&lines.join("\n"))
 }

@@ -34,6 +34,19 @@ pub enum Way {
     Refind,
 }
 
+impl Way {
+    /// What people call it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Modprobe => "/etc/modprobe.d",
+            Self::Grub => "GRUB",
+            Self::SystemdBoot => "systemd-boot",
+            Self::Limine => "Limine",
+            Self::Refind => "rEFInd",
+        }
+    }
+}
+
 /// One file that changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
@@ -200,6 +213,23 @@ pub fn propose(root: &Root, wish: &Wish, way: Option<Way>) -> Result<Proposal, B
         changes,
         refresh,
     })
+}
+
+/// The places where a wish can be set so that it counts, for the user to choose from: the boot loaders that are
+/// configured, and `/etc/modprobe.d` unless the kernel's command line, which wins, has a word on it.
+///
+/// # Errors
+/// A file cannot be read.
+pub fn ways(root: &Root, wish: &Wish) -> Result<Vec<Way>, BootError> {
+    let mut found = loaders(root);
+    let mut there = Edits::default();
+    for loader in &found {
+        edit(*loader, root, wish, false, &mut there)?;
+    }
+    if there.done().is_empty() && !needs_loader(root, wish) {
+        found.insert(0, Way::Modprobe);
+    }
+    Ok(found)
 }
 
 fn edit(loader: Way, root: &Root, wish: &Wish, here: bool, edits: &mut Edits) -> Result<(), BootError> {

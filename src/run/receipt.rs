@@ -3,6 +3,9 @@
 //! `receipt.json` in the state folder; written before the first file is touched and after the last one. The exact files
 //! of before are in `changes/ID/` beside it.
 
+mod inverse;
+mod standing;
+
 use std::{
     collections::BTreeMap,
     io,
@@ -20,6 +23,9 @@ use crate::{
     },
     paths::{FileError, private_folder, write_private},
 };
+
+use inverse::inverse;
+pub use standing::{Open, Standing, in_force};
 
 /// Version of the file's format.
 const VERSION: u32 = 1;
@@ -55,6 +61,12 @@ pub struct Entry {
     pub proposal: Proposal,
     /// The boot in which it was made (`/proc/sys/kernel/random/boot_id`): in a later one it counts.
     pub boot: String,
+    /// The boot in which it was taken back: in a later one that counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undone: Option<String>,
+    /// The tree whose files were changed; none for the running machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<PathBuf>,
     /// What a newer halolab wrote.
     #[serde(flatten)]
     pub more: BTreeMap<String, serde_json::Value>,
@@ -183,6 +195,8 @@ impl Keeper {
             removed: wish.remove.clone(),
             proposal: proposal.clone(),
             boot: self.boot(),
+            undone: None,
+            root: self.tree(),
             more: BTreeMap::new(),
         });
         self.write(&receipt)?;
@@ -206,7 +220,7 @@ impl Keeper {
     /// There is no such change, or a file cannot be read.
     pub fn inverse(&self, id: Option<&str>) -> Result<(Entry, Proposal), ReceiptError> {
         let receipt = self.read()?;
-        let open = |e: &&Entry| e.state != State::Undone;
+        let open = |e: &&Entry| e.state != State::Undone && self.is_of_this_root(e);
         let found = receipt
             .entries
             .iter()
@@ -244,8 +258,18 @@ impl Keeper {
         let mut receipt = self.read()?;
         for known in receipt.entries.iter_mut().filter(|e| e.id == entry.id) {
             known.state = State::Undone;
+            known.undone = Some(self.boot());
         }
         self.write(&receipt)
+    }
+
+    /// The tree whose files are changed; none for the running machine.
+    fn tree(&self) -> Option<PathBuf> {
+        (!self.root.is_live()).then(|| self.root.base().to_owned())
+    }
+
+    fn is_of_this_root(&self, entry: &Entry) -> bool {
+        entry.root == self.tree()
     }
 
     /// This boot.
@@ -365,48 +389,3 @@ put() {
   mv -f "$new" "$file"
 }
 "#;
-
-/// What takes a change back: a file that is as we left it gets its old text; of one that was changed since (or that a new
-/// kernel brought), only our parameters go, and the old ones come back.
-fn inverse(root: &Root, entry: &Entry) -> Result<Proposal, BootError> {
-    let mut exact = vec![];
-    for change in &entry.proposal.changes {
-        if boot::exact(root, &change.path)? == change.after {
-            exact.push(Change {
-                path: change.path.clone(),
-                before: change.after.clone(),
-                after: change.before.clone(),
-            });
-        }
-    }
-    let named: Vec<String> = entry
-        .set
-        .iter()
-        .map(|(name, _)| name.clone())
-        .chain(entry.removed.clone())
-        .collect();
-    let old = |name: &String| {
-        let values = entry.proposal.changes.iter().filter_map(|c| c.before.as_deref());
-        values
-            .filter_map(|text| boot::value(text, name))
-            .next_back()
-            .map(|v| (name.clone(), v.trim_matches('"').to_owned()))
-    };
-    let set: Vec<_> = named.iter().filter_map(old).collect();
-    let remove = named
-        .iter()
-        .filter(|n| !set.iter().any(|(s, _)| s == *n))
-        .cloned()
-        .collect();
-    let rest = boot::propose(root, &Wish { set, remove }, Some(entry.proposal.way))?;
-    let others = rest
-        .changes
-        .into_iter()
-        .filter(|c| !exact.iter().any(|e| e.path == c.path));
-    let changes: Vec<Change> = exact.iter().cloned().chain(others).collect();
-    Ok(Proposal {
-        way: entry.proposal.way,
-        refresh: boot::refresh(root, &changes),
-        changes,
-    })
-}

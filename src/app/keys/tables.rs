@@ -118,10 +118,71 @@ pub(super) const WELCOME: &[Key] = &[
         "look again",
         "look for the container engine again",
     ),
+    MACHINE,
     UPS,
     DOWNS,
     PAGE_UP,
     PAGE_DOWN,
+    TOP,
+    BOTTOM,
+];
+
+/// On the first screens: what this machine is, and what is wrong with it.
+const MACHINE: Key = key(
+    &[c('i')],
+    Intent::Machine,
+    "this machine",
+    "this machine: what is wrong with it, and the GPU's memory",
+);
+
+pub(super) const HOST: &[Key] = &[
+    key(
+        &[ENTER, c('x')],
+        Intent::Enter,
+        "mend",
+        "mend this, where halolab can; the change is shown first",
+    ),
+    key(&[LEFT, c('h')], Intent::Left, "", "the GPU's memory: 4 GiB less"),
+    key(
+        &[RIGHT, c('l')],
+        Intent::Right,
+        "",
+        "the GPU's memory: 4 GiB more",
+    ),
+    key(&[c('-')], Intent::Less, "", "the GPU's memory: 1 GiB less"),
+    key(
+        &[c('+'), c('=')],
+        Intent::More,
+        "",
+        "the GPU's memory: 1 GiB more",
+    ),
+    key(
+        &[c('u')],
+        Intent::Undo,
+        "undo",
+        "take a change back; its inverse is shown first",
+    ),
+    key(
+        &[c('r')],
+        Intent::Retry,
+        "look again",
+        "look at the machine again",
+    ),
+    BACK,
+    UPS,
+    DOWNS,
+    key(
+        &[plain(KeyCode::PageUp), ctrl('u')],
+        Intent::PageUp,
+        "",
+        "the details: one page up",
+    ),
+    key(
+        &[plain(KeyCode::PageDown), ctrl('d'), c(' ')],
+        Intent::PageDown,
+        "",
+        "the details: one page down",
+    ),
     TOP,
     BOTTOM,
 ];
@@ -142,6 +203,7 @@ pub(super) const LABS: &[Key] = &[
         "the snapshots of the lab",
     ),
     key(&[c('r')], Intent::Retry, "refresh", "look at the engine again"),
+    MACHINE,
     key(&[ESC], Intent::Back, "", "back to the host's screen"),
     UPS,
     DOWNS,

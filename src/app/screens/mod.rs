@@ -1,6 +1,7 @@
 //! What the keys do, one file a screen.
 
 mod dialogs;
+mod host;
 mod labs;
 pub(crate) mod menu;
 mod options;
