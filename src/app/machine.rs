@@ -154,7 +154,7 @@ impl Model {
     }
 
     /// The rows of the host's screen.
-    pub(crate) fn host_rows(&self) -> Vec<Row> {
+    pub fn host_rows(&self) -> Vec<Row> {
         let machine = self.host_view.machine.as_deref();
         let mut rows = vec![Row::Machine];
         rows.extend(machine.and_then(|m| m.pool.as_ref()).map(|_| Row::Memory));

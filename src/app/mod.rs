@@ -25,7 +25,7 @@ mod screens;
 pub mod seen;
 mod start;
 pub mod terminal;
-mod tuning;
+pub mod tuning;
 mod update;
 
 pub(crate) use jobs::perform as perform_job;

@@ -1,6 +1,6 @@
 //! Looks at the machine for the host's screen, proposes changes of its boot configuration, and makes them.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
@@ -63,25 +63,8 @@ impl Shared {
 
     /// Works out what a change would do; reads files only.
     pub(super) fn propose(&self, what: String, aim: Aim) {
-        let proposed = match &aim {
-            Aim::Make(wish) => places(&Root::new(&self.around.root), wish),
-            Aim::TakeBack(entry) => self
-                .keeper()
-                .inverse(Some(&entry.id))
-                .map(|(_, proposal)| (vec![(proposal.way, Ok(proposal))], 0, None))
-                .map_err(|error| error.to_string()),
-            Aim::Firewall(_) => Ok((vec![], 0, None)),
-        };
-        let proposed = proposed.map(|(ways, at, hint)| {
-            Box::new(Proposed {
-                what,
-                aim,
-                ways,
-                at,
-                hint,
-            })
-        });
-        self.tell_blocking(Msg::Proposed(proposed.map_err(|text| sanitize_text(&text))));
+        let proposed = propose(&self.around.root, &self.keeper(), what, aim);
+        self.tell_blocking(Msg::Proposed(proposed));
     }
 
     /// Makes a change that was agreed to.
@@ -122,6 +105,29 @@ impl Shared {
             (Aim::Make(_) | Aim::TakeBack(_), None) => Ok("nothing was changed".into()),
         }
     }
+}
+
+/// What a change would do to the files below a root, at each place where it can be written.
+///
+/// # Errors
+/// A file cannot be read, or there is no place; as text for people.
+pub fn propose(root: &Path, keeper: &Keeper, what: String, aim: Aim) -> Result<Box<Proposed>, String> {
+    let found = match &aim {
+        Aim::Make(wish) => places(&Root::new(root), wish),
+        Aim::TakeBack(entry) => keeper
+            .inverse(Some(&entry.id))
+            .map(|(_, proposal)| (vec![(proposal.way, Ok(proposal))], 0, None))
+            .map_err(|error| error.to_string()),
+        Aim::Firewall(_) => Ok((vec![], 0, None)),
+    };
+    let (ways, at, hint) = found.map_err(|text| sanitize_text(&text))?;
+    Ok(Box::new(Proposed {
+        what,
+        aim,
+        ways,
+        at,
+        hint,
+    }))
 }
 
 type Places = (Vec<(Way, Result<boot::Proposal, String>)>, usize, Option<String>);

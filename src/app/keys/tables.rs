@@ -142,6 +142,18 @@ pub(super) const HOST: &[Key] = &[
         "mend",
         "mend this, where halolab can; the change is shown first",
     ),
+    key(
+        &[c(' '), plain(KeyCode::PageDown), ctrl('d')],
+        Intent::PageDown,
+        "more",
+        "the details: one page down",
+    ),
+    key(
+        &[plain(KeyCode::PageUp), ctrl('u')],
+        Intent::PageUp,
+        "",
+        "the details: one page up",
+    ),
     key(&[LEFT, c('h')], Intent::Left, "", "the GPU's memory: 4 GiB less"),
     key(
         &[RIGHT, c('l')],
@@ -162,27 +174,15 @@ pub(super) const HOST: &[Key] = &[
         "undo",
         "take a change back; its inverse is shown first",
     ),
+    BACK,
     key(
         &[c('r')],
         Intent::Retry,
         "look again",
         "look at the machine again",
     ),
-    BACK,
     UPS,
     DOWNS,
-    key(
-        &[plain(KeyCode::PageUp), ctrl('u')],
-        Intent::PageUp,
-        "",
-        "the details: one page up",
-    ),
-    key(
-        &[plain(KeyCode::PageDown), ctrl('d'), c(' ')],
-        Intent::PageDown,
-        "",
-        "the details: one page down",
-    ),
     TOP,
     BOTTOM,
 ];

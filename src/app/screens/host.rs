@@ -62,7 +62,10 @@ impl Model {
             return vec![];
         };
         let (what, aim) = match self.host_row() {
-            Row::Machine => return vec![],
+            Row::Machine => {
+                self.say(Tone::Good, "choose a finding or the GPU's memory; enter mends it");
+                return vec![];
+            }
             Row::Memory => {
                 let Some(pool) = &machine.pool else { return vec![] };
                 let wish = mend::of_size(&machine.report.machine.kernel, self.chosen_gib(pool));

@@ -12,6 +12,9 @@ use super::super::{
 
 const GIB: u64 = 1 << 30;
 
+/// Columns of the words behind a bar, so that both end at the same place.
+const SAYS: usize = 30;
+
 fn pool(model: &Model) -> Option<&Pool> {
     model.host_view.machine.as_ref()?.pool.as_ref()
 }
@@ -101,9 +104,9 @@ pub(super) fn about(model: &Model, width: u16) -> Lines {
 fn bar(model: &Model, pool: &Pool, label: &str, gpu: u64, width: u16) -> Line<'static> {
     let (glyphs, styles) = (&model.look.glyphs, model.look.styles());
     let system = pool.installed.saturating_sub(gpu);
-    let says = format!(" GPU {} system {}", bytes(gpu), bytes(system));
+    let says = format!(" GPU {}, system {}", bytes(gpu), bytes(system));
     let head = format!(" {label:<5}");
-    let room = usize::from(width).saturating_sub(head.width() + 26).max(4);
+    let room = usize::from(width).saturating_sub(head.width() + SAYS).max(4);
     let all = u128::from(pool.installed.max(1));
     let full = u128::from(gpu.min(pool.installed)) * u128::try_from(room).unwrap_or(0) / all;
     let full = usize::try_from(full).unwrap_or(room).min(room);
