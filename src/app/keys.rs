@@ -1,18 +1,19 @@
 //! Keys: one table a place, from which a key press is looked up, the hints at the foot are written and
 //! the help is listed. A key that is not in the table of its place does nothing.
 
+mod host;
 mod overlays;
 mod tables;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::model::{Dialog, Model, Screen};
+use host::HOST;
 use overlays::{
     CHANGE, CONFIRM, CONFIRM_TYPING, DIALOG, FILTER, HELP, PAGED, PROMPT, SCRIPT, SEARCH, SMALL, THEMES,
 };
 use tables::{
-    BACKTAB, COMMON, CONTROL, HOST, LABS, MENU, OPTIONS, OPTIONS_TYPING, RESULT, REVIEW, RUN, SNAPSHOTS,
-    WELCOME,
+    BACKTAB, COMMON, CONTROL, LABS, MENU, OPTIONS, OPTIONS_TYPING, RESULT, REVIEW, RUN, SNAPSHOTS, WELCOME,
 };
 
 /// What a key means.
@@ -59,6 +60,7 @@ pub enum Intent {
     Scripts,
     Machine,
     Undo,
+    Tune,
     Less,
     More,
     Place,

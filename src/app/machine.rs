@@ -1,9 +1,11 @@
 //! What the host's screen knows: the machine as it was judged, the memory planner, the changes that halolab made, and a
 //! change that is being proposed or made.
 
+use std::path::PathBuf;
+
 use crate::{
     host::{
-        Finding, Report,
+        BOOT_ID, Finding, Report, Root,
         boot::{Proposal, Way, Wish, mend},
         findings::Pool,
     },
@@ -23,20 +25,23 @@ pub struct Machine {
     pub changes: Vec<Open>,
     /// Why the changes are not known.
     pub problem: Option<String>,
-    /// It is this machine and not a tree of files: root is needed to change it.
-    pub live: bool,
+    /// The tree of files that it is; none for this machine, which only root may change.
+    pub tree: Option<PathBuf>,
+    /// The boot that it runs since.
+    pub boot: String,
 }
 
 impl Machine {
     /// A machine that was judged, and what was changed of it.
-    pub fn new(mut report: Report, pool: Option<Pool>, live: bool) -> Self {
+    pub fn new(mut report: Report, pool: Option<Pool>, root: &Root) -> Self {
         mend::say(&mut report.judgement.findings, &report.machine.kernel);
         Self {
             report,
             pool,
             changes: vec![],
             problem: None,
-            live,
+            tree: (!root.is_live()).then(|| root.base().to_owned()),
+            boot: root.read(BOOT_ID).unwrap_or_default(),
         }
     }
 
@@ -59,6 +64,8 @@ pub struct HostView {
     pub scroll: usize,
     /// The size of the pool that was chosen, in GiB; none where nobody chose.
     pub gib: Option<u64>,
+    /// The change that is being proposed is for the plan under review to begin with.
+    pub tuning: bool,
     /// A change that was agreed to and waits for sudo's password.
     pub pending: Option<Box<Agreed>>,
     /// What is being changed, and since when.

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::{self, Stop},
-    host::command::needs_password,
+    host::{self, command::needs_password},
     run::StopCode,
     ui::{
         look::Look,
@@ -38,8 +38,6 @@ use super::{
 
 /// Exit code where the terminal is gone: 128 and the number of SIGHUP.
 const HANGUP: u8 = 129;
-/// For tests: a tree of files, or a captured host, that the host's screen shows and changes instead of this machine.
-const ROOT: &str = "HALOLAB_TEST_ROOT";
 /// Messages that may wait.
 const WAITING: usize = 256;
 
@@ -65,7 +63,7 @@ pub async fn start(setup: cli::Setup) -> Result<u8, Stop> {
         paths: setup.paths.clone(),
         runs: setup.runs(),
         lock: setup.lock(),
-        root: std::env::var_os(ROOT).map_or_else(|| "/".into(), Into::into),
+        root: host::folder(),
         stop_code,
     };
     let mut performer = Performer::new(around, messages);

@@ -53,7 +53,7 @@ impl Shared {
         }
         let report = Report::of(root, &matrix).await;
         let pool = Pool::of(&report.machine, &matrix);
-        let mut machine = Machine::new(report, pool, Root::new(root).is_live());
+        let mut machine = Machine::new(report, pool, &Root::new(root));
         match self.keeper().open() {
             Ok(changes) => machine.changes = changes,
             Err(error) => machine.problem = Some(sanitize_text(&error.to_string())),

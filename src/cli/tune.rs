@@ -8,12 +8,15 @@ use std::{
 
 use crate::{
     host::{
-        Finding, Root,
+        self, Finding, Report, Root,
         boot::{self, Proposal, Way, mend},
         detect::Kernel,
+        findings::Pool,
+        matrix,
     },
     log::sanitize_text,
     paths::Paths,
+    plan::{Plan, Tuning},
     run::receipt::{Keeper, Open, ReceiptError},
 };
 
@@ -47,6 +50,75 @@ impl From<ReceiptError> for Stop {
             _ => Self::blocked(error),
         }
     }
+}
+
+/// A size of the GPU's pool.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Size {
+    /// What the matrix says for this machine.
+    Suggested,
+    /// The user's own, in GiB.
+    Gib(u64),
+}
+
+impl std::str::FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "suggested" {
+            return Ok(Self::Suggested);
+        }
+        let gib = text.parse().ok().filter(|gib| *gib > 0);
+        gib.map(Self::Gib)
+            .ok_or_else(|| "a whole number of GiB, 1 or more".to_owned())
+    }
+}
+
+/// Lets a plan begin with the size that is wanted of the GPU's pool; where none is, the offer is told.
+pub(super) async fn first(setup: &Setup, plan: &mut Plan, size: Option<Size>) -> Result<(), Stop> {
+    if size.is_none() && !plan.makes_a_gpu_lab() {
+        return Ok(());
+    }
+    let folder = host::folder();
+    let (matrix, _) = matrix::overlay(&setup.paths.matrix);
+    let machine = Report::of(&folder, &matrix).await.machine;
+    let pool = Pool::of(&machine, &matrix);
+    let (Some(pool), Some(size)) = (&pool, size) else {
+        if size.is_some() {
+            return Err(Stop::blocked(
+                "nothing was changed: no GPU of this machine shares its memory, so --tune has nothing to do",
+            ));
+        }
+        if let Some(pool) = pool.filter(|pool| pool.is_default) {
+            note(&format!(
+                "the GPU's memory is at the kernel's default; --tune={} gives it more before the lab is made, after a \
+                 restart of the machine",
+                pool.suggestion()
+            ));
+        }
+        return Ok(());
+    };
+    let gib = match size {
+        Size::Suggested => pool.suggestion(),
+        Size::Gib(gib) if gib <= pool.most => gib,
+        Size::Gib(gib) => {
+            return Err(Stop::usage(format!(
+                "nothing was changed: {gib} GiB would leave the system too little; this machine can give the GPU at \
+                 most {} GiB",
+                pool.most
+            )));
+        }
+    };
+    let root = Root::new(&folder);
+    let wish = mend::of_size(&machine.kernel, gib);
+    let proposal = boot::propose(&root, &wish, None).map_err(Stop::blocked)?;
+    plan.tune(&Tuning {
+        wish,
+        proposal,
+        boot: root.read(host::BOOT_ID).unwrap_or_default(),
+        root: (!root.is_live()).then_some(folder),
+    });
+    Ok(())
 }
 
 /// Changes the boot configuration for a finding; none where no parameter mends it.

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::host::boot;
+
 use super::{Action, Step};
 
 /// The lines of what an action does. Text of stages is in it: to be sanitised, line by line, before it is shown.
@@ -40,6 +42,16 @@ pub fn exact(action: &Action) -> Vec<String> {
             )];
             lines.extend(script_lines(script));
             lines.extend(settings(env));
+            lines
+        }
+        Step::TuneBoot { proposal, .. } => {
+            let mut lines = vec!["Changes these files as root; as they are now they are kept.".to_owned()];
+            let diffs = proposal.changes.iter().map(boot::diff);
+            lines.extend(diffs.flat_map(|diff| indented(&diff).collect::<Vec<_>>()));
+            if !proposal.refresh.is_empty() {
+                lines.push("And then, as root:".into());
+                lines.extend(indented(&proposal.refresh));
+            }
             lines
         }
         step => {

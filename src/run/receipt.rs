@@ -274,9 +274,7 @@ impl Keeper {
 
     /// This boot.
     pub fn boot(&self) -> String {
-        self.root
-            .read("/proc/sys/kernel/random/boot_id")
-            .unwrap_or_default()
+        self.root.read(crate::host::BOOT_ID).unwrap_or_default()
     }
 
     fn is_as_before(&self, proposal: &Proposal) -> bool {

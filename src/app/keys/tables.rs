@@ -60,13 +60,21 @@ pub(super) const TOP: Key = key(
     "to the beginning",
 );
 pub(super) const BOTTOM: Key = key(&[c('G'), plain(KeyCode::End)], Intent::Bottom, "", "to the end");
-const BACK: Key = key(
+pub(super) const BACK: Key = key(
     &[ESC],
     Intent::Back,
     "back",
     "back to the screen before; nothing is lost",
 );
 pub(super) const CANCEL: Key = key(&[ESC], Intent::Back, "cancel", "close this and change nothing");
+
+/// On the first screens: what this machine is, and what is wrong with it.
+const MACHINE: Key = key(
+    &[c('i')],
+    Intent::Machine,
+    "this machine",
+    "this machine: what is wrong with it, and the GPU's memory",
+);
 
 pub(super) const COMMON: &[Key] = &[
     key(
@@ -123,66 +131,6 @@ pub(super) const WELCOME: &[Key] = &[
     DOWNS,
     PAGE_UP,
     PAGE_DOWN,
-    TOP,
-    BOTTOM,
-];
-
-/// On the first screens: what this machine is, and what is wrong with it.
-const MACHINE: Key = key(
-    &[c('i')],
-    Intent::Machine,
-    "this machine",
-    "this machine: what is wrong with it, and the GPU's memory",
-);
-
-pub(super) const HOST: &[Key] = &[
-    key(
-        &[ENTER, c('x')],
-        Intent::Enter,
-        "mend",
-        "mend this, where halolab can; the change is shown first",
-    ),
-    key(
-        &[c(' '), plain(KeyCode::PageDown), ctrl('d')],
-        Intent::PageDown,
-        "more",
-        "the details: one page down",
-    ),
-    key(
-        &[plain(KeyCode::PageUp), ctrl('u')],
-        Intent::PageUp,
-        "",
-        "the details: one page up",
-    ),
-    key(&[LEFT, c('h')], Intent::Left, "", "the GPU's memory: 4 GiB less"),
-    key(
-        &[RIGHT, c('l')],
-        Intent::Right,
-        "",
-        "the GPU's memory: 4 GiB more",
-    ),
-    key(&[c('-')], Intent::Less, "", "the GPU's memory: 1 GiB less"),
-    key(
-        &[c('+'), c('=')],
-        Intent::More,
-        "",
-        "the GPU's memory: 1 GiB more",
-    ),
-    key(
-        &[c('u')],
-        Intent::Undo,
-        "undo",
-        "take a change back; its inverse is shown first",
-    ),
-    BACK,
-    key(
-        &[c('r')],
-        Intent::Retry,
-        "look again",
-        "look at the machine again",
-    ),
-    UPS,
-    DOWNS,
     TOP,
     BOTTOM,
 ];
@@ -339,6 +287,12 @@ pub(super) const REVIEW: &[Key] = &[
         Intent::Scripts,
         "scripts",
         "what each action runs, to the letter",
+    ),
+    key(
+        &[c('t')],
+        Intent::Tune,
+        "",
+        "first give the GPU more memory, where that is offered; or leave it as it is",
     ),
     BACK,
     UPS,

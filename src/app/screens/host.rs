@@ -129,7 +129,9 @@ impl Model {
     }
 
     pub(in crate::app) fn take_proposed(&mut self, proposed: Result<Box<Proposed>, String>) -> Vec<Effect> {
+        let for_plan = std::mem::take(&mut self.host_view.tuning);
         match proposed {
+            Ok(proposed) if for_plan => self.begin_with(&proposed),
             Ok(proposed) if self.dialog.is_none() && self.screen() == Screen::Host => {
                 self.dialog = Some(Dialog::Change(Box::new(ChangeView {
                     proposed: *proposed,
@@ -179,7 +181,7 @@ impl Model {
             proposal,
         }));
         let root = self.facts().get("root") == Some(&Fact::Bool(true));
-        let live = self.host_view.machine.as_ref().is_none_or(|m| m.live);
+        let live = self.host_view.machine.as_ref().is_none_or(|m| m.tree.is_none());
         if live && !root {
             return vec![Effect::Errand(Errand::Sudo)];
         }

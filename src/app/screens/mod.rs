@@ -9,3 +9,4 @@ mod removal;
 mod review;
 mod run;
 mod snapshots;
+mod tune;

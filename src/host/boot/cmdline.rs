@@ -1,7 +1,9 @@
 //! Kernel parameters as text: `a b=1 c="x y"`. What is not ours stays as it is, byte for byte.
 
+use serde::{Deserialize, Serialize};
+
 /// What the parameters of the kernel should become.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wish {
     /// Parameters with the value that they get, as `ttm.pages_limit` and `25165824`. Empty: the name alone.
     pub set: Vec<(String, String)>,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use halolab::{
     app::{Model, Msg, machine::Machine},
-    host::{Report, findings::Pool, matrix::Matrix},
+    host::{Report, Root, findings::Pool, matrix::Matrix},
 };
 
 use super::{host, press, ready};
@@ -14,7 +14,7 @@ pub(crate) fn box_of(root: &Path) -> Machine {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let report = runtime.unwrap().block_on(Report::of(root, Matrix::shipped()));
     let pool = Pool::of(&report.machine, Matrix::shipped());
-    Machine::new(report, pool, false)
+    Machine::new(report, pool, &Root::new(root))
 }
 
 /// One of the captured hosts by name.
