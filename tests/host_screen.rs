@@ -18,8 +18,12 @@ use halolab::{
         machine::{Agreed, Aim, Machine, Row},
         tuning::propose,
     },
+    backend::Profile,
     host::{Root, boot::Way},
+    labs::World,
+    plan::{Plan, PlanError, Request, Step},
     run::receipt::{Keeper, Standing},
+    stage::Catalog,
 };
 use rstest::rstest;
 use sample::{box_of, draw, host_of, open_host, press};
@@ -298,6 +302,54 @@ fn it_opens_from_the_first_screens_and_goes_back() {
     assert_eq!(model.screen(), Screen::Labs);
     press(&mut model, "esc i");
     assert_eq!(model.screen(), Screen::Host);
+}
+
+/// The sample's planner, with a GPU in the lab.
+fn with_gpu(world: &World, catalog: &Catalog, requests: &[Request]) -> Result<Plan, PlanError> {
+    let mut plan = sample::planner(world, catalog, requests)?;
+    let device = [("type", "gpu")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let profile = Profile {
+        devices: [("gpu".to_owned(), device.into())].into(),
+        ..Profile::default()
+    };
+    plan.labs[0].actions[0].step = Step::PutProfile { profile, over: None };
+    Ok(plan)
+}
+
+/// The plan of a first lab with a GPU, on a machine.
+fn first_lab(machine: Machine, planner: halolab::app::model::Planner) -> Model {
+    let mut model = sample::first_run(80, 24);
+    model.setup.planner = planner;
+    model.update(Msg::Machine(Box::new(machine)));
+    press(&mut model, "enter enter ctrl-s");
+    assert_eq!(model.screen(), Screen::Review);
+    model
+}
+
+#[test]
+fn a_plan_for_a_gpu_lab_offers_to_tune_first_and_does_not_unless_told() {
+    let copy = Copy::of(UNTUNED);
+    let mut model = first_lab(*copy.look(), with_gpu);
+    assert!(draw(&model).contains("t: first"), "{}", draw(&model));
+    let before = model.review.as_ref().unwrap().plan.clone();
+    assert!(!before.is_tuned());
+    copy.press(&mut model, "t");
+    let review = model.review.as_ref().unwrap();
+    assert!(review.plan.is_tuned() && !review.apply);
+    insta::assert_snapshot!("host_tune_first_80x24", draw(&model));
+    copy.press(&mut model, "t");
+    assert_eq!(model.review.as_ref().unwrap().plan, before);
+    assert_eq!(copy.grub(), GRUB, "a plan changes nothing");
+}
+
+#[rstest]
+#[case::a_lab_without_a_gpu(UNTUNED, sample::planner)]
+#[case::a_machine_that_is_tuned("strix-halo-128-good", with_gpu)]
+#[case::another_machine("nvidia-h200-vm", with_gpu)]
+fn nothing_is_offered_to(#[case] host: &str, #[case] planner: halolab::app::model::Planner) {
+    let mut model = first_lab(host_of(host), planner);
+    assert!(!draw(&model).contains("t: first"), "{}", draw(&model));
+    assert_eq!(press(&mut model, "t"), vec![]);
 }
 
 #[test]

@@ -84,10 +84,12 @@ impl Shared {
             }
             (Aim::TakeBack(entry), Some(proposal)) => {
                 self.keeper().undo(entry, proposal).await?;
-                Ok(format!(
-                    "taken back: {}; it is gone after a restart of the machine",
-                    entry.what
-                ))
+                let next = if entry.boot == self.keeper().boot() {
+                    "it never counted, so no restart is needed"
+                } else {
+                    "it is gone after a restart of the machine"
+                };
+                Ok(format!("taken back: {}; {next}", entry.what))
             }
             (Aim::Firewall(bridges), _) => {
                 for bridge in bridges {

@@ -221,6 +221,12 @@ fn agreed(setup: &Setup, what: &str, proposal: &Proposal, args: &TuneArgs) -> Re
 fn text(what: &str, proposal: &Proposal) -> String {
     let mut lines = vec![format!("This will {what}:\n")];
     lines.extend(proposal.changes.iter().map(boot::diff));
+    if boot::lacks_refresh(proposal) {
+        lines.push(
+            "No program was found that makes the boot menu or the initial file system anew: do that by hand afterwards."
+                .into(),
+        );
+    }
     if !proposal.refresh.is_empty() {
         lines.push("and then, as root:".into());
         lines.extend(proposal.refresh.lines().map(|line| format!("  $ {line}")));

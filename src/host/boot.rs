@@ -328,6 +328,18 @@ fn booted(root: &Root) -> Option<Way> {
         .map(|(_, way)| way)
 }
 
+/// Whether something has to be made anew before changed files count, and no program was found that does it.
+pub fn lacks_refresh(proposal: &Proposal) -> bool {
+    let copied = [
+        "/etc/modprobe.d",
+        "/etc/kernel/cmdline",
+        "/etc/default/grub",
+        limine::TOOL,
+    ];
+    let touched = |change: &Change| copied.iter().any(|prefix| change.path.starts_with(prefix));
+    proposal.refresh.is_empty() && proposal.changes.iter().any(touched)
+}
+
 /// What makes the changed files count: the boot menu, or the initial file system that holds a copy of modprobe.d.
 pub(crate) fn refresh(root: &Root, changes: &[Change]) -> String {
     let touched = |prefix: &str| changes.iter().any(|c| c.path.starts_with(prefix));

@@ -126,7 +126,11 @@ impl<'a> Hand<'a> {
                 proposal,
                 root,
             } => self.tune_boot(what, wish, proposal, root.as_ref()).await,
-            Step::AwaitRestart { wish, boot, root } => self.await_restart(wish, boot, root.as_ref()),
+            Step::AwaitRestart {
+                wish,
+                boot: since,
+                root,
+            } => boot::await_restart(wish, since, root.as_ref()),
             Step::WaitDaemon { seconds } => self.wait_daemon(*seconds).await,
             Step::CreatePool { .. }
             | Step::CreateNetwork { .. }

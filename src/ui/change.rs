@@ -141,7 +141,11 @@ fn files(look: &Look, proposal: &Proposal, add: &mut impl FnMut(&str, Style)) {
             add(line, style);
         }
     }
-    if proposal.refresh.is_empty() {
+    if boot::lacks_refresh(proposal) {
+        let text = "No program was found that makes the boot menu or the initial file system anew: do that by hand \
+                    afterwards, or the change does not count.";
+        add(&format!("{} {text}", look.glyphs.warn), styles.warn);
+    } else if proposal.refresh.is_empty() {
         add("Nothing has to be run afterwards.", styles.text);
     } else {
         add("And then, as root:", styles.text);

@@ -106,7 +106,7 @@ fn offer(model: &Model, width: u16) -> Lines {
     };
     let (look, styles) = (&model.look, model.look.styles());
     let text = if review.plan.is_tuned() {
-        "The machine's boot configuration is changed first, and the run stops there for a restart. t: leave it as it is"
+        "The machine's boot configuration is changed first (v shows how), and the run stops there for a restart. t: leave it as it is"
             .to_owned()
     } else {
         format!(

@@ -182,9 +182,9 @@ fn judged(model: &Model, width: u16) -> Lines {
         all.filter(|finding| finding.severity == wanted).count()
     };
     let counts = [
-        (count(Severity::Fail), "fails"),
-        (count(Severity::Warn), "to be warned of"),
-        (count(Severity::Info), "good to know"),
+        (count(Severity::Fail), "fail"),
+        (count(Severity::Warn), "warn"),
+        (count(Severity::Info), "info"),
     ];
     let said: Vec<String> = counts
         .iter()

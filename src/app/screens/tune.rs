@@ -59,7 +59,8 @@ impl Model {
                     boot: machine.boot.clone(),
                     root: machine.tree.clone(),
                 });
-                review.scroll = 0;
+                // It is another plan now: to be read before it is agreed to.
+                (review.scroll, review.apply) = (0, false);
             }
             Err(why) => {
                 let why = why.clone();

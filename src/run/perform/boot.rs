@@ -61,22 +61,22 @@ impl Hand<'_> {
             .line(&format!("it can be taken back with `halolab doctor --undo {id}`"));
         DID
     }
+}
 
-    /// A restart is the user's to make: until it was, the run ends here and is gone on with later.
-    pub(super) fn await_restart(&self, wish: &Wish, boot: &str, root: Option<&PathBuf>) -> Ended {
-        let root = Root::new(folder(root));
-        if in_force(&root, &wish.set, &wish.remove) {
-            return DID;
-        }
-        let now = root.read(crate::host::BOOT_ID).unwrap_or_default();
-        if now == boot {
-            return Err(Failure::Restart);
-        }
-        let set = wish.set.iter().map(|(name, value)| format!("{name}={value}"));
-        let set = set.collect::<Vec<_>>().join(" ");
-        Err(Failure::Failed(format!(
-            "the machine was restarted, and its kernel does not run with {set}; look with `halolab doctor`. Without the \
-             change the lab is made by choosing it anew"
-        )))
+/// A restart is the user's to make: until it was, the run ends here and is gone on with later.
+pub(super) fn await_restart(wish: &Wish, boot: &str, root: Option<&PathBuf>) -> Ended {
+    let root = Root::new(folder(root));
+    if in_force(&root, &wish.set, &wish.remove) {
+        return DID;
     }
+    let now = root.read(crate::host::BOOT_ID).unwrap_or_default();
+    if now == boot {
+        return Err(Failure::Restart);
+    }
+    let set = wish.set.iter().map(|(name, value)| format!("{name}={value}"));
+    let set = set.collect::<Vec<_>>().join(" ");
+    Err(Failure::Failed(format!(
+        "the machine was restarted, and its kernel does not run with {set}; look with `halolab doctor`. Without the \
+         change the lab is made by choosing it anew"
+    )))
 }

@@ -79,10 +79,11 @@ fn system(machine: &Machine) -> Rows {
         ("Kernel", format!("{} ({})", or(&host.kernel), host.arch)),
     ];
     if let Some(board) = &host.board {
-        rows.push((
-            "Board",
-            format!("{} {}, BIOS {}", board.vendor, board.product, board.bios),
-        ));
+        let bios = match board.bios.as_str() {
+            "" => String::new(),
+            bios => format!(", BIOS {bios}"),
+        };
+        rows.push(("Board", format!("{} {}{bios}", board.vendor, board.product)));
     }
     let id = machine.virt.id.as_deref().unwrap_or("of unknown kind");
     match machine.virt.kind {
