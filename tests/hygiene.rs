@@ -9,13 +9,24 @@
 #[path = "common/sample/mod.rs"]
 mod sample;
 
+use std::sync::LazyLock;
+
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use halolab::{
-    app::{HostSummary, LogPage, Missing, Model, Msg, Tone},
-    host::{Finding, Severity},
+    app::{
+        HostSummary, LogPage, Missing, Model, Msg, Tone,
+        machine::{Aim, Machine, Proposed},
+    },
+    host::{
+        Finding, Severity,
+        boot::{Change, Proposal, Way},
+    },
     labs::Kept,
     log::{LogView, sanitize, sanitize_line, sanitize_text},
-    run::{Event, Outcome},
+    run::{
+        Event, Outcome,
+        receipt::{Entry, Open, Standing, State},
+    },
 };
 use proptest::prelude::*;
 use ratatui::{Terminal, TerminalOptions, Viewport, backend::CrosstermBackend, layout::Rect};
@@ -186,6 +197,84 @@ fn welcome(text: &str) -> Model {
     model
 }
 
+/// The host's screen of a machine whose every word is this text.
+fn host(text: &str, keys: &str) -> Model {
+    static MACHINE: LazyLock<Machine> = LazyLock::new(|| sample::host_of("strix-halo-128-untuned-badfw"));
+    let own = || text.to_owned();
+    let mut found = MACHINE.clone();
+    let machine = &mut found.report.machine;
+    (machine.host.cpu_name, machine.host.os_name, machine.host.kernel) =
+        (Some(own()), Some(own()), Some(own()));
+    let board = machine.host.board.get_or_insert_default();
+    (board.vendor, board.product, board.bios) = (own(), own(), own());
+    for gpu in &mut machine.gpus {
+        (gpu.name, gpu.driver, gpu.gfx, gpu.pci) = (own(), Some(own()), Some(own()), Some(own()));
+    }
+    for npu in &mut machine.npus {
+        (npu.name, npu.driver, npu.pci) = (own(), Some(own()), own());
+    }
+    machine.storage.filesystem = Some(own());
+    found.report.matrix = own();
+    for finding in &mut found.report.judgement.findings {
+        (finding.id, finding.seen, finding.why) = (own(), own(), own());
+        (finding.fix, finding.source, finding.mend) = (Some(own()), Some(own()), Some(own()));
+    }
+    let pool = found.pool.as_mut().unwrap();
+    (pool.gpu, pool.source) = (own(), Some(own()));
+    found.changes = vec![Open {
+        entry: entry(text),
+        standing: Standing::RestartNeeded,
+        undo: Some(own()),
+    }];
+    found.problem = Some(own());
+    let mut model = sample::open_host(found, 80, 24);
+    model.host_view.working = Some((own(), 0));
+    press(&mut model, keys);
+    model
+}
+
+fn entry(text: &str) -> Entry {
+    let own = || text.to_owned();
+    Entry {
+        id: own(),
+        when: own(),
+        what: own(),
+        state: State::Done,
+        set: vec![(own(), own())],
+        removed: vec![own()],
+        proposal: proposal(text),
+        boot: own(),
+        undone: None,
+        root: None,
+        more: std::collections::BTreeMap::new(),
+    }
+}
+
+fn proposal(text: &str) -> Proposal {
+    Proposal {
+        way: Way::Grub,
+        changes: vec![Change {
+            path: text.into(),
+            before: Some(text.into()),
+            after: Some(format!("{text}\n{text}")),
+        }],
+        refresh: text.into(),
+    }
+}
+
+/// A change whose every word is this text.
+fn proposed(text: &str) -> Model {
+    let mut model = host(text, "");
+    model.update(Msg::Proposed(Ok(Box::new(Proposed {
+        what: text.into(),
+        aim: Aim::TakeBack(Box::new(entry(text))),
+        ways: vec![(Way::Grub, Ok(proposal(text))), (Way::Limine, Err(text.into()))],
+        at: 0,
+        hint: Some(text.into()),
+    }))));
+    model
+}
+
 fn labs(text: &str, keys: &str) -> Model {
     let mut model = sample::labs(80, 24);
     spoil(&mut model, text);
@@ -217,6 +306,11 @@ fn views(text: &str) -> Vec<(&'static str, Model)> {
     broken.update(Msg::Snapshots("ai-lab".into(), Err(text.into())));
     vec![
         ("welcome", welcome(text)),
+        ("host", host(text, "")),
+        ("host, memory", host(text, "down")),
+        ("host, change", host(text, "down down")),
+        ("host, finding", host(text, "down down down")),
+        ("host, proposed", proposed(text)),
         ("lost", lost),
         ("menu", labs(text, "enter")),
         ("foreign", labs(text, "down down down enter enter")),

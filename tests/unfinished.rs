@@ -135,6 +135,7 @@ fn record(secrets: &[&str]) -> Record {
         finished: 3,
         error: None,
         secrets: secrets.iter().map(|s| (*s).to_owned()).collect(),
+        restarted: None,
         begun: done.clone().into(),
         done: done.into(),
     }

@@ -615,6 +615,8 @@ fn every_key_of_every_place_has_one_meaning_and_a_help() {
     press(&mut model, "?");
     for keys in [
         Place::Welcome,
+        Place::Host,
+        Place::Change,
         Place::Labs,
         Place::Menu,
         Place::Snapshots,

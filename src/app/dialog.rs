@@ -2,7 +2,7 @@
 
 use crate::plan::Choice;
 
-use super::{entry::Entry, msg::Job, resume::Unfinished};
+use super::{entry::Entry, machine::ChangeView, msg::Job, resume::Unfinished};
 
 /// What lies over the screen and has the keys.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub enum Dialog {
     Unfinished(Unfinished),
     /// What an action of the plan runs.
     Script(ScriptView),
+    /// A change of the machine, as a diff.
+    Change(Box<ChangeView>),
 }
 
 /// A question whose default is to do nothing.

@@ -57,6 +57,8 @@ pub struct Surroundings {
     pub runs: PathBuf,
     /// The lock of runs.
     pub lock: PathBuf,
+    /// `/`, or the tree of files that a test shows as the machine.
+    pub root: PathBuf,
     /// Exit code of a run that is stopped by a signal.
     pub stop_code: StopCode,
 }
@@ -65,6 +67,7 @@ pub struct Surroundings {
 pub struct Performer {
     shared: Arc<Shared>,
     run: Option<(CancellationToken, JoinHandle<()>)>,
+    change: Option<JoinHandle<()>>,
 }
 
 pub(super) struct Shared {
@@ -101,7 +104,12 @@ impl Performer {
             }
         });
         tokio::spawn(watch_others(Arc::clone(&shared)));
-        Self { shared, run: None }
+        tokio::spawn(Arc::clone(&shared).look_at_machine());
+        Self {
+            shared,
+            run: None,
+            change: None,
+        }
     }
 
     /// Performs an effect; returns at once.
@@ -109,6 +117,13 @@ impl Performer {
         let shared = Arc::clone(&self.shared);
         match effect {
             Effect::Look => self.shared.look.notify_one(),
+            Effect::LookAtMachine => {
+                tokio::spawn(shared.look_at_machine());
+            }
+            Effect::Propose(what, aim) => {
+                tokio::task::spawn_blocking(move || shared.propose(what, aim));
+            }
+            Effect::Change(agreed) => self.change = Some(tokio::spawn(shared.change(*agreed))),
             Effect::Snapshots(lab) => {
                 tokio::spawn(async move { shared.snapshots(lab).await });
             }
@@ -170,6 +185,10 @@ impl Performer {
             cancel.cancel();
             let _ = timeout(LAST_ACTION, handle).await;
         }
+        // A boot configuration that is half written is worse than a wait.
+        if let Some(handle) = self.change.take() {
+            let _ = handle.await;
+        }
     }
 }
 
@@ -179,7 +198,7 @@ impl Shared {
         let _ = self.messages.send(msg).await;
     }
 
-    fn tell_blocking(&self, msg: Msg) {
+    pub(super) fn tell_blocking(&self, msg: Msg) {
         let _ = self.messages.blocking_send(msg);
     }
 

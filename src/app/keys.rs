@@ -1,13 +1,17 @@
 //! Keys: one table a place, from which a key press is looked up, the hints at the foot are written and
 //! the help is listed. A key that is not in the table of its place does nothing.
 
+mod host;
 mod overlays;
 mod tables;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::model::{Dialog, Model, Screen};
-use overlays::{CONFIRM, CONFIRM_TYPING, DIALOG, FILTER, HELP, PAGED, PROMPT, SCRIPT, SEARCH, SMALL, THEMES};
+use host::HOST;
+use overlays::{
+    CHANGE, CONFIRM, CONFIRM_TYPING, DIALOG, FILTER, HELP, PAGED, PROMPT, SCRIPT, SEARCH, SMALL, THEMES,
+};
 use tables::{
     BACKTAB, COMMON, CONTROL, LABS, MENU, OPTIONS, OPTIONS_TYPING, RESULT, REVIEW, RUN, SNAPSHOTS, WELCOME,
 };
@@ -54,6 +58,12 @@ pub enum Intent {
     Snapshots,
     Continue,
     Scripts,
+    Machine,
+    Undo,
+    Tune,
+    Less,
+    More,
+    Place,
 }
 
 /// A key with what is held down.
@@ -80,10 +90,12 @@ pub enum Place {
     Help,
     Themes,
     Script,
+    Change,
     Confirm,
     ConfirmTyping,
     Prompt,
     Welcome,
+    Host,
     Labs,
     Menu,
     Snapshots,
@@ -113,6 +125,7 @@ impl Place {
         match &model.dialog {
             Some(Dialog::Themes(_)) => return Self::Themes,
             Some(Dialog::Script(_)) => return Self::Script,
+            Some(Dialog::Change(_)) => return Self::Change,
             Some(Dialog::Prompt(_)) => return Self::Prompt,
             Some(Dialog::Confirm(confirm)) if confirm.is_typing() => return Self::ConfirmTyping,
             Some(Dialog::Confirm(_) | Dialog::Unfinished(_)) => return Self::Confirm,
@@ -124,6 +137,7 @@ impl Place {
     fn of_screen(model: &Model) -> Self {
         match model.screen() {
             Screen::Welcome => Self::Welcome,
+            Screen::Host => Self::Host,
             Screen::Labs => Self::Labs,
             Screen::Menu => Self::Menu,
             Screen::Snapshots if model.picker.typing => Self::Filter,
@@ -152,10 +166,12 @@ impl Place {
             Self::Help => HELP,
             Self::Themes => THEMES,
             Self::Script => SCRIPT,
+            Self::Change => CHANGE,
             Self::Confirm => CONFIRM,
             Self::ConfirmTyping => CONFIRM_TYPING,
             Self::Prompt => PROMPT,
             Self::Welcome => WELCOME,
+            Self::Host => HOST,
             Self::Labs => LABS,
             Self::Menu => MENU,
             Self::Snapshots => SNAPSHOTS,
@@ -174,7 +190,7 @@ impl Place {
         match self {
             Self::Small => &[],
             Self::Help | Self::Script => PAGED,
-            Self::Confirm | Self::Themes => DIALOG,
+            Self::Confirm | Self::Themes | Self::Change => DIALOG,
             _ if self.is_typing() => CONTROL,
             _ => COMMON,
         }

@@ -15,6 +15,7 @@ pub mod form;
 mod inventory;
 mod jobs;
 pub mod keys;
+pub mod machine;
 pub mod model;
 pub mod msg;
 pub mod others;
@@ -24,6 +25,7 @@ mod screens;
 pub mod seen;
 mod start;
 pub mod terminal;
+pub mod tuning;
 mod update;
 
 pub(crate) use jobs::perform as perform_job;

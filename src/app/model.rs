@@ -19,6 +19,7 @@ pub use super::dialog::Dialog;
 use super::{
     entry::Entry,
     form::Form,
+    machine::HostView,
     msg::{HostSummary, Job, Tone},
     others::Others,
     resume::{GoesOn, Resume},
@@ -64,6 +65,7 @@ pub enum Engine {
 #[expect(missing_docs, reason = "each is named after its file in ui/")]
 pub enum Screen {
     Welcome,
+    Host,
     Labs,
     Menu,
     Snapshots,
@@ -231,7 +233,9 @@ pub struct Model {
     pub notice: Option<Notice>,
     /// The small job under way, and since when.
     pub job: Option<(Job, u64)>,
-    /// First line of the host's screen that is shown.
+    /// The host's screen.
+    pub host_view: HostView,
+    /// First line of the first screen that is shown.
     pub welcome_scroll: usize,
     /// Columns and rows of the window.
     pub size: (u16, u16),
@@ -271,6 +275,7 @@ impl Model {
             help: None,
             notice: None,
             job: None,
+            host_view: HostView::default(),
             welcome_scroll: 0,
             size: (80, 24),
             now: 0,
@@ -313,7 +318,7 @@ impl Model {
     /// Whether a clock is on the screen, so that it has to be drawn each second.
     pub fn is_ticking(&self) -> bool {
         let running = self.run.as_ref().is_some_and(RunView::is_running);
-        running || self.job.is_some() || self.engine == Engine::Looking
+        running || self.job.is_some() || self.host_view.working.is_some() || self.engine == Engine::Looking
     }
 
     /// Whether a run is going on.

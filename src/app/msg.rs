@@ -15,6 +15,8 @@ use crate::{
     stage::Answers,
 };
 
+use super::machine::{Agreed, Aim, Machine, Proposed};
+
 /// Something that happened.
 #[derive(Debug)]
 pub enum Msg {
@@ -24,6 +26,12 @@ pub enum Msg {
     Clock(u64),
     /// The host was looked at.
     Host(Box<HostSummary>),
+    /// The machine was looked at and judged.
+    Machine(Box<Machine>),
+    /// What a change of it would do, or why it cannot be said.
+    Proposed(Result<Box<Proposed>, String>),
+    /// A change of it ended.
+    Changed(Result<String, String>),
     /// The engine was looked at.
     World(Result<Box<World>, Missing>),
     /// Live facts of the running labs.
@@ -105,6 +113,12 @@ pub struct LogPage {
 pub enum Effect {
     /// Look at the engine, connecting first where needed.
     Look,
+    /// Look at the machine and judge it.
+    LookAtMachine,
+    /// Say what a change of the machine would do: a sentence, and its aim.
+    Propose(String, Aim),
+    /// Make a change of the machine.
+    Change(Box<Agreed>),
     /// Read the snapshots of a lab.
     Snapshots(String),
     /// Carry this plan out, with the values of secret options by lab.

@@ -92,11 +92,10 @@ impl Model {
             choice,
             asks: false,
         };
-        self.dialog = Some(Dialog::Unfinished(Unfinished {
-            ways: ways.map(pick).collect(),
-            record,
-            marked: 0,
-        }));
+        let ways = ways.map(pick).collect();
+        // Whoever agreed to a restart in the middle of a plan wants its end.
+        let marked = usize::from(record.restarted == Some(true));
+        self.dialog = Some(Dialog::Unfinished(Unfinished { record, ways, marked }));
     }
 
     pub(super) fn on_unfinished(&mut self, intent: Intent) -> Vec<Effect> {

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::{self, Stop},
-    host::command::needs_password,
+    host::{self, command::needs_password},
     run::StopCode,
     ui::{
         look::Look,
@@ -63,6 +63,7 @@ pub async fn start(setup: cli::Setup) -> Result<u8, Stop> {
         paths: setup.paths.clone(),
         runs: setup.runs(),
         lock: setup.lock(),
+        root: host::folder(),
         stop_code,
     };
     let mut performer = Performer::new(around, messages);

@@ -32,6 +32,9 @@ impl Model {
                 self.host = Some(*host);
                 vec![]
             }
+            Msg::Machine(machine) => self.take_machine(machine),
+            Msg::Proposed(proposed) => self.take_proposed(proposed),
+            Msg::Changed(ended) => self.take_changed(ended),
             Msg::World(Ok(world)) => self.take_world(*world),
             Msg::World(Err(missing)) => self.take_missing(missing),
             Msg::States(states) => {
@@ -82,6 +85,13 @@ impl Model {
             Err(text) => self.say(Tone::Bad, text),
         }
         match errand {
+            Errand::Sudo if self.host_view.pending.is_some() => {
+                if well {
+                    return self.start_change();
+                }
+                self.host_view.pending = None;
+                vec![]
+            }
             Errand::Sudo if well => self.start_run(),
             // Whatever was done inside may have changed what the lists say.
             Errand::Shell(_) => vec![Effect::Look],
@@ -154,9 +164,11 @@ impl Model {
             Place::Help => self.on_help(intent),
             Place::Themes => self.on_themes(intent),
             Place::Script => self.on_script(intent),
+            Place::Change => self.on_change(intent),
             Place::Confirm | Place::ConfirmTyping => self.on_confirm(intent),
             Place::Prompt => self.on_prompt(intent),
             Place::Welcome => self.on_welcome(intent),
+            Place::Host => self.on_host(intent),
             Place::Labs => self.on_labs(intent),
             Place::Menu => self.on_menu(intent),
             Place::Snapshots => self.on_snapshots(intent),
@@ -171,7 +183,9 @@ impl Model {
 
     /// Ends the program, unless a plan is being carried out: then it asks.
     fn quit(&mut self, code: u8) -> Vec<Effect> {
-        if self.is_running() {
+        if self.refuse_to_leave() {
+            self.help = None;
+        } else if self.is_running() {
             self.help = None;
             self.ask_to_stop(true);
         } else if self.is_filled_in() {
@@ -196,6 +210,7 @@ impl Model {
             Place::Help
             | Place::Themes
             | Place::Script
+            | Place::Change
             | Place::Confirm
             | Place::ConfirmTyping
             | Place::Prompt
@@ -295,6 +310,7 @@ impl Model {
     fn select(&mut self, place: Place, row: usize) {
         match place {
             Place::Labs => self.labs.cursor = row,
+            Place::Host => (self.host_view.cursor, self.host_view.scroll) = (row, 0),
             Place::Menu => self.menu_cursor = row,
             Place::Snapshots | Place::Filter => self.picker.cursor = row,
             Place::Options | Place::OptionsTyping => {

@@ -6,8 +6,9 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    host::{Finding, Severity, firewall},
+    host::{Finding, Severity, boot::mend, firewall},
     log::sanitize_text,
+    run::receipt::Open,
 };
 
 use super::{
@@ -39,9 +40,9 @@ pub(super) async fn doctor(global: Global, args: DoctorArgs) -> Result<Code, Sto
     }
     let report = super::detect::look(args.root.as_deref()).await?;
     let (mut findings, machine) = (report.judgement.findings, report.machine);
-    tune::say_mends(&mut findings, &machine.kernel);
+    mend::say(&mut findings, &machine.kernel);
     if args.root.is_some() && args.fix.is_none() {
-        return show(&global, &findings);
+        return show(&global, &findings, &tune::open(root)?);
     }
     let setup = Setup::load(global)?;
     if let Some(id) = &args.fix {
@@ -66,21 +67,26 @@ pub(super) async fn doctor(global: Global, args: DoctorArgs) -> Result<Code, Sto
         }
     }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    for line in tune::changes(&setup)? {
-        note(&sanitize_text(&line));
-    }
-    show(&setup.global, &findings)
+    show(&setup.global, &findings, &tune::open(root)?)
 }
 
-/// Prints findings; the code says whether one of them fails.
-fn show(global: &Global, findings: &[Finding]) -> Result<Code, Stop> {
+/// Prints findings and open changes; the code says whether a finding fails.
+fn show(global: &Global, findings: &[Finding], changes: &[Open]) -> Result<Code, Stop> {
     if global.json {
-        foreign_json(&serde_json::json!({"v": 1, "findings": findings}))?;
-    } else if findings.is_empty() {
-        out("nothing found that is wrong");
+        let changes: Vec<_> = changes.iter().map(Open::document).collect();
+        foreign_json(&serde_json::json!({"v": 1, "findings": findings, "changes": changes}))?;
     } else {
+        if findings.is_empty() {
+            out("nothing found that is wrong");
+        }
         for finding in findings {
             out(&text(finding));
+        }
+        if !changes.is_empty() {
+            out("\nchanged by halolab:");
+        }
+        for change in changes {
+            out(&tune::line(change));
         }
     }
     let broken = findings.iter().any(|f| f.severity == Severity::Fail);

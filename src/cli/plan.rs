@@ -15,7 +15,11 @@ use crate::{
     stage::{Answers, answers::IMAGE_FILE, given},
 };
 
-use super::{Code, Setup, Stop, consent, table::note};
+use super::{
+    Code, Setup, Stop, consent,
+    table::note,
+    tune::{self, Size},
+};
 
 /// What is planned.
 #[derive(Debug, Args)]
@@ -36,6 +40,10 @@ pub(super) struct PlanArgs {
     /// A file with answers: TOML, one table a lab.
     #[arg(long, value_name = "FILE")]
     pub(super) answers: Option<PathBuf>,
+    /// First give an integrated GPU this many GiB of the memory, or what is suggested for this machine. The run then
+    /// ends with 6, and goes on with `halolab runs resume` once you have restarted the machine.
+    #[arg(long, value_name = "GIB", num_args = 0..=1, require_equals = true, default_missing_value = "suggested")]
+    pub(super) tune: Option<Size>,
 }
 
 /// What is shown.
@@ -134,6 +142,7 @@ impl PlanArgs {
             stage: None,
             set: vec![],
             answers: None,
+            tune: None,
         }
     }
 }
@@ -178,7 +187,8 @@ pub(super) async fn make(setup: &Setup, args: &PlanArgs) -> Result<Planned, Stop
     let chosen = |lab: &String| args.choose.clone().unwrap_or_else(|| natural(&world, lab));
     let mut requests: Vec<Request> = args.labs.iter().map(|lab| request(lab, chosen(lab))).collect();
     requests.push(request(&HOST.to_owned(), Choice::Skip));
-    let plan = crate::plan::plan(&world, &setup.catalog, &requests)?;
+    let mut plan = crate::plan::plan(&world, &setup.catalog, &requests)?;
+    tune::first(setup, &mut plan, args.tune).await?;
     Ok(Planned {
         plan,
         secrets: answers,

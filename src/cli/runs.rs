@@ -124,6 +124,7 @@ fn line(record: &Record) -> Vec<String> {
         .join(", ");
     let end = match record.code {
         Some(0) => "done".to_owned(),
+        Some(6) => "waits for a restart".to_owned(),
         Some(code) => format!("ended with {code}"),
         None => "not finished".to_owned(),
     };

@@ -8,12 +8,16 @@ use std::{
 
 use crate::{
     host::{
-        Finding, Root,
+        self, Finding, Report, Root,
         boot::{self, Proposal, Way, mend},
-        detect::{Kernel, Machine},
+        detect::Machine,
+        findings::Pool,
+        matrix,
     },
     log::sanitize_text,
-    run::receipt::{Entry, Keeper, ReceiptError, State},
+    paths::Paths,
+    plan::{Plan, Tuning},
+    run::receipt::{Keeper, Open, ReceiptError},
 };
 
 use super::{
@@ -51,11 +55,73 @@ impl From<ReceiptError> for Stop {
     }
 }
 
-/// Says of each finding that a kernel parameter mends how halolab does it.
-pub(super) fn say_mends(findings: &mut [Finding], kernel: &Kernel) {
-    for finding in findings.iter_mut().filter(|f| f.mend.is_none()) {
-        finding.mend = mend::wish(finding, kernel, None).map(|wish| mend::sentence(&wish));
+/// A size of the GPU's pool.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Size {
+    /// What the matrix says for this machine.
+    Suggested,
+    /// The user's own, in GiB.
+    Gib(u64),
+}
+
+impl std::str::FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "suggested" {
+            return Ok(Self::Suggested);
+        }
+        let gib = text.parse().ok().filter(|gib| *gib > 0);
+        gib.map(Self::Gib)
+            .ok_or_else(|| "a whole number of GiB, 1 or more".to_owned())
     }
+}
+
+/// Lets a plan begin with the size that is wanted of the GPU's pool; where none is, the offer is told.
+pub(super) async fn first(setup: &Setup, plan: &mut Plan, size: Option<Size>) -> Result<(), Stop> {
+    if size.is_none() && !plan.makes_a_gpu_lab() {
+        return Ok(());
+    }
+    let folder = host::folder();
+    let (matrix, _) = matrix::overlay(&setup.paths.matrix);
+    let machine = Report::of(&folder, &matrix).await.machine;
+    let pool = Pool::of(&machine, &matrix);
+    let (Some(pool), Some(size)) = (&pool, size) else {
+        if size.is_some() {
+            return Err(Stop::blocked(
+                "nothing was changed: no GPU of this machine shares its memory, so --tune has nothing to do",
+            ));
+        }
+        if let Some(pool) = pool.filter(|pool| pool.is_default) {
+            note(&format!(
+                "the GPU's memory is at the kernel's default; --tune={} gives it more before the lab is made, after a \
+                 restart of the machine",
+                pool.suggestion()
+            ));
+        }
+        return Ok(());
+    };
+    let gib = match size {
+        Size::Suggested => pool.suggestion(),
+        Size::Gib(gib) if gib <= pool.most => gib,
+        Size::Gib(gib) => {
+            return Err(Stop::usage(format!(
+                "nothing was changed: {gib} GiB would leave the system too little; this machine can give the GPU at \
+                 most {} GiB",
+                pool.most
+            )));
+        }
+    };
+    let root = Root::new(&folder);
+    let wish = mend::of_size(&machine.kernel, gib);
+    let proposal = boot::propose(&root, &wish, None).map_err(Stop::blocked)?;
+    plan.tune(&Tuning {
+        wish,
+        proposal,
+        boot: root.read(host::BOOT_ID).unwrap_or_default(),
+        root: (!root.is_live()).then_some(folder),
+    });
+    Ok(())
 }
 
 /// Changes the boot configuration for a finding; none where no parameter mends it.
@@ -170,6 +236,12 @@ fn text(what: &str, proposal: &Proposal) -> String {
             "The files say so already, but something else runs: what is made of them is made anew.".into(),
         );
     }
+    if boot::lacks_refresh(proposal) {
+        lines.push(
+            "No program was found that makes the boot menu or the initial file system anew: do that by hand afterwards."
+                .into(),
+        );
+    }
     if !proposal.refresh.is_empty() {
         lines.push("then, as root (in another system's folder: by hand, inside that system):".into());
         lines.extend(proposal.refresh.lines().map(|line| format!("  $ {line}")));
@@ -181,23 +253,32 @@ fn text(what: &str, proposal: &Proposal) -> String {
     sanitize_text(&lines.join("\n"))
 }
 
-/// What halolab changed of the boot configuration and was not taken back, as lines.
-pub(super) fn changes(setup: &Setup) -> Result<Vec<String>, Stop> {
-    let keeper = Keeper::new(&setup.paths.state, Path::new("/"));
-    let boot = keeper.boot();
-    let entries = keeper.read()?.entries;
-    let open = entries.into_iter().filter(|e| e.state != State::Undone);
-    Ok(open.map(|entry| line(&entry, &boot)).collect())
+/// What halolab changed of the boot configuration below a root and still matters. Without a home there is no receipt.
+pub(super) fn open(root: &Path) -> Result<Vec<Open>, Stop> {
+    match Paths::discover() {
+        Ok(paths) => Ok(Keeper::new(&paths.state, root).open()?),
+        Err(_) => Ok(vec![]),
+    }
 }
 
-fn line(entry: &Entry, boot: &str) -> String {
-    let now = match (entry.state, entry.boot == boot) {
-        (State::Begun, _) => "was begun and did not end; take it back with",
-        (_, true) => "counts after a restart; take it back with",
-        (_, false) => "counts since the restart; take it back with",
+/// A change for people: what it was for, where it stands, what takes it back.
+pub(super) fn line(open: &Open) -> String {
+    let Open {
+        entry,
+        standing,
+        undo,
+    } = open;
+    let word = if standing.needs_restart() {
+        "RESTART"
+    } else {
+        "CHANGE"
     };
-    format!(
-        "changed {}: {}; {now} `halolab doctor --undo {}`",
-        entry.when, entry.what, entry.id
-    )
+    let mut lines = vec![
+        format!("{word}  {}", entry.id),
+        format!("      what   {}", entry.what),
+        format!("      state  {}, made {}", standing.words(), entry.when),
+        format!("      files  {}", open.files().join(", ")),
+    ];
+    lines.extend(undo.as_ref().map(|undo| format!("      $ {undo}")));
+    sanitize_text(&lines.join("\n"))
 }

@@ -16,7 +16,7 @@ mod refresh;
 use serde::{Deserialize, Serialize};
 
 use cmdline::Pen;
-pub use cmdline::Wish;
+pub use cmdline::{Wish, value};
 pub(crate) use refresh::refresh;
 
 use super::Root;
@@ -35,6 +35,19 @@ pub enum Way {
     Limine,
     /// `refind_linux.conf`.
     Refind,
+}
+
+impl Way {
+    /// What people call it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Modprobe => "/etc/modprobe.d",
+            Self::Grub => "GRUB",
+            Self::SystemdBoot => "systemd-boot",
+            Self::Limine => "Limine",
+            Self::Refind => "rEFInd",
+        }
+    }
 }
 
 /// One file that changes.
@@ -220,7 +233,7 @@ pub(crate) fn exact(root: &Root, path: &str) -> Result<Option<String>, BootError
 /// A file cannot be read, or it cannot be told which boot loader is used.
 pub fn propose(root: &Root, wish: &Wish, way: Option<Way>) -> Result<Proposal, BootError> {
     let line = root.read("/proc/cmdline").unwrap_or_default();
-    let on_line = |(name, _): &&(String, String)| cmdline::value(&line, name).is_some();
+    let on_line = |(name, _): &&(String, String)| value(&line, name).is_some();
     let started = wish.set.iter().find(on_line);
     let loader = match way {
         Some(named) if named != Way::Modprobe => Some(named),
@@ -238,7 +251,7 @@ pub fn propose(root: &Root, wish: &Wish, way: Option<Way>) -> Result<Proposal, B
     let taken = probe.taken();
     let in_files = |name: &str| taken.iter().any(|(known, _)| known == name);
     if let Some((name, _)) = started.filter(|(name, _)| !in_files(name)) {
-        let value = cmdline::value(&line, name).unwrap_or_default();
+        let value = value(&line, name).unwrap_or_default();
         let parameter = cmdline::parameter(name, value);
         return Err(BootError::Unfound { parameter });
     }
@@ -265,6 +278,24 @@ pub fn propose(root: &Root, wish: &Wish, way: Option<Way>) -> Result<Proposal, B
         refresh,
         was: pen.taken(),
     })
+}
+
+/// The places where a wish can be set so that it counts, for the user to choose from: the boot loaders that are
+/// configured, and `/etc/modprobe.d` unless the kernel's command line, which wins, has a word on it.
+///
+/// # Errors
+/// A file cannot be read.
+pub fn ways(root: &Root, wish: &Wish) -> Result<Vec<Way>, BootError> {
+    let mut found = loaders(root);
+    let pen = Pen::new(wish);
+    let mut there = Edits::default();
+    for loader in &found {
+        edit(*loader, root, &pen, false, &mut there)?;
+    }
+    if pen.taken().is_empty() && !needs_loader(root, wish) {
+        found.insert(0, Way::Modprobe);
+    }
+    Ok(found)
 }
 
 impl Way {
@@ -385,6 +416,18 @@ fn booted(root: &Root) -> Option<Way> {
         .into_iter()
         .find(|(word, _)| name.starts_with(word))
         .map(|(_, way)| way)
+}
+
+/// Whether something has to be made anew before changed files count, and no program was found that does it.
+pub fn lacks_refresh(proposal: &Proposal) -> bool {
+    let copied = [
+        "/etc/modprobe.d",
+        "/etc/kernel/cmdline",
+        "/etc/default/grub",
+        limine::TOOL,
+    ];
+    let touched = |change: &Change| copied.iter().any(|prefix| change.path.starts_with(prefix));
+    proposal.refresh.is_empty() && proposal.changes.iter().any(touched)
 }
 
 /// A change as a unified diff with three lines around it.

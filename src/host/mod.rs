@@ -30,6 +30,18 @@ pub use finding::{Finding, Severity};
 pub use report::Report;
 pub use root::Root;
 
+/// The file that names the boot: another one after each restart.
+pub const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// For tests: a tree of files, or a captured host, that stands for this machine where its boot configuration and its
+/// memory are looked at and changed.
+const TEST_ROOT: &str = "HALOLAB_TEST_ROOT";
+
+/// The folder that stands for `/`.
+pub fn folder() -> std::path::PathBuf {
+    std::env::var_os(TEST_ROOT).map_or_else(|| "/".into(), Into::into)
+}
+
 /// A fact's value in conditions and in the environment of scripts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]

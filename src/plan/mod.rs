@@ -9,6 +9,7 @@ pub mod planner;
 pub mod script;
 pub mod step;
 mod swap;
+mod tune;
 mod words;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,7 @@ pub use create::CLEAN;
 pub use images::{alias, aliases};
 pub use planner::{PlanError, Request, plan};
 pub use step::Step;
+pub use tune::Tuning;
 
 /// What the user picked for a lab.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::host::boot::{self, Proposal};
+
 use super::{Action, Step};
 
 /// The lines of what an action does. Text of stages is in it: to be sanitised, line by line, before it is shown.
@@ -42,6 +44,7 @@ pub fn exact(action: &Action) -> Vec<String> {
             lines.extend(settings(env));
             lines
         }
+        Step::TuneBoot { proposal, .. } => boot_lines(proposal),
         Step::Prove { name } => vec![
             format!("Puts this halolab into {name} as /root/.halolab-prove-PID, runs it there as root, and removes it:"),
             String::new(),
@@ -58,6 +61,17 @@ pub fn exact(action: &Action) -> Vec<String> {
             lines
         }
     }
+}
+
+fn boot_lines(proposal: &Proposal) -> Vec<String> {
+    let mut lines = vec!["Changes these files as root; as they are now they are kept.".to_owned()];
+    let diffs = proposal.changes.iter().map(boot::diff);
+    lines.extend(diffs.flat_map(|diff| indented(&diff).collect::<Vec<_>>()));
+    if !proposal.refresh.is_empty() {
+        lines.push("And then, as root:".into());
+        lines.extend(indented(&proposal.refresh));
+    }
+    lines
 }
 
 fn settings(env: &BTreeMap<String, String>) -> Vec<String> {

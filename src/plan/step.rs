@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     backend::{ConfigEdit, InstanceSpec, Power, Profile, RemoteImage},
+    host::boot::{Proposal, Wish},
     labs::SnapshotKind,
 };
 
@@ -21,6 +22,26 @@ pub enum Step {
         check: Option<String>,
         /// Environment.
         env: BTreeMap<String, String>,
+    },
+    /// Changes the boot configuration, with a receipt.
+    TuneBoot {
+        /// What for, as a sentence.
+        what: String,
+        /// What the parameters become.
+        wish: Wish,
+        /// The files, as the user saw them.
+        proposal: Proposal,
+        /// The tree whose files they are; none for the running machine.
+        root: Option<PathBuf>,
+    },
+    /// Goes on only where the kernel runs with these parameters: until then the run ends with "restart needed".
+    AwaitRestart {
+        /// What the parameters are to be.
+        wish: Wish,
+        /// The boot in which this was planned.
+        boot: String,
+        /// The tree that stands for the machine; none for the running one.
+        root: Option<PathBuf>,
     },
     /// Waits until the daemon answers and is ready.
     WaitDaemon {

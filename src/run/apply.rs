@@ -32,6 +32,9 @@ use super::{
 /// Exit code of a run that the user stopped: 128 and the number of SIGINT.
 const INTERRUPTED: u8 = 130;
 
+/// Exit code of a run that goes on after a restart of the machine.
+pub(super) const RESTART: u8 = 6;
+
 /// Finds the daemon: called when a plan first needs it, which may be after its own steps installed it.
 pub type Connect =
     Arc<dyn Fn() -> Pin<Box<dyn Future<Output = backend::Result<Arc<dyn Backend>>> + Send>> + Send + Sync>;
@@ -150,6 +153,7 @@ fn log(run: &str, event: &Event) {
 enum End {
     Well,
     Failed { index: usize },
+    Restart,
     Cancelled,
 }
 
@@ -243,6 +247,13 @@ async fn tracks(plan: &Plan, worker: &Worker<'_>) -> (u8, Vec<String>) {
     match track(worker, "host", &plan.host, None).await {
         End::Well => {}
         End::Failed { .. } => return (5, vec!["the preparation failed; no lab was touched".into()]),
+        End::Restart => {
+            let text = format!(
+                "restart this machine; then `halolab`, or `halolab runs resume {}`, goes on",
+                worker.run
+            );
+            return (RESTART, vec![text]);
+        }
         End::Cancelled => {
             return (
                 worker.cx.stop_code.get(),
@@ -272,6 +283,7 @@ async fn tracks(plan: &Plan, worker: &Worker<'_>) -> (u8, Vec<String>) {
                     ),
                 )
             }
+            End::Restart => (RESTART, format!("{}: restart this machine", track.lab)),
             End::Cancelled => (
                 worker.cx.stop_code.get(),
                 format!(
@@ -333,6 +345,12 @@ async fn track(worker: &Worker<'_>, lab: &str, actions: &[Action], whole: Option
         match one(worker, lab, action, &mut output).await {
             Ok(()) => {}
             Err(Failure::Cancelled) => return End::Cancelled,
+            Err(failure @ Failure::Restart) => {
+                let (said, ended) = failure.entry(&action.id);
+                output.line(&said);
+                let _ = worker.journal(|j| j.write(ended));
+                return End::Restart;
+            }
             Err(failure) => {
                 let (error, ended) = failure.entry(&action.id);
                 output.line(&format!("!! {error}"));

@@ -229,6 +229,9 @@ pub struct Record {
     /// Ids of the actions that ended well.
     #[serde(skip)]
     pub done: BTreeSet<String>,
+    /// It waited for a restart of the machine, which has been: whether what it waited for counts now.
+    #[serde(skip)]
+    pub restarted: Option<bool>,
 }
 
 /// All runs, newest first. A folder that cannot be read is left out and left alone.
@@ -278,6 +281,7 @@ pub fn record(folder: &Path) -> Option<Record> {
         secrets: given_secrets(&entries),
         begun,
         done,
+        restarted: None,
     })
 }
 

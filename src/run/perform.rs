@@ -10,6 +10,7 @@ use crate::{
 
 use super::{Entry, Event, apply::Worker, certificates, output::Output};
 
+mod boot;
 mod host;
 mod instance;
 mod prove;
@@ -23,6 +24,8 @@ pub(super) enum Failure {
     Failed(String),
     /// As the text says, and nothing was changed.
     Blocked(String),
+    /// It goes on after a restart of the machine.
+    Restart,
 }
 
 impl Failure {
@@ -38,6 +41,10 @@ impl Failure {
                 },
             ),
             Self::Failed(error) => (error.clone(), Entry::Failed { id, error }),
+            Self::Restart => {
+                let error = "waits for a restart of the machine".to_owned();
+                (error.clone(), Entry::Blocked { id, error })
+            }
             Self::Blocked(error) => (error.clone(), Entry::Blocked { id, error }),
         }
     }
@@ -113,6 +120,17 @@ impl<'a> Hand<'a> {
             Step::HostScript { script, check, env } => {
                 self.host_script(sentence, script, check.as_deref(), env).await
             }
+            Step::TuneBoot {
+                what,
+                wish,
+                proposal,
+                root,
+            } => self.tune_boot(what, wish, proposal, root.as_ref()).await,
+            Step::AwaitRestart {
+                wish,
+                boot: since,
+                root,
+            } => boot::await_restart(wish, since, root.as_ref()),
             Step::WaitDaemon { seconds } => self.wait_daemon(*seconds).await,
             Step::CreatePool { .. }
             | Step::CreateNetwork { .. }

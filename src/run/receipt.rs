@@ -4,6 +4,8 @@
 //! of before are in `changes/ID/` beside it.
 
 mod files;
+mod inverse;
+mod standing;
 
 use std::{
     collections::BTreeMap,
@@ -16,13 +18,15 @@ use serde::{Deserialize, Serialize};
 use crate::{
     host::{
         Root,
-        boot::{self, BootError, Change, Proposal, Wish},
+        boot::{BootError, Proposal, Wish},
         command,
     },
     paths::{FileError, private_folder, write_private},
 };
 
 use files::{Files, is_as_before};
+use inverse::inverse;
+pub use standing::{Open, Standing, in_force};
 
 /// Version of the file's format.
 const VERSION: u32 = 1;
@@ -56,11 +60,14 @@ pub struct Entry {
     pub removed: Vec<String>,
     /// The files, and what makes them count.
     pub proposal: Proposal,
-    /// The root whose files they are.
-    #[serde(default = "live")]
-    pub root: PathBuf,
     /// The boot in which it was made (`/proc/sys/kernel/random/boot_id`): in a later one it counts.
     pub boot: String,
+    /// The boot in which it was taken back: in a later one that counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undone: Option<String>,
+    /// The tree whose files were changed; none for the running machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<PathBuf>,
     /// What a newer halolab wrote.
     #[serde(flatten)]
     pub more: BTreeMap<String, serde_json::Value>,
@@ -86,10 +93,6 @@ impl Entry {
         let set = self.set.iter().map(|(name, _)| name.clone());
         set.chain(self.removed.clone()).collect()
     }
-}
-
-fn live() -> PathBuf {
-    "/".into()
 }
 
 /// All changes, oldest first.
@@ -224,8 +227,9 @@ impl Keeper {
             set: wish.set.clone(),
             removed: wish.remove.clone(),
             proposal: proposal.clone(),
-            root: self.root.base().to_owned(),
             boot: self.boot(),
+            undone: None,
+            root: self.tree(),
             more: BTreeMap::new(),
         });
         self.write(&receipt)?;
@@ -249,7 +253,7 @@ impl Keeper {
     /// There is no such change, or a file cannot be read.
     pub fn inverse(&self, id: Option<&str>) -> Result<(Entry, Proposal), ReceiptError> {
         let receipt = self.read()?;
-        let open = |e: &&Entry| e.state != State::Undone && e.root == self.root.base();
+        let open = |e: &&Entry| e.state != State::Undone && self.is_of_this_root(e);
         let mut newer: Vec<&Entry> = vec![];
         for entry in receipt.entries.iter().rev().filter(open) {
             if id.is_some_and(|id| entry.id != id) {
@@ -287,6 +291,7 @@ impl Keeper {
         let mut receipt = self.read()?;
         for known in receipt.entries.iter_mut().filter(|e| e.id == entry.id) {
             known.state = State::Undone;
+            known.undone = Some(self.boot());
         }
         self.write(&receipt)
     }
@@ -299,59 +304,17 @@ impl Keeper {
         }
     }
 
+    /// The tree whose files are changed; none for the running machine.
+    fn tree(&self) -> Option<PathBuf> {
+        (!self.root.is_live()).then(|| self.root.base().to_owned())
+    }
+
+    fn is_of_this_root(&self, entry: &Entry) -> bool {
+        entry.root == self.tree()
+    }
+
     /// This boot.
     pub fn boot(&self) -> String {
-        self.root
-            .read("/proc/sys/kernel/random/boot_id")
-            .unwrap_or_default()
+        self.root.read(crate::host::BOOT_ID).unwrap_or_default()
     }
-}
-
-/// What takes a change back: a file that is as we left it gets its old text, one that has its old text stays; of one that
-/// was changed since (or that a new kernel brought), only our parameters go, and the old ones come back.
-fn inverse(root: &Root, entry: &Entry) -> Result<Proposal, BootError> {
-    let mut exact = vec![];
-    for change in &entry.proposal.changes {
-        let now = boot::exact(root, &change.path)?;
-        if now == change.after || now == change.before {
-            exact.push(Change {
-                path: change.path.clone(),
-                before: now,
-                after: change.before.clone(),
-            });
-        }
-    }
-    let was = &entry.proposal.was;
-    let is_new = |name: &String| !was.iter().any(|(known, _)| known == name);
-    // What an untouched file gets back need not be said again elsewhere.
-    let is_back = |name: &str| {
-        let option = name.rsplit('.').next().unwrap_or(name);
-        exact
-            .iter()
-            .any(|c| c.after.as_deref().is_some_and(|text| text.contains(option)))
-    };
-    let wish = Wish {
-        set: was.iter().filter(|(name, _)| !is_back(name)).cloned().collect(),
-        remove: entry.names().into_iter().filter(is_new).collect(),
-    };
-    let is_rest = |c: &Change| !exact.iter().any(|e| e.path == c.path);
-    let rest = if exact.len() == entry.proposal.changes.len() {
-        // Where all files are ours, others are looked through for what we set, and none is told what it was.
-        let remove = entry.names();
-        boot::propose(root, &Wish { set: vec![], remove }, Some(entry.proposal.way))?
-    } else {
-        boot::propose(root, &wish, Some(entry.proposal.way))?
-    };
-    let changes: Vec<Change> = exact
-        .iter()
-        .filter(|c| c.before != c.after)
-        .cloned()
-        .chain(rest.changes.into_iter().filter(is_rest))
-        .collect();
-    Ok(Proposal {
-        way: entry.proposal.way,
-        refresh: boot::refresh(root, &changes),
-        changes,
-        was: vec![],
-    })
 }

@@ -3,17 +3,20 @@
 
 use std::{
     fs::{File, TryLockError},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use crate::{
+    host::{BOOT_ID, Root},
     labs::{UPDATING, World, tag},
     plan::{Choice, Step, Track},
 };
 
 use super::{
     advice::advice,
+    apply::RESTART,
     journal::{self, Record},
+    receipt::in_force,
 };
 
 /// Where one track of a run stopped.
@@ -35,7 +38,9 @@ pub fn find(runs: &Path, lock: &Path) -> Option<Record> {
         return None;
     }
     let records = journal::records(runs);
-    let open = records.iter().position(|r| r.code.is_none())?;
+    let open = records
+        .iter()
+        .position(|r| r.code.is_none() || was_restarted(r))?;
     let labs = |record: &Record| -> Vec<String> {
         let plan = &record.plan;
         plan.labs.iter().map(|t| t.lab.clone()).collect()
@@ -43,7 +48,27 @@ pub fn find(runs: &Path, lock: &Path) -> Option<Record> {
     let wanted = labs(records.get(open)?);
     let later = records.iter().take(open).flat_map(labs);
     let worked_on = later.into_iter().any(|lab| wanted.contains(&lab));
-    records.into_iter().nth(open).filter(|_| !worked_on)
+    let mut found = records.into_iter().nth(open).filter(|_| !worked_on)?;
+    if was_restarted(&found) {
+        found.restarted = counts(&found);
+    }
+    Some(found)
+}
+
+/// Whether a run that waits for a restart of the machine can go on: the machine was restarted since.
+fn was_restarted(record: &Record) -> bool {
+    let Some((_, boot, root)) = record.plan.awaits().filter(|_| record.code == Some(RESTART)) else {
+        return false;
+    };
+    let root = Root::new(root.map_or_else(|| Path::new("/"), PathBuf::as_path));
+    root.read(BOOT_ID).unwrap_or_default() != boot
+}
+
+/// Whether the change that a run waited for counts now; none where it waited for none.
+fn counts(record: &Record) -> Option<bool> {
+    let (wish, _, root) = record.plan.awaits()?;
+    let root = Root::new(root.map_or_else(|| Path::new("/"), PathBuf::as_path));
+    Some(in_force(&root, &wish.set, &wish.remove))
 }
 
 /// Whether another halolab is at work. The lock dies with its process, so a free one says that nobody is.

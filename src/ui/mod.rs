@@ -1,7 +1,9 @@
 //! How a model looks. Reads the model, draws, and changes nothing.
 
+pub(crate) mod change;
 mod dialog;
 mod help;
+mod host;
 mod labs;
 mod log_pane;
 pub mod look;
@@ -41,6 +43,7 @@ pub fn view(model: &Model, frame: &mut Frame<'_>) {
     }
     match model.screen() {
         Screen::Welcome => welcome::view(model, frame),
+        Screen::Host => host::view(model, frame),
         Screen::Labs => labs::view(model, frame),
         Screen::Menu => menu::view(model, frame),
         Screen::Snapshots => snapshots::view(model, frame),
@@ -55,6 +58,7 @@ pub fn view(model: &Model, frame: &mut Frame<'_>) {
         Some(Dialog::Themes(picker)) => dialog::themes(model, picker, frame),
         Some(Dialog::Unfinished(asked)) => unfinished::view(model, asked, frame),
         Some(Dialog::Script(view)) => script::view(model, view, frame),
+        Some(Dialog::Change(view)) => change::view(model, view, frame),
         None => {}
     }
     if let Some(scroll) = model.help {
@@ -102,6 +106,7 @@ pub(crate) fn row_at(model: &Model, x: u16, y: u16) -> Option<usize> {
     let body = body(model);
     let (listing, area) = match model.screen() {
         Screen::Labs => labs::list(model, body),
+        Screen::Host => host::list(model, body),
         Screen::Menu => menu::list(model, body),
         Screen::Snapshots => snapshots::list(model, body),
         Screen::Options => options::list(model, body),
@@ -117,6 +122,11 @@ pub(crate) fn row_at(model: &Model, x: u16, y: u16) -> Option<usize> {
 pub(crate) fn welcome_rows(model: &Model) -> usize {
     let area = body(model);
     widgets::positions(welcome::text(model, area.width).len(), area.height)
+}
+
+/// Scroll positions of the host's details, and the rows of a page of them.
+pub(crate) fn host_details(model: &Model) -> (usize, usize) {
+    host::details(model, body(model))
 }
 
 /// Scroll positions of the plan.

@@ -27,7 +27,7 @@ use crate::{
 use super::{
     look::Look,
     widgets::{self, Lines, buttons, heading, point, scrolled, wrap},
-    words::estimate,
+    words::{bytes, estimate},
 };
 
 pub(super) fn text_area(body: Rect) -> Rect {
@@ -78,6 +78,7 @@ pub(super) fn tagged(model: &Model, review: &Review, width: u16) -> Tagged {
     let look = &model.look;
     let plan = &review.plan;
     let mut lines: Tagged = vec![];
+    lines.extend(offer(model, width).into_iter().map(|line| (None, line)));
     if !plan.host.is_empty() {
         lines.push((None, heading(look, "This machine, first")));
         lines.extend(actions(look, &plan.host, 0, width));
@@ -95,6 +96,28 @@ pub(super) fn tagged(model: &Model, review: &Review, width: u16) -> Tagged {
         let text = " The labs are worked on side by side.";
         lines.push((None, Line::styled(text, look.styles().dim)));
     }
+    lines
+}
+
+/// The offer to give the GPU more memory first; what is chosen unless somebody says so is to leave it.
+fn offer(model: &Model, width: u16) -> Lines {
+    let (Some(pool), Some(review)) = (model.tuning_offer(), &model.review) else {
+        return vec![];
+    };
+    let (look, styles) = (&model.look, model.look.styles());
+    let text = if review.plan.is_tuned() {
+        "The machine's boot configuration is changed first (v shows how), and the run stops there for a restart. t: leave it as it is"
+            .to_owned()
+    } else {
+        format!(
+            "The GPU may have {} of the memory, the kernel's default. t: first give it up to {} GiB; the run then stops \
+             until this machine was restarted, and goes on after it",
+            pool.now.map_or_else(|| "half".into(), bytes),
+            model.chosen_gib(pool)
+        )
+    };
+    let mut lines = point(look.glyphs.warn, &text, styles.warn, width);
+    lines.push(Line::default());
     lines
 }
 

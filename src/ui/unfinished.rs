@@ -17,6 +17,7 @@ use ratatui::{
 
 use crate::{
     app::{Model, resume::Unfinished},
+    host::boot::mend::sentence,
     log::clean,
 };
 
@@ -30,7 +31,11 @@ pub(super) fn view(model: &Model, asked: &Unfinished, frame: &mut Frame<'_>) {
     let lines = text(model, asked, width.saturating_sub(4));
     let tall = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(4);
     let height = tall.min(frame.area().height.saturating_sub(2));
-    let inside = popup(look, frame, "A run was not finished", (width, height));
+    let title = match asked.record.restarted {
+        Some(_) => "A run waited for the restart",
+        None => "A run was not finished",
+    };
+    let inside = popup(look, frame, title, (width, height));
     let [body, _, row] =
         Layout::vertical([Constraint::Fill(1), Constraint::Length(1), Constraint::Length(1)]).areas(inside);
     scrolled(look, frame, body, lines, 0);
@@ -39,10 +44,47 @@ pub(super) fn view(model: &Model, asked: &Unfinished, frame: &mut Frame<'_>) {
     frame.render_widget(buttons(look, &names, asked.marked), row);
 }
 
+/// What the run waited for, and whether it counts now.
+fn after_restart(model: &Model, asked: &Unfinished, counts: bool, width: u16) -> Lines {
+    let (glyphs, styles) = (&model.look.glyphs, model.look.styles());
+    let record = &asked.record;
+    let wish = record.plan.awaits().map(|(wish, ..)| sentence(wish));
+    let what = wish.unwrap_or_default();
+    let what = what.trim_end_matches(", from the next start on");
+    let labs: Vec<&str> = record.plan.labs.iter().map(|t| t.lab.as_str()).collect();
+    let (glyph, text, style) = if counts {
+        let text = format!("The machine was restarted, and the change counts: {what}.");
+        (glyphs.ok, text, styles.ok)
+    } else {
+        let text = format!(
+            "The machine was restarted, and the change does NOT count: {what}. The run cannot go on before it does; \
+             `halolab doctor` says more. Chosen anew, the lab is made without it."
+        );
+        (glyphs.failed, text, styles.error)
+    };
+    let mut lines = wrap(
+        &Line::styled(format!("{glyph} {}", clean(&text)), style),
+        width,
+        2,
+    );
+    let open = record.plan.actions().count() - record.done.len().min(record.plan.actions().count());
+    let text = format!("Next: {open} more actions, for {}.", labs.join(", "));
+    lines.extend(wrap(
+        &Line::styled(clean(&text).into_owned(), styles.text),
+        width,
+        0,
+    ));
+    lines
+}
+
 fn text(model: &Model, asked: &Unfinished, width: u16) -> Lines {
     let (look, styles) = (&model.look, model.look.styles());
     let mut lines = vec![];
-    for stop in asked.stops() {
+    if let Some(counts) = asked.record.restarted {
+        lines.extend(after_restart(model, asked, counts, width));
+    }
+    let stops = asked.stops().into_iter();
+    for stop in stops.filter(|_| asked.record.restarted.is_none()) {
         let who = if stop.lab == "host" {
             "this machine"
         } else {

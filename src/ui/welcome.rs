@@ -39,6 +39,7 @@ pub(super) fn text(model: &Model, width: u16) -> Lines {
     lines.extend(engine(model, width));
     lines.push(Line::default());
     lines.extend(findings(model, width));
+    lines.extend(judged(model, width));
     let next = match (&model.engine, model.labs.is_first_run()) {
         (Engine::Looking, _) => "The container engine is being looked for; nothing is changed.",
         (Engine::Ready, true) => {
@@ -167,6 +168,53 @@ fn engine(model: &Model, width: u16) -> Lines {
         );
         lines.extend(labelled(look, "Pool", &used, styles.text, width));
     }
+    lines
+}
+
+/// What the look at the machine found, in a line; the screen of its own says more.
+fn judged(model: &Model, width: u16) -> Lines {
+    let (look, styles) = (&model.look, model.look.styles());
+    let Some(machine) = &model.host_view.machine else {
+        return vec![];
+    };
+    let count = |wanted| {
+        let all = machine.report.judgement.findings.iter();
+        all.filter(|finding| finding.severity == wanted).count()
+    };
+    let counts = [
+        (count(Severity::Fail), "fail"),
+        (count(Severity::Warn), "warn"),
+        (count(Severity::Info), "info"),
+    ];
+    let said: Vec<String> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    let (glyph, style) = match counts {
+        [(1.., _), ..] => (look.glyphs.failed, styles.error),
+        [_, (1.., _), _] => (look.glyphs.warn, styles.warn),
+        _ => (look.glyphs.ok, styles.ok),
+    };
+    let said = if said.is_empty() {
+        "nothing found that is wrong".to_owned()
+    } else {
+        said.join(", ")
+    };
+    let mut lines = point(glyph, &format!("this machine: {said}; i shows it"), style, width);
+    if machine.needs_restart() {
+        let text = "a change of the boot configuration counts after a restart; i shows it";
+        lines.extend(point(look.glyphs.warn, text, styles.warn, width));
+    }
+    let broken = |c: &&crate::run::receipt::Open| c.standing == crate::run::receipt::Standing::DoesNotCount;
+    for change in machine.changes.iter().filter(broken) {
+        let text = format!(
+            "restarted, and this does not count: {}; i shows it",
+            clean(&change.entry.what)
+        );
+        lines.extend(point(look.glyphs.failed, &text, styles.error, width));
+    }
+    lines.push(Line::default());
     lines
 }
 

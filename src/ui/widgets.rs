@@ -130,6 +130,11 @@ fn told_lines(model: &Model, width: u16) -> Lines {
         let text = format!(" {} {} {waited}", look.glyphs.busy, clean(&job.doing()));
         lines.extend(wrap(&Line::styled(text, styles.busy), width, 3));
     }
+    if let Some((what, since)) = &model.host_view.working {
+        let waited = clock(model.now.saturating_sub(*since));
+        let text = format!(" {} {} {waited}", look.glyphs.busy, clean(what));
+        lines.extend(wrap(&Line::styled(text, styles.busy), width, 3));
+    }
     if let Some(words) = model.other_words() {
         let text = format!(" {} {}", look.glyphs.busy, sentence(&words));
         lines.extend(wrap(&Line::styled(text, styles.busy), width, 3));

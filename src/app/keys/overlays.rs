@@ -89,6 +89,39 @@ pub(super) const SCRIPT: &[Key] = &[
     BOTTOM,
 ];
 
+pub(super) const CHANGE: &[Key] = &[
+    key(
+        &[ENTER],
+        Intent::Enter,
+        "press button",
+        "press the button that is marked",
+    ),
+    key(
+        &[TAB, LEFT, RIGHT, c('h'), c('l'), BACKTAB],
+        Intent::Next,
+        "other button",
+        "mark the other button",
+    ),
+    key(
+        &[c('w')],
+        Intent::Place,
+        "other place",
+        "write it in another place: another boot loader, or /etc/modprobe.d",
+    ),
+    key(
+        &[ESC, c('q')],
+        Intent::Back,
+        "cancel",
+        "close this and change nothing",
+    ),
+    UPS,
+    DOWNS,
+    PAGE_UP,
+    PAGE_DOWN,
+    TOP,
+    BOTTOM,
+];
+
 pub(super) const THEMES: &[Key] = &[
     key(&[ENTER], Intent::Enter, "keep", "keep the theme that is shown"),
     key(

@@ -60,13 +60,21 @@ pub(super) const TOP: Key = key(
     "to the beginning",
 );
 pub(super) const BOTTOM: Key = key(&[c('G'), plain(KeyCode::End)], Intent::Bottom, "", "to the end");
-const BACK: Key = key(
+pub(super) const BACK: Key = key(
     &[ESC],
     Intent::Back,
     "back",
     "back to the screen before; nothing is lost",
 );
 pub(super) const CANCEL: Key = key(&[ESC], Intent::Back, "cancel", "close this and change nothing");
+
+/// On the first screens: what this machine is, and what is wrong with it.
+const MACHINE: Key = key(
+    &[c('i')],
+    Intent::Machine,
+    "this machine",
+    "this machine: what is wrong with it, and the GPU's memory",
+);
 
 pub(super) const COMMON: &[Key] = &[
     key(
@@ -118,6 +126,7 @@ pub(super) const WELCOME: &[Key] = &[
         "look again",
         "look for the container engine again",
     ),
+    MACHINE,
     UPS,
     DOWNS,
     PAGE_UP,
@@ -142,6 +151,7 @@ pub(super) const LABS: &[Key] = &[
         "the snapshots of the lab",
     ),
     key(&[c('r')], Intent::Retry, "refresh", "look at the engine again"),
+    MACHINE,
     key(&[ESC], Intent::Back, "", "back to the host's screen"),
     UPS,
     DOWNS,
@@ -277,6 +287,12 @@ pub(super) const REVIEW: &[Key] = &[
         Intent::Scripts,
         "scripts",
         "what each action runs, to the letter",
+    ),
+    key(
+        &[c('t')],
+        Intent::Tune,
+        "",
+        "first give the GPU more memory, where that is offered; or leave it as it is",
     ),
     BACK,
     UPS,

@@ -21,6 +21,7 @@ impl Model {
                 Engine::Looking | Engine::Ready | Engine::Absent(_) => self.open(Screen::Labs),
             },
             Intent::Retry => return self.look_again(),
+            Intent::Machine => return self.open_host(),
             _ => {
                 let rows = crate::ui::welcome_rows(self);
                 self.welcome_scroll = moved(self.welcome_scroll, intent, rows, self.page());
@@ -49,6 +50,7 @@ impl Model {
             Intent::Shell => return self.shell_of_current(),
             Intent::Snapshots => return self.snapshots_of_current(),
             Intent::Retry => return self.look_again(),
+            Intent::Machine => return self.open_host(),
             Intent::Back => self.back(),
             _ => {
                 self.labs.cursor = moved(self.labs.cursor, intent, self.labs.rows.len(), self.page());

@@ -1,6 +1,7 @@
 //! What the keys do, one file a screen.
 
 mod dialogs;
+mod host;
 mod labs;
 pub(crate) mod menu;
 mod options;
@@ -8,3 +9,4 @@ mod removal;
 mod review;
 mod run;
 mod snapshots;
+mod tune;

@@ -27,6 +27,7 @@ impl Model {
                 let at = crate::ui::first_action(self);
                 self.dialog = Some(Dialog::Script(ScriptView { at, scroll: 0 }));
             }
+            Intent::Tune => return self.tune_first(),
             Intent::Next => review.apply = !review.apply,
             Intent::Enter if review.apply => return self.apply(),
             Intent::Enter | Intent::Back => self.leave_review(),
@@ -106,6 +107,9 @@ impl Model {
 fn is_for_root(step: &Step) -> bool {
     matches!(
         step,
-        Step::HostScript { .. } | Step::MakeDataFolders { .. } | Step::Bootstrap { .. }
+        Step::HostScript { .. }
+            | Step::TuneBoot { root: None, .. }
+            | Step::MakeDataFolders { .. }
+            | Step::Bootstrap { .. }
     )
 }

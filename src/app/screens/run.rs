@@ -28,6 +28,7 @@ impl Model {
         run.ended = Some(self.now);
         let quit = run.then_quit;
         let code = outcome.code;
+        let tuned = run.plan.is_tuned();
         run.outcome = Some(outcome);
         // A question about a run that is over has no meaning any more.
         if let Some(Dialog::Confirm(confirm)) = &self.dialog
@@ -48,7 +49,9 @@ impl Model {
         if quit {
             self.done = Some(code);
         }
-        vec![Effect::Look]
+        // What was changed of the boot configuration is told by the look at the machine.
+        let machine = tuned.then_some(Effect::LookAtMachine);
+        [Effect::Look].into_iter().chain(machine).collect()
     }
 
     pub(in crate::app) fn take_found(&mut self, lab: &str, line: Option<usize>) -> Vec<Effect> {

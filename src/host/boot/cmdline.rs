@@ -2,8 +2,10 @@
 
 use std::cell::RefCell;
 
+use serde::{Deserialize, Serialize};
+
 /// What the parameters of the kernel should become.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wish {
     /// Parameters with the value that they get, as `ttm.pages_limit` and `25165824`. Empty: the name alone.
     pub set: Vec<(String, String)>,
@@ -99,7 +101,7 @@ pub(super) fn parameter(name: &str, value: &str) -> String {
 }
 
 /// The value of a parameter in a text; the last one counts, as for the kernel.
-pub(super) fn value<'a>(text: &'a str, wanted: &str) -> Option<&'a str> {
+pub fn value<'a>(text: &'a str, wanted: &str) -> Option<&'a str> {
     let found = tokens(text)
         .filter(|(_, token)| same(split(token).0, wanted))
         .last();

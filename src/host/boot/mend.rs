@@ -44,6 +44,18 @@ pub fn wish(finding: &Finding, kernel: &Kernel, gib: Option<u64>) -> Option<Wish
     }
 }
 
+/// What gives the GPU a pool of this many GiB.
+pub fn of_size(kernel: &Kernel, gib: u64) -> Wish {
+    pool(kernel, gib.saturating_mul(PAGES))
+}
+
+/// Says of each finding that a kernel parameter mends how halolab does it.
+pub fn say(findings: &mut [Finding], kernel: &Kernel) {
+    for finding in findings.iter_mut().filter(|f| f.mend.is_none()) {
+        finding.mend = wish(finding, kernel, None).map(|wish| sentence(&wish));
+    }
+}
+
 /// The most that the GPU's pool may have here, in GiB; none where the matrix does not know this machine.
 pub fn most(finding: &Finding) -> Option<u64> {
     let pages = finding

@@ -5,15 +5,19 @@ use crate::host::detect::Gpu;
 
 const DOCS: &str = "ROCm/rocm-docs system-optimization/rdna3-5.rst";
 
-pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
-    let shares = |gpu: &&Gpu| {
+/// The integrated GPU that ROCm computes on, which shares the system's memory.
+pub(super) fn sharing<'a>(case: &Case<'a>) -> Option<&'a Gpu> {
+    case.rocm().find(|gpu| {
         let display = gpu
             .pci_class
             .as_deref()
             .is_some_and(|class| class.starts_with("03"));
         gpu.integrated && display && !is_unsupported(case.matrix, gpu)
-    };
-    let Some(gpu) = case.rocm().find(shares) else {
+    })
+}
+
+pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
+    let Some(gpu) = sharing(case) else {
         return vec![];
     };
     let mut found = vec![];
@@ -24,7 +28,7 @@ pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
 }
 
 /// Memory that was built in: what the system shows, and what the firmware took for the GPU.
-fn installed(case: &Case<'_>, gpu: &Gpu) -> u64 {
+pub(super) fn installed(case: &Case<'_>, gpu: &Gpu) -> u64 {
     case.machine
         .host
         .memory()

@@ -7,6 +7,7 @@ mod machine;
 mod memory;
 mod nvidia;
 mod parameters;
+mod pool;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,8 @@ use super::{
     finding::{Finding, Severity},
     matrix::{Matrix, RocmSupport},
 };
+
+pub use pool::Pool;
 
 /// What labs can compute with here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -30,7 +30,7 @@ impl Hand<'_> {
         let run = self.worker.run.to_owned();
         let ended = self.report(backend, name, gpus.flag()).await;
         let (verdict, problem) = match ended {
-            Err(Failure::Cancelled) => return Err(Failure::Cancelled),
+            Err(stop @ (Failure::Cancelled | Failure::Restart)) => return Err(stop),
             Err(Failure::Failed(why) | Failure::Blocked(why)) => (
                 Verdict::without_gpu(Some(Grade::Failed), String::new(), &run),
                 Some(why),

@@ -7,6 +7,7 @@
     reason = "each test file uses a part of it"
 )]
 
+mod host;
 mod machine;
 mod plans;
 
@@ -25,6 +26,7 @@ use halolab::{
     },
 };
 
+pub(crate) use host::{box_of, host_of, open_host};
 pub(crate) use machine::{catalog, empty_world, facts, host, now, snapshots, states, world};
 pub(crate) use plans::planner;
 
