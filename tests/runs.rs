@@ -17,6 +17,7 @@ mod common {
 use common::bench::{Bench, LAB};
 use halolab::{
     backend::{Backend, Power, fake::Fault},
+    labs::{snapshot_rows, snapshots},
     plan::{self, Choice, Plan},
     run::{self, Event, Journal, journal},
 };
@@ -117,9 +118,21 @@ async fn a_failed_update_names_the_way_back() {
     let (kept, next) = failed.unwrap();
     assert!(kept.contains("before-update-1"), "{kept}");
     assert!(next.contains("--choose restore:before-update-1"), "{next}");
+    let refused = |ended: Result<(), snapshots::SnapshotError>| {
+        let why = ended.unwrap_err().to_string();
+        assert!(why.contains("way back") && why.contains("halolab undo"), "{why}");
+    };
+    let fake = bench.fake.as_ref();
+    refused(snapshots::delete(fake, LAB, "before-update-1").await);
+    refused(snapshots::rename(fake, LAB, "before-update-1", "other").await);
+    let rows = snapshot_rows(fake, LAB).await.unwrap();
+    assert!(snapshots::prunable(&rows, 0).is_empty());
     let back = bench.plan(Choice::Restore("before-update-1".into())).await;
     assert_eq!(bench.apply(&back, "back").await.code, 0);
     assert_eq!(updating(), None, "a restore ends it");
+    let rows = snapshot_rows(fake, LAB).await.unwrap();
+    assert!(!snapshots::prunable(&rows, 0).is_empty());
+    snapshots::delete(fake, LAB, "before-update-1").await.unwrap();
     bench.holds_everything().unwrap();
 }
 
@@ -386,5 +399,36 @@ async fn a_snapshot_that_someone_took_under_the_planned_name_is_never_deleted() 
         assert_ne!(bench.apply(&plan, "run").await.code, 0);
         let machine = bench.fake.machine(LAB).unwrap();
         assert!(machine.saved.iter().any(|s| s.snapshot.name == "before-update-1"));
+    }
+}
+
+#[tokio::test]
+async fn a_replacement_that_is_not_proven_offers_no_way_back_for_the_lab() {
+    for (choice, beside) in [
+        (Choice::Recreate, "mini-lab-next"),
+        (Choice::RestoreAs("works".into(), "mini-copy".into()), "mini-copy"),
+    ] {
+        let bench = Bench::with_work().await;
+        let mut plan = bench.plan(choice.clone()).await;
+        for action in &mut plan.labs[0].actions {
+            if let plan::Step::Verify { script, .. } = &mut action.step {
+                script.push_str("\n# FAKE_FAIL");
+            }
+        }
+        let (cx, mut heard) = bench.context();
+        assert_eq!(run::apply(&plan, "run", &cx).await.code, 5, "{choice:?}");
+        let mut failed = None;
+        while let Ok(event) = heard.try_recv() {
+            if let Event::Failed { kept, next, .. } = event {
+                failed = Some((kept, next));
+            }
+        }
+        let (kept, next) = failed.unwrap();
+        assert_eq!(kept, "mini-lab is as it was");
+        assert!(
+            !next.contains("undo") && next.contains(&format!("shell {beside}`")),
+            "{next}"
+        );
+        bench.holds_everything().unwrap();
     }
 }

@@ -183,7 +183,10 @@ pub async fn apply(plan: &Plan, run: &str, cx: &Context) -> Outcome {
         digest: plan.digest(),
         actions,
     });
-    let (code, summary) = tracks(plan, &worker).await;
+    let (code, summary) = match replaced(plan, &worker).await {
+        None => tracks(plan, &worker).await,
+        Some(why) => (3, vec![format!("nothing was changed: {why}")]),
+    };
     let _ = worker.journal(|j| j.write(Entry::Closed { code }));
     worker.tell(Event::Done {
         code,
@@ -237,6 +240,33 @@ fn given_secrets(plan: &Plan, cx: &Context) -> Vec<String> {
     given.sort_unstable();
     given.dedup();
     given
+}
+
+/// Why no track is begun or gone on with: a lab is neither what the plan was made for nor what this run put in its
+/// place. Most steps look only at the name.
+async fn replaced(plan: &Plan, worker: &Worker<'_>) -> Option<String> {
+    for track in plan.labs.iter().filter(|t| !t.uuid.is_empty()) {
+        let ended = |a: &Action| worker.journal(|j| j.finished(&a.id));
+        if track.actions.iter().all(ended) {
+            continue;
+        }
+        let lab = &track.lab;
+        let found = match worker.backend().await {
+            Ok(backend) => backend.instance(lab).await,
+            Err(error) => Err(error),
+        };
+        match found {
+            Ok(Some(found)) if found.uuid != track.uuid && found.tag("run") != Some(worker.run) => {
+                return Some(format!(
+                    "{lab} is not the instance that this plan was made for, someone replaced it; look at it with \
+                     `halolab status {lab}`, and make your choice anew with `halolab plan {lab} --choose …`"
+                ));
+            }
+            Ok(_) => {}
+            Err(error) => return Some(error.to_string()),
+        }
+    }
+    None
 }
 
 async fn tracks(plan: &Plan, worker: &Worker<'_>) -> (u8, Vec<String>) {
