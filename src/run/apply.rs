@@ -25,6 +25,7 @@ use crate::{
 use super::{
     Entry, Event, Journal,
     advice::{Advice, advice, host_advice},
+    identity,
     output::Output,
     perform::{self, Failure},
 };
@@ -120,6 +121,11 @@ impl Worker<'_> {
         with(&mut self.journal.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Whether an action is known to have ended well.
+    pub(super) fn finished(&self, id: &str) -> bool {
+        self.journal(|j| j.finished(id))
+    }
+
     /// Whether an earlier attempt of this run began the action and did not see its end.
     pub(super) fn begun(&self, id: &str) -> bool {
         self.journal(|j| j.begun(id))
@@ -183,7 +189,7 @@ pub async fn apply(plan: &Plan, run: &str, cx: &Context) -> Outcome {
         digest: plan.digest(),
         actions,
     });
-    let (code, summary) = match replaced(plan, &worker).await {
+    let (code, summary) = match identity::replaced(plan, &worker).await {
         None => tracks(plan, &worker).await,
         Some(why) => (3, vec![format!("nothing was changed: {why}")]),
     };
@@ -240,33 +246,6 @@ fn given_secrets(plan: &Plan, cx: &Context) -> Vec<String> {
     given.sort_unstable();
     given.dedup();
     given
-}
-
-/// Why no track is begun or gone on with: a lab is neither what the plan was made for nor what this run put in its
-/// place. Most steps look only at the name.
-async fn replaced(plan: &Plan, worker: &Worker<'_>) -> Option<String> {
-    for track in plan.labs.iter().filter(|t| !t.uuid.is_empty()) {
-        let ended = |a: &Action| worker.journal(|j| j.finished(&a.id));
-        if track.actions.iter().all(ended) {
-            continue;
-        }
-        let lab = &track.lab;
-        let found = match worker.backend().await {
-            Ok(backend) => backend.instance(lab).await,
-            Err(error) => Err(error),
-        };
-        match found {
-            Ok(Some(found)) if found.uuid != track.uuid && found.tag("run") != Some(worker.run) => {
-                return Some(format!(
-                    "{lab} is not the instance that this plan was made for, someone replaced it; look at it with \
-                     `halolab status {lab}`, and make your choice anew with `halolab plan {lab} --choose …`"
-                ));
-            }
-            Ok(_) => {}
-            Err(error) => return Some(error.to_string()),
-        }
-    }
-    None
 }
 
 async fn tracks(plan: &Plan, worker: &Worker<'_>) -> (u8, Vec<String>) {
@@ -347,7 +326,7 @@ async fn track(worker: &Worker<'_>, lab: &str, actions: &[Action], whole: Option
         if worker.cx.cancel.is_cancelled() {
             return End::Cancelled;
         }
-        if worker.journal(|j| j.finished(&action.id)) {
+        if worker.finished(&action.id) {
             worker.tell(Event::StepStarted {
                 id: action.id.clone(),
                 lab: lab.into(),

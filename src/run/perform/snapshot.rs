@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     backend::{Backend, ConfigEdit, Error, Instance, Status},
-    labs::{SnapshotKind, snapshots},
+    labs::{SnapshotKind, snapshots, tag},
     plan::step::Keep,
 };
 
@@ -62,7 +62,9 @@ impl Hand<'_> {
         }
         backend.restore(name, snapshot).await?;
         // After a kill between the two, what is there now is what the restore left.
-        let keep = keep.cloned().unwrap_or_else(|| Keep::of(&before));
+        let mut keep = keep.cloned().unwrap_or_else(|| Keep::of(&before));
+        // The snapshot may bring the uuid of the instance that this one was copied from: by this it is known all the same.
+        keep.tags.insert(tag("run"), self.worker.run.to_owned());
         put_back(backend, name, &keep, snapshot).await?;
         DID
     }
