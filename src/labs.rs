@@ -1,9 +1,10 @@
 //! The labs: what the daemon holds, seen through the stages. Decided from tags on the daemon, never
 //! from a local file.
 //!
-//! Tags on an instance: `user.halolab.{stage,version,generation,run,verdict,answers,image}`; `state =
+//! Tags on an instance: `user.halolab.{stage,version,generation,run,verdict,answers,copied}`; `state =
 //! building` until it is whole; `updating = SNAPSHOT` from the begin of an update to its proven end;
-//! `kept = LAB` on an earlier version that a recreate kept. Notes and
+//! `kept = LAB` on an earlier version that a recreate kept; `next = LAB` on a replacement that is being built;
+//! `adopted` on an instance that we did not make. Notes and
 //! pins of snapshots are on the lab's profile, because a restore throws instance config away.
 //! `verdict` is JSON, see [`verdict`].
 
@@ -97,7 +98,7 @@ pub enum SnapshotKind {
 }
 
 /// One row of the snapshot picker.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SnapshotRow {
     /// Its name.
     pub name: String,
@@ -109,6 +110,9 @@ pub struct SnapshotRow {
     pub note: String,
     /// Never pruned.
     pub pinned: bool,
+    /// It is from before an update that did not end well: never pruned, deleted or renamed until then.
+    #[serde(default)]
+    pub way_back: bool,
     /// Why it was taken.
     pub kind: SnapshotKind,
     /// The proof of the lab at that time, as a line.
@@ -154,6 +158,13 @@ impl World {
     /// Names of the snapshots of one of our instances, sorted.
     pub fn snapshots_of(&self, name: &str) -> &[String] {
         self.snapshots.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The snapshot of before an update that did not end well, where it is still there.
+    pub fn way_back(&self, lab: &str) -> Option<&str> {
+        let back = self.instance(lab)?.tag(UPDATING)?;
+        let there = self.snapshots_of(lab).iter().any(|s| s == back);
+        there.then_some(back)
     }
 
     /// How a name stands to us.

@@ -258,6 +258,7 @@ fn proposal(text: &str) -> Proposal {
             before: Some(text.into()),
             after: Some(format!("{text}\n{text}")),
         }],
+        was: vec![],
         refresh: text.into(),
     }
 }

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, path::Path};
 use halolab::{
     backend::{Instance, Network, Pool, Profile, Server, Status},
     host::Facts,
-    labs::{World, profile_name, tag},
+    labs::{SnapshotKind, World, profile_name, tag},
     plan::{self, Choice, Plan, PlanError, Request, Step, Undo},
     stage::{Answer, Answers, BackendKind, Catalog, load},
 };
@@ -393,4 +393,91 @@ fn the_pool_is_made_as_it_is_wished_for() {
     // Where there is a pool, nothing of it is asked or done.
     let plan = plan_of(&empty(), Choice::Create).unwrap();
     assert!(!plan.actions().any(|a| matches!(a.step, Step::CreatePool { .. })));
+}
+
+/// The lab, and an earlier version of it that was made with another colour and another image.
+fn with_kept() -> World {
+    let mut world = with_lab(&["clean"]);
+    let mut kept = world.instances[0].clone();
+    kept.name = "mini-lab-prev".into();
+    kept.uuid = "33-44".into();
+    kept.config.insert(tag("kept"), "mini-lab".into());
+    kept.config.insert(tag("answers"), r#"{"colour":"green"}"#.into());
+    world.instances.push(kept);
+    world
+}
+
+#[test]
+fn an_earlier_version_is_proven_with_its_own_answers() {
+    let plan = plan_of(&with_kept(), Choice::BringBack("mini-lab-prev".into())).unwrap();
+    let envs: Vec<_> = plan
+        .actions()
+        .filter_map(|a| match &a.step {
+            Step::Verify { env, .. } => Some(env["OPT_COLOUR"].as_str()),
+            _ => None,
+        })
+        .collect();
+    assert!(
+        !envs.is_empty() && envs.iter().all(|colour| *colour == "green"),
+        "{envs:?}"
+    );
+}
+
+#[test]
+fn a_copy_is_proven_and_says_which_folders_it_shares() {
+    let mut world = with_lab(&["works"]);
+    let mount = [
+        ("type", "disk"),
+        ("source", "/srv/halolab/mini-lab/models"),
+        ("path", "/models"),
+    ];
+    let profile = world.profiles.get_mut(&profile_name("mini-lab")).unwrap();
+    profile.devices.insert(
+        "data-models".into(),
+        mount.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+    );
+    let plan = plan_of(&world, Choice::RestoreAs("works".into(), "mini-copy".into())).unwrap();
+    let at = |wanted: fn(&Step) -> bool| plan.actions().position(|a| wanted(&a.step)).unwrap();
+    let proof = at(|s| matches!(s, Step::Verify { name, .. } if name == "mini-copy"));
+    let snapshot = at(|s| matches!(s, Step::Snapshot { name, .. } if name == "mini-copy"));
+    assert!(proof < snapshot, "nothing unproven becomes `clean`");
+    let said = plan.labs[0].keeps.join("\n");
+    assert!(
+        said.contains("/srv/halolab/mini-lab/models")
+            && said.contains("both mini-lab and mini-copy write there"),
+        "{said}"
+    );
+}
+
+#[test]
+fn on_zfs_what_is_restored_is_not_called_clean() {
+    let mut world = with_lab(&["clean", "works"]);
+    world.pools[0].driver = "zfs".into();
+    let root = [("type", "disk"), ("path", "/"), ("pool", "default")];
+    world.instances[0].expanded_devices.insert(
+        "root".into(),
+        root.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+    );
+    for (from, wanted) in [("works", "restored-from-works"), ("clean", "clean")] {
+        let plan = plan_of(&world, Choice::Restore(from.into())).unwrap();
+        let taken: Vec<_> = plan
+            .actions()
+            .filter_map(|a| match &a.step {
+                Step::Snapshot { snapshot, kind, .. } => Some((snapshot.as_str(), *kind)),
+                _ => None,
+            })
+            .collect();
+        let kind = if from == "clean" {
+            SnapshotKind::Clean
+        } else {
+            SnapshotKind::User
+        };
+        assert_eq!(taken, [(wanted, kind)]);
+        assert!(
+            plan.labs[0]
+                .keeps
+                .iter()
+                .any(|k| k.contains("on mini-lab-prev only"))
+        );
+    }
 }

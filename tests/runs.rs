@@ -17,6 +17,7 @@ mod common {
 use common::bench::{Bench, LAB};
 use halolab::{
     backend::{Backend, Power, fake::Fault},
+    labs::{snapshot_rows, snapshots, verdict::Verdict},
     plan::{self, Choice, Plan},
     run::{self, Event, Journal, journal},
 };
@@ -117,9 +118,21 @@ async fn a_failed_update_names_the_way_back() {
     let (kept, next) = failed.unwrap();
     assert!(kept.contains("before-update-1"), "{kept}");
     assert!(next.contains("--choose restore:before-update-1"), "{next}");
+    let refused = |ended: Result<(), snapshots::SnapshotError>| {
+        let why = ended.unwrap_err().to_string();
+        assert!(why.contains("way back") && why.contains("halolab undo"), "{why}");
+    };
+    let fake = bench.fake.as_ref();
+    refused(snapshots::delete(fake, LAB, "before-update-1").await);
+    refused(snapshots::rename(fake, LAB, "before-update-1", "other").await);
+    let rows = snapshot_rows(fake, LAB).await.unwrap();
+    assert!(snapshots::prunable(&rows, 0).is_empty());
     let back = bench.plan(Choice::Restore("before-update-1".into())).await;
     assert_eq!(bench.apply(&back, "back").await.code, 0);
     assert_eq!(updating(), None, "a restore ends it");
+    let rows = snapshot_rows(fake, LAB).await.unwrap();
+    assert!(!snapshots::prunable(&rows, 0).is_empty());
+    snapshots::delete(fake, LAB, "before-update-1").await.unwrap();
     bench.holds_everything().unwrap();
 }
 
@@ -284,9 +297,29 @@ async fn work_done_between_a_stop_and_a_resume_is_never_lost() {
 }
 
 #[tokio::test]
-async fn a_restore_to_a_time_before_a_tag_keeps_the_lab_ours() {
+async fn a_restore_to_a_time_before_a_tag_keeps_the_lab_ours_wherever_it_breaks() {
+    for after in 0..6 {
+        let bench = before_its_tags().await;
+        let plan = bench.plan(Choice::Restore("untagged".into())).await;
+        bench.fake.set_fault(Some(Fault {
+            after,
+            loses_answer: true,
+        }));
+        let broken = bench.apply(&plan, "run").await;
+        bench.fake.set_fault(None);
+        if broken.code != 0 {
+            let resumed = bench.apply(&plan, "run").await;
+            assert_eq!(resumed.code, 0, "change {after}: {:?}", resumed.summary);
+        }
+        let instance = bench.fake.machine(LAB).unwrap().instance;
+        let tags = ["stage", "next", "state"].map(|key| instance.tag(key));
+        assert_eq!(tags, [Some(LAB), None, None], "change {after}");
+    }
+}
+
+/// A lab with a snapshot that has other tags: as an instance that was adopted after its snapshot was taken.
+async fn before_its_tags() -> Bench {
     let bench = Bench::with_work().await;
-    // As an instance that was adopted after its snapshot was taken.
     let clear = |config: &[(&str, Option<&str>)]| halolab::backend::ConfigEdit {
         config: config
             .iter()
@@ -319,13 +352,7 @@ async fn a_restore_to_a_time_before_a_tag_keeps_the_lab_ours() {
         )
         .await
         .unwrap();
-    let plan = bench.plan(Choice::Restore("untagged".into())).await;
-    assert_eq!(bench.apply(&plan, "run").await.code, 0);
-    let instance = bench.fake.machine(LAB).unwrap().instance;
-    assert_eq!(
-        (instance.tag("stage"), instance.tag("next"), instance.tag("state")),
-        (Some(stage.as_str()), None, None)
-    );
+    bench
 }
 
 #[tokio::test]
@@ -387,4 +414,138 @@ async fn a_snapshot_that_someone_took_under_the_planned_name_is_never_deleted() 
         let machine = bench.fake.machine(LAB).unwrap();
         assert!(machine.saved.iter().any(|s| s.snapshot.name == "before-update-1"));
     }
+}
+
+#[tokio::test]
+async fn a_replacement_that_is_not_proven_offers_no_way_back_for_the_lab() {
+    for (choice, beside) in [
+        (Choice::Recreate, "mini-lab-next"),
+        (Choice::RestoreAs("works".into(), "mini-copy".into()), "mini-copy"),
+    ] {
+        let bench = Bench::with_work().await;
+        let mut plan = bench.plan(choice.clone()).await;
+        for action in &mut plan.labs[0].actions {
+            if let plan::Step::Verify { script, .. } = &mut action.step {
+                script.push_str("\n# FAKE_FAIL");
+            }
+        }
+        let (cx, mut heard) = bench.context();
+        assert_eq!(run::apply(&plan, "run", &cx).await.code, 5, "{choice:?}");
+        let mut failed = None;
+        while let Ok(event) = heard.try_recv() {
+            if let Event::Failed { kept, next, .. } = event {
+                failed = Some((kept, next));
+            }
+        }
+        let (kept, next) = failed.unwrap();
+        assert_eq!(kept, "mini-lab is as it was");
+        assert!(
+            !next.contains("undo") && next.contains(&format!("shell {beside}`")),
+            "{next}"
+        );
+        bench.holds_everything().unwrap();
+    }
+}
+
+/// Carries a plan out up to its proof, as if halolab had been killed there.
+async fn until_its_proof(bench: &Bench, plan: &Plan) {
+    let mut part = plan.clone();
+    let actions = &mut part.labs[0].actions;
+    let proof = actions
+        .iter()
+        .position(|a| matches!(a.step, plan::Step::Verify { .. }))
+        .unwrap();
+    actions.truncate(proof);
+    assert_eq!(bench.apply(&part, "run").await.code, 0);
+}
+
+/// What a lab shows as its proof.
+async fn verdict(bench: &Bench, lab: &str) -> String {
+    let found = bench.fake.instance(lab).await.unwrap().unwrap();
+    Verdict::line(found.tag("verdict").unwrap_or_default())
+}
+
+#[tokio::test]
+async fn a_proof_of_before_is_not_shown_as_the_present_one() {
+    for (choice, lab) in [
+        (Choice::Restore("clean".into()), LAB),
+        (Choice::Update, LAB),
+        (Choice::RecreateFromClean, LAB),
+        (Choice::RestoreAs("clean".into(), "mini-copy".into()), "mini-copy"),
+    ] {
+        let bench = Bench::with_work().await;
+        assert!(!verdict(&bench, LAB).await.starts_with("not proven"));
+        let plan = bench.plan(choice.clone()).await;
+        until_its_proof(&bench, &plan).await;
+        let before = verdict(&bench, lab).await;
+        assert!(before.starts_with("not proven since "), "{choice:?}: {before}");
+        let resumed = bench.apply(&plan, "run").await;
+        assert_eq!(resumed.code, 0, "{choice:?}: {:?}", resumed.summary);
+        let proven = verdict(&bench, lab).await;
+        assert!(
+            !proven.is_empty() && !proven.starts_with("not proven"),
+            "{choice:?}: {proven}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_run_is_not_gone_on_with_on_another_instance() {
+    for choice in [
+        Choice::Update,
+        Choice::Prove,
+        Choice::RestoreAs("works".into(), "mini-copy".into()),
+    ] {
+        let bench = Bench::with_work().await;
+        let plan = bench.plan(choice.clone()).await;
+        until_its_proof(&bench, &plan).await;
+        let _ = bench.fake.power(LAB, Power::Stop { seconds: 0 }).await;
+        bench.fake.rename(LAB, "elsewhere").await.unwrap();
+        let spec = halolab::backend::InstanceSpec {
+            name: LAB.into(),
+            profiles: vec![halolab::labs::profile_name(LAB)],
+            ..Default::default()
+        };
+        let progress = halolab::backend::Progress::default();
+        bench
+            .fake
+            .copy("elsewhere", None, &spec, &progress)
+            .await
+            .unwrap();
+        let before = bench.fake.changes();
+        let outcome = bench.apply(&plan, "run").await;
+        assert_eq!(outcome.code, 3, "{choice:?}: {:?}", outcome.summary);
+        assert!(
+            outcome.summary[0].contains("someone replaced it") && outcome.summary[0].contains("halolab plan"),
+            "{:?}",
+            outcome.summary
+        );
+        assert_eq!(bench.fake.changes(), before, "{choice:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_mark_of_a_lab_of_before_does_not_speak_for_a_new_snapshot() {
+    let bench = Bench::with_work().await;
+    let fake = bench.fake.as_ref();
+    let left = halolab::labs::marks::key(LAB, "left");
+    let mut add = |profile: &mut halolab::backend::Profile| {
+        let old = r#"{"note":"old","pinned":true,"kind":"safety"}"#;
+        profile.config.insert(left.clone(), old.into());
+    };
+    let profile = halolab::labs::profile_name(LAB);
+    fake.edit_profile(&profile, &mut add).await.unwrap();
+    let instance = fake.instance(LAB).await.unwrap().unwrap();
+    // Forgetting is the first change, the snapshot the second, its mark the third.
+    bench.fake.set_fault(Some(Fault {
+        after: 2,
+        loses_answer: false,
+    }));
+    let kind = halolab::labs::SnapshotKind::User;
+    snapshots::record(fake, &instance, "left", "new", kind)
+        .await
+        .unwrap_err();
+    bench.fake.set_fault(None);
+    assert!(snapshots::is_there(fake, LAB, "left").await.unwrap());
+    assert!(!snapshots::is_marked(fake, &instance, "left").await.unwrap());
 }

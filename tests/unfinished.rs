@@ -28,8 +28,8 @@ use halolab::{
     plan::Choice,
     run::{
         Lock,
-        journal::Record,
-        unfinished::{find, stops, ways_back},
+        journal::{self, Record},
+        unfinished::{find, stops, ways_back, worked_on_since},
     },
     stage::{Answer, Answers},
 };
@@ -118,9 +118,17 @@ async fn a_run_is_offered_only_where_nobody_is_at_work_and_nothing_came_after() 
     assert_eq!(found(&bench), None, "its owner lives");
     drop(lock);
     assert!(found(&bench).is_some());
+    let plan = bench.plan(Choice::Prove).await;
+    assert_eq!(bench.apply(&plan, "run-a-proof").await.code, 0);
+    assert_eq!(found(&bench).unwrap().id, "run", "a proof changes nothing");
     let plan = bench.plan(Choice::Update).await;
     assert_eq!(bench.apply(&plan, "run-later").await.code, 0);
     assert_eq!(found(&bench), None, "the lab was worked on since");
+    let records = journal::records(&bench.home.path().join("runs"));
+    let of = |id: &str| records.iter().find(|r| r.id == id).unwrap();
+    let (later, lab) = worked_on_since(&records, of("run")).unwrap();
+    assert_eq!((later.id.as_str(), lab), ("run-later", LAB));
+    assert!(worked_on_since(&records, of("run-later")).is_none());
 }
 
 /// The record of a run of ai-lab and dev-lab that was killed in its third action.

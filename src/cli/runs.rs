@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, path::PathBuf};
 use clap::Subcommand;
 
 use crate::{
-    run::journal::{self, Record},
+    run::{
+        journal::{self, Record},
+        unfinished::worked_on_since,
+    },
     stage::given,
 };
 
@@ -65,10 +68,30 @@ pub(super) async fn run(setup: &Setup, args: RunsArgs) -> Result<Code, Stop> {
         RunsVerb::Resume { id, answers, consent } => {
             let open = records.iter().find(|r| r.code != Some(0)).map(|r| r.id.as_str());
             let record = find(&records, id.as_deref().or(open))?;
+            may_go_on(&records, record)?;
             return resume(setup, record, answers.as_ref(), &consent).await;
         }
     }
     Ok(Code::OK)
+}
+
+/// Whether a run can be gone on with: it is not finished, and nothing came after it.
+fn may_go_on(records: &[Record], record: &Record) -> Result<(), Stop> {
+    if record.code == Some(0) {
+        return Err(Stop::blocked(format!(
+            "the run {} is finished; there is nothing to resume; see `halolab runs`",
+            record.id
+        )));
+    }
+    let Some((later, lab)) = worked_on_since(records, record) else {
+        return Ok(());
+    };
+    Err(Stop::blocked(crate::log::sanitize(&format!(
+        "nothing was changed: the run {} is not gone on with, because the later run {later} worked on {lab} since; see what it \
+         did with `halolab runs show {later}`, and make your choice anew with `halolab plan {lab} --choose …`",
+        record.id,
+        later = later.id
+    ))))
 }
 
 async fn resume(
@@ -77,12 +100,6 @@ async fn resume(
     file: Option<&PathBuf>,
     consent: &Consent,
 ) -> Result<Code, Stop> {
-    if record.code == Some(0) {
-        return Err(Stop::blocked(format!(
-            "the run {} is finished; there is nothing to resume; see `halolab runs`",
-            record.id
-        )));
-    }
     let stages = record
         .plan
         .labs

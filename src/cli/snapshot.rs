@@ -278,6 +278,10 @@ async fn remove(setup: &Setup, lab: &str, name: &str, yes: bool) -> Result<Code,
         let (lab, snapshot) = (lab.into(), name.into());
         return Err(snapshots::SnapshotError::Pinned { lab, snapshot }.into());
     }
+    if row.way_back {
+        let (lab, snapshot) = (lab.into(), name.into());
+        return Err(snapshots::SnapshotError::WayBack { lab, snapshot }.into());
+    }
     confirm(
         setup,
         &format!("Delete the snapshot {name} of {lab} for good?"),

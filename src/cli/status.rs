@@ -104,7 +104,7 @@ pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop
     }
     out(&heading(engine.as_ref()));
     out(&text(&labs, &live));
-    for line in half_updated(&labs) {
+    for line in half_updated(&world, &labs) {
         out(&line);
     }
     if let (Some(rows), Some(lab)) = (details, labs.first()) {
@@ -126,13 +126,21 @@ fn heading(engine: Option<&Engine>) -> String {
 }
 
 /// The way back for labs whose update did not end.
-fn half_updated(labs: &[Lab]) -> Vec<String> {
+fn half_updated(world: &World, labs: &[Lab]) -> Vec<String> {
     let line = |lab: &Lab| {
-        let back = lab.updating.as_ref()?;
-        Some(crate::log::sanitize(&format!(
-            "{0}: its update did not end; go back with `halolab apply {0} --choose restore:{back}`, or update again",
-            lab.name
-        )))
+        let before = lab.updating.as_ref()?;
+        let said = match world.way_back(&lab.name) {
+            Some(back) => format!(
+                "{0}: its update did not end; go back with `halolab apply {0} --choose restore:{back}`, or update again",
+                lab.name
+            ),
+            None => format!(
+                "{0}: its update did not end, and the snapshot of before, {before}, is gone; update again, or look for \
+                 another one with `halolab snapshot list {0}`",
+                lab.name
+            ),
+        };
+        Some(crate::log::sanitize(&said))
     };
     labs.iter().filter_map(line).collect()
 }
@@ -281,4 +289,32 @@ pub(super) fn unknown(name: &str, labs: &[Lab]) -> Stop {
         "there is no lab `{}`; there are: {known}",
         crate::log::sanitize(name)
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        backend::Instance,
+        labs::{UPDATING, tag},
+        stage::Catalog,
+    };
+
+    #[test]
+    fn no_way_back_is_offered_that_is_not_there() {
+        let config = [("stage", "dev-lab"), (UPDATING, "before-update-1")];
+        let mut world = World {
+            instances: vec![Instance {
+                name: "dev-lab".into(),
+                config: config.map(|(k, v)| (tag(k), v.to_owned())).into(),
+                ..Instance::default()
+            }],
+            ..World::default()
+        };
+        let said = |world: &World| half_updated(world, &world.labs(&Catalog::default())).concat();
+        assert!(said(&world).contains("is gone") && !said(&world).contains("restore:"));
+        let names = vec!["before-update-1".to_owned()];
+        world.snapshots.insert("dev-lab".into(), names);
+        assert!(said(&world).contains("restore:before-update-1"));
+    }
 }

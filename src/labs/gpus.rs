@@ -1,6 +1,6 @@
 //! Which GPUs are passed into a lab, out of its devices and config: what its proof must show.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::prove::{Api, Grade, Outcome, Report};
 
@@ -33,7 +33,27 @@ impl Want {
 
 /// The GPUs that are passed into a lab.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Gpus(Vec<Asked>);
+pub struct Gpus {
+    asked: Vec<Asked>,
+    known: Known,
+}
+
+/// Devices of which each is one GPU, by interface and by how they are named: a GPU may be passed in by its address and
+/// by its node, and what is named alike is one.
+type Known = BTreeMap<(Option<Want>, Naming), BTreeSet<String>>;
+
+/// How a device names the one GPU that it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Naming {
+    /// `pci` of a device of the type gpu.
+    Address,
+    /// `id` of one: the card's number.
+    Card,
+    /// `/dev/nvidia0`.
+    Node,
+    /// `nvidia.com/gpu=0`.
+    Cdi,
+}
 
 impl Gpus {
     /// Of what is passed in.
@@ -51,18 +71,22 @@ impl Gpus {
         }
         all.sort_unstable();
         all.dedup();
-        Self(all)
+        let mut known = Known::new();
+        for (want, naming, name) in devices.values().filter_map(single) {
+            known.entry((want, naming)).or_default().insert(name);
+        }
+        Self { asked: all, known }
     }
 
     /// Whether none is passed in.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.asked.is_empty()
     }
 
     /// For `--gpu` of the prover: the one interface that is asked for, or what there is.
     pub fn flag(&self) -> &'static str {
-        let mut apis = self.0.iter().filter_map(|a| a.api);
-        let all = self.0.iter().all(|a| a.api.is_some() && !a.optional);
+        let mut apis = self.asked.iter().filter_map(|a| a.api);
+        let all = self.asked.iter().all(|a| a.api.is_some() && !a.optional);
         match (apis.next(), apis.next()) {
             (Some(one), None) if all => one.api().name(),
             _ => "auto",
@@ -81,7 +105,9 @@ impl Gpus {
                 .iter()
                 .any(|i| i.outcome == Outcome::Ran && api.is_none_or(|want| want.api() == i.api))
         };
-        let missing = self.0.iter().find(|a| !a.optional && !ran(a.api))?;
+        let Some(missing) = self.asked.iter().find(|a| !a.optional && !ran(a.api)) else {
+            return self.too_few(report);
+        };
         let what = missing.api.map_or("any GPU", |want| match want {
             Want::Cuda => "an NVIDIA GPU through CUDA",
             Want::Hip => "an AMD GPU through ROCm",
@@ -92,6 +118,59 @@ impl Gpus {
             why.unwrap_or_default()
         ))
     }
+}
+
+impl Gpus {
+    /// Says where fewer GPUs are seen than are passed in one by one; where devices pass in whatever there is, their
+    /// number is not known.
+    fn too_few(&self, report: &Report) -> Option<String> {
+        let seen = |want: Option<Want>| -> usize {
+            let ran = report.interfaces.iter().filter(|i| i.outcome == Outcome::Ran);
+            let of = ran.filter(|i| want.is_none_or(|want| want.api() == i.api));
+            of.map(|i| i.devices.len()).sum()
+        };
+        let short = |(&(want, _), names): (&(Option<Want>, Naming), &BTreeSet<String>)| {
+            let seen = seen(want);
+            (seen < names.len()).then(|| {
+                format!(
+                    "a kernel ran on {seen} of {} GPUs that are passed in; look whether the machine sees all of them \
+                     with `halolab detect`",
+                    names.len()
+                )
+            })
+        };
+        self.known.iter().find_map(short)
+    }
+}
+
+/// The one GPU that a device is, where it is one and must be there. A MIG slice is none: CUDA shows one of them to a
+/// program, however many are passed in.
+fn single(device: &BTreeMap<String, String>) -> Option<(Option<Want>, Naming, String)> {
+    let want = asked(device).filter(|a| !a.optional)?.api;
+    let key = |name: &str| {
+        device
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
+    };
+    let number = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
+    if key("type") == Some("gpu") {
+        if key("gputype").is_some_and(|kind| kind != "physical") {
+            return None;
+        }
+        if let Some(pci) = key("pci") {
+            return Some((want, Naming::Address, pci.to_ascii_lowercase()));
+        }
+        let id = key("id")?;
+        if number(id) {
+            return Some((want, Naming::Card, id.to_owned()));
+        }
+        let (_, index) = id.split_once("/gpu=").filter(|(_, index)| number(index))?;
+        return Some((want, Naming::Cdi, index.to_owned()));
+    }
+    let node = key("source").or_else(|| key("path"))?;
+    let index = node.strip_prefix("/dev/nvidia").filter(|index| number(index))?;
+    Some((want, Naming::Node, index.to_owned()))
 }
 
 fn asked(device: &BTreeMap<String, String>) -> Option<Asked> {
@@ -167,5 +246,32 @@ mod tests {
         assert!(gpus(&[nvidia]).lacking(&vulkan).unwrap().contains("through CUDA"));
         assert!(gpus(&[any]).lacking(&nothing).is_some());
         assert_eq!(gpus(&[maybe]).lacking(&nothing), None);
+    }
+
+    #[test]
+    fn two_that_are_passed_in_are_not_proven_by_one() {
+        let report = |count: usize| -> Report {
+            let device = r#"{"name":"H200","uuid":"","pci":"","arch":"sm_90","memory":1,"kernel_ms":1.0,"checked":1,
+                "problem":null}"#;
+            let devices = vec![device; count].join(",");
+            let text = format!(
+                r#"{{"v":1,"grade":"cuda","date":"","kernel":"","halolab":"","interfaces":[{{"api":"cuda",
+                "outcome":"ran","driver":"","runtime":"","devices":[{devices}],"problem":null}}]}}"#
+            );
+            serde_json::from_str(&text).unwrap()
+        };
+        let node = |path: &'static str| [("type", "unix-char"), ("path", path)];
+        let nodes = [node("/dev/nvidia0"), node("/dev/nvidia1"), node("/dev/nvidiactl")];
+        let two: Vec<&[(&str, &str)]> = nodes.iter().map(|n| &n[..]).collect();
+        let said = gpus(&two).lacking(&report(1)).unwrap();
+        assert!(said.contains("1 of 2 GPUs"), "{said}");
+        assert_eq!(gpus(&two).lacking(&report(2)), None);
+        let first: &[(&str, &str)] = &[("type", "gpu"), ("vendorid", "10de"), ("pci", "0000:01:00.0")];
+        let second: &[(&str, &str)] = &[("type", "gpu"), ("vendorid", "10de"), ("pci", "0000:02:00.0")];
+        assert!(gpus(&[first, second]).lacking(&report(1)).is_some());
+        // The same GPU by its address and by its node is one.
+        assert_eq!(gpus(&[first, &nodes[0]]).lacking(&report(1)), None);
+        let every: &[(&str, &str)] = &[("type", "gpu"), ("vendorid", "10de")];
+        assert_eq!(gpus(&[every]).lacking(&report(1)), None, "how many is not known");
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     host::{Fact, Facts},
 };
 
-use super::{Lab, SnapshotRow, World, marks, notes_profile, verdict::Verdict};
+use super::{Lab, SnapshotRow, UPDATING, World, marks, notes_profile, verdict::Verdict};
 
 impl World {
     /// Looks at the daemon. `aliases` are the local images that a plan may ask for.
@@ -132,6 +132,7 @@ pub async fn snapshot_rows(backend: &dyn Backend, lab: &str) -> Result<Vec<Snaps
             size: s.size,
             note: mark.note,
             pinned: mark.pinned,
+            way_back: instance.tag(UPDATING) == Some(s.name.as_str()),
             kind: mark.kind,
             verdict: s.tag("verdict").map(Verdict::line),
             proof: s.tag("verdict").and_then(Verdict::read),

@@ -2,7 +2,7 @@
 
 use crate::backend::{Backend, Error, Instance};
 
-use super::{Presence, SnapshotKind, SnapshotRow, marks, notes_profile, presence};
+use super::{Presence, SnapshotKind, SnapshotRow, UPDATING, marks, notes_profile, presence};
 
 /// Why a snapshot was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,17 @@ pub enum SnapshotError {
     /// It is kept from deletion.
     #[error("{lab}/{snapshot} is pinned; `halolab snapshot unpin {lab} {snapshot}` first")]
     Pinned {
+        /// The lab.
+        lab: String,
+        /// The snapshot.
+        snapshot: String,
+    },
+    /// It is the way back of an update that did not end well.
+    #[error(
+        "{lab}/{snapshot} is the way back of an update of {lab} that did not end well, and is kept as it is until \
+         then; update once more with `halolab update {lab}`, or go back first with `halolab undo {lab}`"
+    )]
+    WayBack {
         /// The lab.
         lab: String,
         /// The snapshot.
@@ -70,6 +81,10 @@ pub async fn record(
     note: &str,
     kind: SnapshotKind,
 ) -> Result<(), Error> {
+    // One that is left of an instance of before would speak for a snapshot that was never taken to its end.
+    if is_marked(backend, instance, snapshot).await? {
+        marks::forget(backend, &instance.name, snapshot).await?;
+    }
     backend.snapshot(&instance.name, snapshot).await?;
     if notes_profile(instance).is_none() {
         return Ok(());
@@ -96,8 +111,9 @@ pub async fn is_marked(backend: &dyn Backend, instance: &Instance, snapshot: &st
 /// Renames a snapshot with its mark.
 ///
 /// # Errors
-/// There is no such snapshot, the name is taken, or the daemon refuses.
+/// It is the way back of an update, there is no such snapshot, the name is taken, or the daemon refuses.
 pub async fn rename(backend: &dyn Backend, lab: &str, from: &str, to: &str) -> Result<(), SnapshotError> {
+    not_way_back(backend.instance(lab).await?.as_ref(), lab, from)?;
     backend.rename_snapshot(lab, from, to).await?;
     Ok(marks::rename(backend, lab, from, to).await?)
 }
@@ -105,9 +121,11 @@ pub async fn rename(backend: &dyn Backend, lab: &str, from: &str, to: &str) -> R
 /// Deletes a snapshot with its mark. A pinned one is refused, by its mark of now and not of when it was listed.
 ///
 /// # Errors
-/// It is pinned, it is not there, or the daemon refuses.
+/// It is pinned or the way back of an update, it is not there, or the daemon refuses.
 pub async fn delete(backend: &dyn Backend, lab: &str, snapshot: &str) -> Result<(), SnapshotError> {
-    if is_pinned(backend, lab, snapshot).await? {
+    let instance = backend.instance(lab).await?;
+    not_way_back(instance.as_ref(), lab, snapshot)?;
+    if is_pinned(backend, instance.as_ref(), lab, snapshot).await? {
         return Err(SnapshotError::Pinned {
             lab: lab.into(),
             snapshot: snapshot.into(),
@@ -133,20 +151,35 @@ pub async fn is_there(backend: &dyn Backend, lab: &str, snapshot: &str) -> Resul
         .is_some_and(|names| names.iter().any(|n| n == snapshot)))
 }
 
-async fn is_pinned(backend: &dyn Backend, lab: &str, snapshot: &str) -> Result<bool, Error> {
-    let instance = backend.instance(lab).await?;
-    let Some(name) = instance.as_ref().and_then(notes_profile) else {
+/// Refuses the snapshot that a lab's tag `updating` names.
+fn not_way_back(instance: Option<&Instance>, lab: &str, snapshot: &str) -> Result<(), SnapshotError> {
+    if instance.and_then(|i| i.tag(UPDATING)) != Some(snapshot) {
+        return Ok(());
+    }
+    Err(SnapshotError::WayBack {
+        lab: lab.into(),
+        snapshot: snapshot.into(),
+    })
+}
+
+async fn is_pinned(
+    backend: &dyn Backend,
+    instance: Option<&Instance>,
+    lab: &str,
+    snapshot: &str,
+) -> Result<bool, Error> {
+    let Some(name) = instance.and_then(notes_profile) else {
         return Ok(false);
     };
     let profile = backend.profile(name).await?;
     Ok(profile.is_some_and(|p| marks::read(&p, lab, snapshot).pinned))
 }
 
-/// Of snapshots, newest first: the safety snapshots beyond the newest `keep`. Pinned ones, `clean` and the user's own
-/// are never in it.
+/// Of snapshots, newest first: the safety snapshots beyond the newest `keep`. Pinned ones, the way back of an
+/// update, `clean` and the user's own are never in it.
 pub fn prunable(rows: &[SnapshotRow], keep: usize) -> Vec<&SnapshotRow> {
     let safety = rows
         .iter()
-        .filter(|r| r.kind == SnapshotKind::Safety && !r.pinned);
+        .filter(|r| r.kind == SnapshotKind::Safety && !r.pinned && !r.way_back);
     safety.skip(keep).collect()
 }

@@ -10,6 +10,12 @@ use crate::prove::{Grade, Outcome, Report};
 /// Version of the stored format.
 const VERSION: u32 = 1;
 
+/// How the line of a proof begins that is not of what is there.
+const NOT_PROVEN: &str = "not proven since ";
+
+/// What stands between what happened and the proof of before.
+const BEFORE: &str = "; before: ";
+
 /// What was proven, on what, and when.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
@@ -42,6 +48,9 @@ pub struct Verdict {
     /// The run that proved it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub run: String,
+    /// What happened to the lab since it was proven: `its update began`. Empty where this is the proof of what is there.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stale: String,
 }
 
 /// A GPU on which a kernel ran.
@@ -85,6 +94,22 @@ impl Verdict {
         Self::read(stored).map_or_else(|| stored.to_owned(), |verdict| verdict.to_string())
     }
 
+    /// What is stored, once what is in the lab is not what was proven any more; `since` says what happened. A line of
+    /// another origin stays readable.
+    pub fn stale(stored: &str, since: &str) -> String {
+        let since = crate::log::sanitize(since);
+        let Some(verdict) = Self::read(stored) else {
+            let before = stored.rsplit_once(BEFORE).map_or(stored, |(_, before)| before);
+            return format!("{NOT_PROVEN}{since}{BEFORE}{before}");
+        };
+        let verdict = Self {
+            ok: false,
+            stale: since,
+            ..verdict
+        };
+        verdict.stored()
+    }
+
     /// Of what a prover in the lab reported.
     pub fn of(report: &Report, run: &str) -> Self {
         let ran: Vec<_> = report
@@ -108,9 +133,8 @@ impl Verdict {
             driver: report.best().map(|i| clean(&i.driver)).unwrap_or_default(),
             runtime: report.best().map(|i| clean(&i.runtime)).unwrap_or_default(),
             gpus: gpus.collect(),
-            problem: String::new(),
-            checks: vec![],
             run: run.to_owned(),
+            ..Self::default()
         }
     }
 
@@ -157,6 +181,9 @@ impl Verdict {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.stale.is_empty() {
+            write!(f, "{NOT_PROVEN}{}{BEFORE}", self.stale)?;
+        }
         if self.v > VERSION {
             return write!(f, "proven by a newer halolab on {}", self.date);
         }
@@ -217,6 +244,21 @@ mod tests {
         ] {
             assert_eq!(Verdict::line(text), text);
         }
+    }
+
+    #[test]
+    fn a_proof_of_before_is_not_shown_as_one_of_now() {
+        let mut verdict = Verdict::without_gpu(Some(Grade::CpuOnly), "6.18".into(), "run");
+        verdict.ok = true;
+        let once = Verdict::stale(&verdict.stored(), "its update began");
+        let twice = Verdict::stale(&once, "the restore of clean");
+        assert!(!Verdict::read(&twice).unwrap().ok);
+        let line = "not proven since the restore of clean; before: CPU only";
+        assert_eq!(Verdict::line(&twice), line);
+        let plain = Verdict::stale("gfx1151 ok", "its update began");
+        let plain = Verdict::stale(&plain, "the restore of clean");
+        let line = "not proven since the restore of clean; before: gfx1151 ok";
+        assert_eq!(Verdict::line(&plain), line);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The tracks that change a lab where it is. Nothing is overwritten before a safety snapshot of it exists.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::{
     backend::{ConfigEdit, Status},
     labs::{UPDATING, profile_name},
@@ -9,6 +11,7 @@ use super::{
     Action, Choice, Step, Track, Undo,
     create::{self, CLEAN},
     planner::{Case, PlanError, valid_name},
+    step::Keep,
     swap::{after_swap, copy_spec, restore_by_copy},
     words::tags,
 };
@@ -22,6 +25,7 @@ pub(super) fn track(case: &Case<'_>, actions: Vec<Action>, loses: Vec<String>, k
         actions,
         loses,
         keeps,
+        uuid: uuid(case),
     }
 }
 
@@ -77,6 +81,7 @@ pub(super) fn restore(case: &Case<'_>, snapshot: &str) -> Result<Track, PlanErro
                     name: case.lab.into(),
                     snapshot: snapshot.into(),
                     uuid: uuid(case),
+                    keep: case.world.instance(case.lab).map(Keep::of),
                 },
             )
         },
@@ -132,7 +137,8 @@ pub(super) fn restore_as(case: &Case<'_>, snapshot: &str, name: &str) -> Result<
     let shown = crate::log::sanitize(snapshot);
     let sentence = format!("copy {}/{shown} to the new lab {name}", case.lab);
     let mut actions = vec![];
-    // Of its own: what is changed in one of the two is not changed in the other.
+    // A profile of its own: a device that is changed for one of the two is not changed for the other. Its data mounts
+    // are the same folders all the same.
     if let Some(own) = case.own_profile() {
         actions.push(words.copy_profile(own, &profile_name(name)));
     }
@@ -143,18 +149,38 @@ pub(super) fn restore_as(case: &Case<'_>, snapshot: &str, name: &str) -> Result<
             copy_spec(case, case.lab, name, &[]),
             sentence,
         ),
-        words.snapshot(name, CLEAN, &format!("copied from {}/{shown}", case.lab)),
         words.start(name),
     ]);
-    let keeps = vec![format!("{} as it is, with all its snapshots", case.lab)];
+    let verifies = create::verifies(case, name)?;
+    if !verifies.is_empty() {
+        actions.push(words.wait_network(name));
+    }
+    actions.extend(verifies);
+    actions.push(words.snapshot(name, CLEAN, &format!("copied from {}/{shown}", case.lab)));
+    let mut keeps = vec![format!("{} as it is, with all its snapshots", case.lab)];
+    keeps.extend(shared_folders(case, name));
     Ok(track(case, actions, vec![], keeps))
 }
 
-/// The snapshot of before an earlier update that did not end well, where it is still there.
-fn way_back<'a>(case: &'a Case<'_>) -> Option<&'a str> {
-    let back = case.world.instance(case.lab)?.tag(UPDATING)?;
-    let there = case.world.snapshots_of(case.lab).iter().any(|s| s == back);
-    there.then_some(back)
+/// What a copy shares with its original, as a sentence: the folders of the machine that both mount.
+fn shared_folders(case: &Case<'_>, copy: &str) -> Option<String> {
+    let profile = case.own_profile().and_then(|own| case.world.profiles.get(own));
+    let own = case.world.instance(case.lab).map(|i| &i.devices);
+    let devices = profile.map(|p| &p.devices).into_iter().chain(own);
+    let key = |device: &BTreeMap<String, String>, key: &str| device.get(key).cloned().unwrap_or_default();
+    let folders: BTreeSet<String> = devices
+        .flat_map(BTreeMap::values)
+        .filter(|device| key(device, "type") == "disk")
+        .map(|device| key(device, "source"))
+        .filter(|source| source.starts_with('/'))
+        .collect();
+    let list = folders.into_iter().collect::<Vec<_>>().join(" and ");
+    (!list.is_empty()).then(|| {
+        format!(
+            "{list} as it is, and shared: both {} and {copy} write there from now on",
+            case.lab
+        )
+    })
 }
 
 pub(super) fn update(case: &Case<'_>) -> Result<Track, PlanError> {
@@ -162,7 +188,7 @@ pub(super) fn update(case: &Case<'_>) -> Result<Track, PlanError> {
     let safety = case.free_snapshot("before-update");
     let mut actions = vec![words.snapshot(case.lab, &safety, "before the update")];
     // Until it is proven, the daemon says that the lab is between two states, and which snapshot is the way back.
-    let back = way_back(case).unwrap_or(&safety);
+    let back = case.world.way_back(case.lab).unwrap_or(&safety);
     actions.push(words.edit(
         "updating",
         case.lab,

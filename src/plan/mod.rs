@@ -75,6 +75,9 @@ pub struct Track {
     pub loses: Vec<String>,
     /// What stays, in sentences.
     pub keeps: Vec<String>,
+    /// `volatile.uuid` of the lab that the plan was made for; empty where there was none, or an older halolab planned.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub uuid: String,
 }
 
 /// One action of a plan.

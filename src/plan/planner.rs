@@ -274,7 +274,12 @@ fn case<'a>(world: &'a World, catalog: &'a Catalog, request: &'a Request) -> Res
         (_, Presence::Missing) => return Err(PlanError::Missing(request.lab.clone())),
         (_, Presence::Unfinished) => return Err(PlanError::Unfinished(request.lab.clone())),
     }
-    let mut given = former_answers(world, &request.lab);
+    // What comes back is proven with the answers that it was made with.
+    let made = match &request.choice {
+        Choice::BringBack(kept) => kept,
+        _ => &request.lab,
+    };
+    let mut given = former_answers(world, made);
     given.extend(request.answers.clone());
     let facts = &world.facts;
     let answers =

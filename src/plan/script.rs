@@ -137,6 +137,7 @@ mod tests {
             name: "lab".into(),
             snapshot: "old".into(),
             uuid: "u".into(),
+            keep: None,
         }))
         .join("\n");
         assert!(text.contains("\"snapshot\": \"old\""), "{text}");

@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    backend::{ConfigEdit, InstanceSpec, Power, Profile, RemoteImage},
+    backend::{ConfigEdit, Instance, InstanceSpec, Power, Profile, RemoteImage, types::TAG},
     host::boot::{Proposal, Wish},
-    labs::SnapshotKind,
+    labs::{SnapshotKind, UPDATING, tag},
 };
 
 /// One change of the machine.
@@ -202,6 +202,9 @@ pub enum Step {
         snapshot: String,
         /// `volatile.uuid` that the instance must have, or nothing is done.
         uuid: String,
+        /// What the restore must leave as it is; none in the plans of older halolabs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        keep: Option<Keep>,
     },
     /// Changes tags, profiles or the description of an instance.
     Edit {
@@ -221,4 +224,34 @@ pub enum Step {
         /// This instance must exist first, whole, with every snapshot of this one.
         only_if: Option<String>,
     },
+}
+
+/// What a restore throws away and must not. In the plan, so that a run that is killed right after the restore still
+/// knows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keep {
+    /// Our tags, by their full config key, without those that belong to what is inside.
+    pub tags: BTreeMap<String, String>,
+    /// The description.
+    pub description: String,
+    /// The profiles.
+    pub profiles: Vec<String>,
+}
+
+impl Keep {
+    /// Of an instance as it is now.
+    pub fn of(instance: &Instance) -> Self {
+        let ours = instance.config.iter().filter(|(key, _)| is_kept(key));
+        Self {
+            tags: ours.map(|(k, v)| (k.clone(), v.clone())).collect(),
+            description: instance.description.clone(),
+            profiles: instance.profiles.clone(),
+        }
+    }
+}
+
+/// Whether a config key is a tag of ours that outlives a restore; the proof, and that an update began, belong to what
+/// is inside.
+pub fn is_kept(key: &str) -> bool {
+    key.starts_with(TAG) && ![tag("verdict"), tag(UPDATING)].iter().any(|inside| inside == key)
 }

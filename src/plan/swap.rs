@@ -181,7 +181,7 @@ pub(super) fn bring_back(case: &Case<'_>, kept: &str) -> Result<Track, PlanError
         )));
     }
     let words = case.words();
-    let (mut actions, loses, mut keeps) = aside(case);
+    let (mut actions, loses, mut keeps) = aside(case)?;
     let own = profile_name(case.lab);
     let source = case.world.instance(kept).and_then(notes_profile);
     if let Some(source) = source.filter(|source| *source != own) {
@@ -203,21 +203,22 @@ pub(super) fn bring_back(case: &Case<'_>, kept: &str) -> Result<Track, PlanError
 
 /// Makes room under the lab's name: what is whole is kept, what is half made goes, and where nothing is there is
 /// nothing to do. With what is lost and what is kept.
-fn aside(case: &Case<'_>) -> (Vec<Action>, Vec<String>, Vec<String>) {
-    match case.world.presence(case.lab) {
+fn aside(case: &Case<'_>) -> Result<(Vec<Action>, Vec<String>, Vec<String>), PlanError> {
+    Ok(match case.world.presence(case.lab) {
+        Presence::Foreign => return Err(PlanError::Foreign(case.lab.into())),
         Presence::Missing => (vec![], vec![], vec![]),
         Presence::Unfinished => {
             let lost = format!("the unfinished instance {} of an earlier run", case.lab);
             let delete = case.words().delete(case.lab, &uuid(case), lost.clone());
             (vec![delete], vec![lost], vec![])
         }
-        Presence::Ours | Presence::Foreign => {
+        Presence::Ours => {
             let swap = swap(case);
             let mut actions = swap.keep;
             actions.push(swap.clear);
             (actions, vec![], kept_sentences(case, &swap.prev))
         }
-    }
+    })
 }
 
 /// ZFS restores only the newest snapshot (LXD and Incus documentation of the driver), and a safety snapshot is newer:
@@ -231,9 +232,22 @@ pub(super) fn restore_by_copy(case: &Case<'_>, snapshot: &str) -> Result<Track, 
     actions.push(swap.clear);
     let spec = copy_spec(case, case.lab, case.lab, &[]);
     actions.push(words.copy(&swap.prev, Some(snapshot), spec, sentence));
-    actions.push(words.snapshot(case.lab, CLEAN, &format!("restored from {shown}")));
+    // `clean` stays what it says: the state right after set-up.
+    let name = match snapshot {
+        CLEAN => CLEAN.to_owned(),
+        other => format!("restored-from-{}", other.trim_start_matches("restored-from-")),
+    };
+    actions.push(words.snapshot(case.lab, &name, &format!("restored from {shown}")));
     actions.extend(after_swap(case)?);
-    Ok(track(case, actions, vec![], kept_sentences(case, &swap.prev)))
+    let mut keeps = kept_sentences(case, &swap.prev);
+    let others = case.world.snapshots_of(case.lab).iter().any(|s| s != snapshot);
+    keeps.extend(others.then(|| {
+        format!(
+            "the other snapshots of {}, which are on {} only from then on",
+            case.lab, swap.prev
+        )
+    }));
+    Ok(track(case, actions, vec![], keeps))
 }
 
 /// A copy of an instance, with its profiles (the one of ours as the copy's own), its description and these tags; it

@@ -1,6 +1,9 @@
 //! What is said after a failure: what was kept, and what to type next.
 
-use crate::plan::{Choice, Step, Track};
+use crate::{
+    labs::SnapshotKind,
+    plan::{Choice, Step, Track},
+};
 
 /// What is said of a failure beyond its cause.
 pub(super) struct Advice {
@@ -34,7 +37,12 @@ pub(super) fn advice(track: &Track, index: usize, run: &str) -> Advice {
     let mut next = format!("go on with `halolab runs resume {run}`");
     for action in done {
         match &action.step {
-            Step::Snapshot { name, snapshot, .. } if name == lab && snapshot != crate::plan::CLEAN => {
+            Step::Snapshot {
+                name,
+                snapshot,
+                kind: SnapshotKind::Safety,
+                ..
+            } if name == lab => {
                 (kept, next) = way_back(lab, snapshot);
             }
             Step::Edit { edit, .. } => {
@@ -59,10 +67,21 @@ pub(super) fn advice(track: &Track, index: usize, run: &str) -> Advice {
             _ => {}
         }
     }
+    let again = format!("mend that, and prove again with `halolab runs resume {run}`");
     match track.actions.get(index).map(|a| &a.step) {
+        // What failed stands beside the lab, and the lab needs no way back.
+        Some(Step::Prove { name }) if name != lab => {
+            next = format!("{again}; or remove what was made with `halolab remove {name}`");
+        }
+        Some(Step::Verify { name, .. }) if name != lab => {
+            next = format!(
+                "look inside with `halolab shell {name}`, go on with `halolab runs resume {run}`, or remove what was \
+                 made with `halolab remove {name}`"
+            );
+        }
         // All was done but the proof, and what it needs may be on the machine: it can be mended and tried again.
         Some(Step::Prove { .. }) => {
-            next = format!("mend that, and prove again with `halolab runs resume {run}`");
+            next = again;
             if !matches!(track.choice, Choice::Create | Choice::Prove) {
                 kept = format!("{lab} as it is now; {kept}");
                 next = format!("{next}; or take it back with `halolab undo {lab}`");

@@ -25,6 +25,7 @@ use crate::{
 use super::{
     Entry, Event, Journal,
     advice::{Advice, advice, host_advice},
+    identity,
     output::Output,
     perform::{self, Failure},
 };
@@ -123,6 +124,11 @@ impl Worker<'_> {
         with(&mut self.journal.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Whether an action is known to have ended well.
+    pub(super) fn finished(&self, id: &str) -> bool {
+        self.journal(|j| j.finished(id))
+    }
+
     /// Whether an earlier attempt of this run began the action and did not see its end.
     pub(super) fn begun(&self, id: &str) -> bool {
         self.journal(|j| j.begun(id))
@@ -187,7 +193,10 @@ pub async fn apply(plan: &Plan, run: &str, cx: &Context) -> Outcome {
         digest: plan.digest(),
         actions,
     });
-    let (code, summary) = tracks(plan, &worker).await;
+    let (code, summary) = match identity::replaced(plan, &worker).await {
+        None => tracks(plan, &worker).await,
+        Some(why) => (3, vec![format!("nothing was changed: {why}")]),
+    };
     let _ = worker.journal(|j| j.write(Entry::Closed { code }));
     worker.tell(Event::Done {
         code,
@@ -329,7 +338,7 @@ async fn track(worker: &Worker<'_>, lab: &str, actions: &[Action], whole: Option
         if worker.cx.cancel.is_cancelled() {
             return End::Cancelled;
         }
-        if worker.journal(|j| j.finished(&action.id)) {
+        if worker.finished(&action.id) {
             worker.tell(Event::StepStarted {
                 id: action.id.clone(),
                 lab: lab.into(),

@@ -3,6 +3,7 @@
 mod advice;
 pub mod apply;
 mod certificates;
+mod identity;
 pub mod journal;
 pub mod lock;
 pub mod output;

@@ -165,7 +165,12 @@ impl<'a> Hand<'a> {
                 note,
                 kind,
             } => self.snapshot(name, snapshot, note, *kind).await,
-            Step::Restore { name, snapshot, uuid } => self.restore(name, snapshot, uuid).await,
+            Step::Restore {
+                name,
+                snapshot,
+                uuid,
+                keep,
+            } => self.restore(name, snapshot, uuid, keep.as_ref()).await,
             Step::Edit { name, edit, uuid } => self.edit(name, edit, uuid).await,
             Step::Delete { name, uuid, only_if } => self.delete(name, uuid, only_if.as_deref()).await,
         }

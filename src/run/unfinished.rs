@@ -41,13 +41,7 @@ pub fn find(runs: &Path, lock: &Path) -> Option<Record> {
     let open = records
         .iter()
         .position(|r| r.code.is_none() || was_restarted(r))?;
-    let labs = |record: &Record| -> Vec<String> {
-        let plan = &record.plan;
-        plan.labs.iter().map(|t| t.lab.clone()).collect()
-    };
-    let wanted = labs(records.get(open)?);
-    let later = records.iter().take(open).flat_map(labs);
-    let worked_on = later.into_iter().any(|lab| wanted.contains(&lab));
+    let worked_on = worked_on_since(&records, records.get(open)?).is_some();
     let mut found = records.into_iter().nth(open).filter(|_| !worked_on)?;
     if was_restarted(&found) {
         found.restarted = counts(&found);
@@ -69,6 +63,19 @@ fn counts(record: &Record) -> Option<bool> {
     let (wish, _, root) = record.plan.awaits()?;
     let root = Root::new(root.map_or_else(|| Path::new("/"), PathBuf::as_path));
     Some(in_force(&root, &wish.set, &wish.remove))
+}
+
+/// The later run that changed a lab of this one, and the lab: on top of that, what is left of this run is no longer
+/// what was agreed to. A proof changes nothing.
+pub fn worked_on_since<'a>(records: &'a [Record], record: &Record) -> Option<(&'a Record, &'a str)> {
+    let wanted = |t: &Track| record.plan.labs.iter().any(|mine| mine.lab == t.lab);
+    let later = records.iter().filter(|r| r.id > record.id);
+    later.into_iter().find_map(|later| {
+        let begun = |t: &Track| t.actions.iter().any(|a| later.begun.contains(&a.id));
+        let changed = |t: &&Track| t.choice != Choice::Prove && wanted(t) && begun(t);
+        let track = later.plan.labs.iter().find(changed)?;
+        Some((later, track.lab.as_str()))
+    })
 }
 
 /// Whether another halolab is at work. The lock dies with its process, so a free one says that nobody is.

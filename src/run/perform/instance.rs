@@ -6,7 +6,10 @@ use tokio::time::Instant;
 
 use crate::{
     backend::{Backend, ConfigEdit, Error, ExecSpec, Instance, InstanceSpec, Power, Progress, Status},
-    labs::{marks, notes_profile, profile_name, tag, verdict::Check},
+    labs::{
+        UPDATING, marks, notes_profile, profile_name, tag,
+        verdict::{Check, Verdict},
+    },
     stage::Answer,
 };
 
@@ -59,7 +62,15 @@ impl Hand<'_> {
             .iter()
             .filter(|(_, v)| v.is_empty())
             .map(|(k, _)| (k.clone(), None));
-        let config = removed.chain([(tag("state"), None)]).collect();
+        let mut config: BTreeMap<_, _> = removed.chain([(tag("state"), None)]).collect();
+        let made = existing(backend, &spec.name).await?;
+        let proven = made.tag("verdict").and_then(Verdict::read);
+        let kept = spec.config.get(&tag("kept")).is_some_and(|lab| !lab.is_empty());
+        // What is only kept stays what it was, and what this run proved is proven.
+        if !kept && proven.is_none_or(|verdict| verdict.run != self.worker.run) {
+            let source = snapshot.map_or_else(|| from.to_owned(), |s| format!("{from}/{s}"));
+            config.extend(stale(&made, &format!("it was copied from {source}")));
+        }
         backend
             .edit(
                 &spec.name,
@@ -253,14 +264,23 @@ impl Hand<'_> {
 
     pub(super) async fn edit(&mut self, name: &str, edit: &ConfigEdit, uuid: &str) -> Ended {
         let backend = self.backend().await?;
-        same(&existing(backend, name).await?, uuid)?;
-        backend.edit(name, edit).await?;
+        let found = existing(backend, name).await?;
+        same(&found, uuid)?;
+        let mut edit = edit.clone();
+        if edit.config.get(&tag(UPDATING)).is_some_and(Option::is_some) {
+            edit.config.extend(stale(&found, "its update began"));
+        }
+        backend.edit(name, &edit).await?;
         DID
     }
 
     pub(super) async fn delete(&mut self, name: &str, uuid: &str, only_if: Option<&str>) -> Ended {
         let backend = self.backend().await?;
         let Some(found) = backend.instance(name).await? else {
+            if self.again {
+                // An earlier attempt may have ended between the two.
+                marks::forget_all(backend, &profile_name(name), name).await?;
+            }
             if self.again && only_if.is_none() {
                 remove_unused(backend, &profile_name(name)).await?;
             }
@@ -325,6 +345,12 @@ pub(super) async fn remove_unused(backend: &dyn Backend, profile: &str) -> Resul
         backend.delete_profile(profile).await?;
     }
     Ok(!used)
+}
+
+/// The change that says that an instance is not what was proven any more; none where it has no verdict.
+pub(super) fn stale(instance: &Instance, since: &str) -> Option<(String, Option<String>)> {
+    let stored = instance.tag("verdict")?;
+    Some((tag("verdict"), Some(Verdict::stale(stored, since))))
 }
 
 /// Where a secret is while a script reads it.

@@ -60,7 +60,7 @@ impl Hand<'_> {
         let backend = self.backend().await?;
         let instance = existing(backend, name).await?;
         let mut verdict = match instance.tag("verdict").and_then(Verdict::read) {
-            Some(verdict) if verdict.run == self.worker.run => verdict,
+            Some(verdict) if verdict.run == self.worker.run && verdict.stale.is_empty() => verdict,
             _ => self.fresh(backend, &instance).await?,
         };
         verdict.add(check);

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    backend::{Backend, ConfigEdit, Error, Instance, Status, types::TAG},
-    labs::{SnapshotKind, UPDATING, snapshots, tag},
+    backend::{Backend, ConfigEdit, Error, Instance, Status},
+    labs::{SnapshotKind, snapshots, tag},
+    plan::step::Keep,
 };
 
 use super::{
     DID, Ended, Failure, Hand, SKIPPED,
-    instance::{existing, same},
+    instance::{existing, same, stale},
 };
 
 impl Hand<'_> {
@@ -37,7 +38,13 @@ impl Hand<'_> {
         DID
     }
 
-    pub(super) async fn restore(&mut self, name: &str, snapshot: &str, uuid: &str) -> Ended {
+    pub(super) async fn restore(
+        &mut self,
+        name: &str,
+        snapshot: &str,
+        uuid: &str,
+        keep: Option<&Keep>,
+    ) -> Ended {
         let backend = self.backend().await?;
         let before = existing(backend, name).await?;
         same(&before, uuid)?;
@@ -54,40 +61,12 @@ impl Hand<'_> {
             self.save_again(backend, &before, snapshot).await?;
         }
         backend.restore(name, snapshot).await?;
-        self.put_back(backend, &before).await?;
+        // After a kill between the two, what is there now is what the restore left.
+        let mut keep = keep.cloned().unwrap_or_else(|| Keep::of(&before));
+        // The snapshot may bring the uuid of the instance that this one was copied from: by this it is known all the same.
+        keep.tags.insert(tag("run"), self.worker.run.to_owned());
+        put_back(backend, name, &keep, snapshot).await?;
         DID
-    }
-
-    /// What a restore throws away and must not: description, profiles and our tags. Measured on LXD 5.0.2.
-    async fn put_back(&self, backend: &dyn Backend, before: &Instance) -> Result<(), Failure> {
-        let after = existing(backend, &before.name).await?;
-        let ours = |i: &Instance| -> BTreeMap<String, String> {
-            i.config
-                .iter()
-                .filter(|(k, _)| k.starts_with(TAG))
-                .map(|(k, v)| (k.clone(), v.clone()))
-                .collect()
-        };
-        let (was, is) = (ours(before), ours(&after));
-        // These belong to what is inside, and so to the snapshot.
-        let inside = [tag("verdict"), tag(UPDATING)];
-        let mut config: BTreeMap<_, _> = was.iter().map(|(k, v)| (k.clone(), Some(v.clone()))).collect();
-        config.extend(
-            is.keys()
-                .filter(|k| !was.contains_key(*k))
-                .map(|k| (k.clone(), None)),
-        );
-        config.retain(|key, _| !inside.contains(key));
-        config.retain(|k, v| is.get(k) != v.as_ref());
-        let edit = ConfigEdit {
-            config,
-            description: (after.description != before.description).then(|| before.description.clone()),
-            profiles: (after.profiles != before.profiles).then(|| before.profiles.clone()),
-        };
-        if edit != ConfigEdit::default() {
-            backend.edit(&before.name, &edit).await?;
-        }
-        Ok(())
     }
 
     /// Takes one more safety snapshot under a name that is free.
@@ -110,4 +89,25 @@ impl Hand<'_> {
         snapshots::record(backend, lab, &snapshot, &note, SnapshotKind::Safety).await?;
         Ok(())
     }
+}
+
+/// Puts back what a restore throws away and must not: description, profiles and our tags. Measured on LXD 5.0.2. The
+/// proof that came with the snapshot is not of what is there now.
+async fn put_back(backend: &dyn Backend, name: &str, keep: &Keep, snapshot: &str) -> Result<(), Failure> {
+    let after = existing(backend, name).await?;
+    let is = Keep::of(&after);
+    let gone = is.tags.keys().filter(|k| !keep.tags.contains_key(*k));
+    let mut config: BTreeMap<String, Option<String>> = gone.map(|k| (k.clone(), None)).collect();
+    let missing = keep.tags.iter().filter(|(k, v)| is.tags.get(*k) != Some(v));
+    config.extend(missing.map(|(k, v)| (k.clone(), Some(v.clone()))));
+    config.extend(stale(&after, &format!("the restore of {snapshot}")));
+    let edit = ConfigEdit {
+        config,
+        description: (is.description != keep.description).then(|| keep.description.clone()),
+        profiles: (is.profiles != keep.profiles).then(|| keep.profiles.clone()),
+    };
+    if edit != ConfigEdit::default() {
+        backend.edit(name, &edit).await?;
+    }
+    Ok(())
 }

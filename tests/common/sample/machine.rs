@@ -189,6 +189,7 @@ pub(crate) fn snapshots() -> Vec<SnapshotRow> {
         size,
         note: note.into(),
         pinned,
+        way_back: false,
         kind,
         verdict: Some("gfx1151 ok, ROCm 7.14, torch 2.9".into()),
         proof: None,
