@@ -22,6 +22,7 @@ pub(super) fn track(case: &Case<'_>, actions: Vec<Action>, loses: Vec<String>, k
         actions,
         loses,
         keeps,
+        notes: vec![],
     }
 }
 

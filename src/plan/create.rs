@@ -36,6 +36,7 @@ pub(super) fn track(case: &Case<'_>) -> Result<Track, PlanError> {
         actions,
         loses,
         keeps: keeps(case),
+        notes: vec![],
     })
 }
 

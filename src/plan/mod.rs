@@ -73,6 +73,9 @@ pub struct Track {
     pub loses: Vec<String>,
     /// What stays, in sentences.
     pub keeps: Vec<String>,
+    /// What this machine cannot do for it, and why, in sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// One action of a plan.

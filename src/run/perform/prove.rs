@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::{
     backend::{Backend, ConfigEdit, ExecSpec, Instance, Progress},
     labs::{
-        gpus::Gpus,
+        gpus::{self, Gpus},
         tag,
         verdict::{Check, Verdict},
     },
@@ -18,6 +18,11 @@ use super::{DID, Ended, Failure, Hand, SKIPPED, instance::existing};
 /// The prover ends by itself: three interfaces, each with its deadline. This is for a lab that does not answer.
 const PATIENCE: Duration = Duration::from_mins(5);
 
+/// Where the script that links the driver's libraries is in a lab: its start needs it too.
+const LINKER: &str = "/opt/halolab/link-driver";
+
+const LINK_DRIVER: &str = include_str!("../../../assets/passthrough/link-driver.sh");
+
 impl Hand<'_> {
     /// Runs a kernel on every GPU that is passed in.
     pub(super) async fn prove(&mut self, name: &str) -> Ended {
@@ -28,7 +33,14 @@ impl Hand<'_> {
             return SKIPPED;
         }
         let run = self.worker.run.to_owned();
-        let ended = self.report(backend, name, gpus.flag()).await;
+        let linked = match gpus::mounts_driver(&instance.expanded_devices) {
+            true => self.link_driver(backend, name).await,
+            false => Ok(()),
+        };
+        let ended = match linked {
+            Ok(()) => self.report(backend, name, gpus.flag()).await,
+            Err(failure) => Err(failure),
+        };
         let (verdict, problem) = match ended {
             Err(Failure::Cancelled) => return Err(Failure::Cancelled),
             Err(Failure::Failed(why) | Failure::Blocked(why)) => (
@@ -53,6 +65,29 @@ impl Hand<'_> {
         };
         self.keep(backend, name, &verdict).await?;
         Err(Failure::Failed(format!("the GPU is not proven: {problem}")))
+    }
+
+    /// Links the driver's own libraries out of the host's folder, which must not be searched as a whole.
+    async fn link_driver(&mut self, backend: &dyn Backend, name: &str) -> Result<(), Failure> {
+        self.progress.say(format!("linking the driver's libraries in {name}"), None);
+        let script = LINK_DRIVER.as_bytes();
+        backend.push(name, LINKER, script, 0o755, (0, 0)).await?;
+        let spec = ExecSpec {
+            argv: vec!["/bin/sh".into(), LINKER.into()],
+            ..ExecSpec::default()
+        };
+        let mut said = vec![];
+        let mut take = |_: u8, bytes: &[u8]| said.extend_from_slice(bytes);
+        let code = backend.exec(name, &spec, &mut take, &self.progress).await?;
+        if code == 0 {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&said);
+        let last = said.lines().last().unwrap_or("it said nothing");
+        Err(Failure::Failed(format!(
+            "the driver's libraries cannot be linked in {name}: {}",
+            crate::log::sanitize(last)
+        )))
     }
 
     /// Adds what a check of the stage said to the proof of this run.

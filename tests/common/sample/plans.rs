@@ -153,6 +153,7 @@ pub(crate) fn planner(_: &World, _: &Catalog, requests: &[Request]) -> Result<Pl
                 "models and package caches, on data mounts".into(),
                 "its profile with the GPU".into(),
             ],
+            notes: vec![],
         }
     };
     Ok(Plan {
