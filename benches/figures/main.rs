@@ -242,6 +242,7 @@ fn track(lab: &str, actions: Vec<Action>) -> Track {
         actions,
         loses: vec![],
         keeps: vec![],
+        notes: vec![],
     }
 }
 

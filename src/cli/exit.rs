@@ -67,7 +67,9 @@ impl From<crate::backend::Error> for Stop {
 impl From<crate::plan::PlanError> for Stop {
     fn from(error: crate::plan::PlanError) -> Self {
         match &error {
-            crate::plan::PlanError::Answer { source, .. } if source.complaint.unanswered => Self::usage(error),
+            crate::plan::PlanError::Answer { source, .. } if source.complaint.unanswered => {
+                Self::usage(error)
+            }
             _ => Self::blocked(error),
         }
     }

@@ -18,11 +18,19 @@ pub(super) fn probe(machine: &Machine, matrix: &Matrix) -> Vec<(String, Fact)> {
     let why: Vec<(String, String)> = matrix
         .wheel
         .iter()
-        .map(|wheel| (wheel.name.clone(), unfit(machine, matrix, wheel).unwrap_or_default()))
+        .map(|wheel| {
+            (
+                wheel.name.clone(),
+                unfit(machine, matrix, wheel).unwrap_or_default(),
+            )
+        })
         .collect();
     let none = !why.is_empty() && why.iter().all(|(_, why)| !why.is_empty());
     // The oldest build asks for least: its reason is the one to mend.
-    let least = matrix.wheel.iter().min_by_key(|wheel| Version::parse(&wheel.toolkit));
+    let least = matrix
+        .wheel
+        .iter()
+        .min_by_key(|wheel| Version::parse(&wheel.toolkit));
     let reason = least.and_then(|wheel| why.iter().find(|(name, _)| *name == wheel.name));
     let all = reason.filter(|_| none).map(|(_, why)| why.clone());
     let line = best(machine, matrix, &why).unwrap_or_default();
@@ -36,7 +44,10 @@ pub(super) fn probe(machine: &Machine, matrix: &Matrix) -> Vec<(String, Fact)> {
 /// The build to take: the newest that the driver runs natively; else, by compatibility alone, the oldest.
 fn best(machine: &Machine, matrix: &Matrix, why: &[(String, String)]) -> Option<String> {
     let driver = machine.nvidia.as_ref()?.version.as_deref()?;
-    let fits = |wheel: &&Wheel| why.iter().any(|(name, why)| *name == wheel.name && why.is_empty());
+    let fits = |wheel: &&Wheel| {
+        why.iter()
+            .any(|(name, why)| *name == wheel.name && why.is_empty())
+    };
     let native = |wheel: &&Wheel| {
         let toolkit = matrix.toolkit(&wheel.toolkit);
         toolkit.is_some_and(|toolkit| matrix.toolkit_on(toolkit, driver) == "native")
@@ -44,7 +55,9 @@ fn best(machine: &Machine, matrix: &Matrix, why: &[(String, String)]) -> Option<
     let key = |wheel: &&Wheel| Version::parse(&wheel.toolkit);
     let fitting = || matrix.wheel.iter().filter(fits);
     let natively = fitting().filter(native).max_by_key(key);
-    natively.or_else(|| fitting().min_by_key(key)).map(|wheel| wheel.name.clone())
+    natively
+        .or_else(|| fitting().min_by_key(key))
+        .map(|wheel| wheel.name.clone())
 }
 
 /// What labs compute on where nobody says otherwise: `rocm`, `cuda`, `cpu`, or `ask` where the user has to.
@@ -64,7 +77,11 @@ fn unfit(machine: &Machine, matrix: &Matrix, wheel: &Wheel) -> Option<String> {
         return None;
     }
     let title = format!("CUDA {}", wheel.toolkit);
-    let Some(driver) = machine.nvidia.as_ref().and_then(|driver| driver.version.as_deref()) else {
+    let Some(driver) = machine
+        .nvidia
+        .as_ref()
+        .and_then(|driver| driver.version.as_deref())
+    else {
         return Some(format!("{title} needs NVIDIA's driver, which is not loaded"));
     };
     let toolkit = matrix.toolkit(&wheel.toolkit)?;

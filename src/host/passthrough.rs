@@ -46,9 +46,7 @@ pub(super) fn probe(root: &Root) -> Found {
 /// The real folder of the driver's libraries. Debian leads to it through links that a lab could not follow.
 fn libraries(root: &Root) -> Option<String> {
     let known = FOLDERS.iter().map(|folder| format!("{folder}/{LIBRARY}"));
-    let found = known
-        .chain(cached(root))
-        .find_map(|path| root.find(&path))?;
+    let found = known.chain(cached(root)).find_map(|path| root.find(&path))?;
     let folder = found.parent()?.strip_prefix(root.base()).ok()?.to_str()?;
     let plain = |c: char| c.is_ascii_alphanumeric() || "/-_.+".contains(c);
     folder.chars().all(plain).then(|| format!("/{folder}"))
@@ -120,7 +118,10 @@ mod tests {
     #[test]
     fn the_way_follows_what_daemon_and_machine_can() {
         let facts = |names: &[&str]| -> Facts {
-            names.iter().map(|name| ((*name).to_owned(), true.into())).collect()
+            names
+                .iter()
+                .map(|name| ((*name).to_owned(), true.into()))
+                .collect()
         };
         let (cdi, runtime) = ("daemon_gpu_cdi", "daemon_nvidia_runtime");
         let (specification, tool) = ("nvidia_cdi", "nvidia_container_cli");
@@ -139,7 +140,10 @@ mod tests {
     #[test]
     fn a_specification_tells_its_driver() {
         let text = b"kind: nvidia.com/gpu\nmounts:\n- hostPath: /usr/lib/libcuda.so.1\n- /usr/lib/libcuda.so.580.95.05\n";
-        let with = tree(&[("etc/cdi/other.yaml", b"kind: amd.com/gpu"), ("run/cdi/nvidia.yaml", text)]);
+        let with = tree(&[
+            ("etc/cdi/other.yaml", b"kind: amd.com/gpu"),
+            ("run/cdi/nvidia.yaml", text),
+        ]);
         assert_eq!(fact(&with, "nvidia_cdi"), true.into());
         assert_eq!(fact(&with, "nvidia_cdi_driver"), "580.95.05".into());
         let without = tree(&[("etc/cdi/amd.json", b"{\"kind\": \"amd.com/gpu\"}")]);
@@ -151,11 +155,18 @@ mod tests {
         let debian = tree(&[("usr/lib/x86_64-linux-gnu/nvidia/current/libcuda.so.1", b"")]);
         let link = |from: &str, to: &str| std::os::unix::fs::symlink(to, debian.path().join(from)).unwrap();
         fs::create_dir_all(debian.path().join("etc/alternatives")).unwrap();
-        link("usr/lib/x86_64-linux-gnu/libcuda.so.1", "/etc/alternatives/libcuda");
-        link("etc/alternatives/libcuda", "/usr/lib/x86_64-linux-gnu/nvidia/current/libcuda.so.1");
+        link(
+            "usr/lib/x86_64-linux-gnu/libcuda.so.1",
+            "/etc/alternatives/libcuda",
+        );
+        link(
+            "etc/alternatives/libcuda",
+            "/usr/lib/x86_64-linux-gnu/nvidia/current/libcuda.so.1",
+        );
         let current = "/usr/lib/x86_64-linux-gnu/nvidia/current";
         assert_eq!(fact(&debian, "nvidia_libraries"), current.into());
-        let cache = b"glibc-ld.so.cache1.1\0\x01\xff\0libcuda.so.1\0/opt/lib32/libcuda.so.1\0/opt/gpu/libcuda.so.1\0";
+        let cache =
+            b"glibc-ld.so.cache1.1\0\x01\xff\0libcuda.so.1\0/opt/lib32/libcuda.so.1\0/opt/gpu/libcuda.so.1\0";
         let odd = tree(&[
             ("etc/ld.so.cache", cache),
             ("opt/gpu/libcuda.so.1", b""),

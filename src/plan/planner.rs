@@ -6,8 +6,9 @@ use crate::{
     backend::Server,
     labs::{Presence, World, notes_profile, profile_name},
     stage::{
-        Answers, Catalog, Image, Stage, offer,
+        Answers, Catalog, Image, Stage,
         condition::{Scope, holds},
+        offer,
     },
 };
 

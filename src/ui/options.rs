@@ -222,7 +222,11 @@ fn refusal_lines(look: &Look, form: &Form, row: &Row, width: u16) -> Vec<Line<'s
     let texts = form.refusals(*index).into_iter();
     let lines = texts.flat_map(|text| {
         let text = format!("  {} {}", look.glyphs.warn, clean(&text));
-        wrap(&Line::styled(text, look.styles().warn), width.saturating_sub(2), 4)
+        wrap(
+            &Line::styled(text, look.styles().warn),
+            width.saturating_sub(2),
+            4,
+        )
     });
     lines.collect()
 }

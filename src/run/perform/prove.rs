@@ -69,7 +69,8 @@ impl Hand<'_> {
 
     /// Links the driver's own libraries out of the host's folder, which must not be searched as a whole.
     async fn link_driver(&mut self, backend: &dyn Backend, name: &str) -> Result<(), Failure> {
-        self.progress.say(format!("linking the driver's libraries in {name}"), None);
+        self.progress
+            .say(format!("linking the driver's libraries in {name}"), None);
         let script = LINK_DRIVER.as_bytes();
         backend.push(name, LINKER, script, 0o755, (0, 0)).await?;
         let spec = ExecSpec {

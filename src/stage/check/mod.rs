@@ -8,8 +8,8 @@ pub(super) mod when;
 use std::collections::BTreeSet;
 
 use super::{
-    offer,
     answers::{Answer, IMAGE, IMAGE_FILE, all_choices, validate},
+    offer,
     schema::{BackendKind, Family, Field, FieldKind, ImageSource, ProfileSpec, Stage},
     size,
 };
