@@ -12,6 +12,7 @@ use super::{
 
 /// Every fact that a condition may name. All of them are always there: what is unknown is `false`, 0 or empty.
 pub const KNOWN: &[&str] = &[
+    "amdgpu_driver",
     "arch",
     "compute",
     "container",
@@ -109,7 +110,9 @@ pub fn daemon(facts: &mut Facts, extensions: Option<&[String]>, pool: bool) {
 fn drivers(machine: &Machine) -> Found {
     let nvidia = machine.nvidia.clone().unwrap_or_default();
     let firmware = machine.gpus.iter().find_map(|gpu| gpu.mes_firmware.clone());
+    let amdgpu = machine.kernel.dkms_version().map(str::to_owned);
     let texts = [
+        ("amdgpu_driver", amdgpu),
         ("mes_firmware", firmware),
         ("nvidia_cuda", nvidia.cuda),
         ("nvidia_driver", nvidia.version),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::{
     backend::{Backend, ConfigEdit, ExecSpec, Instance, Progress},
     labs::{
+        drift::Ground,
         gpus::{self, Gpus},
         tag,
         verdict::{Check, Verdict},
@@ -33,23 +34,25 @@ impl Hand<'_> {
             return SKIPPED;
         }
         let run = self.worker.run.to_owned();
-        let linked = match gpus::mounts_driver(&instance.expanded_devices) {
-            true => self.link_driver(backend, name).await,
-            false => Ok(()),
+        let linked = if gpus::mounts_driver(&instance.expanded_devices) {
+            self.link_driver(backend, name).await
+        } else {
+            Ok(())
         };
         let ended = match linked {
             Ok(()) => self.report(backend, name, gpus.flag()).await,
             Err(failure) => Err(failure),
         };
+        let ground = self.ground(backend).await?;
         let (verdict, problem) = match ended {
             Err(Failure::Cancelled) => return Err(Failure::Cancelled),
             Err(Failure::Failed(why) | Failure::Blocked(why)) => (
-                Verdict::without_gpu(Some(Grade::Failed), String::new(), &run),
+                Verdict::without_gpu(Some(Grade::Failed), String::new(), &run).on(ground),
                 Some(why),
             ),
             Ok(report) => {
                 self.output.line(&crate::log::sanitize_text(&report.text()));
-                (Verdict::of(&report, &run), gpus.lacking(&report))
+                (Verdict::of(&report, &run).on(ground), gpus.lacking(&report))
             }
         };
         let Some(problem) = problem else {
@@ -105,16 +108,18 @@ impl Hand<'_> {
 
     async fn fresh(&self, backend: &dyn Backend, instance: &Instance) -> Result<Verdict, Failure> {
         let none = Gpus::of(&instance.expanded_devices, &instance.expanded_config).is_empty();
-        let here = backend.server().await?.address.starts_with('/');
-        let kernel = here
-            .then(|| std::fs::read_to_string("/proc/sys/kernel/osrelease").ok())
-            .flatten()
-            .unwrap_or_default();
-        Ok(Verdict::without_gpu(
-            none.then_some(Grade::CpuOnly),
-            kernel.trim().to_owned(),
-            self.worker.run,
-        ))
+        let ground = self.ground(backend).await?;
+        let grade = none.then_some(Grade::CpuOnly);
+        Ok(Verdict::without_gpu(grade, ground.kernel.clone(), self.worker.run).on(ground))
+    }
+
+    /// What a proof stands on here; nothing is known of an engine on another machine.
+    async fn ground(&self, backend: &dyn Backend) -> Result<Ground, Failure> {
+        if !backend.server().await?.address.starts_with('/') {
+            return Ok(Ground::default());
+        }
+        let looked = tokio::task::spawn_blocking(|| crate::host::probe(std::path::Path::new("/"))).await;
+        Ok(looked.map(|facts| Ground::of(&facts)).unwrap_or_default())
     }
 
     async fn keep(&self, backend: &dyn Backend, name: &str, verdict: &Verdict) -> Result<(), Failure> {
