@@ -250,3 +250,57 @@ fn a_lab_sees_the_drivers_libraries_and_none_beside_them() {
     let said = home.ends(5, &["prove", lab, "--yes"]).err;
     assert!(said.contains("libcuda.so.1"), "{said}");
 }
+
+#[test]
+fn what_moved_since_the_proof_is_said_and_a_new_proof_ends_it() {
+    let Some(home) = Home::new(1) else { return };
+    let lab = home.lab();
+    home.ends(0, &["apply", lab, "--yes"]);
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    assert_eq!(home.status(lab)["proof"]["host"]["kernel"], kernel.trim());
+    assert_eq!(home.status(lab)["drift"], serde_json::json!([]));
+    // The lab and its snapshot were proven on an older kernel.
+    let tag = "user.halolab.verdict";
+    let lxc = |arguments: &[&str]| {
+        let folder = Path::new(&home.socket).parent().unwrap();
+        let mut command = Command::new("lxc");
+        command.env("LXD_DIR", folder).env_remove("LXD_SOCKET");
+        let ended = command.args(arguments).output().unwrap();
+        assert!(
+            ended.status.success(),
+            "{}",
+            String::from_utf8_lossy(&ended.stderr)
+        );
+        String::from_utf8(ended.stdout).unwrap()
+    };
+    let old = lxc(&["config", "get", lab, tag])
+        .trim()
+        .replace(kernel.trim(), "4.4.0-old");
+    lxc(&["config", "set", lab, &format!("{tag}={old}")]);
+    home.ends(0, &["snapshot", "create", lab, "then"]);
+    let status = home.status(lab);
+    let moved = serde_json::json!([{"what": "kernel", "was": "4.4.0-old", "now": kernel.trim()}]);
+    assert_eq!(status["drift"], moved);
+    let drift = |name: &str| {
+        let all = home.status(lab)["snapshots"].clone();
+        let found = all.as_array().unwrap().iter().find(|row| row["name"] == name);
+        found.unwrap()["drift"].clone()
+    };
+    assert_eq!((drift("then"), drift("clean")), (moved, serde_json::json!([])));
+    let line = format!("kernel 4.4.0-old → {} since it was proven", kernel.trim());
+    let said = home.ends(0, &["status"]).out;
+    assert!(
+        said.contains(&format!("{lab}: {line}; type `halolab prove {lab}`")),
+        "{said}"
+    );
+    let said = home.ends(0, &["status", lab]).out;
+    assert!(said.contains(&format!("snapshot then: {line}")), "{said}");
+    let said = home.run(&["doctor"]).out;
+    assert!(
+        said.contains(&format!("drift.{lab}")) && said.contains(&line),
+        "{said}"
+    );
+    home.ends(0, &["prove", lab, "--yes"]);
+    assert_eq!(home.status(lab)["drift"], serde_json::json!([]));
+    assert!(!home.ends(0, &["status"]).out.contains("since it was proven"));
+}

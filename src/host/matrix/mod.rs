@@ -4,6 +4,7 @@
 //! `matrix/` folder are read after it: a row with the same key replaces ours, another one is added. A file with a
 //! mistake is said with its place and left out as a whole.
 
+mod kinds;
 mod load;
 mod look;
 mod rows;
@@ -13,6 +14,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+pub use kinds::*;
 pub use load::{check, overlay};
 pub(crate) use look::PAGE;
 pub use rows::*;
