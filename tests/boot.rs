@@ -1,5 +1,9 @@
 //! The boot configuration: shown as a change, made with a receipt, taken back exactly.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test starts the program as a shell does"
+)]
 
 use std::{fs, path::Path};
 

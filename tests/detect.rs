@@ -1,43 +1,13 @@
 //! What is detected on captured hosts, and that no broken, huge or hostile file of a host does harm.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+#[path = "common/tree.rs"]
+mod tree;
 
-use halolab::host::{Report, detect::nvml::Nothing, matrix::Matrix};
+use std::{collections::BTreeSet, fs, path::Path};
+
 use serde_json::Value;
-
-const HOSTS: &str = "tests/fixtures/hosts";
-
-/// The captured hosts.
-fn hosts() -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = fs::read_dir(HOSTS)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.join("expected.json").exists())
-        .collect();
-    found.sort();
-    found
-}
-
-/// What is printed for a host.
-fn detect(root: &Path) -> Value {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let report = runtime.block_on(Report::with(root, Matrix::shipped(), Arc::new(Nothing)));
-    serde_json::to_value(report).unwrap()
-}
+use tree::{detect, hosts};
 
 /// Where two documents differ: every key that is expected must be there and equal. Findings are compared as a set
 /// of (id, severity), with what else is expected of each.

@@ -1,5 +1,4 @@
 //! The matrix: every shipped row is good, overlays replace and add, and mistakes are said with their place.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{collections::BTreeSet, fs};
 

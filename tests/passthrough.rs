@@ -2,7 +2,6 @@
 //! the host's libraries are seen, after every change of the lab.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     clippy::disallowed_methods,
     reason = "a test fails by panicking, and starts the program itself"
 )]
@@ -113,6 +112,39 @@ echo 'other:x:1001:1001::/tmp:/bin/sh' >>/etc/passwd
 '''
 "#;
 
+/// What the shipped stage passes of an AMD GPU, from nodes of other numbers, and a driver that fits them.
+fn amd_devices(nodes: &Nodes, folder: &Path) -> String {
+    let devices = shipped("ai-lab").profile.devices;
+    let mut text = PEOPLE.to_owned();
+    for (name, minor) in [("kfd", 5), ("npu", 9)] {
+        let source = node(nodes, name, minor);
+        let mut config = devices[name].config.clone();
+        config.insert("source".into(), source.display().to_string());
+        let keys: Vec<String> = config.iter().map(|(k, v)| format!("{k} = {v:?}")).collect();
+        text.push_str(&device(name, &keys.join(", ")));
+    }
+    // What `type = "gpu"` passes has its own keys for the same.
+    let gpu = &devices["gpu-amd"].config;
+    let keys = format!(
+        r#"type = "unix-char", source = "{}", path = "/dev/dri/renderD128", gid = "{}", mode = "{}""#,
+        node(nodes, "render", 8).display(),
+        gpu["gid"],
+        gpu["mode"]
+    );
+    text.push_str(&device("render", &keys));
+    let driver = folder.join("driver");
+    fs::create_dir(&driver).unwrap();
+    fs::set_permissions(&driver, fs::Permissions::from_mode(0o755)).unwrap();
+    standin::hip(&driver, "");
+    text + &device(
+        "driver",
+        &format!(
+            r#"type = "disk", source = "{}", path = "/usr/lib""#,
+            driver.display()
+        ),
+    )
+}
+
 #[test]
 fn the_group_of_the_lab_opens_amd_nodes_and_nobody_else_does() {
     let inside = ["/dev/kfd", "/dev/accel/accel0", "/dev/dri/renderD128"];
@@ -120,38 +152,7 @@ fn the_group_of_the_lab_opens_amd_nodes_and_nobody_else_does() {
         return;
     }
     let nodes = Nodes::new();
-    let made = lab_with(|folder| {
-        let devices = shipped("ai-lab").profile.devices;
-        let mut text = PEOPLE.to_owned();
-        // As the shipped stage passes them, but from nodes of other numbers.
-        for (name, minor) in [("kfd", 5), ("npu", 9)] {
-            let source = node(&nodes, name, minor);
-            let mut config = devices[name].config.clone();
-            config.insert("source".into(), source.display().to_string());
-            let keys: Vec<String> = config.iter().map(|(k, v)| format!("{k} = {v:?}")).collect();
-            text.push_str(&device(name, &keys.join(", ")));
-        }
-        // What `type = "gpu"` passes has its own keys for the same.
-        let gpu = &devices["gpu-amd"].config;
-        let keys = format!(
-            r#"type = "unix-char", source = "{}", path = "/dev/dri/renderD128", gid = "{}", mode = "{}""#,
-            node(&nodes, "render", 8).display(),
-            gpu["gid"],
-            gpu["mode"]
-        );
-        text.push_str(&device("render", &keys));
-        let driver = folder.join("driver");
-        fs::create_dir(&driver).unwrap();
-        fs::set_permissions(&driver, fs::Permissions::from_mode(0o755)).unwrap();
-        standin::hip(&driver, "");
-        text + &device(
-            "driver",
-            &format!(
-                r#"type = "disk", source = "{}", path = "/usr/lib""#,
-                driver.display()
-            ),
-        )
-    });
+    let made = lab_with(|folder| amd_devices(&nodes, folder));
     let Some((home, _)) = made else { return };
     let lab = home.lab();
     let check = |after: &str| {

@@ -44,25 +44,32 @@ pub(super) async fn doctor(global: Global, args: DoctorArgs) -> Result<Code, Sto
         return show(&global, &findings);
     }
     let setup = Setup::load(global)?;
-    if let Some(id) = &args.fix
-        && let Some(found) = findings.iter().find(|f| f.id == *id)
-        && let Some(code) = tune::fix(&setup, found, &kernel, root, &args.tune).await?
-    {
-        return Ok(code);
-    }
-    if args.root.is_none() {
-        let (network, bridges) = look(&setup).await?;
-        findings.extend(network);
-        if let Some(id) = &args.fix {
-            return fix(&setup, id, &findings, &bridges).await;
+    if let Some(id) = &args.fix {
+        if let Some(found) = findings.iter().find(|f| f.id == *id)
+            && let Some(code) = tune::fix(&setup, found, &kernel, root, &args.tune).await?
+        {
+            return Ok(code);
         }
-        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-        for line in tune::changes(&setup)? {
-            note(&sanitize_text(&line));
+        if args.root.is_some() {
+            return fix(&setup, id, &findings, &[]).await;
         }
-        return show(&setup.global, &findings);
+        let (others, bridges) = look(&setup).await?;
+        findings.extend(others);
+        return fix(&setup, id, &findings, &bridges).await;
     }
-    fix(&setup, args.fix.as_deref().unwrap_or_default(), &findings, &[]).await
+    // What the hardware says is worth as much while the engine is down.
+    match look(&setup).await {
+        Ok((others, _)) => findings.extend(others),
+        Err(stop) => {
+            let why = "Without it no lab can be looked at, started or made.";
+            findings.push(Finding::new("engine.unreachable", Severity::Fail, stop.text, why));
+        }
+    }
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    for line in tune::changes(&setup)? {
+        note(&sanitize_text(&line));
+    }
+    show(&setup.global, &findings)
 }
 
 /// Prints findings; the code says whether one of them fails.
@@ -91,15 +98,9 @@ async fn look(setup: &Setup) -> Result<(Vec<Finding>, Vec<String>), Stop> {
         .collect();
     let mut findings = vec![];
     if let Some(engine) = &world.asleep {
-        findings.push(
-            Finding::new(
-                "engine.stopped",
-                Severity::Fail,
-                format!("{engine} is installed and does not run"),
-                "No lab runs without it.",
-            )
-            .fix("halolab start"),
-        );
+        let seen = format!("{engine} is installed and does not run");
+        let stopped = Finding::new("engine.stopped", Severity::Fail, seen, "No lab runs without it.");
+        findings.push(stopped.fix("halolab start"));
         return Ok((findings, bridges));
     }
     let Some(server) = &world.server else {

@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::Root;
+use super::{Root, root::shorten};
 
 /// No machine has more nodes than are read of an index.
 const NODES: usize = 4096;
@@ -94,7 +94,7 @@ impl Identity {
     pub fn of(root: &Root) -> Self {
         if let Some(bytes) = root.recorded_user() {
             // A file that cannot be read is nobody: nothing is allowed that is not allowed to all.
-            return serde_json::from_slice(&bytes).unwrap_or_else(|_| Self::nobody());
+            return serde_json::from_slice(&bytes).map_or_else(|_| Self::nobody(), Self::shortened);
         }
         let env: BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -128,6 +128,17 @@ impl Identity {
             groups: groups.iter().map(|group| group.as_raw()).collect(),
             env,
         }
+    }
+
+    /// The same, as long as names are.
+    fn shortened(mut self) -> Self {
+        self.name = shorten(&self.name);
+        self.groups.truncate(NODES);
+        let env = self.env.into_iter().take(64);
+        self.env = env
+            .map(|(name, value)| (shorten(&name), shorten(&value)))
+            .collect();
+        self
     }
 
     fn nobody() -> Self {
@@ -183,7 +194,7 @@ pub fn groups(root: &Root) -> Vec<Group> {
     let text = root.read("/etc/group").unwrap_or_default();
     let group = |line: &str| {
         let mut fields = line.split(':');
-        let name = fields.next()?.to_owned();
+        let name = shorten(fields.next()?);
         let gid = fields.nth(1)?.parse().ok()?;
         let members = fields.next().unwrap_or_default().split(',');
         Some(Group {

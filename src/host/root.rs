@@ -26,6 +26,9 @@ const LINKS: usize = 40;
 /// More names than these on one way are no way.
 const NAMES: usize = 1024;
 
+/// Characters of the longest word or name that is taken from a file.
+const WORD: usize = 256;
+
 /// Bytes of the longest path.
 const PATH_LIMIT: u64 = 4096;
 
@@ -183,6 +186,11 @@ impl Root {
         }
         Some(at)
     }
+}
+
+/// A word or a name of a machine: no longer than people read. Files of megabytes may stand where a name should be.
+pub(super) fn shorten(text: &str) -> String {
+    text.chars().take(WORD).collect()
 }
 
 /// The folder of a captured host: this one, or the one around its `root`.

@@ -42,6 +42,14 @@ pub fn exact(action: &Action) -> Vec<String> {
             lines.extend(settings(env));
             lines
         }
+        Step::Prove { name } => vec![
+            format!("Puts this halolab into {name} as /root/.halolab-prove-PID, runs it there as root, and removes it:"),
+            String::new(),
+            "    halolab prove --json --inside".to_owned(),
+            String::new(),
+            "It runs a kernel on each GPU, compares every element that comes back, and stores the verdict on the lab."
+                .to_owned(),
+        ],
         step => {
             let text = serde_json::to_string_pretty(step).unwrap_or_default();
             let mut lines = vec!["No script: halolab does this itself.".to_owned()];

@@ -24,8 +24,8 @@ pub(super) fn gpu(root: &Root, matrix: &Matrix, device: &Device, kfd: &[KfdNode]
         .map(|row| row.integrated)
         .or_else(|| row.map(|row| row.integrated))
         .unwrap_or(false);
-    let name = name(known, device);
     let counted = nodes.iter().map(|node| node.cus()).fold(0, u64::saturating_add);
+    let name = name(known, device, counted);
     let by_name = || known.and_then(|row| row.cus.get(&name)).copied();
     Gpu {
         vendor: "amd".into(),
@@ -46,11 +46,29 @@ pub(super) fn gpu(root: &Root, matrix: &Matrix, device: &Device, kfd: &[KfdNode]
     }
 }
 
-/// Revision before identifier: one identifier covers every Strix Halo.
-fn name(known: Option<&AmdGpu>, device: &Device) -> String {
+/// Revision before identifier: one identifier covers every Strix Halo. A revision that nobody listed is the product
+/// with as many compute units, or the only one there is.
+fn name(known: Option<&AmdGpu>, device: &Device, counted: u64) -> String {
     let revision = device.revision.as_deref().unwrap_or_default();
+    let by_size = |row: &AmdGpu| {
+        row.cus
+            .iter()
+            .find(|(_, cus)| **cus == counted)
+            .map(|(name, _)| name.clone())
+    };
+    let only = |row: &AmdGpu| {
+        let mut names = row.names.values();
+        let first = names.next()?;
+        names.all(|name| name == first).then(|| first.clone())
+    };
     known
-        .and_then(|row| row.names.get(revision).cloned())
+        .and_then(|row| {
+            row.names
+                .get(revision)
+                .cloned()
+                .or_else(|| by_size(row))
+                .or_else(|| only(row))
+        })
         .or_else(|| device.listed_name().map(|name| format!("AMD {name}")))
         .unwrap_or_else(|| format!("AMD GPU {}", device.id()))
 }

@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::super::Root;
+use super::super::{Root, root::shorten};
 use super::System;
 
 /// Modules that matter to labs.
@@ -30,6 +30,9 @@ const MODULES: &[&str] = &[
 
 /// Where `options MODULE NAME=VALUE` lines are, the first word on a file name winning.
 const OPTIONS: &[&str] = &["/etc/modprobe.d", "/run/modprobe.d", "/usr/lib/modprobe.d"];
+
+/// No boot configuration has more parameters of these modules.
+const PARAMETERS: usize = 64;
 
 /// The variable of the firmware that says whether secure boot is on.
 const SECURE_BOOT: &str = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
@@ -174,16 +177,19 @@ fn command_line(text: &str) -> Vec<Parameter> {
     let parameter = |word: &str| {
         let (key, value) = word.split_once('=').unwrap_or((word, ""));
         let (module, name) = key.split_once('.').unwrap_or(("", key));
-        let (module, name) = (module.replace('-', "_"), name.replace('-', "_"));
+        let (module, name) = (module.replace('-', "_"), shorten(&name.replace('-', "_")));
         let wanted = MODULES.contains(&module.as_str()) || (module.is_empty() && name.ends_with("iommu"));
         wanted.then(|| Parameter {
             module,
             name,
-            value: value.trim_matches('"').to_owned(),
+            value: shorten(value.trim_matches('"')),
             file: "/proc/cmdline".to_owned(),
         })
     };
-    text.split_whitespace().filter_map(parameter).collect()
+    text.split_whitespace()
+        .filter_map(parameter)
+        .take(PARAMETERS)
+        .collect()
 }
 
 /// `options MODULE NAME=VALUE ...` lines, in the order in which modprobe reads them: by name, one folder over the other.
@@ -207,15 +213,15 @@ fn options(root: &Root) -> Vec<Parameter> {
                 (Some("options"), Some(module)) => module.replace('-', "_"),
                 _ => continue,
             };
-            if !MODULES.contains(&module.as_str()) {
+            if found.len() >= PARAMETERS || !MODULES.contains(&module.as_str()) {
                 continue;
             }
-            found.extend(words.map(|word| {
+            found.extend(words.take(PARAMETERS).map(|word| {
                 let (name, value) = word.split_once('=').unwrap_or((word, ""));
                 Parameter {
                     module: module.clone(),
-                    name: name.replace('-', "_"),
-                    value: value.trim_matches('"').to_owned(),
+                    name: shorten(&name.replace('-', "_")),
+                    value: shorten(value.trim_matches('"')),
                     file: file.clone(),
                 }
             }));

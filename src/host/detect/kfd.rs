@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use super::super::Root;
 
+/// No machine has more nodes.
+const LIMIT: usize = 512;
+
 const NODES: &str = "/sys/class/kfd/kfd/topology/nodes";
 
 /// Bits of `location_id` that are a partition of one card, not another card.
@@ -52,7 +55,11 @@ impl KfdNode {
 
 /// All nodes, by number.
 pub(super) fn read(root: &Root) -> Vec<KfdNode> {
-    let numbers = root.list(NODES).into_iter().filter_map(|name| name.parse().ok());
+    let numbers = root
+        .list(NODES)
+        .into_iter()
+        .filter_map(|name| name.parse().ok())
+        .take(LIMIT);
     let mut nodes: Vec<KfdNode> = numbers.filter_map(|number| node(root, number)).collect();
     nodes.sort_by_key(|node| node.number);
     nodes

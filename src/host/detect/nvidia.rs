@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::super::{
     Root,
     matrix::{Matrix, version::is_dotted},
+    root::shorten,
 };
 use super::{Gpu, GpuMemory, Outside, pci::Device};
 
@@ -93,7 +94,7 @@ impl Report {
             let cells: Vec<&str> = line.split(',').map(str::trim).collect();
             let cell = |name: &str| {
                 let text = cells.get(column(name)?)?;
-                (!text.is_empty() && !text.starts_with('[')).then(|| (*text).to_owned())
+                (!text.is_empty() && !text.starts_with('[')).then(|| shorten(text))
             };
             report.driver = report
                 .driver
@@ -209,7 +210,7 @@ pub(super) fn gpu(root: &Root, matrix: &Matrix, device: &Device, report: &Report
         let lines = information.lines().filter_map(|line| line.split_once(':'));
         let mut values = lines
             .filter(|(name, _)| name.trim() == key)
-            .map(|(_, value)| value.trim().to_owned());
+            .map(|(_, value)| shorten(value.trim()));
         values
             .next()
             .filter(|value| !value.is_empty() && !value.contains('?'))

@@ -28,6 +28,9 @@ const ENGINES: &[&str] = &[
     "podman",
 ];
 
+/// No machine has more packages of these names.
+const PACKAGES: usize = 64;
+
 /// No package database is read further.
 const LIMIT: u64 = 64 << 20;
 
@@ -45,6 +48,7 @@ pub(super) fn read(root: &Root, outside: &Outside) -> Vec<Package> {
     let mut found = pacman(root);
     found.extend(outside.rpm.as_deref().map(rpm).unwrap_or_default());
     found.extend(dpkg(root));
+    found.truncate(PACKAGES);
     found
 }
 
@@ -88,11 +92,12 @@ fn dpkg(root: &Root) -> Vec<Package> {
     let mut name: Option<&str> = None;
     let mut lines = BufReader::with_capacity(256 * 1024, file.take(LIMIT));
     let mut line = vec![];
-    while lines
-        .by_ref()
-        .take(64 * 1024)
-        .read_until(b'\n', &mut line)
-        .is_ok_and(|count| count > 0)
+    while found.len() < PACKAGES
+        && lines
+            .by_ref()
+            .take(64 * 1024)
+            .read_until(b'\n', &mut line)
+            .is_ok_and(|count| count > 0)
     {
         if let Some(rest) = line.strip_prefix(b"Package: ") {
             let text = rest.trim_ascii();

@@ -1,6 +1,9 @@
 //! Functions on the PCI bus.
 
-use super::super::Root;
+use super::super::{Root, root::shorten};
+
+/// No machine has more display and compute devices.
+const LIMIT: usize = 512;
 
 const DEVICES: &str = "/sys/bus/pci/devices";
 
@@ -63,6 +66,7 @@ pub(super) fn read(root: &Root) -> Vec<Device> {
     slots
         .filter_map(|slot| device(root, slot))
         .filter(|device| device.is_gpu() || device.is_accelerator())
+        .take(LIMIT)
         .collect()
 }
 
@@ -79,7 +83,9 @@ fn device(root: &Root, slot: String) -> Option<Device> {
         model: read("device")?,
         subsystem: subsystem.map(|(vendor, device)| format!("{vendor}:{device}")),
         revision: read("revision"),
-        driver: root.link_name(&format!("{DEVICES}/{slot}/driver")),
+        driver: root
+            .link_name(&format!("{DEVICES}/{slot}/driver"))
+            .map(|name| shorten(&name)),
         class,
         slot,
     })

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::super::Root;
+use super::super::{Root, root::shorten};
 
 /// Where storage pools are kept, the most special first.
 const PLACES: &[&str] = &[
@@ -65,12 +65,7 @@ fn mounted(root: &Root, folder: &str) -> Option<String> {
             || folder
                 .strip_prefix(&point)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        inside.then(|| {
-            (
-                point.len(),
-                right.split(' ').next().unwrap_or_default().to_owned(),
-            )
-        })
+        inside.then(|| (point.len(), shorten(right.split(' ').next().unwrap_or_default())))
     };
     let deepest = text.lines().filter_map(mount).max_by_key(|(depth, _)| *depth);
     deepest.map(|(_, kind)| kind)

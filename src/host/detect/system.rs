@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::super::Root;
+use super::super::{Root, root::shorten};
 
 /// The board, as its firmware says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -64,7 +64,7 @@ impl System {
         let text = |key: &str| {
             field(&cpuinfo, key)
                 .filter(|value| !value.is_empty())
-                .map(str::to_owned)
+                .map(shorten)
         };
         let kib = |key: &str| {
             field(&meminfo, key)?
@@ -75,7 +75,7 @@ impl System {
         };
         let tree = || {
             root.read("/proc/device-tree/model")
-                .map(|text| text.trim_end_matches('\0').to_owned())
+                .map(|text| shorten(text.trim_end_matches('\0')))
         };
         let flags = field(&cpuinfo, "flags").unwrap_or_default();
         Self {
@@ -84,7 +84,8 @@ impl System {
             os_version: get("VERSION_ID"),
             kernel: root
                 .read("/proc/sys/kernel/osrelease")
-                .filter(|text| !text.is_empty()),
+                .filter(|text| !text.is_empty())
+                .map(|text| shorten(&text)),
             arch: architecture(root, &cpuinfo),
             cpu_vendor: text("vendor_id"),
             cpu_family: text("cpu family"),
@@ -118,7 +119,7 @@ pub(in crate::host) fn read_os_release(root: &Root) -> BTreeMap<String, String> 
         .read("/etc/os-release")
         .or_else(|| root.read("/usr/lib/os-release"))
         .unwrap_or_default();
-    let unquote = |value: &str| value.trim().trim_matches(['"', '\'']).to_owned();
+    let unquote = |value: &str| shorten(value.trim().trim_matches(['"', '\'']));
     text.lines()
         .filter_map(|line| line.split_once('='))
         .map(|(key, value)| (key.trim().to_owned(), unquote(value)))
@@ -174,7 +175,10 @@ fn members(text: &str) -> u64 {
 }
 
 fn board(root: &Root) -> Option<Board> {
-    let read = |file: &str| root.read(&format!("/sys/class/dmi/id/{file}"));
+    let read = |file: &str| {
+        root.read(&format!("/sys/class/dmi/id/{file}"))
+            .map(|text| shorten(&text))
+    };
     let board = Board {
         vendor: read("sys_vendor").unwrap_or_default(),
         product: read("product_name").unwrap_or_default(),

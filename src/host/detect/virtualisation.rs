@@ -84,8 +84,11 @@ pub(super) fn container(root: &Root) -> Option<String> {
             ("/dev/incus/sock", "lxc"),
             ("/dev/.lxc-boot-id", "lxc"),
         ];
+        // A virtual machine made from a container's image keeps its marks; kernel threads are not seen in a container.
+        let threads = root.read("/proc/2/comm").is_some_and(|name| name == "kthreadd");
         marks
             .iter()
+            .filter(|_| !threads)
             .find(|(path, _)| root.has(path) || root.node(path).is_some())
             .map(|(_, name)| (*name).to_owned())
     })

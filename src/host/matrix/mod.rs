@@ -4,7 +4,6 @@
 //! `matrix/` folder are read after it: a row with the same key replaces ours, another one is added. A file with a
 //! mistake is said with its place and left out as a whole.
 
-mod kinds;
 mod load;
 mod look;
 mod rows;
@@ -14,7 +13,6 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-pub use kinds::*;
 pub use load::{check, overlay};
 pub(crate) use look::PAGE;
 pub use rows::*;

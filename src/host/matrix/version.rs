@@ -66,6 +66,7 @@ pub fn at_least(have: &str, need: &str) -> bool {
 /// Whether a text is dotted numbers and nothing else.
 pub fn is_dotted(text: &str) -> bool {
     !text.is_empty()
+        && text.len() <= 64
         && text
             .split('.')
             .all(|part| !part.is_empty() && part.len() < 12 && part.bytes().all(|b| b.is_ascii_digit()))
