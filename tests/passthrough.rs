@@ -2,6 +2,7 @@
 //! the host's libraries are seen, after every change of the lab.
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::disallowed_methods,
     reason = "a test fails by panicking, and starts the program itself"
 )]
