@@ -38,24 +38,24 @@ pub(super) async fn doctor(global: Global, args: DoctorArgs) -> Result<Code, Sto
         return tune::undo(&Setup::load(global)?, change, root, &args.tune).await;
     }
     let report = super::detect::look(args.root.as_deref()).await?;
-    let (mut findings, kernel) = (report.judgement.findings, report.machine.kernel);
-    tune::say_mends(&mut findings, &kernel);
+    let (mut findings, machine) = (report.judgement.findings, report.machine);
+    tune::say_mends(&mut findings, &machine.kernel);
     if args.root.is_some() && args.fix.is_none() {
         return show(&global, &findings);
     }
     let setup = Setup::load(global)?;
     if let Some(id) = &args.fix {
         if let Some(found) = findings.iter().find(|f| f.id == *id)
-            && let Some(code) = tune::fix(&setup, found, &kernel, root, &args.tune).await?
+            && let Some(code) = tune::fix(&setup, found, &machine, root, &args.tune).await?
         {
             return Ok(code);
         }
         if args.root.is_some() {
-            return fix(&setup, id, &findings, &[]).await;
+            return fix(&setup, (id, &args.tune), &findings, &[]).await;
         }
         let (others, bridges) = look(&setup).await?;
         findings.extend(others);
-        return fix(&setup, id, &findings, &bridges).await;
+        return fix(&setup, (id, &args.tune), &findings, &bridges).await;
     }
     // What the hardware says is worth as much while the engine is down.
     match look(&setup).await {
@@ -176,8 +176,12 @@ pub(super) fn text(finding: &Finding) -> String {
     sanitize_text(&lines.join("\n"))
 }
 
-async fn fix(setup: &Setup, id: &str, findings: &[Finding], bridges: &[String]) -> Result<Code, Stop> {
-    let _lock = setup.hold("doctor --fix")?;
+async fn fix(
+    setup: &Setup,
+    (id, args): (&str, &TuneArgs),
+    findings: &[Finding],
+    bridges: &[String],
+) -> Result<Code, Stop> {
     let known = findings
         .iter()
         .map(|f| f.id.as_str())
@@ -190,12 +194,18 @@ async fn fix(setup: &Setup, id: &str, findings: &[Finding], bridges: &[String]) 
             if known.is_empty() { "none" } else { &known }
         ))
     })?;
-    if found.script.is_none() {
+    let Some(script) = found.script.as_ref().filter(|_| !bridges.is_empty()) else {
         return Err(Stop::blocked(format!(
             "`{id}` cannot be mended by a program: {}",
             found.text()
         )));
+    };
+    let what = found.mend.as_deref().unwrap_or(id);
+    let text = format!("This will, as root: {what}\n\n{}", script.trim_end());
+    if !tune::consent(setup, &sanitize_text(&text), args)? {
+        return Ok(Code::OK);
     }
+    let _lock = setup.hold("doctor --fix")?;
     for bridge in bridges {
         let command = firewall::mend(bridge);
         let code = command

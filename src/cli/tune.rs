@@ -10,7 +10,7 @@ use crate::{
     host::{
         Finding, Root,
         boot::{self, Proposal, Way, mend},
-        detect::Kernel,
+        detect::{Kernel, Machine},
     },
     log::sanitize_text,
     run::receipt::{Entry, Keeper, ReceiptError, State},
@@ -20,6 +20,9 @@ use super::{
     Code, Setup, Stop,
     table::{foreign_json, note, out},
 };
+
+/// GiB that the system keeps for itself at the least.
+const LEFT: u64 = 4;
 
 /// How a change of the boot configuration is wanted.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -59,16 +62,17 @@ pub(super) fn say_mends(findings: &mut [Finding], kernel: &Kernel) {
 pub(super) async fn fix(
     setup: &Setup,
     finding: &Finding,
-    kernel: &Kernel,
+    machine: &Machine,
     root: &Path,
     args: &TuneArgs,
 ) -> Result<Option<Code>, Stop> {
-    if let (Some(gib), Some(most)) = (args.gib, mend::most(finding))
-        && gib > most
-    {
+    let (kernel, memory) = (&machine.kernel, machine.host.memory() >> 30);
+    let most = mend::most(finding)
+        .unwrap_or(memory)
+        .min(memory.saturating_sub(LEFT));
+    if let Some(gib) = args.gib.filter(|gib| *gib == 0 || *gib > most) {
         return Err(Stop::usage(format!(
-            "nothing was changed: {gib} GiB would leave the system too little; this machine can give the GPU at most \
-             {most} GiB"
+            "nothing was changed: the GPU can have 1 to {most} of the {memory} GiB that this system sees, and not {gib}"
         )));
     }
     let Some(wish) = mend::wish(finding, kernel, args.gib) else {
@@ -119,19 +123,25 @@ fn agreed(setup: &Setup, what: &str, proposal: &Proposal, args: &TuneArgs) -> Re
         foreign_json(&serde_json::json!({"v": 1, "what": what, "proposal": proposal}))?;
         return Ok(false);
     }
-    if proposal.changes.is_empty() {
-        note("nothing to do: the boot configuration is like that already; it counts after a restart");
+    if proposal.changes.is_empty() && proposal.refresh.is_empty() {
+        note(
+            "nothing to do: the boot configuration says so already, and what runs agrees or a restart is still to come",
+        );
         return Ok(false);
     }
-    let text = text(what, proposal);
+    consent(setup, &text(what, proposal), args)
+}
+
+/// Shows what would be done to this machine, and gets the user's consent: by a flag, or asked. A dry run has none.
+pub(super) fn consent(setup: &Setup, text: &str, args: &TuneArgs) -> Result<bool, Stop> {
     if args.dry_run {
-        out(&text);
+        out(text);
         return Ok(false);
     }
     setup.may_change()?;
     if args.yes {
         if !setup.global.json {
-            out(&text);
+            out(text);
         }
         return Ok(true);
     }
@@ -141,7 +151,7 @@ fn agreed(setup: &Setup, what: &str, proposal: &Proposal, args: &TuneArgs) -> Re
             "nothing was changed: say yes with --yes, or look with --dry-run",
         ));
     }
-    out(&text);
+    out(text);
     let _ = write!(std::io::stdout(), "Do this? Type yes to go on [no]: ");
     let _ = std::io::stdout().flush();
     let mut line = String::new();
@@ -155,9 +165,17 @@ fn agreed(setup: &Setup, what: &str, proposal: &Proposal, args: &TuneArgs) -> Re
 fn text(what: &str, proposal: &Proposal) -> String {
     let mut lines = vec![format!("This will {what}:\n")];
     lines.extend(proposal.changes.iter().map(boot::diff));
+    if proposal.changes.is_empty() {
+        lines.push(
+            "The files say so already, but something else runs: what is made of them is made anew.".into(),
+        );
+    }
     if !proposal.refresh.is_empty() {
-        lines.push("and then, as root:".into());
+        lines.push("then, as root (in another system's folder: by hand, inside that system):".into());
         lines.extend(proposal.refresh.lines().map(|line| format!("  $ {line}")));
+    }
+    if proposal.refresh.is_empty() && proposal.way == Way::Modprobe {
+        lines.push("No program that makes an initial file system was found: if the module is in one, make it anew by hand.".into());
     }
     lines.push("The files as they are now are kept, and `halolab doctor --undo` puts them back.".into());
     sanitize_text(&lines.join("\n"))

@@ -11,10 +11,13 @@ mod limine;
 pub mod mend;
 mod modprobe;
 mod refind;
+mod refresh;
 
 use serde::{Deserialize, Serialize};
 
-pub use cmdline::{Wish, value};
+use cmdline::Pen;
+pub use cmdline::Wish;
+pub(crate) use refresh::refresh;
 
 use super::Root;
 
@@ -54,6 +57,9 @@ pub struct Proposal {
     pub changes: Vec<Change>,
     /// Shell text, as root, that makes the changes count at the next boot. Empty where nothing has to be made anew.
     pub refresh: String,
+    /// The parameters that the wish names as they are set now, each with its value.
+    #[serde(default)]
+    pub was: Vec<(String, String)>,
 }
 
 /// Why no change can be proposed.
@@ -64,6 +70,30 @@ pub enum BootError {
     Unreadable {
         /// The file.
         path: String,
+    },
+    /// Only root may look.
+    #[error("{path} may be read by root only; nothing was changed. Do it with `sudo halolab doctor …`")]
+    Denied {
+        /// The file or folder.
+        path: String,
+    },
+    /// A line that a program should not change.
+    #[error(
+        "{path}:{line}: this line is of a form that halolab does not change; nothing was changed. Change it by hand, or write it as NAME=\"parameters\" on one line"
+    )]
+    Form {
+        /// The file.
+        path: String,
+        /// Counted from 1.
+        line: usize,
+    },
+    /// The kernel was started with a parameter that no file has.
+    #[error(
+        "the kernel was started with `{parameter}`, and no file of a boot loader that halolab knows has it; nothing was changed. If it was removed just now, restart first"
+    )]
+    Unfound {
+        /// The parameter with its value.
+        parameter: String,
     },
     /// No boot loader that we know.
     #[error(
@@ -91,19 +121,24 @@ impl Edits {
         &mut self,
         root: &Root,
         path: &str,
-        with: impl FnOnce(&str) -> String,
+        with: impl FnOnce(&str) -> Result<String, BootError>,
     ) -> Result<(), BootError> {
         let Some(old) = self.now(root, path)? else {
             return Ok(());
         };
-        let new = with(&old);
+        let new = with(&old)?;
         self.put(root, path, Some(new))
     }
 
     /// Writes a file of ours; empty text removes it.
-    fn write(&mut self, root: &Root, path: &str, with: impl FnOnce(&str) -> String) -> Result<(), BootError> {
+    fn write(
+        &mut self,
+        root: &Root,
+        path: &str,
+        with: impl FnOnce(&str) -> Result<String, BootError>,
+    ) -> Result<(), BootError> {
         let old = self.now(root, path)?.unwrap_or_default();
-        let new = with(&old);
+        let new = with(&old)?;
         self.put(root, path, (!new.is_empty()).then_some(new))
     }
 
@@ -132,21 +167,40 @@ impl Edits {
 }
 
 /// The files of a folder with an ending, as paths.
-fn files(root: &Root, folder: &str, ending: &str) -> Vec<String> {
+fn files(root: &Root, folder: &str, ending: &str) -> Result<Vec<String>, BootError> {
+    may_look(root, folder)?;
     let ends = |name: &&String| {
         std::path::Path::new(name)
             .extension()
             .is_some_and(|e| e == ending)
     };
-    root.list(folder)
+    Ok(root
+        .list(folder)
         .iter()
         .filter(ends)
         .map(|name| format!("{folder}/{name}"))
-        .collect()
+        .collect())
+}
+
+/// What may not be read is not the same as what is not there.
+fn may_look(root: &Root, path: &str) -> Result<(), BootError> {
+    let full = root.base().join(path.trim_start_matches('/'));
+    let looked = match std::fs::metadata(&full) {
+        Ok(facts) if facts.is_dir() => std::fs::read_dir(&full).map(drop),
+        Ok(_) => std::fs::File::open(&full).map(drop),
+        Err(error) => Err(error),
+    };
+    match looked {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Err(BootError::Denied {
+            path: path.to_owned(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// The whole text of a file; none where there is none.
 pub(crate) fn exact(root: &Root, path: &str) -> Result<Option<String>, BootError> {
+    may_look(root, path)?;
     let Some(file) = root.find(path) else {
         return Ok(None);
     };
@@ -165,50 +219,85 @@ pub(crate) fn exact(root: &Root, path: &str) -> Result<Option<String>, BootError
 /// # Errors
 /// A file cannot be read, or it cannot be told which boot loader is used.
 pub fn propose(root: &Root, wish: &Wish, way: Option<Way>) -> Result<Proposal, BootError> {
+    let line = root.read("/proc/cmdline").unwrap_or_default();
+    let on_line = |(name, _): &&(String, String)| cmdline::value(&line, name).is_some();
+    let started = wish.set.iter().find(on_line);
     let loader = match way {
-        Some(Way::Modprobe) => None,
-        Some(named) => Some(named),
-        None => loader(root, wish).map(Some).or_else(|error| {
+        Some(named) if named != Way::Modprobe => Some(named),
+        _ => match loader(root, wish) {
+            Ok(found) => Some(found),
+            Err(error) if started.is_some() || needs_loader(root, wish) => return Err(error),
             // Without one, modules can still be told.
-            if needs_loader(root, wish) {
-                Err(error)
-            } else {
-                Ok(None)
-            }
-        })?,
+            Err(_) => None,
+        },
     };
-    let mut there = Edits::default();
+    let (probe, mut there) = (Pen::new(wish), Edits::default());
     if let Some(loader) = loader {
-        edit(loader, root, wish, false, &mut there)?;
+        edit(loader, root, &probe, false, &mut there)?;
     }
-    // The command line wins over modprobe.d: what is there already stays there.
-    let on_line = !there.done().is_empty();
+    let taken = probe.taken();
+    let in_files = |name: &str| taken.iter().any(|(known, _)| known == name);
+    if let Some((name, _)) = started.filter(|(name, _)| !in_files(name)) {
+        let value = cmdline::value(&line, name).unwrap_or_default();
+        let parameter = cmdline::parameter(name, value);
+        return Err(BootError::Unfound { parameter });
+    }
     let way = match (way, loader) {
         (Some(way), _) => way,
-        (None, Some(loader)) if on_line || needs_loader(root, wish) => loader,
+        // The command line wins over modprobe.d: what is there already stays there.
+        (None, Some(loader)) if !taken.is_empty() || needs_loader(root, wish) => loader,
         _ => Way::Modprobe,
     };
-    let mut edits = Edits::default();
-    modprobe::edit(root, wish, way == Way::Modprobe, &mut edits)?;
+    let (pen, mut edits) = (Pen::new(wish), Edits::default());
+    modprobe::edit(root, &pen, way == Way::Modprobe, &mut edits)?;
     if let Some(loader) = loader {
-        edit(loader, root, wish, way == loader, &mut edits)?;
+        edit(loader, root, &pen, way == loader, &mut edits)?;
     }
     let changes = edits.done();
-    let refresh = refresh(root, &changes);
+    let refresh = if changes.is_empty() && is_stale(root, wish) {
+        refresh::of(root, &[way.place()])
+    } else {
+        refresh(root, &changes)
+    };
     Ok(Proposal {
         way,
         changes,
         refresh,
+        was: pen.taken(),
     })
 }
 
-fn edit(loader: Way, root: &Root, wish: &Wish, here: bool, edits: &mut Edits) -> Result<(), BootError> {
+impl Way {
+    /// A file that what is made anew is made of.
+    fn place(self) -> &'static str {
+        match self {
+            Self::Modprobe => modprobe::OURS,
+            Self::Grub => "/etc/default/grub",
+            Self::SystemdBoot => "/etc/kernel/cmdline",
+            Self::Limine => limine::TOOL,
+            Self::Refind => refind::FILE,
+        }
+    }
+}
+
+/// Whether what runs is not what is asked for: the files may be right and what was made of them old.
+fn is_stale(root: &Root, wish: &Wish) -> bool {
+    wish.set.iter().any(|(name, value)| {
+        let Some((module, option)) = name.split_once('.') else {
+            return false;
+        };
+        let runs = root.read(&format!("/sys/module/{module}/parameters/{option}"));
+        runs.is_some_and(|runs| runs != *value)
+    })
+}
+
+fn edit(loader: Way, root: &Root, pen: &Pen<'_>, here: bool, edits: &mut Edits) -> Result<(), BootError> {
     match loader {
-        Way::Modprobe => modprobe::edit(root, wish, here, edits),
-        Way::Grub => grub::edit(root, wish, here, edits),
-        Way::SystemdBoot => entries::edit(root, wish, here, edits),
-        Way::Limine => limine::edit(root, wish, here, edits),
-        Way::Refind => refind::edit(root, wish, here, edits),
+        Way::Modprobe => modprobe::edit(root, pen, here, edits),
+        Way::Grub => grub::edit(root, pen, here, edits),
+        Way::SystemdBoot => entries::edit(root, pen, here, edits),
+        Way::Limine => limine::edit(root, pen, here, edits),
+        Way::Refind => refind::edit(root, pen, here, edits),
     }
 }
 
@@ -296,55 +385,6 @@ fn booted(root: &Root) -> Option<Way> {
         .into_iter()
         .find(|(word, _)| name.starts_with(word))
         .map(|(_, way)| way)
-}
-
-/// What makes the changed files count: the boot menu, or the initial file system that holds a copy of modprobe.d.
-pub(crate) fn refresh(root: &Root, changes: &[Change]) -> String {
-    let touched = |prefix: &str| changes.iter().any(|c| c.path.starts_with(prefix));
-    let program = |names: &[&str]| {
-        names.iter().any(|name| {
-            [
-                "/usr/bin",
-                "/usr/sbin",
-                "/bin",
-                "/sbin",
-                "/usr/local/bin",
-                "/usr/local/sbin",
-            ]
-            .iter()
-            .any(|folder| root.has(&format!("{folder}/{name}")))
-        })
-    };
-    let first = |ways: &[(&str, &str)]| {
-        ways.iter()
-            .find(|(name, _)| program(&[name]))
-            .map(|(_, command)| (*command).to_owned())
-    };
-    let mut commands = vec![];
-    if touched("/etc/modprobe.d") || touched("/etc/kernel/cmdline") {
-        commands.extend(first(&[
-            ("update-initramfs", "update-initramfs -u"),
-            ("limine-mkinitcpio", "limine-mkinitcpio"),
-            ("mkinitcpio", "mkinitcpio -P"),
-            ("dracut", "dracut --force --regenerate-all"),
-        ]));
-    }
-    if touched("/etc/default/grub") {
-        let fedora = "grub2-mkconfig -o /boot/grub2/grub.cfg";
-        commands.extend(first(&[
-            ("update-grub", "update-grub"),
-            ("grub2-mkconfig", fedora),
-            ("grub-mkconfig", "grub-mkconfig -o /boot/grub/grub.cfg"),
-        ]));
-    }
-    if touched(limine::TOOL) {
-        commands.extend(first(&[
-            ("limine-update", "limine-update"),
-            ("limine-mkinitcpio", "limine-mkinitcpio"),
-        ]));
-    }
-    commands.dedup();
-    commands.join("\n")
 }
 
 /// A change as a unified diff with three lines around it.

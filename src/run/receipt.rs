@@ -3,6 +3,8 @@
 //! `receipt.json` in the state folder; written before the first file is touched and after the last one. The exact files
 //! of before are in `changes/ID/` beside it.
 
+mod files;
+
 use std::{
     collections::BTreeMap,
     io,
@@ -10,16 +12,17 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     host::{
         Root,
         boot::{self, BootError, Change, Proposal, Wish},
-        command::{self, Command, quote},
+        command,
     },
     paths::{FileError, private_folder, write_private},
 };
+
+use files::{Files, is_as_before};
 
 /// Version of the file's format.
 const VERSION: u32 = 1;
@@ -53,11 +56,40 @@ pub struct Entry {
     pub removed: Vec<String>,
     /// The files, and what makes them count.
     pub proposal: Proposal,
+    /// The root whose files they are.
+    #[serde(default = "live")]
+    pub root: PathBuf,
     /// The boot in which it was made (`/proc/sys/kernel/random/boot_id`): in a later one it counts.
     pub boot: String,
     /// What a newer halolab wrote.
     #[serde(flatten)]
     pub more: BTreeMap<String, serde_json::Value>,
+}
+
+impl Entry {
+    /// Whether another change is about the same files or parameters.
+    fn meets(&self, other: &Self) -> bool {
+        let files = |e: &Self| {
+            e.proposal
+                .changes
+                .iter()
+                .map(|c| c.path.clone())
+                .collect::<Vec<_>>()
+        };
+        let names = |e: &Self| e.names();
+        files(self).iter().any(|f| files(other).contains(f))
+            || names(self).iter().any(|n| names(other).contains(n))
+    }
+
+    /// The parameters that it is about.
+    fn names(&self) -> Vec<String> {
+        let set = self.set.iter().map(|(name, _)| name.clone());
+        set.chain(self.removed.clone()).collect()
+    }
+}
+
+fn live() -> PathBuf {
+    "/".into()
 }
 
 /// All changes, oldest first.
@@ -112,6 +144,16 @@ pub enum ReceiptError {
         why: String,
         /// How the files are now.
         kept: String,
+    },
+    /// A newer change sets the same.
+    #[error(
+        "nothing was changed: {later} came after {id} and changes the same; take it back first: `halolab doctor --undo {later}`"
+    )]
+    Later {
+        /// What was asked for.
+        id: String,
+        /// The newer change.
+        later: String,
     },
     /// There is nothing of that name to take back.
     #[error("there is no change `{id}` that could be taken back; there are: {known}")]
@@ -182,17 +224,18 @@ impl Keeper {
             set: wish.set.clone(),
             removed: wish.remove.clone(),
             proposal: proposal.clone(),
+            root: self.root.base().to_owned(),
             boot: self.boot(),
             more: BTreeMap::new(),
         });
         self.write(&receipt)?;
-        let made = self.carry_out(&id, what, proposal).await;
+        let made = self.files(&id, what).replace(proposal).await;
         if let Some(entry) = receipt.entries.last_mut() {
             match &made {
                 Ok(()) => entry.state = State::Done,
                 Err(ReceiptError::Meanwhile(_)) => entry.state = State::Undone,
                 // Nothing was touched, or all of it was put back.
-                Err(_) if self.is_as_before(proposal) => entry.state = State::Undone,
+                Err(_) if is_as_before(&self.root, proposal) => entry.state = State::Undone,
                 Err(_) => {}
             }
         }
@@ -206,31 +249,30 @@ impl Keeper {
     /// There is no such change, or a file cannot be read.
     pub fn inverse(&self, id: Option<&str>) -> Result<(Entry, Proposal), ReceiptError> {
         let receipt = self.read()?;
-        let open = |e: &&Entry| e.state != State::Undone;
-        let found = receipt
-            .entries
-            .iter()
-            .rev()
-            .filter(open)
-            .find(|e| id.is_none_or(|id| e.id == id));
-        let Some(entry) = found.cloned() else {
-            let known: Vec<&str> = receipt
-                .entries
-                .iter()
-                .filter(open)
-                .map(|e| e.id.as_str())
-                .collect();
-            return Err(ReceiptError::Unknown {
-                id: id.unwrap_or("any").to_owned(),
-                known: if known.is_empty() {
-                    "none".into()
-                } else {
-                    known.join(", ")
-                },
-            });
-        };
-        let proposal = inverse(&self.root, &entry)?;
-        Ok((entry, proposal))
+        let open = |e: &&Entry| e.state != State::Undone && e.root == self.root.base();
+        let mut newer: Vec<&Entry> = vec![];
+        for entry in receipt.entries.iter().rev().filter(open) {
+            if id.is_some_and(|id| entry.id != id) {
+                newer.push(entry);
+                continue;
+            }
+            if let Some(later) = newer.iter().find(|later| later.meets(entry)) {
+                return Err(ReceiptError::Later {
+                    id: entry.id.clone(),
+                    later: later.id.clone(),
+                });
+            }
+            return Ok((entry.clone(), inverse(&self.root, entry)?));
+        }
+        let known: Vec<&str> = newer.iter().map(|e| e.id.as_str()).collect();
+        Err(ReceiptError::Unknown {
+            id: id.unwrap_or("any").to_owned(),
+            known: if known.is_empty() {
+                "none".into()
+            } else {
+                known.join(", ")
+            },
+        })
     }
 
     /// Takes a change back.
@@ -239,7 +281,8 @@ impl Keeper {
     /// As for making one.
     pub async fn undo(&self, entry: &Entry, proposal: &Proposal) -> Result<(), ReceiptError> {
         let what = format!("take back: {}", entry.what);
-        self.carry_out(&format!("{}-undo", entry.id), &what, proposal)
+        self.files(&format!("{}-undo", entry.id), &what)
+            .replace(proposal)
             .await?;
         let mut receipt = self.read()?;
         for known in receipt.entries.iter_mut().filter(|e| e.id == entry.id) {
@@ -248,165 +291,67 @@ impl Keeper {
         self.write(&receipt)
     }
 
+    fn files<'a>(&'a self, id: &str, what: &'a str) -> Files<'a> {
+        Files {
+            root: &self.root,
+            folder: self.folder.join("changes").join(id),
+            what,
+        }
+    }
+
     /// This boot.
     pub fn boot(&self) -> String {
         self.root
             .read("/proc/sys/kernel/random/boot_id")
             .unwrap_or_default()
     }
-
-    fn is_as_before(&self, proposal: &Proposal) -> bool {
-        let root = &self.root;
-        proposal
-            .changes
-            .iter()
-            .all(|c| boot::exact(root, &c.path).is_ok_and(|now| now == c.before))
-    }
-
-    async fn carry_out(&self, id: &str, what: &str, proposal: &Proposal) -> Result<(), ReceiptError> {
-        let folder = self.folder.join("changes").join(id);
-        private_folder(&folder)?;
-        let script = self.script(&folder, &proposal.changes, Direction::Forth)?;
-        let (code, said) = self.run(what, &script).await?;
-        if code == MEANWHILE {
-            return Err(ReceiptError::Meanwhile(said));
-        }
-        let mut why = said;
-        if code == 0 {
-            if proposal.refresh.is_empty() {
-                return Ok(());
-            }
-            let (code, said) = self.run(what, &proposal.refresh).await?;
-            if code == 0 {
-                return Ok(());
-            }
-            why = format!("`{}` ended with {code}: {said}", proposal.refresh);
-        }
-        let back = self.script(&folder, &proposal.changes, Direction::Back)?;
-        let (code, _) = self.run(what, &back).await?;
-        let kept = if code == 0 && self.is_as_before(proposal) {
-            "the files are as they were".to_owned()
-        } else {
-            format!("what was in the files is in {}", folder.display())
-        };
-        Err(ReceiptError::Failed {
-            what: what.to_owned(),
-            why,
-            kept,
-        })
-    }
-
-    async fn run(&self, what: &str, script: &str) -> Result<(i32, String), ReceiptError> {
-        let mut command = Command::script(what, script, BTreeMap::new());
-        command.root = self.root.is_live();
-        let mut said = vec![];
-        let code = command
-            .run(
-                &mut |_, bytes| said.extend_from_slice(bytes),
-                &CancellationToken::new(),
-            )
-            .await?;
-        let text = String::from_utf8_lossy(&said);
-        Ok((code, crate::log::sanitize(&command::last_lines(&text, 3))))
-    }
-
-    /// A script that looks whether the files are as they were seen, and then replaces each one by renaming.
-    fn script(&self, folder: &Path, changes: &[Change], direction: Direction) -> Result<String, FileError> {
-        let mut looks = String::new();
-        let mut puts = String::new();
-        for (index, change) in changes.iter().enumerate() {
-            let side = |name: &str, text: &Option<String>| -> Result<String, FileError> {
-                let Some(text) = text else { return Ok("''".into()) };
-                let path = folder.join(format!("{index}.{name}"));
-                write_private(&path, text.as_bytes())?;
-                Ok(quote(&path.display().to_string()))
-            };
-            let (old, new) = (side("before", &change.before)?, side("after", &change.after)?);
-            let path = self.root.base().join(change.path.trim_start_matches('/'));
-            let path = quote(&path.display().to_string());
-            match direction {
-                Direction::Forth => {
-                    looks.extend(["look ", &old, " ", &path, "\n"]);
-                    puts.extend(["put ", &new, " ", &path, "\n"]);
-                }
-                Direction::Back => puts.extend(["put ", &old, " ", &path, "\n"]),
-            }
-        }
-        Ok(format!("{FUNCTIONS}{looks}{puts}sync\n"))
-    }
 }
 
-#[derive(Clone, Copy)]
-enum Direction {
-    Forth,
-    Back,
-}
-
-/// Exit code of a script that found a file changed.
-const MEANWHILE: i32 = 93;
-
-/// A file is replaced by renaming a whole new one over it, with the owner and mode of the old one; a link stays a link.
-const FUNCTIONS: &str = r#"look() {
-  if [ -n "$1" ]; then
-    cmp -s "$1" "$2" || { echo "$2 was changed meanwhile"; exit 93; }
-  elif [ -e "$2" ]; then
-    echo "$2 has appeared meanwhile"; exit 93
-  fi
-}
-put() {
-  if [ -z "$1" ]; then rm -f "$2"; return; fi
-  mkdir -p "$(dirname "$2")"
-  file=$(readlink -f "$2")
-  new="$file.halolab-new"
-  rm -f "$new"
-  if [ -e "$file" ]; then cp -p "$file" "$new" 2>/dev/null || cp "$file" "$new"; else : > "$new"; chmod 644 "$new"; fi
-  cat "$1" > "$new"
-  sync "$new"
-  mv -f "$new" "$file"
-}
-"#;
-
-/// What takes a change back: a file that is as we left it gets its old text; of one that was changed since (or that a new
-/// kernel brought), only our parameters go, and the old ones come back.
+/// What takes a change back: a file that is as we left it gets its old text, one that has its old text stays; of one that
+/// was changed since (or that a new kernel brought), only our parameters go, and the old ones come back.
 fn inverse(root: &Root, entry: &Entry) -> Result<Proposal, BootError> {
     let mut exact = vec![];
     for change in &entry.proposal.changes {
-        if boot::exact(root, &change.path)? == change.after {
+        let now = boot::exact(root, &change.path)?;
+        if now == change.after || now == change.before {
             exact.push(Change {
                 path: change.path.clone(),
-                before: change.after.clone(),
+                before: now,
                 after: change.before.clone(),
             });
         }
     }
-    let named: Vec<String> = entry
-        .set
-        .iter()
-        .map(|(name, _)| name.clone())
-        .chain(entry.removed.clone())
-        .collect();
-    let old = |name: &String| {
-        let values = entry.proposal.changes.iter().filter_map(|c| c.before.as_deref());
-        values
-            .filter_map(|text| boot::value(text, name))
-            .next_back()
-            .map(|v| (name.clone(), v.trim_matches('"').to_owned()))
+    let was = &entry.proposal.was;
+    let is_new = |name: &String| !was.iter().any(|(known, _)| known == name);
+    // What an untouched file gets back need not be said again elsewhere.
+    let is_back = |name: &str| {
+        let option = name.rsplit('.').next().unwrap_or(name);
+        exact
+            .iter()
+            .any(|c| c.after.as_deref().is_some_and(|text| text.contains(option)))
     };
-    let set: Vec<_> = named.iter().filter_map(old).collect();
-    let remove = named
+    let wish = Wish {
+        set: was.iter().filter(|(name, _)| !is_back(name)).cloned().collect(),
+        remove: entry.names().into_iter().filter(is_new).collect(),
+    };
+    let is_rest = |c: &Change| !exact.iter().any(|e| e.path == c.path);
+    let rest = if exact.len() == entry.proposal.changes.len() {
+        // Where all files are ours, others are looked through for what we set, and none is told what it was.
+        let remove = entry.names();
+        boot::propose(root, &Wish { set: vec![], remove }, Some(entry.proposal.way))?
+    } else {
+        boot::propose(root, &wish, Some(entry.proposal.way))?
+    };
+    let changes: Vec<Change> = exact
         .iter()
-        .filter(|n| !set.iter().any(|(s, _)| s == *n))
+        .filter(|c| c.before != c.after)
         .cloned()
+        .chain(rest.changes.into_iter().filter(is_rest))
         .collect();
-    let rest = boot::propose(root, &Wish { set, remove }, Some(entry.proposal.way))?;
-    let others = rest
-        .changes
-        .into_iter()
-        .filter(|c| !exact.iter().any(|e| e.path == c.path));
-    let changes: Vec<Change> = exact.iter().cloned().chain(others).collect();
     Ok(Proposal {
         way: entry.proposal.way,
         refresh: boot::refresh(root, &changes),
         changes,
+        was: vec![],
     })
 }

@@ -1,5 +1,7 @@
 //! Kernel parameters as text: `a b=1 c="x y"`. What is not ours stays as it is, byte for byte.
 
+use std::cell::RefCell;
+
 /// What the parameters of the kernel should become.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wish {
@@ -15,18 +17,46 @@ impl Wish {
         let mut all = self.set.iter().map(|(name, _)| name).chain(&self.remove);
         all.any(|name| same(name, parameter))
     }
+}
 
-    /// Whether a text has a parameter that the wish sets or removes.
-    pub fn touches(&self, text: &str) -> bool {
-        tokens(text).any(|(_, token)| self.names(name(token)))
+/// Writes a wish into texts, and notes the parameters that it takes out of them.
+#[derive(Debug)]
+pub(super) struct Pen<'a> {
+    pub(super) wish: &'a Wish,
+    taken: RefCell<Vec<(String, String)>>,
+}
+
+impl<'a> Pen<'a> {
+    pub(super) fn new(wish: &'a Wish) -> Self {
+        let taken = RefCell::default();
+        Self { wish, taken }
+    }
+
+    /// What was taken out so far: names as the wish has them, and values.
+    pub(super) fn taken(self) -> Vec<(String, String)> {
+        self.taken.into_inner()
+    }
+
+    /// Whether a parameter is one that the wish names; then its value is noted.
+    pub(super) fn takes(&self, name: &str, value: &str) -> bool {
+        let named = self.wish.names(name);
+        if named {
+            let plain = name.replace('-', "_");
+            let mut taken = self.taken.borrow_mut();
+            // The last one counts, as for the kernel.
+            taken.retain(|(known, _)| *known != plain);
+            taken.push((plain, value.to_owned()));
+        }
+        named
     }
 
     /// A text without the parameters that the wish names, and with those it sets at the end where `here`.
-    pub fn apply(&self, text: &str, here: bool) -> String {
+    pub(super) fn apply(&self, text: &str, here: bool) -> String {
         let mut kept = String::new();
         let mut end = 0;
         for (start, token) in tokens(text) {
-            if self.names(name(token)) {
+            let (name, value) = split(token);
+            if self.takes(name, value) {
                 // With the space before it, so that the rest keeps its own.
                 let before = text.get(end..start).unwrap_or_default();
                 kept.push_str(before.trim_end_matches([' ', '\t']));
@@ -37,15 +67,13 @@ impl Wish {
             end = start + token.len();
         }
         let tail = text.get(end..).unwrap_or_default();
-        if !here || self.set.is_empty() {
-            kept.push_str(tail);
-            return lead(text, kept);
-        }
-        for (name, value) in &self.set {
-            if !kept.is_empty() && !kept.ends_with([' ', '\t']) {
-                kept.push(' ');
+        if here {
+            for (name, value) in &self.wish.set {
+                if !kept.is_empty() && !kept.ends_with([' ', '\t']) {
+                    kept.push(' ');
+                }
+                kept.push_str(&parameter(name, value));
             }
-            kept.push_str(&parameter(name, value));
         }
         kept.push_str(tail);
         lead(text, kept)
@@ -71,13 +99,15 @@ pub(super) fn parameter(name: &str, value: &str) -> String {
 }
 
 /// The value of a parameter in a text; the last one counts, as for the kernel.
-pub fn value<'a>(text: &'a str, wanted: &str) -> Option<&'a str> {
-    let found = tokens(text).filter(|(_, token)| same(name(token), wanted)).last();
-    found.map(|(_, token)| token.split_once('=').map_or("", |(_, value)| value))
+pub(super) fn value<'a>(text: &'a str, wanted: &str) -> Option<&'a str> {
+    let found = tokens(text)
+        .filter(|(_, token)| same(split(token).0, wanted))
+        .last();
+    found.map(|(_, token)| split(token).1)
 }
 
-fn name(token: &str) -> &str {
-    token.split_once('=').map_or(token, |(name, _)| name)
+fn split(token: &str) -> (&str, &str) {
+    token.split_once('=').unwrap_or((token, ""))
 }
 
 /// The kernel takes `-` for `_` in names of parameters.
@@ -112,7 +142,7 @@ fn tokens(text: &str) -> impl Iterator<Item = (usize, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Wish, value};
+    use super::{Pen, Wish, value};
 
     fn wish() -> Wish {
         Wish {
@@ -125,18 +155,21 @@ mod tests {
     fn only_what_the_wish_names_changes() {
         let text = r#"quiet  dyndbg="file a.c +p" amdgpu.gttsize=126000 ttm.pages-limit=1 rw"#;
         assert_eq!(
-            wish().apply(text, true),
+            Pen::new(&wish()).apply(text, true),
             r#"quiet  dyndbg="file a.c +p" rw ttm.pages_limit=5"#
         );
-        assert_eq!(wish().apply("amdgpu.gttsize=1 rw\n", false), "rw\n");
-        assert_eq!(wish().apply("", true), "ttm.pages_limit=5");
-        assert_eq!(wish().apply("root=a rw\n", true), "root=a rw ttm.pages_limit=5\n");
+        assert_eq!(Pen::new(&wish()).apply("amdgpu.gttsize=1 rw\n", false), "rw\n");
+        assert_eq!(Pen::new(&wish()).apply("", true), "ttm.pages_limit=5");
+        assert_eq!(
+            Pen::new(&wish()).apply("root=a rw\n", true),
+            "root=a rw ttm.pages_limit=5\n"
+        );
     }
 
     #[test]
     fn doing_it_twice_changes_nothing() {
-        let once = wish().apply("quiet splash", true);
-        assert_eq!(wish().apply(&once, true), once);
+        let once = Pen::new(&wish()).apply("quiet splash", true);
+        assert_eq!(Pen::new(&wish()).apply(&once, true), once);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! systemd-boot, and the entries of the Boot Loader Specification that Fedora's GRUB reads too: one file a kernel, its
 //! parameters on the lines `options`; `/etc/kernel/cmdline` for the kernels to come.
 
-use super::{BootError, Edits, Wish, files};
+use super::{BootError, Edits, cmdline::Pen, files};
 use crate::host::Root;
 
 /// Where the entries are, by where the boot partition is mounted.
@@ -15,25 +15,28 @@ const FOLDERS: [&str; 3] = [
 const COMING: &str = "/etc/kernel/cmdline";
 
 /// Changes every entry that carries parameters of its own, and the file for coming kernels where there is one.
-pub(super) fn edit(root: &Root, wish: &Wish, here: bool, edits: &mut Edits) -> Result<(), BootError> {
+pub(super) fn edit(root: &Root, pen: &Pen<'_>, here: bool, edits: &mut Edits) -> Result<(), BootError> {
     for folder in FOLDERS {
-        for path in files(root, folder, "conf") {
-            edits.change(root, &path, |text| options(text, wish, here))?;
+        for path in files(root, folder, "conf")? {
+            edits.change(root, &path, |text| Ok(options(text, pen, here)))?;
         }
     }
     if root.has(COMING) {
-        edits.change(root, COMING, |text| wish.apply(text, here))?;
+        edits.change(root, COMING, |text| Ok(pen.apply(text, here)))?;
     }
     Ok(())
 }
 
 /// Whether there are entries, or the file that they are made of.
 pub(super) fn are_there(root: &Root) -> bool {
-    FOLDERS.iter().any(|f| !files(root, f, "conf").is_empty()) || root.has(COMING)
+    FOLDERS
+        .iter()
+        .any(|f| files(root, f, "conf").is_ok_and(|found| !found.is_empty()))
+        || root.has(COMING)
 }
 
 /// An entry with the wish in its lines `options`: out of all of them, into the last. `$kernelopts` is another file's.
-fn options(text: &str, wish: &Wish, here: bool) -> String {
+fn options(text: &str, pen: &Pen<'_>, here: bool) -> String {
     let is_options = |line: &str| line.split_whitespace().next() == Some("options");
     let own = |line: &str| is_options(line) && !line.contains("$kernelopts");
     let count = text.lines().filter(|l| own(l)).count();
@@ -48,7 +51,7 @@ fn options(text: &str, wish: &Wish, here: bool) -> String {
         let space = rest.len() - rest.trim_start_matches([' ', '\t']).len();
         let (space, rest) = rest.split_at(space);
         let space = if space.is_empty() { " " } else { space };
-        format!("{head}{space}{}", wish.apply(rest, here && seen == count))
+        format!("{head}{space}{}", pen.apply(rest, here && seen == count))
     });
     lines.collect::<Vec<_>>().concat()
 }

@@ -1,6 +1,6 @@
 //! Limine: the tool's `/etc/default/limine` where there is one, else the lines `cmdline:` of `limine.conf`.
 
-use super::{BootError, Edits, Wish};
+use super::{BootError, Edits, cmdline::Pen};
 use crate::host::Root;
 
 /// What the entry tool makes `limine.conf` of; changes there survive a new kernel.
@@ -20,18 +20,18 @@ pub(super) fn is_there(root: &Root) -> bool {
     root.has(TOOL) || CONFIGS.iter().any(|c| root.has(c))
 }
 
-pub(super) fn edit(root: &Root, wish: &Wish, here: bool, edits: &mut Edits) -> Result<(), BootError> {
+pub(super) fn edit(root: &Root, pen: &Pen<'_>, here: bool, edits: &mut Edits) -> Result<(), BootError> {
     if root.has(TOOL) {
-        return edits.change(root, TOOL, |text| tool(text, wish, here));
+        return edits.change(root, TOOL, |text| Ok(tool(text, pen, here)));
     }
     for path in CONFIGS {
-        edits.change(root, path, |text| config(text, wish, here))?;
+        edits.change(root, path, |text| Ok(config(text, pen, here)))?;
     }
     Ok(())
 }
 
 /// `KERNEL_CMDLINE[default]="…"` sets, `KERNEL_CMDLINE[default]+="…"` adds; ours goes into a line that adds.
-fn tool(text: &str, wish: &Wish, here: bool) -> String {
+fn tool(text: &str, pen: &Pen<'_>, here: bool) -> String {
     let mut out: String = text
         .split_inclusive('\n')
         .filter_map(|line| {
@@ -44,19 +44,19 @@ fn tool(text: &str, wish: &Wish, here: bool) -> String {
             }
             let (head, rest) = line.split_at(open + 1);
             let (value, tail) = rest.split_at(close - open - 1);
-            let changed = wish.apply(value, false);
+            let changed = pen.apply(value, false);
             // A line that added only what goes now, goes with it.
             (changed == value || !changed.trim().is_empty() || !head.contains("+="))
                 .then(|| format!("{head}{changed}{tail}"))
         })
         .collect();
-    if here && !wish.set.is_empty() {
+    if here && !pen.wish.set.is_empty() {
         if !out.is_empty() && !out.ends_with('\n') {
             out.push('\n');
         }
         out.extend([
             "KERNEL_CMDLINE[default]+=\"",
-            &wish.apply("", true),
+            &pen.apply("", true),
             "\"
 ",
         ]);
@@ -65,7 +65,7 @@ fn tool(text: &str, wish: &Wish, here: bool) -> String {
 }
 
 /// Every `cmdline:` (or the older `kernel_cmdline:`) of an entry.
-fn config(text: &str, wish: &Wish, here: bool) -> String {
+fn config(text: &str, pen: &Pen<'_>, here: bool) -> String {
     let lines = text.split_inclusive('\n').map(|line| {
         let key = line
             .trim_start()
@@ -82,7 +82,7 @@ fn config(text: &str, wish: &Wish, here: bool) -> String {
         let space = if rest.starts_with(' ') { " " } else { "" };
         format!(
             "{head}:{space}{}",
-            wish.apply(rest.strip_prefix(' ').unwrap_or(rest), here)
+            pen.apply(rest.strip_prefix(' ').unwrap_or(rest), here)
         )
     });
     lines.collect::<Vec<_>>().concat()

@@ -35,7 +35,11 @@ pub fn wish(finding: &Finding, kernel: &Kernel, gib: Option<u64>) -> Option<Wish
             Some(pool(kernel, chosen.or(asked)?))
         }
         "amd.param.no_system_mem_limit" => Some(gone(&["amdgpu.no_system_mem_limit"])),
-        "amd.npu.iommu_off" => Some(gone(&["amd_iommu"])),
+        "amd.npu.iommu_off" => {
+            let name = finding.seen.split(['=', ' ']).next().unwrap_or_default();
+            let known = ["amd_iommu", "iommu"].into_iter().find(|known| *known == name);
+            known.map(|name| gone(&[name]))
+        }
         _ => None,
     }
 }
