@@ -8,6 +8,7 @@
 //! pins of snapshots are on the lab's profile, because a restore throws instance config away.
 //! `verdict` is JSON, see [`verdict`].
 
+pub mod drift;
 pub mod gpus;
 pub mod marks;
 mod observe;

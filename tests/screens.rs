@@ -50,6 +50,51 @@ fn half_updated(width: u16, height: u16) -> Model {
     model
 }
 
+/// A lab that was proven on another kernel and driver than run now.
+fn moved(width: u16, height: u16) -> Model {
+    let mut model = sample::ready(width, height);
+    let mut world = sample::world();
+    let verdict = r#"{"v":1,"ok":true,"grade":"hip","date":"2026-11-10T08:20:00Z","kernel":"6.18.2-1-cachyos",
+        "host":{"kernel":"6.18.2-1-cachyos","firmware":"0x80"}}"#;
+    let config = &mut world.instances.first_mut().unwrap().config;
+    config.insert(halolab::labs::tag("verdict"), verdict.into());
+    world.facts.insert("mes_firmware".into(), "0x83".into());
+    let mut host = sample::host();
+    host.findings = world.drift(&world.labs(&sample::catalog()));
+    model.update(Msg::Host(Box::new(host)));
+    model.update(Msg::World(Ok(Box::new(world))));
+    model
+}
+
+/// Its snapshots, proven when it was made.
+fn moved_snapshots(width: u16, height: u16) -> Model {
+    let mut model = pressed(moved, "enter s")(width, height);
+    let mut rows = sample::snapshots();
+    for row in &mut rows {
+        let verdict = r#"{"v":1,"ok":true,"grade":"hip","date":"","kernel":"6.18.2-1-cachyos"}"#;
+        row.proof = halolab::labs::verdict::Verdict::read(verdict);
+    }
+    model.update(Msg::Snapshots("ai-lab".into(), Ok(rows)));
+    model
+}
+
+/// The options of the lab that is shipped, on a captured machine.
+fn options_on(machine: &'static str) -> impl Fn(u16, u16) -> Model {
+    move |width, height| {
+        let folder = std::path::Path::new("tests/fixtures/hosts").join(machine);
+        let mut model = sample::fresh(width, height);
+        model.setup.catalog = std::sync::Arc::new(halolab::stage::Catalog::shipped());
+        let mut host = sample::host();
+        host.facts = halolab::host::probe(&folder);
+        let mut world = sample::empty_world();
+        world.facts.clone_from(&host.facts);
+        model.update(Msg::Host(Box::new(host)));
+        model.update(Msg::World(Ok(Box::new(world))));
+        press(&mut model, "enter enter enter");
+        model
+    }
+}
+
 fn pressed(base: Sample, keys: &'static str) -> impl Fn(u16, u16) -> Model {
     move |width, height| {
         let mut model = base(width, height);
@@ -71,6 +116,12 @@ fn pressed(base: Sample, keys: &'static str) -> impl Fn(u16, u16) -> Model {
 #[case::menu_foreign("menu_foreign", pressed(sample::labs, "down down down enter"))]
 #[case::half_updated("labs_half_updated", half_updated)]
 #[case::menu_half_updated("menu_half_updated", pressed(half_updated, "enter"))]
+#[case::moved("welcome_moved", moved)]
+#[case::labs_moved("labs_moved", pressed(moved, "enter"))]
+#[case::menu_moved("menu_moved", pressed(moved, "enter enter"))]
+#[case::snapshots_moved("snapshots_moved", moved_snapshots)]
+#[case::options_ask("options_ask", options_on("hybrid-strix-halo-rtx4090"))]
+#[case::options_off("options_off", options_on("nvidia-rtx4090-525"))]
 #[case::snapshots("snapshots", sample::picker)]
 #[case::filter("snapshots_filter", pressed(sample::picker, "/ v i d e o"))]
 #[case::options("options", pressed(sample::options, "down down"))]
@@ -169,6 +220,7 @@ fn a_window_that_is_made_small_in_a_run_says_that_the_run_goes_on(#[case] width:
 #[case(sample::review as Sample)]
 #[case(sample::run as Sample)]
 #[case(sample::failed as Sample)]
+#[case(moved as Sample)]
 fn ascii_screens_have_no_other_characters(#[case] sample: Sample) {
     for (width, height) in [(60, 15), (80, 24), (200, 60)] {
         let mut model = sample(width, height);

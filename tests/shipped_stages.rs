@@ -74,6 +74,9 @@ fn defaults_are_among_the_choices() {
             assert_eq!(picks, !option.choices.is_empty(), "{id}: {}", option.id);
             let known = |word: &String| option.choices.iter().any(|choice| choice.id == *word);
             match (&option.default, option.kind) {
+                // A fact of the machine; tests/gpu_choices.rs looks at what comes of it.
+                (Some(halolab::stage::Answer::Text(word)), FieldKind::Choice)
+                    if word.starts_with("${host.") => {}
                 (Some(halolab::stage::Answer::Text(word)), FieldKind::Choice) => {
                     assert!(known(word), "{id}: {word}");
                 }

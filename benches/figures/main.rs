@@ -242,6 +242,9 @@ fn track(lab: &str, actions: Vec<Action>) -> Track {
         actions,
         loses: vec![],
         keeps: vec![],
+        uuid: String::new(),
+        notes: vec![],
+        notes: vec![],
     }
 }
 

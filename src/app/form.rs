@@ -11,8 +11,9 @@ use crossterm::event::KeyEvent;
 use crate::{
     host::Facts,
     stage::{
-        Answer, Answers, Field, FieldKind, ImageSource, Scope, Stage,
+        Answer, Answers, Condition, Field, FieldKind, ImageSource, Scope, Stage,
         answers::{self, IMAGE_FILE},
+        offer,
     },
 };
 
@@ -74,9 +75,11 @@ impl Form {
     /// A form with former answers, then defaults.
     pub fn new(lab: &str, stage: &Stage, facts: &Facts, former: &Answers) -> Self {
         let images = image_fields(stage, facts);
-        let options = stage.options.iter().cloned();
-        let fields = images.into_iter().chain(options).map(|field| {
+        let options = stage.options.iter().map(|field| offer::localized(field, facts));
+        let fields = images.into_iter().chain(options).map(|mut field| {
+            field.ask = field.ask.take_if(|ask| asks(ask, facts));
             let given = former.get(&field.id).or(field.default.as_ref());
+            let given = given.filter(|_| field.ask.is_none() || former.contains_key(&field.id));
             let value = value(&field, given);
             FormField { field, value }
         });
@@ -152,8 +155,27 @@ impl Form {
     pub fn picked<'a>(&'a self, index: usize, offered: &'a [String]) -> Option<&'a str> {
         match self.fields.get(index).map(|f| &f.value) {
             Some(Value::One(id)) if offered.contains(id) => Some(id),
+            // Nothing was picked, and nothing is in its place.
+            Some(Value::One(id)) if id.is_empty() && self.fields.get(index).is_some_and(FormField::asks) => {
+                None
+            }
             _ => offered.first().map(String::as_str),
         }
+    }
+
+    /// The choices of a field that are off here, with the reason, in sentences.
+    pub fn refusals(&self, index: usize) -> Vec<String> {
+        let Some(field) = self.fields.get(index) else {
+            return vec![];
+        };
+        let answers = self.answers();
+        let scope = Scope {
+            facts: &self.facts,
+            answers: &answers,
+            image: answers::image(&self.stage, &answers),
+        };
+        let off = offer::refusals(&field.field, &scope);
+        off.iter().map(offer::Refusal::text).collect()
     }
 
     /// Moves the cursor, checking what was left.
@@ -271,7 +293,10 @@ impl Form {
     }
 
     fn neighbour(&self, index: usize, offered: &[String], forward: bool) -> Option<String> {
-        let now = self.picked(index, offered)?;
+        let Some(now) = self.picked(index, offered) else {
+            let first = if forward { offered.first() } else { offered.last() };
+            return first.cloned();
+        };
         let at = offered.iter().position(|id| id == now)?;
         let count = offered.len();
         let next = if forward { at + 1 } else { at + count - 1 } % count;
@@ -331,6 +356,11 @@ impl Form {
 }
 
 impl FormField {
+    /// Whether nothing is picked before the user picks.
+    fn asks(&self) -> bool {
+        self.field.ask.is_some()
+    }
+
     fn answer(&self, offered: &[String]) -> Option<Answer> {
         let offered: Vec<&str> = offered.iter().map(String::as_str).collect();
         self.answer_of(&offered)
@@ -339,6 +369,7 @@ impl FormField {
     fn answer_of(&self, offered: &[&str]) -> Option<Answer> {
         match &self.value {
             Value::Flag(flag) => Some(Answer::Bool(*flag)),
+            Value::One(id) if id.is_empty() && self.asks() => None,
             Value::One(id) => {
                 let picked = offered.iter().find(|o| *o == id).or_else(|| offered.first());
                 picked.map(|id| Answer::Text((*id).into()))
@@ -361,6 +392,15 @@ impl FormField {
             }
         }
     }
+}
+
+/// Whether the user has to choose on this machine. A condition on other answers is for the planner to see.
+fn asks(ask: &Condition, facts: &Facts) -> bool {
+    ask.holds(&Scope {
+        facts,
+        answers: &Answers::new(),
+        image: None,
+    })
 }
 
 fn words(complaint: &answers::Complaint) -> String {

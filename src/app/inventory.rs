@@ -129,14 +129,14 @@ async fn show_world(shared: &Shared, known: &Known, backend: &dyn Backend) -> ba
     let found = world.clone();
     shared.tell(Msg::World(Ok(Box::new(world)))).await;
     shared.tell(Msg::States(states(backend, &labs).await)).await;
-    let findings = findings(&found).await;
-    if !findings.is_empty() {
-        let summary = HostSummary {
-            facts: facts(known),
-            findings,
-        };
-        shared.tell(Msg::Host(Box::new(summary))).await;
-    }
+    let mut all = findings(&found).await;
+    all.extend(found.drift(&labs));
+    // None is told too: what was found before may be mended.
+    let summary = HostSummary {
+        facts: facts(known),
+        findings: all,
+    };
+    shared.tell(Msg::Host(Box::new(summary))).await;
     Ok(())
 }
 

@@ -52,6 +52,7 @@ fn written(plan: &Plan, scripts: bool) -> String {
     }
     for track in &plan.labs {
         lines.push(format!("{} ({}):", track.lab, track.stage));
+        lines.extend(track.notes.iter().map(|n| format!("  note   {n}")));
         lines.extend(track.actions.iter().flat_map(lines_of));
         lines.extend(track.loses.iter().map(|l| format!("  LOSES  {l}")));
         lines.extend(track.keeps.iter().map(|k| format!("  keeps  {k}")));

@@ -131,6 +131,7 @@ async fn look(setup: &Setup) -> Result<(Vec<Finding>, Vec<String>), Stop> {
     }
     findings.extend(low_memory());
     findings.extend(full_pools(&world));
+    findings.extend(world.drift(&world.labs(&setup.catalog)));
     Ok((findings, bridges))
 }
 

@@ -66,7 +66,12 @@ impl From<crate::backend::Error> for Stop {
 
 impl From<crate::plan::PlanError> for Stop {
     fn from(error: crate::plan::PlanError) -> Self {
-        Self::blocked(error)
+        match &error {
+            crate::plan::PlanError::Answer { source, .. } if source.complaint.unanswered => {
+                Self::usage(error)
+            }
+            _ => Self::blocked(error),
+        }
     }
 }
 
@@ -92,5 +97,40 @@ impl From<SnapshotError> for Stop {
 impl From<std::io::Error> for Stop {
     fn from(error: std::io::Error) -> Self {
         Self::new(Code::FAILED, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stage::{Answers, Catalog, answers};
+
+    #[test]
+    fn a_choice_that_only_the_user_can_make_is_a_matter_of_usage() {
+        let catalog = Catalog::shipped();
+        let stage = catalog.get("ai-lab").unwrap();
+        let facts = [
+            ("compute", "ask".into()),
+            ("gpu_amd", true.into()),
+            ("gpu_nvidia", true.into()),
+        ];
+        let facts = facts.map(|(name, fact)| (name.to_owned(), fact)).into();
+        let stop = |given: &[(&str, &str)]| {
+            let given = given
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), crate::stage::Answer::Text((*v).into())));
+            let given: Answers = given.collect();
+            let source = answers::resolve(stage, &given, &facts).unwrap_err();
+            let lab = "ai-lab".to_owned();
+            Stop::from(crate::plan::PlanError::Answer { lab, source })
+        };
+        let asked = stop(&[]);
+        assert_eq!(asked.code, Code::USAGE);
+        assert!(
+            asked.text.contains("--set gpu=rocm, --set gpu=cuda"),
+            "{}",
+            asked.text
+        );
+        assert_eq!(stop(&[("gpu", "quantum")]).code, Code::BLOCKED);
     }
 }

@@ -148,7 +148,7 @@ async fn which(labs: &[Lab]) -> Result<Vec<&Lab>, Left> {
 
 /// What to do with one lab; none where that is done already.
 async fn menu(setup: &Setup, world: &World, lab: &Lab) -> Result<Option<Choice>, Left> {
-    let items = menu_items(lab, world.snapshots_of(&lab.name));
+    let items = menu_items(lab, world.snapshots_of(&lab.name), &world.moved(lab));
     say(&format!("\n{}: what to do?", lab.name));
     for (number, item) in (1..).zip(&items) {
         let title = item.title.replace('…', "");
@@ -175,6 +175,7 @@ async fn menu(setup: &Setup, world: &World, lab: &Lab) -> Result<Option<Choice>,
         Entry::RecreateFromClean => Choice::RecreateFromClean,
         Entry::BringBack(kept) => Choice::BringBack(kept),
         Entry::Update => Choice::Update,
+        Entry::Prove => Choice::Prove,
         Entry::GoBack(snapshot) => Choice::Restore(snapshot),
         Entry::Adopt => {
             say(

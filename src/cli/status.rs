@@ -5,7 +5,13 @@ use serde::Serialize;
 
 use crate::{
     backend::InstanceState,
-    labs::{Kept, Lab, Presence, SnapshotRow, World, sizes::Room, snapshot_rows, states, verdict::Verdict},
+    labs::{
+        Kept, Lab, Presence, SnapshotRow, World,
+        drift::{self, Moved},
+        sizes::Room,
+        snapshot_rows, states,
+        verdict::Verdict,
+    },
 };
 
 use super::{
@@ -47,6 +53,8 @@ struct Row {
     /// Names; more of each in `versions`.
     kept: Vec<String>,
     versions: Vec<Kept>,
+    /// What moved on this machine since it was proven.
+    drift: Vec<Moved>,
     /// The snapshot of before an update that did not end well, or is under way.
     updating: Option<String>,
     addresses: Vec<String>,
@@ -62,11 +70,9 @@ struct Row {
 
 pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop> {
     let mut world = setup.glance().await?;
-    let engine = world.server.as_ref().map(|s| Engine {
-        product: s.product.clone(),
-        version: s.version.clone(),
-        address: s.address.clone(),
-    });
+    let engine = world.server.as_ref().map(engine);
+    // What a proof stood on is compared with this machine as it is now.
+    world.facts = setup.facts().clone();
     let mut labs = world.labs(&setup.catalog);
     let mut details = None;
     if let Some(name) = &args.lab {
@@ -88,10 +94,11 @@ pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop
     if setup.global.json {
         let rows = labs.iter().map(|lab| {
             let names = serde_json::json!(world.snapshots_of(&lab.name));
-            let snapshots = details.as_ref().map_or(names, |d| serde_json::json!(d));
+            let snapshots = details.as_ref().map_or(names, |rows| with_drift(&world, rows));
             let room = details.as_ref().and_then(|rows| room_of(&world, &lab.name, rows));
             Row {
                 room,
+                drift: world.moved(lab),
                 ..row(lab, live.get(&lab.name), snapshots)
             }
         });
@@ -104,8 +111,9 @@ pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop
     }
     out(&heading(engine.as_ref()));
     out(&text(&labs, &live));
-    for line in half_updated(&world, &labs) {
-        out(&line);
+    let drifted = drifted(&world, &labs, details.as_deref());
+    for line in half_updated(&world, &labs).iter().chain(&drifted) {
+        out(line);
     }
     if let (Some(rows), Some(lab)) = (details, labs.first()) {
         out(&format!("\n{}", snapshots_text(&rows)));
@@ -116,6 +124,14 @@ pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop
         }
     }
     Ok(Code::OK)
+}
+
+fn engine(server: &crate::backend::Server) -> Engine {
+    Engine {
+        product: server.product.clone(),
+        version: server.version.clone(),
+        address: server.address.clone(),
+    }
 }
 
 fn heading(engine: Option<&Engine>) -> String {
@@ -143,6 +159,40 @@ fn half_updated(world: &World, labs: &[Lab]) -> Vec<String> {
         Some(crate::log::sanitize(&said))
     };
     labs.iter().filter_map(line).collect()
+}
+
+/// What moved on this machine since labs and snapshots were proven, and the way out.
+fn drifted(world: &World, labs: &[Lab], rows: Option<&[SnapshotRow]>) -> Vec<String> {
+    let findings = world.drift(labs).into_iter();
+    let mut lines: Vec<String> = findings
+        .map(|f| format!("{}; type `{}`", f.seen, f.fix.unwrap_or_default()))
+        .collect();
+    let now = world.ground();
+    lines.extend(rows.unwrap_or_default().iter().filter_map(|row| {
+        let moved = drift::moved(row.proof.as_ref()?, &now);
+        (!moved.is_empty()).then(|| {
+            let text = drift::text(&moved);
+            format!(
+                "snapshot {}: {text} since it was proven; a restore proves it anew",
+                row.name
+            )
+        })
+    }));
+    lines.iter().map(|line| crate::log::sanitize(line)).collect()
+}
+
+/// Snapshots for programs, each with what moved since its proof.
+fn with_drift(world: &World, rows: &[SnapshotRow]) -> serde_json::Value {
+    let now = world.ground();
+    let rows = rows.iter().map(|row| {
+        let moved = row.proof.as_ref().map(|proof| drift::moved(proof, &now));
+        let mut value = serde_json::json!(row);
+        if let Some(fields) = value.as_object_mut() {
+            fields.insert("drift".to_owned(), serde_json::json!(moved.unwrap_or_default()));
+        }
+        value
+    });
+    serde_json::Value::Array(rows.collect())
 }
 
 /// The versions beside a lab, with their dates and proofs.
@@ -187,6 +237,7 @@ fn row(lab: &Lab, live: Option<&InstanceState>, snapshots: serde_json::Value) ->
         disk: live.and_then(|l| l.disk),
         snapshot_count: lab.snapshots,
         snapshots,
+        drift: vec![],
         room: None,
     }
 }

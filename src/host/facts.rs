@@ -5,17 +5,23 @@ use std::path::Path;
 use super::{
     Fact, Facts, Root, certificates,
     detect::{self, Gpu, Machine, Outside, VirtualKind},
+    findings, fitting,
     matrix::Matrix,
-    node, os, user,
+    node, os, passthrough, user,
 };
 
 /// Every fact that a condition may name. All of them are always there: what is unknown is `false`, 0 or empty.
 pub const KNOWN: &[&str] = &[
+    "amdgpu_driver",
     "arch",
+    "compute",
     "container",
     "cpu_name",
     "cpus",
+    "cuda_line",
     "daemon",
+    "daemon_gpu_cdi",
+    "daemon_nvidia_runtime",
     "docker",
     "extra_ca",
     "family",
@@ -31,15 +37,28 @@ pub const KNOWN: &[&str] = &[
     "kfd",
     "lxd",
     "memory",
+    "mes_firmware",
     "npu",
+    "nvidia_cdi",
+    "nvidia_cdi_driver",
+    "nvidia_container_cli",
+    "nvidia_cuda",
+    "nvidia_driver",
+    "nvidia_libraries",
+    "nvidia_way",
     "os",
     "os_id",
     "pool",
     "proxy",
     "render_gid",
+    "rocm",
     "root",
     "suite",
     "systemd",
+    "unfit_cu126",
+    "unfit_cu128",
+    "unfit_cu130",
+    "unfit_cuda",
     "user",
     "wsl",
 ];
@@ -48,24 +67,60 @@ pub const KNOWN: &[&str] = &[
 pub fn probe(root: &Path) -> Facts {
     let extra = !certificates::added(root).is_empty();
     let root = Root::new(root);
-    let machine = detect::look(&root, Matrix::shipped(), &Outside::default());
+    let matrix = Matrix::shipped();
+    let machine = detect::look(&root, matrix, &Outside::default());
     let found = [
         system(&machine),
         cards(&root, &machine),
         engines(&machine),
         os::probe(&root, &machine),
         user::probe(&root),
+        drivers(&machine),
+        passthrough::probe(&root),
     ];
     let found = found.into_iter().flatten();
-    found
-        // whoever looks at the daemon fills `daemon` and `pool` in
+    let primary = findings::judge(&machine, matrix).primary;
+    let mut facts: Facts = found
         .chain([
             ("extra_ca", extra.into()),
-            ("daemon", false.into()),
-            ("pool", false.into()),
+            ("compute", fitting::compute(primary).into()),
         ])
         .map(|(name, fact)| (name.to_owned(), fact))
-        .collect()
+        .chain(fitting::probe(&machine, matrix))
+        .collect();
+    daemon(&mut facts, None, false);
+    facts
+}
+
+/// Fills in what the daemon decides: its `api_extensions`, none without one, and whether it has a pool.
+pub fn daemon(facts: &mut Facts, extensions: Option<&[String]>, pool: bool) {
+    let has = |name: &str| extensions.is_some_and(|all| all.iter().any(|known| known == name));
+    let found = [
+        ("daemon", extensions.is_some()),
+        ("daemon_gpu_cdi", has("gpu_cdi")),
+        ("daemon_nvidia_runtime", has("nvidia_runtime")),
+        ("pool", pool),
+    ];
+    facts.extend(found.map(|(name, yes)| (name.to_owned(), yes.into())));
+    let way = passthrough::way(facts);
+    facts.insert("nvidia_way".to_owned(), way.into());
+}
+
+/// What a proof stands on, beside the kernel.
+fn drivers(machine: &Machine) -> Found {
+    let nvidia = machine.nvidia.clone().unwrap_or_default();
+    let firmware = machine.gpus.iter().find_map(|gpu| gpu.mes_firmware.clone());
+    let amdgpu = machine.kernel.dkms_version().map(str::to_owned);
+    let texts = [
+        ("amdgpu_driver", amdgpu),
+        ("mes_firmware", firmware),
+        ("nvidia_cuda", nvidia.cuda),
+        ("nvidia_driver", nvidia.version),
+        ("rocm", machine.rocm.clone()),
+    ];
+    texts
+        .map(|(name, text)| (name, text.unwrap_or_default().into()))
+        .to_vec()
 }
 
 /// What a probe found, by name.

@@ -7,7 +7,7 @@ use futures_util::future::{join_all, try_join, try_join4};
 use crate::{
     backend::{Backend, Error, Instance, InstanceState, Snapshot, Status},
     config::Config,
-    host::{Fact, Facts},
+    host::{self, Facts},
 };
 
 use super::{Lab, SnapshotRow, UPDATING, World, marks, notes_profile, verdict::Verdict};
@@ -46,8 +46,7 @@ impl World {
             images.extend(image?.map(|i| (alias.clone(), i)));
         }
         let mut facts = facts;
-        facts.insert("daemon".into(), Fact::Bool(true));
-        facts.insert("pool".into(), Fact::Bool(!pools.is_empty()));
+        host::facts::daemon(&mut facts, Some(&server.extensions), !pools.is_empty());
         Ok(Self {
             server: Some(server),
             asleep: None,
@@ -87,8 +86,7 @@ impl World {
 
     /// The world of a machine without a daemon.
     pub fn without_daemon(mut facts: Facts, config: Config) -> Self {
-        facts.insert("daemon".into(), Fact::Bool(false));
-        facts.insert("pool".into(), Fact::Bool(false));
+        host::facts::daemon(&mut facts, None, false);
         Self {
             facts,
             config,

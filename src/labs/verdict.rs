@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::drift::Ground;
 use crate::prove::{Grade, Outcome, Report};
 
 /// Version of the stored format.
@@ -33,6 +34,9 @@ pub struct Verdict {
     /// The GPU's kernel driver.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub driver: String,
+    /// What of this machine it stands on; empty where an older halolab proved it, and on another machine.
+    #[serde(default, skip_serializing_if = "Ground::is_empty")]
+    pub host: Ground,
     /// The library inside: `CUDA 12.8`, `HIP 7.2.0`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub runtime: String,
@@ -135,6 +139,29 @@ impl Verdict {
             gpus: gpus.collect(),
             run: run.to_owned(),
             ..Self::default()
+        }
+    }
+
+    /// The same, with what it stands on.
+    #[must_use]
+    pub fn on(mut self, host: Ground) -> Self {
+        self.host = host;
+        self
+    }
+
+    /// What it stands on; of a verdict of before what it says by the way.
+    pub fn ground(&self) -> Ground {
+        if !self.host.is_empty() {
+            return self.host.clone();
+        }
+        let nvidia = match self.grade {
+            Some(Grade::Cuda) => self.driver.clone(),
+            _ => String::new(),
+        };
+        Ground {
+            kernel: self.kernel.clone(),
+            nvidia,
+            ..Ground::default()
         }
     }
 

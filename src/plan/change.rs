@@ -26,6 +26,7 @@ pub(super) fn track(case: &Case<'_>, actions: Vec<Action>, loses: Vec<String>, k
         loses,
         keeps,
         uuid: uuid(case),
+        notes: vec![],
     }
 }
 

@@ -37,6 +37,7 @@ pub(super) fn track(case: &Case<'_>) -> Result<Track, PlanError> {
         loses,
         keeps: keeps(case),
         uuid: super::change::uuid(case),
+        notes: vec![],
     })
 }
 

@@ -78,6 +78,9 @@ pub struct Track {
     /// `volatile.uuid` of the lab that the plan was made for; empty where there was none, or an older halolab planned.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub uuid: String,
+    /// What this machine cannot do for it, and why, in sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// One action of a plan.

@@ -8,6 +8,7 @@ use crate::{
     stage::{
         Answers, Catalog, Image, Stage,
         condition::{Scope, holds},
+        offer,
     },
 };
 
@@ -248,7 +249,17 @@ fn track(request: &Request, case: &Case<'_>) -> Result<Track, PlanError> {
         Choice::Skip => return Err(PlanError::Blocked("skip has no plan".into())),
     }?;
     track.choice = request.choice.clone();
+    if builds(&request.choice) {
+        let (options, facts) = (&case.stage.options, &case.world.facts);
+        let refusals = offer::all_refusals(options, &case.answers, case.image, facts);
+        track.notes = refusals.iter().map(offer::Refusal::text).collect();
+    }
     Ok(track)
+}
+
+/// Whether a choice makes a lab anew, from what this machine can now.
+fn builds(choice: &Choice) -> bool {
+    matches!(choice, Choice::Create | Choice::Recreate | Choice::Adopt)
 }
 
 fn case<'a>(world: &'a World, catalog: &'a Catalog, request: &'a Request) -> Result<Case<'a>, PlanError> {
@@ -281,9 +292,13 @@ fn case<'a>(world: &'a World, catalog: &'a Catalog, request: &'a Request) -> Res
     };
     let mut given = former_answers(world, made);
     given.extend(request.answers.clone());
-    let facts = &world.facts;
+    let mut facts = world.facts.clone();
+    if !builds(&request.choice) {
+        // What a lab was made for stays what it is for: it must be possible to restore or remove it.
+        facts.retain(|name, _| !name.starts_with("unfit_"));
+    }
     let answers =
-        crate::stage::answers::resolve(stage, &given, facts).map_err(|source| PlanError::Answer {
+        crate::stage::answers::resolve(stage, &given, &facts).map_err(|source| PlanError::Answer {
             lab: request.lab.clone(),
             source,
         })?;

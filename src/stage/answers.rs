@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{
     condition::{Scope, holds},
+    offer,
     schema::{BackendKind, Field, FieldKind, Image, ImageSource, Stage},
     size,
 };
@@ -57,7 +58,7 @@ impl fmt::Display for AnswerError {
             message,
             allowed,
             hint,
-            given: _,
+            ..
         } = &*self.complaint;
         write!(f, "{}: option `{}`: {message}", self.stage, self.option)?;
         if !allowed.is_empty() {
@@ -81,6 +82,8 @@ pub struct Complaint {
     pub hint: Option<String>,
     /// The word that was given, where a word of `allowed` was expected.
     pub given: String,
+    /// Nothing is wrong with what was given: nothing was, and there is no default.
+    pub unanswered: bool,
 }
 
 impl Complaint {
@@ -97,6 +100,7 @@ impl Complaint {
             hint: closest(given, &allowed).map(|word| format!("did you mean `{word}`?")),
             allowed,
             given: given.to_owned(),
+            unanswered: false,
         }
     }
 }
@@ -223,8 +227,14 @@ fn resolve_field(
 ) -> Result<Option<Answer>, Complaint> {
     let offered = offered_choices(field, scope);
     let value = match given {
-        Some(given) => Some(validate(field, given, &offered)?),
-        None => default(field, &offered)?,
+        Some(given) => match offer::refused(field, given, scope) {
+            Some(complaint) => return Err(complaint),
+            None => Some(validate(field, given, &offered)?),
+        },
+        None => match offer::unasked(field, &offered, scope) {
+            Some(complaint) => return Err(complaint),
+            None => default(field, &offered, scope.facts)?,
+        },
     };
     let empty = match &value {
         None => true,
@@ -259,10 +269,10 @@ pub(super) fn all_choices(field: &Field) -> Vec<&str> {
 }
 
 /// The default; what it names and is not offered here is left out of it.
-fn default(field: &Field, offered: &[&str]) -> Result<Option<Answer>, Complaint> {
+fn default(field: &Field, offered: &[&str], facts: &Facts) -> Result<Option<Answer>, Complaint> {
     let is_offered = |id: &String| offered.contains(&id.as_str());
-    match (field.kind, &field.default) {
-        (FieldKind::Choice, Some(Answer::Text(id))) if is_offered(id) => Ok(field.default.clone()),
+    match (field.kind, &offer::default(field, facts)) {
+        (FieldKind::Choice, Some(Answer::Text(id))) if is_offered(id) => Ok(Some(Answer::Text(id.clone()))),
         (FieldKind::Choice, _) => Ok(offered.first().map(|id| Answer::Text((*id).to_owned()))),
         (FieldKind::Multi, Some(Answer::List(ids))) => Ok(Some(Answer::List(
             ids.iter().filter(|id| is_offered(id)).cloned().collect(),

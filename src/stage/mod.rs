@@ -9,6 +9,7 @@ pub mod condition;
 pub mod given;
 pub mod interpolate;
 pub mod load;
+pub mod offer;
 pub mod report;
 pub mod schema;
 pub mod size;

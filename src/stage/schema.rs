@@ -170,9 +170,12 @@ pub struct Field {
     pub help: String,
     /// What can be typed or picked.
     pub kind: FieldKind,
-    /// What it is before the user says otherwise.
+    /// What it is before the user says otherwise; for `choice` also a fact of the host, as `${host.compute}`.
     #[serde(default)]
     pub default: Option<Answer>,
+    /// Where this holds there is no default: the user has to choose. For `choice`.
+    #[serde(default)]
+    pub ask: Option<Condition>,
     /// What can be picked: for `choice` and `multi`.
     #[serde(default)]
     pub choices: Vec<ChoiceItem>,
@@ -214,14 +217,17 @@ pub enum FieldKind {
 pub struct ChoiceItem {
     /// Name in answers.
     pub id: String,
-    /// The line in the form.
+    /// The line in the form; `${host.FACT}` is filled in.
     pub title: String,
-    /// One sentence.
+    /// One sentence; `${host.FACT}` is filled in.
     #[serde(default)]
     pub help: String,
     /// Offered only where this holds.
     #[serde(default)]
     pub when: Option<Condition>,
+    /// Said where it is not offered, as `${host.unfit_cu130}`: a fact that is empty says nothing.
+    #[serde(default)]
+    pub why_not: String,
 }
 
 /// Config and devices of a lab's profile.

@@ -17,7 +17,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::{
     app::{Engine, Model},
-    labs::{Lab, Presence},
+    labs::{Lab, Presence, drift},
     log::clean,
 };
 
@@ -226,6 +226,15 @@ pub(super) fn about(model: &Model, lab: &Lab, width: u16) -> Lines {
         add("Note", &text);
     }
     add("Proof", &lab.verdict.as_deref().map(clean).unwrap_or_default());
+    let moved = model
+        .world
+        .as_ref()
+        .map(|world| world.moved(lab))
+        .unwrap_or_default();
+    if !moved.is_empty() {
+        let text = format!("{} {} since it was proven", look.glyphs.warn, drift::text(&moved));
+        add("Moved", &look.own(&clean(&text)));
+    }
     if let Some(state) = model.labs.states.get(&lab.name) {
         add("Address", &clean(&state.addresses.join(", ")));
         let disk = state

@@ -71,7 +71,10 @@ pub(super) fn list(model: &Model, body: Rect) -> (Listing, Rect) {
     let lines = items.iter().enumerate().map(|(index, item)| {
         let line = Line::from(vec![
             Span::styled(column(&look.own(&item.title), longest, ""), styles.text),
-            Span::styled(fit(&clean(&item.line), room, look.glyphs.more), styles.dim),
+            Span::styled(
+                fit(&look.own(&clean(&item.line)), room, look.glyphs.more),
+                styles.dim,
+            ),
         ]);
         (Some(index), line)
     });

@@ -128,6 +128,9 @@ pub(super) fn list(model: &Model, body: Rect) -> (Listing, Rect) {
         listing
             .lines
             .push((Some(index), row_line(&model.look, form, row, area.width)));
+        for line in refusal_lines(&model.look, form, row, area.width) {
+            listing.lines.push((None, line));
+        }
         for line in error_lines(&model.look, form, row, area.width) {
             listing.lines.push((None, line));
         }
@@ -188,7 +191,10 @@ fn value(look: &Look, form: &Form, index: usize, field: &FormField, offered: &[S
         Value::Flag(false) => ("[ ] no".into(), styles.text),
         Value::One(_) => {
             let title = form.picked(index, offered).map(|id| choice_title(field, id));
-            let title = title.unwrap_or_else(|| "nothing to choose from".into());
+            let title = title.unwrap_or_else(|| match offered {
+                [] => "nothing to choose from".into(),
+                _ => "please choose".into(),
+            });
             let text = format!("{} {title} {}", look.glyphs.left, look.glyphs.right);
             (text, styles.accent)
         }
@@ -206,6 +212,23 @@ fn value(look: &Look, form: &Form, index: usize, field: &FormField, offered: &[S
         Value::Line(entry) => (clean(entry.text()).into_owned(), styles.text),
         Value::Many(_) => (String::new(), styles.text),
     }
+}
+
+/// What is off here, and why.
+fn refusal_lines(look: &Look, form: &Form, row: &Row, width: u16) -> Vec<Line<'static>> {
+    let Row::Field(index, _) = row else {
+        return vec![];
+    };
+    let texts = form.refusals(*index).into_iter();
+    let lines = texts.flat_map(|text| {
+        let text = format!("  {} {}", look.glyphs.warn, clean(&text));
+        wrap(
+            &Line::styled(text, look.styles().warn),
+            width.saturating_sub(2),
+            4,
+        )
+    });
+    lines.collect()
 }
 
 fn error_lines(look: &Look, form: &Form, row: &Row, width: u16) -> Vec<Line<'static>> {

@@ -166,6 +166,9 @@ fn losses(look: &Look, track: &Track, width: u16) -> Lines {
         wrap(&line, width, 4 + label.width())
     };
     let mut lines = vec![];
+    for note in &track.notes {
+        lines.extend(row(&format!("{} note", look.glyphs.warn), note, styles.warn));
+    }
     for loss in &track.loses {
         lines.extend(row(&format!("{} loses", look.glyphs.warn), loss, styles.error));
     }

@@ -15,7 +15,7 @@ use ratatui::{
 
 use crate::{
     app::Model,
-    labs::{SnapshotKind, SnapshotRow},
+    labs::{SnapshotKind, SnapshotRow, World, drift},
     log::clean,
 };
 
@@ -191,6 +191,16 @@ fn about(model: &Model, row: &SnapshotRow, width: u16) -> Lines {
         "Proof",
         &row.verdict.as_deref().map_or_else(|| "none stored".into(), clean),
     );
+    let now = model.world.as_ref().map(World::ground).unwrap_or_default();
+    let moved = row
+        .proof
+        .as_ref()
+        .map(|proof| drift::moved(proof, &now))
+        .unwrap_or_default();
+    if !moved.is_empty() {
+        let text = format!("{} {} since then", look.glyphs.warn, drift::text(&moved));
+        add("Moved", &look.own(&clean(&text)));
+    }
     let pinned = if row.pinned { "; pinned" } else { "" };
     add("Taken", &format!("{}{pinned}", date(&row.created)));
     let bytes = match row.size {

@@ -230,7 +230,7 @@ fn findings(model: &Model, width: u16) -> Lines {
             Severity::Warn => (glyphs.warn, styles.warn),
             Severity::Fail => (glyphs.failed, styles.error),
         };
-        lines.extend(point(glyph, &clean(&finding.text()), style, width));
+        lines.extend(point(glyph, &look.own(&clean(&finding.text())), style, width));
         if let Some(mend) = &finding.mend {
             let text = format!("mend: {}", clean(mend));
             lines.extend(point(" ", &text, styles.dim, width));

@@ -65,7 +65,7 @@ def why_no_gpu():
     try:
         ctypes.CDLL("libcuda.so.1")
     except OSError:
-        return "libcuda.so.1 is not in the lab: the host's NVIDIA container toolkit did not pass it"
+        return "libcuda.so.1 is not in the lab: the host's NVIDIA driver has no user-space libraries, or nothing passed them in"
     if not glob.glob("/dev/nvidia[0-9]*"):
         return "no /dev/nvidia* is in the lab: the profile does not pass the GPU"
     return "the driver refuses: it may be too old for this CUDA line"

@@ -51,6 +51,7 @@ pub(super) fn image_fields(stage: &Stage, facts: &Facts) -> Vec<Field> {
         title: image_title(image, facts),
         help: String::new(),
         when: None,
+        why_not: String::new(),
     });
     let reached = images.iter().find(|image| !answers::is_unreachable(image, facts));
     let first = reached
@@ -63,6 +64,7 @@ pub(super) fn image_fields(stage: &Stage, facts: &Facts) -> Vec<Field> {
         kind,
         default: first.clone().filter(|_| id == IMAGE),
         choices,
+        ask: None,
         when: None,
         required: true,
         min: None,

@@ -10,7 +10,10 @@ use crate::{
         update::moved,
     },
     backend::Status,
-    labs::{Kept, Lab, Presence},
+    labs::{
+        Kept, Lab, Presence,
+        drift::{self, Moved},
+    },
     plan::{CLEAN, Choice},
     ui::words::date,
 };
@@ -38,6 +41,7 @@ pub(crate) enum Entry {
     RecreateFromClean,
     BringBack(String),
     Update,
+    Prove,
     Skip,
     Start,
     Stop,
@@ -45,7 +49,7 @@ pub(crate) enum Entry {
 }
 
 /// The menu of a lab with these snapshots.
-pub(crate) fn menu_items(lab: &Lab, snapshots: &[String]) -> Vec<MenuItem> {
+pub(crate) fn menu_items(lab: &Lab, snapshots: &[String], moved: &[Moved]) -> Vec<MenuItem> {
     let item = |entry, title: &str, line: &str| MenuItem {
         entry,
         title: title.into(),
@@ -74,11 +78,11 @@ pub(crate) fn menu_items(lab: &Lab, snapshots: &[String]) -> Vec<MenuItem> {
             item(Entry::Remove, "Remove", "throw away what is half made"),
             skip,
         ],
-        Presence::Ours => ours(lab, snapshots, skip),
+        Presence::Ours => ours(lab, snapshots, moved, skip),
     }
 }
 
-fn ours(lab: &Lab, snapshots: &[String], skip: MenuItem) -> Vec<MenuItem> {
+fn ours(lab: &Lab, snapshots: &[String], moved: &[Moved], skip: MenuItem) -> Vec<MenuItem> {
     let item = |entry, title: &str, line: String| MenuItem {
         entry,
         title: title.into(),
@@ -122,6 +126,7 @@ fn ours(lab: &Lab, snapshots: &[String], skip: MenuItem) -> Vec<MenuItem> {
         "Update",
         "safety snapshot, updates inside, then the proof".into(),
     ));
+    items.push(item(Entry::Prove, "Prove again", why_prove(moved)));
     items.push(skip);
     if running {
         items.push(item(Entry::Shell, "Shell", "a shell inside the lab".into()));
@@ -136,6 +141,14 @@ fn ours(lab: &Lab, snapshots: &[String], skip: MenuItem) -> Vec<MenuItem> {
         "delete the lab with its snapshots; asks for its name".into(),
     ));
     items
+}
+
+/// What makes a new proof worth its time.
+fn why_prove(moved: &[Moved]) -> String {
+    match moved {
+        [] => "run its proof again; nothing else is changed".to_owned(),
+        moved => format!("{} since it was proven", drift::text(moved)),
+    }
 }
 
 /// An earlier version, with its date and its proof.
@@ -154,7 +167,8 @@ impl Model {
     pub(crate) fn menu(&self) -> Vec<MenuItem> {
         let snapshots = |lab: &Lab| self.world.as_ref().map_or(&[][..], |w| w.snapshots_of(&lab.name));
         let lab = self.labs.get(&self.picker.lab);
-        lab.map_or_else(Vec::new, |lab| menu_items(lab, snapshots(lab)))
+        let moved = |lab: &Lab| self.world.as_ref().map_or_else(Vec::new, |w| w.moved(lab));
+        lab.map_or_else(Vec::new, |lab| menu_items(lab, snapshots(lab), &moved(lab)))
     }
 
     pub(in crate::app) fn on_menu(&mut self, intent: Intent) -> Vec<Effect> {
@@ -190,6 +204,7 @@ impl Model {
             Entry::RecreateFromClean => Choice::RecreateFromClean,
             Entry::BringBack(kept) => Choice::BringBack(kept),
             Entry::Update => Choice::Update,
+            Entry::Prove => Choice::Prove,
             Entry::GoBack(snapshot) => Choice::Restore(snapshot),
             Entry::Adopt => {
                 self.ask_to_adopt(&lab);

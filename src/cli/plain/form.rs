@@ -90,6 +90,9 @@ async fn question(form: &Form, index: usize, field: &FormField, offered: &[Strin
             }
             let picked = form.picked(index, offered);
             list(field, offered);
+            form.refusals(index)
+                .iter()
+                .for_each(|off| say(&format!("  {off}")));
             let at = offered.iter().position(|id| Some(id.as_str()) == picked);
             let number = ask::number("Number", offered.len(), at.map(|at| at + 1)).await?;
             let id = offered.get(number - 1).cloned().unwrap_or_default();

@@ -34,6 +34,7 @@ macro_rules! tables {
         $each!(driver_branch "driver-branch");
         $each!(image_gate "image-gate");
         $each!(build "build");
+        $each!(wheel "wheel");
         $each!(nvidia_arch "nvidia-arch");
         $each!(tegra "tegra");
         $each!(display "display");

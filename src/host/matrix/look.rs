@@ -131,6 +131,13 @@ impl Matrix {
         })
     }
 
+    /// The oldest driver that runs a toolkit, be it by minor-version compatibility.
+    pub fn oldest_driver<'m>(&'m self, toolkit: &'m Cuda) -> &'m str {
+        let major = Version::parse(&toolkit.toolkit).map_or(0, |version| version.major());
+        let compat = self.cuda_compat.iter().find(|row| row.major == major);
+        compat.map_or(&toolkit.driver, |row| &row.driver)
+    }
+
     /// How a driver runs a toolkit: `native`, `minor-compat` or `no`.
     pub fn toolkit_on(&self, toolkit: &Cuda, driver: &str) -> &'static str {
         let major = Version::parse(&toolkit.toolkit).map_or(0, |version| version.major());

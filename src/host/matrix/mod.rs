@@ -55,6 +55,8 @@ pub struct Matrix {
     pub image_gate: Vec<ImageGate>,
     /// What stages compile for.
     pub build: Vec<Build>,
+    /// Lines of Python wheels.
+    pub wheel: Vec<Wheel>,
     /// Architectures of NVIDIA.
     pub nvidia_arch: Vec<NvidiaArch>,
     /// Systems on chip of NVIDIA.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::{
     backend::{Backend, ConfigEdit, ExecSpec, Instance, Progress},
     labs::{
-        gpus::Gpus,
+        drift::Ground,
+        gpus::{self, Gpus},
         tag,
         verdict::{Check, Verdict},
     },
@@ -18,6 +19,11 @@ use super::{DID, Ended, Failure, Hand, SKIPPED, instance::existing};
 /// The prover ends by itself: three interfaces, each with its deadline. This is for a lab that does not answer.
 const PATIENCE: Duration = Duration::from_mins(5);
 
+/// Where the script that links the driver's libraries is in a lab: its start needs it too.
+const LINKER: &str = "/opt/halolab/link-driver";
+
+const LINK_DRIVER: &str = include_str!("../../../assets/passthrough/link-driver.sh");
+
 impl Hand<'_> {
     /// Runs a kernel on every GPU that is passed in.
     pub(super) async fn prove(&mut self, name: &str) -> Ended {
@@ -28,16 +34,25 @@ impl Hand<'_> {
             return SKIPPED;
         }
         let run = self.worker.run.to_owned();
-        let ended = self.report(backend, name, gpus.flag()).await;
+        let linked = if gpus::mounts_driver(&instance.expanded_devices) {
+            self.link_driver(backend, name).await
+        } else {
+            Ok(())
+        };
+        let ended = match linked {
+            Ok(()) => self.report(backend, name, gpus.flag()).await,
+            Err(failure) => Err(failure),
+        };
+        let ground = self.ground(backend).await?;
         let (verdict, problem) = match ended {
             Err(stop @ (Failure::Cancelled | Failure::Restart)) => return Err(stop),
             Err(Failure::Failed(why) | Failure::Blocked(why)) => (
-                Verdict::without_gpu(Some(Grade::Failed), String::new(), &run),
+                Verdict::without_gpu(Some(Grade::Failed), String::new(), &run).on(ground),
                 Some(why),
             ),
             Ok(report) => {
                 self.output.line(&crate::log::sanitize_text(&report.text()));
-                (Verdict::of(&report, &run), gpus.lacking(&report))
+                (Verdict::of(&report, &run).on(ground), gpus.lacking(&report))
             }
         };
         let Some(problem) = problem else {
@@ -55,6 +70,30 @@ impl Hand<'_> {
         Err(Failure::Failed(format!("the GPU is not proven: {problem}")))
     }
 
+    /// Links the driver's own libraries out of the host's folder, which must not be searched as a whole.
+    async fn link_driver(&mut self, backend: &dyn Backend, name: &str) -> Result<(), Failure> {
+        self.progress
+            .say(format!("linking the driver's libraries in {name}"), None);
+        let script = LINK_DRIVER.as_bytes();
+        backend.push(name, LINKER, script, 0o755, (0, 0)).await?;
+        let spec = ExecSpec {
+            argv: vec!["/bin/sh".into(), LINKER.into()],
+            ..ExecSpec::default()
+        };
+        let mut said = vec![];
+        let mut take = |_: u8, bytes: &[u8]| said.extend_from_slice(bytes);
+        let code = backend.exec(name, &spec, &mut take, &self.progress).await?;
+        if code == 0 {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&said);
+        let last = said.lines().last().unwrap_or("it said nothing");
+        Err(Failure::Failed(format!(
+            "the driver's libraries cannot be linked in {name}: {}",
+            crate::log::sanitize(last)
+        )))
+    }
+
     /// Adds what a check of the stage said to the proof of this run.
     pub(super) async fn checked(&mut self, name: &str, check: Check) -> Result<(), Failure> {
         let backend = self.backend().await?;
@@ -69,16 +108,18 @@ impl Hand<'_> {
 
     async fn fresh(&self, backend: &dyn Backend, instance: &Instance) -> Result<Verdict, Failure> {
         let none = Gpus::of(&instance.expanded_devices, &instance.expanded_config).is_empty();
-        let here = backend.server().await?.address.starts_with('/');
-        let kernel = here
-            .then(|| std::fs::read_to_string("/proc/sys/kernel/osrelease").ok())
-            .flatten()
-            .unwrap_or_default();
-        Ok(Verdict::without_gpu(
-            none.then_some(Grade::CpuOnly),
-            kernel.trim().to_owned(),
-            self.worker.run,
-        ))
+        let ground = self.ground(backend).await?;
+        let grade = none.then_some(Grade::CpuOnly);
+        Ok(Verdict::without_gpu(grade, ground.kernel.clone(), self.worker.run).on(ground))
+    }
+
+    /// What a proof stands on here; nothing is known of an engine on another machine.
+    async fn ground(&self, backend: &dyn Backend) -> Result<Ground, Failure> {
+        if !backend.server().await?.address.starts_with('/') {
+            return Ok(Ground::default());
+        }
+        let looked = tokio::task::spawn_blocking(|| crate::host::probe(std::path::Path::new("/"))).await;
+        Ok(looked.map(|facts| Ground::of(&facts)).unwrap_or_default())
     }
 
     async fn keep(&self, backend: &dyn Backend, name: &str, verdict: &Verdict) -> Result<(), Failure> {

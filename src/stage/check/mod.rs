@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use super::{
     answers::{Answer, IMAGE, IMAGE_FILE, all_choices, validate},
+    offer,
     schema::{BackendKind, Family, Field, FieldKind, ImageSource, ProfileSpec, Stage},
     size,
 };
@@ -207,6 +208,10 @@ impl Check<'_> {
         let Some(default) = &field.default else { return };
         if field.kind == FieldKind::Secret {
             return self.say_at_key(place, "a secret has no default: everyone can read this file");
+        }
+        // A fact is known on the machine alone; `${…}` of anything else is no choice.
+        if field.kind == FieldKind::Choice && offer::is_fact(default) {
+            return;
         }
         if let Err(complaint) = validate(field, default, &all_choices(field)) {
             // The mark goes under the one word of a list that is wrong.

@@ -6,6 +6,7 @@ use super::Check;
 use crate::{
     document::{Document, Place, Problem},
     stage::{
+        Answer,
         answers::Complaint,
         interpolate::references,
         schema::{FieldKind, Stage},
@@ -18,18 +19,43 @@ pub(in crate::stage) fn unknown_facts(
     stage: &Stage,
     known: &[&str],
 ) -> Vec<Problem> {
+    let configs = configs(stage).into_iter();
+    let keys = configs.flat_map(|(place, config)| {
+        let keys = config.iter();
+        keys.map(move |(key, value)| (place.key(key), value.as_str()))
+    });
     let mut warnings = vec![];
-    for (place, config) in configs(stage) {
-        for (key, value) in config {
-            let facts = references(value).filter_map(|name| name?.strip_prefix("host."));
-            for fact in facts.filter(|fact| !known.contains(fact)) {
-                let message = format!("no probe supplies `host.{fact}`: it is always empty");
-                let problem = document.problem_at_word(&place.key(key), fact, message);
-                warnings.push(problem.allowed(fact, known));
-            }
+    for (place, text) in keys.chain(texts(stage)) {
+        let facts = references(text).filter_map(|name| name?.strip_prefix("host."));
+        for fact in facts.filter(|fact| !known.contains(fact)) {
+            let message = format!("no probe supplies `host.{fact}`: it is always empty");
+            let problem = document.problem_at_word(&place, fact, message);
+            warnings.push(problem.allowed(fact, known));
         }
     }
     warnings
+}
+
+/// The texts of the form that facts are filled into, with their places.
+fn texts(stage: &Stage) -> Vec<(Place, &str)> {
+    let list = Place::default().key("option");
+    let mut found = vec![];
+    for (index, field) in stage.options.iter().enumerate() {
+        let place = list.index(index);
+        if let (Some(Answer::Text(text)), FieldKind::Choice) = (&field.default, field.kind) {
+            found.push((place.key("default"), text.as_str()));
+        }
+        for (number, choice) in field.choices.iter().enumerate() {
+            let place = place.key("choices").index(number);
+            let texts = [
+                ("title", &choice.title),
+                ("help", &choice.help),
+                ("why-not", &choice.why_not),
+            ];
+            found.extend(texts.map(|(key, text)| (place.key(key), text.as_str())));
+        }
+    }
+    found
 }
 
 /// All tables of keys for the daemon, with their places.

@@ -83,6 +83,7 @@ fn conditions(stage: &Stage) -> Vec<When<'_>> {
             found.add(&place, choice.when.as_ref(), before, true);
         }
         found.add(&place, field.when.as_ref(), before, true);
+        found.add_as(&place.key("ask"), field.ask.as_ref(), before, true);
     }
     for (name, device) in &stage.profile.devices {
         let place = root.key("profile").key("device").key(name);
@@ -111,9 +112,13 @@ struct Found<'s>(Vec<When<'s>>);
 
 impl<'s> Found<'s> {
     fn add(&mut self, place: &Place, when: Option<&'s Condition>, options: &'s [Field], image: bool) {
+        self.add_as(&place.key("when"), when, options, image);
+    }
+
+    fn add_as(&mut self, place: &Place, when: Option<&'s Condition>, options: &'s [Field], image: bool) {
         if let Some(condition) = when {
             self.0.push(When {
-                place: place.key("when"),
+                place: place.clone(),
                 condition,
                 options,
                 image,

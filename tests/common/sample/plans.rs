@@ -154,6 +154,7 @@ pub(crate) fn planner(_: &World, _: &Catalog, requests: &[Request]) -> Result<Pl
                 "its profile with the GPU".into(),
             ],
             uuid: String::new(),
+            notes: vec![],
         }
     };
     Ok(Plan {

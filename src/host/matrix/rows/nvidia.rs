@@ -76,6 +76,23 @@ row! {
 }
 
 row! {
+    /// A line of Python wheels that stages install: what its CUDA is, and for which cards it has code.
+    Wheel {
+        /// As its index calls it: `cu130`.
+        name: String,
+        /// Its CUDA toolkit.
+        toolkit: String,
+        /// Oldest compute capability that it has code for.
+        first: String,
+        /// Newest one.
+        last: String,
+    }
+    key: |row| row.name.clone();
+    versions: [toolkit = "toolkit", first = "first", last = "last"];
+    identifiers: [];
+}
+
+row! {
     /// An architecture of NVIDIA.
     NvidiaArch {
         /// Prefixes of the chip's name in pci.ids.
