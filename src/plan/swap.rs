@@ -201,9 +201,12 @@ pub(super) fn bring_back(case: &Case<'_>, kept: &str) -> Result<Track, PlanError
     Ok(track(case, actions, loses, keeps))
 }
 
+/// What makes room, what is lost, and what is kept.
+type Aside = (Vec<Action>, Vec<String>, Vec<String>);
+
 /// Makes room under the lab's name: what is whole is kept, what is half made goes, and where nothing is there is
 /// nothing to do. With what is lost and what is kept.
-fn aside(case: &Case<'_>) -> Result<(Vec<Action>, Vec<String>, Vec<String>), PlanError> {
+fn aside(case: &Case<'_>) -> Result<Aside, PlanError> {
     Ok(match case.world.presence(case.lab) {
         Presence::Foreign => return Err(PlanError::Foreign(case.lab.into())),
         Presence::Missing => (vec![], vec![], vec![]),

@@ -67,21 +67,14 @@ pub(super) fn advice(track: &Track, index: usize, run: &str) -> Advice {
             _ => {}
         }
     }
-    let again = format!("mend that, and prove again with `halolab runs resume {run}`");
-    match track.actions.get(index).map(|a| &a.step) {
-        // What failed stands beside the lab, and the lab needs no way back.
-        Some(Step::Prove { name }) if name != lab => {
-            next = format!("{again}; or remove what was made with `halolab remove {name}`");
-        }
-        Some(Step::Verify { name, .. }) if name != lab => {
-            next = format!(
-                "look inside with `halolab shell {name}`, go on with `halolab runs resume {run}`, or remove what was \
-                 made with `halolab remove {name}`"
-            );
-        }
+    let failed = track.actions.get(index).map(|a| &a.step);
+    if let Some(next) = failed.and_then(|step| beside(step, lab, run)) {
+        return Advice { kept, next };
+    }
+    match failed {
         // All was done but the proof, and what it needs may be on the machine: it can be mended and tried again.
         Some(Step::Prove { .. }) => {
-            next = again;
+            next = mended(run);
             if !matches!(track.choice, Choice::Create | Choice::Prove) {
                 kept = format!("{lab} as it is now; {kept}");
                 next = format!("{next}; or take it back with `halolab undo {lab}`");
@@ -98,4 +91,23 @@ pub(super) fn advice(track: &Track, index: usize, run: &str) -> Advice {
         _ => {}
     }
     Advice { kept, next }
+}
+
+fn mended(run: &str) -> String {
+    format!("mend that, and prove again with `halolab runs resume {run}`")
+}
+
+/// What to type where what is not proven stands beside the lab, which needs no way back.
+fn beside(step: &Step, lab: &str, run: &str) -> Option<String> {
+    match step {
+        Step::Prove { name } if name != lab => Some(format!(
+            "{}; or remove what was made with `halolab remove {name}`",
+            mended(run)
+        )),
+        Step::Verify { name, .. } if name != lab => Some(format!(
+            "look inside with `halolab shell {name}`, go on with `halolab runs resume {run}`, or remove what was made \
+             with `halolab remove {name}`"
+        )),
+        _ => None,
+    }
 }
