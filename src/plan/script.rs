@@ -44,16 +44,7 @@ pub fn exact(action: &Action) -> Vec<String> {
             lines.extend(settings(env));
             lines
         }
-        Step::TuneBoot { proposal, .. } => {
-            let mut lines = vec!["Changes these files as root; as they are now they are kept.".to_owned()];
-            let diffs = proposal.changes.iter().map(boot::diff);
-            lines.extend(diffs.flat_map(|diff| indented(&diff).collect::<Vec<_>>()));
-            if !proposal.refresh.is_empty() {
-                lines.push("And then, as root:".into());
-                lines.extend(indented(&proposal.refresh));
-            }
-            lines
-        }
+        Step::TuneBoot { proposal, .. } => changes(proposal),
         Step::Prove { name } => vec![
             format!("Puts this halolab into {name} as /root/.halolab-prove-PID, runs it there as root, and removes it:"),
             String::new(),
@@ -70,6 +61,19 @@ pub fn exact(action: &Action) -> Vec<String> {
             lines
         }
     }
+}
+
+/// The files as a diff, and what is run afterwards.
+fn changes(proposal: &boot::Proposal) -> Vec<String> {
+    let mut lines = vec!["Changes these files as root; as they are now they are kept.".to_owned()];
+    for change in &proposal.changes {
+        lines.extend(indented(&boot::diff(change)));
+    }
+    if !proposal.refresh.is_empty() {
+        lines.push("And then, as root:".into());
+        lines.extend(indented(&proposal.refresh));
+    }
+    lines
 }
 
 fn settings(env: &BTreeMap<String, String>) -> Vec<String> {
