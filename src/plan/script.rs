@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::host::boot::{self, Proposal};
+use crate::host::boot;
 
 use super::{Action, Step};
 
@@ -44,7 +44,7 @@ pub fn exact(action: &Action) -> Vec<String> {
             lines.extend(settings(env));
             lines
         }
-        Step::TuneBoot { proposal, .. } => boot_lines(proposal),
+        Step::TuneBoot { proposal, .. } => changes(proposal),
         Step::Prove { name } => vec![
             format!("Puts this halolab into {name} as /root/.halolab-prove-PID, runs it there as root, and removes it:"),
             String::new(),
@@ -63,10 +63,12 @@ pub fn exact(action: &Action) -> Vec<String> {
     }
 }
 
-fn boot_lines(proposal: &Proposal) -> Vec<String> {
+/// The files as a diff, and what is run afterwards.
+fn changes(proposal: &boot::Proposal) -> Vec<String> {
     let mut lines = vec!["Changes these files as root; as they are now they are kept.".to_owned()];
-    let diffs = proposal.changes.iter().map(boot::diff);
-    lines.extend(diffs.flat_map(|diff| indented(&diff).collect::<Vec<_>>()));
+    for change in &proposal.changes {
+        lines.extend(indented(&boot::diff(change)));
+    }
     if !proposal.refresh.is_empty() {
         lines.push("And then, as root:".into());
         lines.extend(indented(&proposal.refresh));

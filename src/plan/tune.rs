@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use crate::{
-    host::boot::{Proposal, Wish, mend},
+    host::boot::{self, Proposal, Wish, mend},
     labs::gpus::Gpus,
 };
 
@@ -66,14 +66,18 @@ impl Plan {
         let mut first = vec![];
         if !proposal.changes.is_empty() {
             let files: Vec<&str> = proposal.changes.iter().map(|c| c.path.as_str()).collect();
-            let refresh = proposal.refresh.lines().map(|line| format!("; {line}"));
+            let mut commands = vec![format!("change {}", files.join(" and "))];
+            commands.extend(proposal.refresh.lines().map(str::to_owned));
+            if boot::lacks_refresh(proposal) {
+                commands.push("then make the boot menu or the initial file system anew by hand".into());
+            }
             first.push(Action {
                 undo: Undo::By("`halolab doctor --undo`, which puts the files back".into()),
                 seconds: if proposal.refresh.is_empty() { 1 } else { 30 },
                 ..action(
                     "host/tune",
                     what.clone(),
-                    format!("change {}{}", files.join(" and "), refresh.collect::<String>()),
+                    commands.join("; "),
                     Step::TuneBoot {
                         what,
                         wish: wish.clone(),
