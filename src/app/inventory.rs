@@ -51,25 +51,27 @@ pub(super) async fn look(shared: Arc<Shared>) {
     tokio::spawn(try_servers(Arc::clone(&shared), Arc::clone(&known)));
     let mut wait = Duration::from_secs(1);
     let mut seen = false;
+    // What was told of an engine that is not there: the same is told again only when asked.
+    let mut told = None;
     loop {
-        match observe(&shared, &known, seen).await {
+        match observe(&shared, &known, seen, told.as_ref()).await {
             Ok((backend, changes)) => {
                 seen = true;
+                told = None;
                 wait = Duration::from_secs(1);
                 if !until_changed(&shared, &known, backend, changes).await {
                     return;
                 }
             }
             Err(missing) => {
-                let absent = missing.absent;
                 *shared.backend.lock().await = None;
-                shared.tell(Msg::World(Err(missing))).await;
-                if absent {
-                    shared.look.notified().await;
-                } else {
-                    let _ = timeout(wait, shared.look.notified()).await;
-                    wait = (wait * 2).min(LONGEST_WAIT);
+                if told.as_ref() != Some(&missing) {
+                    shared.tell(Msg::World(Err(missing.clone()))).await;
                 }
+                told = missing.absent.then_some(missing);
+                let asked = timeout(wait, shared.look.notified()).await.is_ok();
+                told = told.filter(|_| !asked);
+                wait = (wait * 2).min(LONGEST_WAIT);
             }
         }
         if shared.messages.is_closed() {
@@ -89,20 +91,32 @@ async fn try_servers(shared: Arc<Shared>, known: Known) {
 type Changes = Option<mpsc::Receiver<()>>;
 
 /// Looks at the engine. One that was `seen` before and is not found now is away, not absent: its labs are still there.
-async fn observe(shared: &Shared, known: &Known, seen: bool) -> Result<(Arc<dyn Backend>, Changes), Missing> {
+/// What was `told` already is not told again.
+async fn observe(
+    shared: &Shared,
+    known: &Known,
+    seen: bool,
+    told: Option<&Missing>,
+) -> Result<(Arc<dyn Backend>, Changes), Missing> {
     let backend = match shared.backend().await {
         Ok(backend) => backend,
         Err(error @ backend::Error::NotFound { .. }) if !seen => {
-            let world = World::without_daemon(facts(known), shared.around.config.clone());
-            shared.tell(Msg::World(Ok(Box::new(world)))).await;
-            return Err(missing(&error, true));
+            let missing = missing(&error, true);
+            if told != Some(&missing) {
+                let world = World::without_daemon(facts(known), shared.around.config.clone());
+                shared.tell(Msg::World(Ok(Box::new(world)))).await;
+            }
+            return Err(missing);
         }
         Err(error @ backend::Error::Asleep { .. }) => {
-            if let backend::Error::Asleep { engine, .. } = &error {
+            let missing = missing(&error, true);
+            if let backend::Error::Asleep { engine, .. } = &error
+                && told != Some(&missing)
+            {
                 let world = World::asleep(engine, facts(known), shared.around.config.clone());
                 shared.tell(Msg::World(Ok(Box::new(world)))).await;
             }
-            return Err(missing(&error, true));
+            return Err(missing);
         }
         Err(error) => return Err(missing(&error, false)),
     };

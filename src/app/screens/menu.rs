@@ -9,9 +9,10 @@ use crate::{
         msg::{Effect, Errand, Job},
         update::moved,
     },
-    backend::Status,
-    labs::{Kept, Lab, Presence},
+    backend::{Instance, Status},
+    labs::{Kept, Lab, Presence, World, gpus::Gpus},
     plan::{CLEAN, Choice},
+    stage::{Catalog, Stage},
     ui::words::date,
 };
 
@@ -38,14 +39,15 @@ pub(crate) enum Entry {
     RecreateFromClean,
     BringBack(String),
     Update,
+    Prove,
     Skip,
     Start,
     Stop,
     Shell,
 }
 
-/// The menu of a lab with these snapshots.
-pub(crate) fn menu_items(lab: &Lab, snapshots: &[String]) -> Vec<MenuItem> {
+/// The menu of a lab.
+pub(crate) fn menu_items(lab: &Lab, world: &World, catalog: &Catalog) -> Vec<MenuItem> {
     let item = |entry, title: &str, line: &str| MenuItem {
         entry,
         title: title.into(),
@@ -61,7 +63,11 @@ pub(crate) fn menu_items(lab: &Lab, snapshots: &[String]) -> Vec<MenuItem> {
             item(
                 Entry::Adopt,
                 "Adopt",
-                "take it under halolab's care; its data folders are mounted",
+                if mounts(lab, world, catalog) {
+                    "take it under halolab's care; its data folders are mounted"
+                } else {
+                    "take it under halolab's care"
+                },
             ),
             skip,
         ],
@@ -74,8 +80,30 @@ pub(crate) fn menu_items(lab: &Lab, snapshots: &[String]) -> Vec<MenuItem> {
             item(Entry::Remove, "Remove", "throw away what is half made"),
             skip,
         ],
-        Presence::Ours => ours(lab, snapshots, skip),
+        Presence::Ours => {
+            let mut items = ours(lab, world.snapshots_of(&lab.name), skip);
+            if is_provable(lab, catalog) {
+                let line = "run the checks inside again, as it is; only its verdict is new";
+                let at = items.len().saturating_sub(1);
+                items.insert(at, item(Entry::Prove, "Prove", line));
+            }
+            items
+        }
     }
+}
+
+/// Whether data folders are mounted by an adoption: they are of this machine, and a daemon elsewhere has none.
+fn mounts(lab: &Lab, world: &World, catalog: &Catalog) -> bool {
+    let address = world.server.as_ref().map_or("", |s| s.address.as_str());
+    let local = address.is_empty() || address.starts_with('/');
+    local && catalog.get(&lab.stage).is_some_and(|s| !s.mounts.is_empty())
+}
+
+/// Whether there is something to prove: a GPU that is passed in, or checks of the stage.
+fn is_provable(lab: &Lab, catalog: &Catalog) -> bool {
+    let gpu = |i: &Instance| !Gpus::of(&i.expanded_devices, &i.expanded_config).is_empty();
+    let checks = |s: &Stage| !s.verifies.is_empty();
+    lab.instance.as_ref().is_some_and(gpu) || catalog.get(&lab.stage).is_some_and(checks)
 }
 
 fn ours(lab: &Lab, snapshots: &[String], skip: MenuItem) -> Vec<MenuItem> {
@@ -152,9 +180,10 @@ fn bring_back(kept: &Kept) -> MenuItem {
 impl Model {
     /// The menu of the lab that is open.
     pub(crate) fn menu(&self) -> Vec<MenuItem> {
-        let snapshots = |lab: &Lab| self.world.as_ref().map_or(&[][..], |w| w.snapshots_of(&lab.name));
-        let lab = self.labs.get(&self.picker.lab);
-        lab.map_or_else(Vec::new, |lab| menu_items(lab, snapshots(lab)))
+        match (self.labs.get(&self.picker.lab), &self.world) {
+            (Some(lab), Some(world)) => menu_items(lab, world, &self.setup.catalog),
+            _ => vec![],
+        }
     }
 
     pub(in crate::app) fn on_menu(&mut self, intent: Intent) -> Vec<Effect> {
@@ -190,6 +219,7 @@ impl Model {
             Entry::RecreateFromClean => Choice::RecreateFromClean,
             Entry::BringBack(kept) => Choice::BringBack(kept),
             Entry::Update => Choice::Update,
+            Entry::Prove => Choice::Prove,
             Entry::GoBack(snapshot) => Choice::Restore(snapshot),
             Entry::Adopt => {
                 self.ask_to_adopt(&lab);
