@@ -219,3 +219,61 @@ async fn changed(changes: &mut Changes) -> bool {
     while receiver.try_recv().is_ok() {}
     true
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::{
+        app::effect::{Performer, Surroundings},
+        backend::fake::Fake,
+        config::Config,
+        paths::Paths,
+        run::StopCode,
+        stage::Catalog,
+    };
+
+    #[tokio::test]
+    async fn an_engine_that_comes_later_is_found_without_a_key() {
+        let home = tempfile::tempdir().unwrap();
+        let tries = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&tries);
+        let connect: crate::run::Connect = Arc::new(move || {
+            let absent = counted.fetch_add(1, Ordering::SeqCst) < 3;
+            Box::pin(async move {
+                if absent {
+                    return Err(backend::Error::NotFound { looked: vec![] });
+                }
+                Ok(Arc::new(Fake::new()) as Arc<dyn Backend>)
+            })
+        });
+        let around = Surroundings {
+            connect,
+            catalog: Arc::new(Catalog::of(vec![])),
+            config: Config::default(),
+            paths: Paths::under(home.path()),
+            runs: home.path().join("runs"),
+            lock: home.path().join("lock"),
+            stop_code: StopCode::default(),
+        };
+        let (messages, mut heard) = mpsc::channel(64);
+        let _performer = Performer::new(around, messages);
+        let mut absent = 0;
+        loop {
+            match timeout(Duration::from_mins(1), heard.recv())
+                .await
+                .unwrap()
+                .unwrap()
+            {
+                Msg::World(Ok(world)) if world.server.is_some() => break,
+                Msg::World(Err(_)) => absent += 1,
+                _ => {}
+            }
+        }
+        assert!(tries.load(Ordering::SeqCst) > 3);
+        // Told once, and once more where the image servers were tried meanwhile.
+        assert!((1..=2).contains(&absent), "{absent}");
+    }
+}
