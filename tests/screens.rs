@@ -255,14 +255,14 @@ fn an_adoption_on_another_machine_promises_no_data_folders() {
     ] {
         let mut model = sample::labs(80, 24);
         let mut stages: Vec<_> = model.setup.catalog.iter().cloned().collect();
-        let mounts = "[[mount]]\nid = \"models\"\ntitle = \"Models\"\npath = \"/models\"\n";
-        #[derive(serde::Deserialize)]
-        struct Mounts {
-            mount: Vec<halolab::stage::Mount>,
-        }
-        let mounts: Mounts = toml::from_str(mounts).unwrap();
-        stages.iter_mut().find(|s| s.id == "mine").unwrap().mounts = mounts.mount;
-        model.setup.catalog = halolab::stage::Catalog::of(stages);
+        let mount = halolab::stage::Mount {
+            id: "models".into(),
+            title: "Models".into(),
+            path: "/models".into(),
+            when: None,
+        };
+        stages.iter_mut().find(|s| s.id == "mine").unwrap().mounts = vec![mount];
+        model.setup.catalog = halolab::stage::Catalog::of(stages).into();
         let mut world = sample::world();
         world.server.as_mut().unwrap().address = address.into();
         model.update(Msg::World(Ok(Box::new(world))));
