@@ -55,7 +55,12 @@ root() { # COMMAND...
 
 packages() { # DEBIAN -- ARCH -- FEDORA AND SUSE, each a list of packages
   manager_installs "$@" ||
-    fail "the package manager could not install them; its lines above say why. Without a network, install $1 by hand, or build elsewhere and type \`HALOLAB_BIN=FILE ./install.sh\`"
+    fail "the package manager could not install them; its lines above say why. Without a network, install $(ours "$@") by hand, or build elsewhere and type \`HALOLAB_BIN=FILE ./install.sh\`"
+}
+ours() { # the same lists: the one of this machine's package manager
+  if has apt-get; then printf %s "$1"
+  elif has pacman; then printf %s "$2"
+  else printf %s "$3"; fi
 }
 manager_installs() {
   if has apt-get; then
@@ -95,7 +100,7 @@ get_cargo() {
   PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH
   if ! has rustup; then
     may "halolab is built with Rust $wanted or newer, which is not here: install it with rustup, for you alone?"
-    if has pacman; then packages '' rustup ''
+    if ! has apt-get && has pacman; then packages '' rustup ''
     elif has apt-get && apt-cache policy rustup 2>/dev/null | grep -q '^ *Candidate: [^(]'; then packages rustup '' ''
     else
       has curl || packages 'curl ca-certificates' curl curl

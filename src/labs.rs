@@ -70,6 +70,14 @@ pub struct Lab {
     pub updating: Option<String>,
 }
 
+impl Lab {
+    /// Whether the proof that is stored on it failed.
+    pub fn proof_failed(&self) -> bool {
+        let stored = self.instance.as_ref().and_then(|i| i.tag("verdict"));
+        stored.is_some_and(Verdict::failed)
+    }
+}
+
 /// An instance that stands beside a lab and could take its place.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Kept {

@@ -364,6 +364,7 @@ fn run(text: &str) -> Model {
     model.update(Msg::Run(Event::Verdict {
         lab: "ai-lab".into(),
         verdict: text.into(),
+        ok: true,
     }));
     model.update(Msg::Page(LogPage {
         lab: "ai-lab".into(),

@@ -165,3 +165,26 @@ fn each_failure_of_a_build_names_the_next_command() {
         assert!(!home.path().join("bin").exists());
     }
 }
+
+#[test]
+fn what_a_package_manager_could_not_install_is_named_in_its_own_words() {
+    for (manager, names) in [
+        ("pacman", "install rustup by hand"),
+        ("dnf", "install curl by hand"),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let tools = home.path().join("tools");
+        for name in ["sh", "sed", "sort", "head", "dirname", "date"] {
+            let real = ["/usr/bin", "/bin"]
+                .iter()
+                .map(|folder| Path::new(folder).join(name))
+                .find(|path| path.exists());
+            fs::create_dir_all(&tools).unwrap();
+            std::os::unix::fs::symlink(real.unwrap(), tools.join(name)).unwrap();
+        }
+        program(&tools.join("id"), "#!/bin/sh\necho 0");
+        program(&tools.join(manager), "#!/bin/sh\nexit 1");
+        let (code, text) = run(install(home.path(), &["--yes"]).env("PATH", &tools));
+        assert!(code == Some(1) && text.contains(names), "{manager}: {text}");
+    }
+}

@@ -2,6 +2,7 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::disallowed_methods,
     reason = "a test fails by panicking, and starts the program itself"
 )]
@@ -12,6 +13,9 @@ use std::{
     io::Write as _,
     process::{Command, Stdio},
 };
+
+use rstest::rstest;
+use rustix::process::{Pid, Signal, kill_process};
 
 use common::{
     program::{Home, Said},
@@ -218,4 +222,148 @@ fn a_terminal_without_a_cursor_gets_the_questions_and_shows_no_secret() {
     pty.send("\u{3}");
     assert_eq!(pty.end(), 130);
     assert_eq!(home.status(home.lab())["presence"], "missing");
+}
+
+#[rstest]
+#[case::ctrl_c(None, 130)]
+#[case::terminate(Some(Signal::TERM), 143)]
+#[case::hangup(Some(Signal::HUP), 129)]
+fn whatever_ends_a_hidden_question_the_terminal_shows_again_what_is_typed(
+    #[case] signal: Option<Signal>,
+    #[case] code: u32,
+) {
+    let Some(home) = Home::new(1) else { return };
+    let answers = first_answers(&home);
+    let mut command = pty::halolab(home.folder.path(), &home.socket);
+    command.arg("--plain");
+    let mut pty = Pty::start(command, 80, 60);
+    assert!(pty.echoes());
+    pty.wait_for("Number of a lab");
+    // A line each, as fast as they come: they are read when they are asked for.
+    pty.send(&(answers[..5].join("\n") + "\n"));
+    pty.wait_for("not shown");
+    assert!(!pty.echoes());
+    match signal {
+        None => pty.send("\u{3}"),
+        Some(signal) => kill_process(Pid::from_raw(pty.pid().cast_signed()).unwrap(), signal).unwrap(),
+    }
+    assert_eq!(pty.end(), code);
+    assert!(pty.echoes());
+}
+
+/// As if the program had been killed before it closed the journal of its newest run.
+fn never_closed(home: &Home) -> String {
+    let runs: serde_json::Value =
+        serde_json::from_str(&home.ends(0, &["runs", "list", "--json"]).out).unwrap();
+    let id = runs[0]["id"].as_str().unwrap().to_owned();
+    let said = home.ends(0, &["runs", "show", &id]).out;
+    let folder = said
+        .lines()
+        .find_map(|l| l.strip_prefix("logs: "))
+        .unwrap()
+        .to_owned();
+    let path = std::path::Path::new(&folder).join("journal.jsonl");
+    let text = std::fs::read_to_string(&path).unwrap();
+    // Neither closed, nor is the removal in it done.
+    let open: Vec<&str> = text
+        .lines()
+        .filter(|l| !l.contains("\"closed\"") && !l.contains("\"finished\""))
+        .collect();
+    std::fs::write(&path, open.join("\n") + "\n").unwrap();
+    id
+}
+
+#[test]
+fn a_run_that_was_not_finished_is_offered_first_and_left_alone_by_enter() {
+    let Some(home) = Home::new(1) else { return };
+    let lab = home.lab();
+    home.ends(0, &["apply", lab, "--yes"]);
+    home.ends(0, &["remove", lab, "--yes"]);
+    let id = never_closed(&home);
+    let left = ends(&home, 0, "\nq\n");
+    assert!(
+        left.out.contains(&format!("The run {id} was not finished")),
+        "{}",
+        left.out
+    );
+    assert!(
+        left.out.contains("Continue LOSES") && left.out.contains("Labs:"),
+        "{}",
+        left.out
+    );
+    // A removal goes on only after its name.
+    let other = ends(&home, 7, "2\nnot the name\nq\n");
+    assert!(
+        other.out.contains("Type the name") && !other.out.contains("Apply?"),
+        "{}",
+        other.out
+    );
+    let asked = ends(&home, 7, &format!("2\n{lab}\nn\nq\n"));
+    assert!(
+        asked.out.contains("Apply?") && asked.out.contains("DESTROYS"),
+        "{}",
+        asked.out
+    );
+}
+
+#[test]
+fn another_halolab_at_work_can_be_waited_for() {
+    let Some(home) = Home::new(1) else { return };
+    let answers = lines(&first_answers(&home)) + "y\n";
+    let lock = home.folder.path().join("run/lock");
+    std::fs::create_dir_all(lock.parent().unwrap()).unwrap();
+    let held = std::fs::File::create(&lock).unwrap();
+    held.lock().unwrap();
+    let who = format!("run other, pid {}, since now\n", std::process::id());
+    std::fs::write(&lock, who).unwrap();
+    let said = ends(&home, 8, &(answers.clone() + "n\nq\n"));
+    assert!(
+        said.out.contains("Another halolab is at work: run other"),
+        "{}",
+        said.out
+    );
+    let waits = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_secs(4));
+        drop(held);
+    });
+    let said = ends(&home, 0, &(answers + "y\ny\nq\n"));
+    waits.join().unwrap();
+    assert_eq!(
+        said.out.matches("Nothing has happened yet").count(),
+        2,
+        "{}",
+        said.out
+    );
+    assert_eq!(home.status(home.lab())["presence"], "ours");
+}
+
+#[test]
+fn an_engine_that_sleeps_is_started_by_the_first_plan() {
+    if std::env::var("HALOLAB_TEST_LXD").is_ok_and(|socket| socket == "skip") {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    // What an LXD that does not run leaves, in a file system of its own.
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "sh", "-c"])
+        .arg("mount -t tmpfs none /var/lib && mkdir -p /var/lib/lxd/database && exec \"$0\" --plain")
+        .arg(env!("CARGO_BIN_EXE_halolab"))
+        .env("HALOLAB_HOME", home.path());
+    for name in ["LXD_SOCKET", "LXD_DIR", "INCUS_SOCKET", "INCUS_DIR"] {
+        command.env_remove(name);
+    }
+    let said = answer(command, "n\n");
+    assert_eq!(said.code, 7, "{}\n{}", said.out, said.err);
+    assert!(
+        said.out.contains("LXD is installed and does not run"),
+        "{}",
+        said.out
+    );
+    assert!(
+        said.out.contains("Apply?") && said.err.contains("halolab start"),
+        "{}\n{}",
+        said.out,
+        said.err
+    );
 }

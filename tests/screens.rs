@@ -1,11 +1,18 @@
 //! What the user sees: every screen at four sizes.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 #[path = "common/sample/mod.rs"]
 mod sample;
 
-use halolab::app::{Missing, Model, Msg};
+use halolab::{
+    app::{Missing, Model, Msg},
+    run::{Event, Outcome},
+};
 use rstest::rstest;
 use sample::{draw, press};
 
@@ -230,5 +237,90 @@ fn ascii_screens_have_no_other_characters(#[case] sample: Sample) {
             let screen = draw(&model);
             assert!(screen.is_ascii(), "{screen}");
         }
+    }
+}
+
+/// The colour of the first cell of a text on the screen.
+fn colour(model: &Model, text: &str) -> ratatui::style::Color {
+    let (width, height) = model.size;
+    let mut screen = ratatui::Terminal::new(ratatui::backend::TestBackend::new(width, height)).unwrap();
+    screen.draw(|frame| halolab::ui::view(model, frame)).unwrap();
+    let cells = screen.backend().buffer();
+    let row = |y: u16| -> String { (0..width).map(|x| cells[(x, y)].symbol()).collect() };
+    let place = |y: u16| Some((row(y).find(text)?, y));
+    let (at, y) = (0..height).find_map(place).unwrap();
+    let before = row(y)[..at].chars().count();
+    cells[(u16::try_from(before).unwrap(), y)].fg
+}
+
+#[test]
+fn a_failed_proof_is_never_shown_as_a_good_one() {
+    let verdict = |ok| {
+        Msg::Run(Event::Verdict {
+            lab: "ai-lab".into(),
+            verdict: "FAILED: no GPU".into(),
+            ok,
+        })
+    };
+    let bad = sample::run(80, 24).look.styles().error.fg.unwrap();
+    for (ok, wrong) in [(true, false), (false, true)] {
+        let mut model = sample::run(80, 24);
+        model.update(verdict(ok));
+        assert_eq!(colour(&model, "FAILED: no") == bad, wrong, "run, {ok}");
+        model.update(Msg::Ended(Outcome {
+            run: "run".into(),
+            code: 5,
+            summary: vec![],
+        }));
+        assert_eq!(colour(&model, "FAILED: no") == bad, wrong, "result, {ok}");
+    }
+    let mut model = sample::labs(120, 40);
+    let mut world = sample::world();
+    let lab = world.instances.iter_mut().find(|i| i.name == "ai-lab").unwrap();
+    lab.config
+        .insert("user.halolab.verdict".into(), "FAILED: no GPU".into());
+    model.update(Msg::World(Ok(Box::new(world))));
+    // The row with the cursor has the cursor's colours.
+    press(&mut model, "down");
+    assert_eq!(colour(&model, "FAILED: no"), bad, "labs");
+}
+
+#[test]
+fn a_lab_with_something_to_prove_can_be_proven_again_and_others_cannot() {
+    let mut model = sample::labs(80, 24);
+    press(&mut model, "enter");
+    let has = |model: &Model| draw(model).contains("Prove ");
+    assert!(!has(&model), "{}", draw(&model));
+    let mut world = sample::world();
+    let lab = world.instances.iter_mut().find(|i| i.name == "ai-lab").unwrap();
+    let gpu = [("type".to_owned(), "gpu".to_owned())].into();
+    lab.expanded_devices.insert("gpu".into(), gpu);
+    model.update(Msg::World(Ok(Box::new(world))));
+    assert!(has(&model), "{}", draw(&model));
+}
+
+#[test]
+fn an_adoption_on_another_machine_promises_no_data_folders() {
+    for (address, promised) in [
+        ("/var/lib/lxd/unix.socket", true),
+        ("https://10.0.0.1:8443", false),
+    ] {
+        let mut model = sample::labs(80, 24);
+        let mut stages: Vec<_> = model.setup.catalog.iter().cloned().collect();
+        let mount = halolab::stage::Mount {
+            id: "models".into(),
+            title: "Models".into(),
+            path: "/models".into(),
+            when: None,
+        };
+        stages.iter_mut().find(|s| s.id == "mine").unwrap().mounts = vec![mount];
+        model.setup.catalog = halolab::stage::Catalog::of(stages).into();
+        let mut world = sample::world();
+        world.server.as_mut().unwrap().address = address.into();
+        model.update(Msg::World(Ok(Box::new(world))));
+        press(&mut model, "down down down enter");
+        let drawn = draw(&model);
+        assert!(drawn.contains("Adopt"), "{drawn}");
+        assert_eq!(drawn.contains("data folders"), promised, "{drawn}");
     }
 }

@@ -205,3 +205,63 @@ fn secrets_are_typed_again_and_never_drawn() {
     press(&mut other, "tab enter esc");
     assert!(other.dialog.is_none() && other.run.is_none());
 }
+
+/// The record of a run that was killed while it removed the whole lab.
+fn removal() -> Record {
+    let mut record = record(&[]);
+    let request = halolab::plan::Request {
+        lab: "ai-lab".into(),
+        stage: "ai-lab".into(),
+        choice: Choice::Remove,
+        answers: Answers::new(),
+    };
+    let model = sample::labs(80, 24);
+    let world = sample::world();
+    record.plan = (model.setup.planner)(&world, &model.setup.catalog, &[request]).unwrap();
+    record.done.clear();
+    record.begun.clear();
+    record
+}
+
+#[test]
+fn what_going_on_destroys_is_said_and_reviewed_with_cancel_marked() {
+    let mut rest = record(&[]);
+    for action in &mut rest.plan.labs[0].actions {
+        action.destroys = Some(format!("what {} holds", action.id));
+    }
+    let mut model = sample::labs(80, 24);
+    model.update(Msg::Unfinished(Box::new(rest.clone())));
+    let drawn = draw(&model);
+    assert!(drawn.contains("loses  what ai-lab/base holds"), "{drawn}");
+    assert!(
+        !drawn.contains("what ai-lab/create holds"),
+        "that is done\n{drawn}"
+    );
+    assert_eq!(press(&mut model, "tab enter"), vec![], "nothing goes on at once");
+    assert_eq!(model.screen(), Screen::Review);
+    assert!(model.review.as_ref().is_some_and(|r| !r.apply));
+    assert_eq!(press(&mut model, "enter"), vec![]);
+    assert!(model.review.is_none() && model.run.is_none(), "Cancel was marked");
+    model.update(Msg::Unfinished(Box::new(rest)));
+    let effects = press(&mut model, "tab enter tab enter");
+    assert!(matches!(effects.as_slice(), [Effect::Resume(..)]), "{effects:?}");
+}
+
+#[test]
+fn a_removal_that_goes_on_asks_for_the_name_again() {
+    let mut model = sample::labs(80, 24);
+    model.update(Msg::Unfinished(Box::new(removal())));
+    assert_eq!(press(&mut model, "tab enter"), vec![]);
+    assert!(draw(&model).contains("Type the name"), "{}", draw(&model));
+    assert_eq!(press(&mut model, "enter"), vec![], "not without the name");
+    assert_ne!(model.screen(), Screen::Review);
+    type_text(&mut model, "ai-lab");
+    assert_eq!(press(&mut model, "enter"), vec![]);
+    assert_eq!(model.screen(), Screen::Review);
+    let effects = press(&mut model, "tab enter");
+    assert!(matches!(effects.as_slice(), [Effect::Resume(..)]), "{effects:?}");
+    let mut other = sample::labs(80, 24);
+    other.update(Msg::Unfinished(Box::new(removal())));
+    press(&mut other, "tab enter esc");
+    assert!(other.review.is_none() && other.run.is_none());
+}

@@ -57,6 +57,8 @@ pub enum Then {
     StopAndQuit,
     /// The plan for this choice is shown.
     Plan(String, Choice),
+    /// A run that removes labs is shown again, once the names of these were typed too.
+    GoOn(Vec<String>),
     /// The end of another halolab is waited for.
     Wait,
     /// The options are left; what was filled in stays.

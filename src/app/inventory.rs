@@ -51,25 +51,27 @@ pub(super) async fn look(shared: Arc<Shared>) {
     tokio::spawn(try_servers(Arc::clone(&shared), Arc::clone(&known)));
     let mut wait = Duration::from_secs(1);
     let mut seen = false;
+    // What was told of an engine that is not there: the same is told again only when asked.
+    let mut told = None;
     loop {
-        match observe(&shared, &known, seen).await {
+        match observe(&shared, &known, seen, told.as_ref()).await {
             Ok((backend, changes)) => {
                 seen = true;
+                told = None;
                 wait = Duration::from_secs(1);
                 if !until_changed(&shared, &known, backend, changes).await {
                     return;
                 }
             }
             Err(missing) => {
-                let absent = missing.absent;
                 *shared.backend.lock().await = None;
-                shared.tell(Msg::World(Err(missing))).await;
-                if absent {
-                    shared.look.notified().await;
-                } else {
-                    let _ = timeout(wait, shared.look.notified()).await;
-                    wait = (wait * 2).min(LONGEST_WAIT);
+                if told.as_ref() != Some(&missing) {
+                    shared.tell(Msg::World(Err(missing.clone()))).await;
                 }
+                told = missing.absent.then_some(missing);
+                let asked = timeout(wait, shared.look.notified()).await.is_ok();
+                told = told.filter(|_| !asked);
+                wait = (wait * 2).min(LONGEST_WAIT);
             }
         }
         if shared.messages.is_closed() {
@@ -89,20 +91,32 @@ async fn try_servers(shared: Arc<Shared>, known: Known) {
 type Changes = Option<mpsc::Receiver<()>>;
 
 /// Looks at the engine. One that was `seen` before and is not found now is away, not absent: its labs are still there.
-async fn observe(shared: &Shared, known: &Known, seen: bool) -> Result<(Arc<dyn Backend>, Changes), Missing> {
+/// What was `told` already is not told again.
+async fn observe(
+    shared: &Shared,
+    known: &Known,
+    seen: bool,
+    told: Option<&Missing>,
+) -> Result<(Arc<dyn Backend>, Changes), Missing> {
     let backend = match shared.backend().await {
         Ok(backend) => backend,
         Err(error @ backend::Error::NotFound { .. }) if !seen => {
-            let world = World::without_daemon(facts(known), shared.around.config.clone());
-            shared.tell(Msg::World(Ok(Box::new(world)))).await;
-            return Err(missing(&error, true));
+            let missing = missing(&error, true);
+            if told != Some(&missing) {
+                let world = World::without_daemon(facts(known), shared.around.config.clone());
+                shared.tell(Msg::World(Ok(Box::new(world)))).await;
+            }
+            return Err(missing);
         }
         Err(error @ backend::Error::Asleep { .. }) => {
-            if let backend::Error::Asleep { engine, .. } = &error {
+            let missing = missing(&error, true);
+            if let backend::Error::Asleep { engine, .. } = &error
+                && told != Some(&missing)
+            {
                 let world = World::asleep(engine, facts(known), shared.around.config.clone());
                 shared.tell(Msg::World(Ok(Box::new(world)))).await;
             }
-            return Err(missing(&error, true));
+            return Err(missing);
         }
         Err(error) => return Err(missing(&error, false)),
     };
@@ -204,4 +218,62 @@ async fn changed(changes: &mut Changes) -> bool {
     tokio::time::sleep(BURST).await;
     while receiver.try_recv().is_ok() {}
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::{
+        app::effect::{Performer, Surroundings},
+        backend::fake::Fake,
+        config::Config,
+        paths::Paths,
+        run::StopCode,
+        stage::Catalog,
+    };
+
+    #[tokio::test]
+    async fn an_engine_that_comes_later_is_found_without_a_key() {
+        let home = tempfile::tempdir().unwrap();
+        let tries = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&tries);
+        let connect: crate::run::Connect = Arc::new(move || {
+            let absent = counted.fetch_add(1, Ordering::SeqCst) < 3;
+            Box::pin(async move {
+                if absent {
+                    return Err(backend::Error::NotFound { looked: vec![] });
+                }
+                Ok(Arc::new(Fake::new()) as Arc<dyn Backend>)
+            })
+        });
+        let around = Surroundings {
+            connect,
+            catalog: Arc::new(Catalog::of(vec![])),
+            config: Config::default(),
+            paths: Paths::under(home.path()),
+            root: home.path().to_owned(),
+            runs: home.path().join("runs"),
+            lock: home.path().join("lock"),
+            stop_code: StopCode::default(),
+        };
+        let (messages, mut heard) = mpsc::channel(64);
+        let _performer = Performer::new(around, messages);
+        let mut absent = 0;
+        loop {
+            match timeout(Duration::from_mins(1), heard.recv())
+                .await
+                .unwrap()
+                .unwrap()
+            {
+                Msg::World(Ok(world)) if world.server.is_some() => break,
+                Msg::World(Err(_)) => absent += 1,
+                _ => {}
+            }
+        }
+        assert!(tries.load(Ordering::SeqCst) > 3);
+        // Told once, and once more where the image servers were tried meanwhile.
+        assert!((1..=2).contains(&absent), "{absent}");
+    }
 }

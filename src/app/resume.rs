@@ -7,13 +7,13 @@ use crate::{
     log::sanitize,
     run::{
         journal::Record,
-        unfinished::{Stopped, stops, ways_back},
+        unfinished::{Stopped, losses, removals, stops, ways_back},
     },
     stage::{Answer, Answers},
 };
 
 use super::{
-    dialog::{Dialog, Prompt, PromptThen},
+    dialog::{Confirm, Dialog, Prompt, PromptThen, Then},
     entry::Entry,
     keys::Intent,
     model::{Model, Pick, Review, Screen},
@@ -27,6 +27,8 @@ pub struct Resume {
     pub found: Option<Box<Record>>,
     /// To be gone on with, once its secrets are typed.
     pub next: Option<Box<Record>>,
+    /// Its plan, until the names of the labs that it removes are typed.
+    pub asked: Option<Review>,
     /// What the run that was begun goes on with; under review again where another halolab was faster.
     pub begun: Option<GoesOn>,
 }
@@ -48,6 +50,11 @@ impl Unfinished {
         let mut names = vec!["Leave it", "Continue"];
         names.extend((!self.ways.is_empty()).then_some("Take it back…"));
         names
+    }
+
+    /// What going on with it destroys.
+    pub fn losses(&self) -> Vec<String> {
+        losses(&self.record)
     }
 
     /// Where it stopped, a track each.
@@ -169,16 +176,40 @@ impl Model {
         let Some(record) = self.resume.next.take() else {
             return vec![];
         };
-        self.review = Some(Review {
+        let (destroys, names) = (!losses(&record).is_empty(), removals(&record));
+        self.resume.asked = Some(Review {
             plan: record.plan,
-            apply: true,
+            apply: !destroys,
             scroll: 0,
             goes_on: Some(GoesOn {
                 run: record.id,
                 secrets,
             }),
         });
-        self.open(Screen::Review);
+        self.ask_names(names);
+        if destroys || self.review.is_none() {
+            return vec![];
+        }
         self.apply()
+    }
+
+    /// Asks for the name of each lab that the run removes, then shows its plan.
+    pub(in crate::app) fn ask_names(&mut self, mut names: Vec<String>) {
+        if names.is_empty() {
+            self.review = self.resume.asked.take();
+            if self.review.is_some() {
+                self.open(Screen::Review);
+            }
+            return;
+        }
+        let lab = names.remove(0);
+        let title = format!("Go on removing {lab}?");
+        let mut confirm = Confirm::new(title, "Show the plan", Then::GoOn(names));
+        confirm.loses = vec![format!(
+            "the lab {lab} with all that is inside, and its snapshots"
+        )];
+        confirm.keeps = vec!["models, caches and homes on data mounts".into()];
+        confirm.name = Some((lab, Entry::default()));
+        self.dialog = Some(Dialog::Confirm(Box::new(confirm)));
     }
 }

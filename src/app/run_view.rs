@@ -75,8 +75,8 @@ pub struct RunView {
     pub ended: Option<u64>,
     /// Marks, by action.
     pub actions: BTreeMap<String, ActionState>,
-    /// Verdicts, by lab.
-    pub verdicts: BTreeMap<String, String>,
+    /// Verdicts as lines, by lab, and whether each is a proof.
+    pub verdicts: BTreeMap<String, (String, bool)>,
     /// What failed, in order.
     pub failures: Vec<Failure>,
     /// One log a lab; `host` first where the host has actions.
@@ -184,8 +184,8 @@ impl RunView {
                 state.mark = if skipped { Mark::Skipped } else { Mark::Done };
                 state.millis = millis;
             }
-            Event::Verdict { lab, verdict } => {
-                self.verdicts.insert(lab, verdict);
+            Event::Verdict { lab, verdict, ok } => {
+                self.verdicts.insert(lab, (verdict, ok));
             }
             Event::Failed {
                 id,

@@ -52,8 +52,9 @@ Examples:
   halolab snapshot create ai-lab works -m 'ComfyUI runs'
   halolab status --json                          for scripts and agents
 
-Exit: 0 ok, 1 failed, 2 usage, 3 blocked before any change, 5 failed and resumable, 7 declined,
-8 another halolab is at work, 129/130/143 ended by a signal; 4 and 6 are reserved.";
+Exit: 0 ok, 1 failed, 2 usage, 3 blocked before any change, 5 failed and resumable,
+6 done and counts after a restart of the machine, 7 declined, 8 another halolab is at work,
+129/130/143 ended by a signal; 4 is reserved.";
 
 /// Options of every verb.
 #[derive(Clone, Debug, Default, clap::Args)]

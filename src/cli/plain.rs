@@ -3,9 +3,10 @@
 
 mod ask;
 mod form;
+mod resume;
 mod snapshots;
 
-use std::{collections::BTreeMap, future::Future};
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     app::{
@@ -16,12 +17,15 @@ use crate::{
     host,
     labs::{Lab, Presence, World},
     plan::{Choice, Plan, Request, planner},
-    run::journal,
+    run::{journal, lock::Holder},
     stage::{Answers, answers::IMAGE_FILE},
 };
 
 use super::{Code, Global, Setup, Stop, consent, plan::SERVER_WAIT, status::state_word};
-use ask::{Left, numbers, say};
+use ask::{Left, numbers, say, unless_interrupted};
+
+/// Between two looks at whether another halolab has ended.
+const OTHERS: Duration = Duration::from_secs(1);
 
 /// Exit code where the input ended, or Ctrl-C, before anything was agreed to.
 const CANCELLED: Code = Code(130);
@@ -38,8 +42,9 @@ pub(super) async fn wizard(global: Global) -> Result<Code, Stop> {
     say("halolab, as questions. Type the number of an answer, enter for the one in brackets, q to leave.");
     // How the last thing ended that was asked for.
     let mut last = None;
+    let mut offered = false;
     loop {
-        match Box::pin(round(&setup)).await {
+        match Box::pin(round(&setup, &mut offered)).await {
             Ok(code) => last = Some(code),
             Err(Left::Quit) => return Ok(last.unwrap_or(Code::OK)),
             Err(Left::Gone) => {
@@ -48,6 +53,7 @@ pub(super) async fn wizard(global: Global) -> Result<Code, Stop> {
                 }
                 return Ok(last.unwrap_or(CANCELLED));
             }
+            Err(Left::Ended(code)) => return Ok(Code(code)),
             Err(Left::Away(stop)) => return Err(stop),
             Err(Left::Failed(stop)) => {
                 say(&format!("Not done: {}", stop.text));
@@ -57,18 +63,13 @@ pub(super) async fn wizard(global: Global) -> Result<Code, Stop> {
     }
 }
 
-/// What is waited for, unless Ctrl-C comes first.
-async fn unless_interrupted<T>(work: impl Future<Output = T> + Send) -> Result<T, Left> {
-    tokio::select! {
-        done = work => Ok(done),
-        _ = tokio::signal::ctrl_c() => Err(Left::Gone),
-    }
-}
-
 /// One task: which labs, what to do with them, the plan, the run.
-async fn round(setup: &Setup) -> Result<Code, Left> {
+async fn round(setup: &Setup, offered: &mut bool) -> Result<Code, Left> {
     say("\nLooking at this machine and its container engine.");
-    let world = unless_interrupted(look(setup)).await?.map_err(Left::Away)?;
+    let mut world = unless_interrupted(look(setup)).await?.map_err(Left::Away)?;
+    if let Some(engine) = &world.asleep {
+        return Box::pin(wake(setup, &world, engine)).await;
+    }
     match &world.server {
         Some(server) => say(&format!(
             "Engine: {} {} at {}.",
@@ -77,6 +78,11 @@ async fn round(setup: &Setup) -> Result<Code, Left> {
             server.address
         )),
         None => say("There is no LXD or Incus yet: the plan begins with setting one up."),
+    }
+    if !std::mem::replace(offered, true)
+        && let Some(code) = Box::pin(resume::offer(setup, &world)).await?
+    {
+        return Ok(code);
     }
     let labs = world.labs(&setup.catalog);
     say("\nLabs:");
@@ -91,14 +97,38 @@ async fn round(setup: &Setup) -> Result<Code, Left> {
         },
         labs => labs.iter().map(|lab| (*lab, Choice::Create)).collect(),
     };
-    let (plan, secrets) = Box::pin(planned(setup, world.clone(), &picks)).await?;
-    agree_and_run(setup, &plan, secrets).await
+    let forms = Box::pin(options(setup, &world, &picks)).await?;
+    loop {
+        let (plan, secrets) = planned(setup, world, &picks, &forms).await?;
+        if let Some(code) = agree_and_run(setup, &plan, &journal::new_id(&plan), secrets).await? {
+            return Ok(code);
+        }
+        world = unless_interrupted(look(setup)).await?.map_err(Left::Away)?;
+    }
+}
+
+/// Starts an engine that is installed and does not run: before that, nothing is known of its labs.
+async fn wake(setup: &Setup, world: &World, engine: &str) -> Result<Code, Left> {
+    say(&format!(
+        "{engine} is installed and does not run. Its labs can be seen once it does: this plan starts it."
+    ));
+    let plan = planner::plan(world, &setup.catalog, &[])?;
+    match agree_and_run(setup, &plan, &journal::new_id(&plan), BTreeMap::new()).await? {
+        Some(Code::OK) | None => Ok(Code::OK),
+        Some(code) => {
+            let text =
+                format!("without {engine} there is nothing to ask about; `halolab start` starts it too");
+            Err(Left::Away(Stop::new(code, text)))
+        }
+    }
 }
 
 async fn look(setup: &Setup) -> Result<World, Stop> {
-    let mut world = setup.world(&[]).await?;
-    // Before the default image is chosen.
-    host::reach::look(&mut world.facts, &setup.config.servers(), SERVER_WAIT).await;
+    let mut world = setup.world_or_asleep(&[]).await?;
+    if world.asleep.is_none() {
+        // Before the default image is chosen.
+        host::reach::look(&mut world.facts, &setup.config.servers(), SERVER_WAIT).await;
+    }
     Ok(world)
 }
 
@@ -148,7 +178,7 @@ async fn which(labs: &[Lab]) -> Result<Vec<&Lab>, Left> {
 
 /// What to do with one lab; none where that is done already.
 async fn menu(setup: &Setup, world: &World, lab: &Lab) -> Result<Option<Choice>, Left> {
-    let items = menu_items(lab, world.snapshots_of(&lab.name), &world.moved(lab));
+    let items = menu_items(lab, world, &setup.catalog);
     say(&format!("\n{}: what to do?", lab.name));
     for (number, item) in (1..).zip(&items) {
         let title = item.title.replace('…', "");
@@ -206,24 +236,20 @@ async fn type_name(name: &str) -> Result<(), Left> {
     Err(Stop::new(Code::DECLINED, "nothing was changed").into())
 }
 
-/// Asks the options, and makes the plan.
-async fn planned(
-    setup: &Setup,
-    mut world: World,
-    picks: &[(&Lab, Choice)],
-) -> Result<(Plan, BTreeMap<String, Answers>), Left> {
+/// Asks the options.
+async fn options(setup: &Setup, world: &World, picks: &[(&Lab, Choice)]) -> Result<Vec<Form>, Left> {
     let mut forms = vec![];
     for (lab, choice) in picks {
         let Some(stage) = setup.catalog.get(&lab.stage) else {
             continue;
         };
         if matches!(choice, Choice::Create | Choice::Recreate) {
-            let former = planner::former_answers(&world, &lab.name);
+            let former = planner::former_answers(world, &lab.name);
             forms.push(Form::new(&lab.name, stage, &world.facts, &former));
         }
     }
     if !forms.is_empty() {
-        forms.extend(Form::of_host(&world, &setup.catalog));
+        forms.extend(Form::of_host(world, &setup.catalog));
     }
     for form in &mut forms {
         let whose = if form.lab == planner::HOST {
@@ -235,6 +261,16 @@ async fn planned(
         form::fill_in(form).await?;
         say(&format!("\n{}: {}.", form.lab, form::summary(form)));
     }
+    Ok(forms)
+}
+
+/// Makes the plan, and says which secrets it was given.
+async fn planned(
+    setup: &Setup,
+    mut world: World,
+    picks: &[(&Lab, Choice)],
+    forms: &[Form],
+) -> Result<(Plan, BTreeMap<String, Answers>), Left> {
     let answers: BTreeMap<String, Answers> = forms
         .iter()
         .map(|form| (form.lab.clone(), form.answers()))
@@ -262,11 +298,17 @@ async fn planned(
     Ok((plan, secrets.collect()))
 }
 
-/// Shows the plan, asks, and runs it with lines of text.
-async fn agree_and_run(setup: &Setup, plan: &Plan, secrets: BTreeMap<String, Answers>) -> Result<Code, Left> {
+/// Shows the plan, asks, and runs it with lines of text. None where another halolab was waited for instead: what is
+/// there may be another now.
+async fn agree_and_run(
+    setup: &Setup,
+    plan: &Plan,
+    id: &str,
+    secrets: BTreeMap<String, Answers>,
+) -> Result<Option<Code>, Left> {
     if plan.is_empty() {
         say("There is nothing to do.");
-        return Ok(Code::OK);
+        return Ok(Some(Code::OK));
     }
     say("\nThe plan. Nothing has happened yet.");
     say(&consent::text(plan));
@@ -278,16 +320,41 @@ async fn agree_and_run(setup: &Setup, plan: &Plan, secrets: BTreeMap<String, Ans
             "s" => say(&consent::with_scripts(plan)),
             "" | "n" | "no" | "q" => {
                 say("Nothing was changed.");
-                return Ok(Code::DECLINED);
+                return Ok(Some(Code::DECLINED));
             }
             _ => say("Please type y to do it, n to leave it, or s."),
         }
     }
-    let id = journal::new_id(plan);
-    let code = Box::pin(consent::carry_out(setup, plan, &id, secrets)).await?;
+    if wait_for_other(setup).await? {
+        return Ok(None);
+    }
+    let code = Box::pin(consent::carry_out(setup, plan, id, secrets)).await?;
     match code {
         Code::OK => say("Done."),
         Code(code) => say(&format!("Ended with {code}; see `halolab runs`.")),
     }
-    Ok(code)
+    Ok(Some(code))
+}
+
+/// Waits for the end of another halolab that is at work, where the user wants that; whether there was one.
+async fn wait_for_other(setup: &Setup) -> Result<bool, Left> {
+    let lock = setup.lock();
+    let Some(holder) = Holder::of(&lock) else {
+        return Ok(false);
+    };
+    say(&format!(
+        "Another halolab is at work: {holder}. Nothing of this plan was begun."
+    ));
+    if !ask::yes("Wait for its end, and see the plan anew", false).await? {
+        let text = "nothing was changed: another halolab is at work";
+        return Err(Stop::new(Code::LOCKED, text).into());
+    }
+    unless_interrupted(async {
+        while Holder::of(&lock).is_some() {
+            tokio::time::sleep(OTHERS).await;
+        }
+    })
+    .await?;
+    say("It has ended.");
+    Ok(true)
 }

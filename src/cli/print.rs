@@ -54,7 +54,7 @@ impl Printer {
             Event::Plan { run, actions, .. } => note(&format!("run {run}: {actions} actions")),
             Event::StepStarted { lab, sentence, .. } => note(&format!("[{lab}] {}", sanitize(sentence))),
             Event::Output { lab, bytes } => self.output(lab, *bytes),
-            Event::Verdict { lab, verdict } => note(&format!("[{lab}] verdict: {}", sanitize(verdict))),
+            Event::Verdict { lab, verdict, .. } => note(&format!("[{lab}] verdict: {}", sanitize(verdict))),
             Event::Failed {
                 lab,
                 error,

@@ -1,4 +1,5 @@
-//! Signals while a run is at work: the first one asks it to stop, the second one ends the program.
+//! Signals: while a run is at work the first one asks it to stop, and the second one ends the program. A question of
+//! `--plain` ends with the first one.
 
 use std::io;
 
@@ -25,11 +26,7 @@ pub(super) struct Signals {
 impl Signals {
     /// Begins to listen; the first signal cancels, and says with which code the run ends then.
     pub(super) fn listen(cancel: CancellationToken, stop_code: StopCode) -> io::Result<Self> {
-        let mut ear = Ear {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        };
+        let mut ear = Ear::listen()?;
         let task = tokio::spawn(async move {
             stop_code.set(ear.hear().await);
             cancel.cancel();
@@ -52,14 +49,25 @@ impl Drop for Signals {
     }
 }
 
-struct Ear {
+/// Hears the signals that end a program.
+pub(super) struct Ear {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
 }
 
 impl Ear {
-    async fn hear(&mut self) -> u8 {
+    /// Begins to listen: what comes from now on is heard.
+    pub(super) fn listen() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// The exit code of the next signal.
+    pub(super) async fn hear(&mut self) -> u8 {
         tokio::select! {
             _ = self.interrupt.recv() => INTERRUPT,
             _ = self.terminate.recv() => TERMINATE,

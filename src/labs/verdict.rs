@@ -114,6 +114,11 @@ impl Verdict {
         verdict.stored()
     }
 
+    /// Whether what is stored is a proof that failed; a line of another origin says so itself.
+    pub fn failed(stored: &str) -> bool {
+        Self::read(stored).map_or_else(|| stored.starts_with("FAILED"), |verdict| !verdict.ok)
+    }
+
     /// Of what a prover in the lab reported.
     pub fn of(report: &Report, run: &str) -> Self {
         let ran: Vec<_> = report
@@ -315,6 +320,8 @@ mod tests {
         assert_eq!(verdict.to_string(), "cuda 2 x sm_90; PyTorch 2.9");
         verdict.add(check(false, "no GPU inside"));
         assert!(!verdict.ok);
+        assert!(Verdict::failed(&verdict.stored()) && Verdict::failed("FAILED: no GPU"));
+        assert!(!Verdict::failed("gfx1151 ok"));
         assert_eq!(verdict.to_string(), "FAILED: no GPU inside");
     }
 }

@@ -68,8 +68,11 @@ pub enum Event {
     Verdict {
         /// The lab.
         lab: String,
-        /// The verdict, as stored.
+        /// The verdict, as a line.
         verdict: String,
+        /// Whether it is a proof; a halolab of before did not say.
+        #[serde(default = "yes")]
+        ok: bool,
     },
     /// An action failed.
     Failed {
@@ -93,4 +96,8 @@ pub enum Event {
         /// One sentence a lab.
         summary: Vec<String>,
     },
+}
+
+fn yes() -> bool {
+    true
 }

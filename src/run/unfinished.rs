@@ -2,6 +2,7 @@
 //! and what would take it back.
 
 use std::{
+    collections::BTreeSet,
     fs::{File, TryLockError},
     path::{Path, PathBuf},
 };
@@ -9,7 +10,7 @@ use std::{
 use crate::{
     host::{BOOT_ID, Root},
     labs::{UPDATING, World, tag},
-    plan::{Choice, Step, Track},
+    plan::{Action, Choice, Step, Track},
 };
 
 use super::{
@@ -88,7 +89,7 @@ fn is_held(lock: &Path) -> bool {
 
 /// Where each track of a run stopped; tracks that came to their end are left out.
 pub fn stops(record: &Record) -> Vec<Stopped> {
-    let count = |actions: &[crate::plan::Action]| {
+    let count = |actions: &[Action]| {
         let done = actions.iter().filter(|a| record.done.contains(&a.id)).count();
         (done, actions.len())
     };
@@ -115,6 +116,33 @@ pub fn stops(record: &Record) -> Vec<Stopped> {
         }
     }
     found
+}
+
+/// What going on with a run destroys: what its actions that are left say, and what is lost with their labs.
+pub fn losses(record: &Record) -> Vec<String> {
+    let open = |a: &&Action| !record.done.contains(&a.id);
+    let destroyed = |actions: &[Action]| -> Vec<String> {
+        let rest = actions.iter().filter(open);
+        rest.filter_map(|a| a.destroys.clone()).collect()
+    };
+    let mut lost = destroyed(&record.plan.host);
+    for track in &record.plan.labs {
+        let here = destroyed(&track.actions);
+        if !here.is_empty() {
+            lost.extend(here.into_iter().chain(track.loses.iter().cloned()));
+        }
+    }
+    let mut seen = BTreeSet::new();
+    lost.retain(|text| seen.insert(text.clone()));
+    lost
+}
+
+/// The labs that going on with a run removes for good.
+pub fn removals(record: &Record) -> Vec<String> {
+    let open = |t: &&Track| t.actions.iter().any(|a| !record.done.contains(&a.id));
+    let removed = |t: &&Track| t.choice == Choice::Remove;
+    let tracks = record.plan.labs.iter().filter(removed).filter(open);
+    tracks.map(|t| t.lab.clone()).collect()
 }
 
 /// What would take a run back: lab, stage and choice of each track that stopped and left something.
@@ -173,7 +201,7 @@ fn made(
 
 /// The safety snapshot that a restore took, once the restore itself was begun.
 fn safety(record: &Record, track: &Track) -> Option<String> {
-    let restores = |a: &crate::plan::Action| matches!(a.step, Step::Restore { .. });
+    let restores = |a: &Action| matches!(a.step, Step::Restore { .. });
     let restored = track.actions.iter().find(|a| restores(a))?;
     let begun = record.begun.contains(&restored.id);
     track

@@ -180,7 +180,14 @@ fn row(model: &Model, lab: &Lab, width: u16) -> Line<'static> {
         Span::styled(column(&count, snapshots, more), plain),
         Span::styled(column(&used, disk, ""), plain),
         Span::styled(column(&ram, memory, ""), plain),
-        Span::styled(proof, styles.dim),
+        Span::styled(
+            proof,
+            if lab.proof_failed() {
+                styles.error
+            } else {
+                styles.dim
+            },
+        ),
     ])
 }
 
@@ -208,7 +215,9 @@ pub(super) fn about(model: &Model, lab: &Lab, width: u16) -> Lines {
     let mut lines = labelled(look, "State", &format!("{glyph} {word}"), style, width);
     let mut add = |label: &str, value: &str| {
         if !value.is_empty() {
-            lines.extend(labelled(look, label, value, styles.text, width));
+            let failed = label == "Proof" && lab.proof_failed();
+            let style = if failed { styles.error } else { styles.text };
+            lines.extend(labelled(look, label, value, style, width));
         }
     };
     add("Stage", &clean(&lab.title));

@@ -42,9 +42,7 @@ pub(super) fn text(model: &Model, run: &RunView, width: u16) -> Lines {
     let (glyph, word, style) = match outcome.code {
         0 => (glyphs.ok, "done", styles.ok),
         3 => (glyphs.failed, "blocked before anything was changed", styles.error),
-        4 => (glyphs.warn, "failed, and put back as it was", styles.warn),
         5 => (glyphs.warn, "not finished; it can be resumed", styles.warn),
-        6 => (glyphs.warn, "done up to a reboot", styles.warn),
         8 => (glyphs.warn, "not begun", styles.warn),
         _ if run.stopping => (glyphs.warn, "stopped", styles.warn),
         _ => (glyphs.failed, "failed", styles.error),
@@ -70,8 +68,9 @@ pub(super) fn text(model: &Model, run: &RunView, width: u16) -> Lines {
         for failure in &failures {
             lines.extend(failed(model, run, failure, width));
         }
-        if let Some(verdict) = run.verdicts.get(&track.lab) {
-            lines.extend(labelled(look, "  proof", &clean(verdict), styles.ok, width));
+        if let Some((verdict, ok)) = run.verdicts.get(&track.lab) {
+            let style = if *ok { styles.ok } else { styles.error };
+            lines.extend(labelled(look, "  proof", &clean(verdict), style, width));
         }
         if outcome.code == 0 && !matches!(track.choice, Choice::Remove | Choice::Skip) {
             let lab = match &track.choice {

@@ -23,7 +23,7 @@ use crate::{
         run_view::{Mark, RunView},
     },
     log::clean,
-    plan::Action,
+    plan::{Action, Track},
 };
 
 use super::{
@@ -103,6 +103,23 @@ fn progress(model: &Model, run: &RunView, width: u16) -> Line<'static> {
     ])
 }
 
+/// The lab, what is done with it, and its verdict.
+fn title(model: &Model, run: &RunView, track: &Track, width: usize) -> Line<'static> {
+    let (look, styles) = (&model.look, model.look.styles());
+    let head = format!(" {}: {}", clean(&track.lab), chosen(&track.choice));
+    let head = fit(&head, width, look.glyphs.more);
+    let room = width.saturating_sub(head.width());
+    let Some((verdict, ok)) = run.verdicts.get(&track.lab) else {
+        return Line::styled(head, styles.accent);
+    };
+    let verdict = format!(" {} {}", look.glyphs.dot, clean(verdict));
+    let style = if *ok { styles.accent } else { styles.error };
+    Line::from(vec![
+        Span::styled(head, styles.accent),
+        Span::styled(fit(&verdict, room, look.glyphs.more), style),
+    ])
+}
+
 fn steps(model: &Model, run: &RunView, frame: &mut Frame<'_>, area: Rect) {
     let look = &model.look;
     let beside = area.width < frame.area().width;
@@ -114,8 +131,8 @@ fn steps(model: &Model, run: &RunView, frame: &mut Frame<'_>, area: Rect) {
     frame.render_widget(block, area);
     let mut lines = vec![];
     let mut current = 0;
-    let mut add = |title: String, actions: &[Action], lines: &mut Vec<Line<'static>>| {
-        lines.push(Line::styled(title, look.styles().accent));
+    let mut add = |title: Line<'static>, actions: &[Action], lines: &mut Vec<Line<'static>>| {
+        lines.push(title);
         for action in actions {
             let state = run.state(&action.id);
             if matches!(state.mark, Mark::Running | Mark::Failed) {
@@ -125,21 +142,15 @@ fn steps(model: &Model, run: &RunView, frame: &mut Frame<'_>, area: Rect) {
         }
     };
     if !run.plan.host.is_empty() {
-        add(" this machine".into(), &run.plan.host, &mut lines);
+        let title = Line::styled(" this machine", look.styles().accent);
+        add(title, &run.plan.host, &mut lines);
     }
     for track in &run.plan.labs {
-        let verdict = run
-            .verdicts
-            .get(&track.lab)
-            .map(|v| format!(" {} {}", look.glyphs.dot, clean(v)));
-        let title = format!(
-            " {}: {}{}",
-            clean(&track.lab),
-            chosen(&track.choice),
-            verdict.unwrap_or_default()
+        add(
+            title(model, run, track, inside.width.into()),
+            &track.actions,
+            &mut lines,
         );
-        let title = fit(&title, inside.width.into(), look.glyphs.more);
-        add(title, &track.actions, &mut lines);
     }
     let lines = lines
         .into_iter()

@@ -15,7 +15,7 @@ use ratatui::{
 
 use crate::{
     app::Model,
-    labs::{SnapshotKind, SnapshotRow, World, drift},
+    labs::{SnapshotKind, SnapshotRow, World, drift, verdict::Verdict},
     log::clean,
 };
 
@@ -181,16 +181,20 @@ fn unknown_size(model: &Model) -> String {
 fn about(model: &Model, row: &SnapshotRow, width: u16) -> Lines {
     let (look, styles) = (&model.look, model.look.styles());
     let mut lines = vec![];
+    let said = row.verdict.as_deref();
+    let failed = match &row.proof {
+        Some(proof) => !proof.ok,
+        None => said.is_some_and(Verdict::failed),
+    };
     let mut add = |label: &str, value: &str| {
         if !value.is_empty() {
-            lines.extend(labelled(look, label, value, styles.text, width));
+            let bad = label == "Proof" && failed;
+            let style = if bad { styles.error } else { styles.text };
+            lines.extend(labelled(look, label, value, style, width));
         }
     };
     add("Holds", &clean(&row.holds));
-    add(
-        "Proof",
-        &row.verdict.as_deref().map_or_else(|| "none stored".into(), clean),
-    );
+    add("Proof", &said.map_or_else(|| "none stored".into(), clean));
     let now = model.world.as_ref().map(World::ground).unwrap_or_default();
     let moved = row
         .proof

@@ -106,6 +106,13 @@ fn text(model: &Model, asked: &Unfinished, width: u16) -> Lines {
         ]);
         lines.extend(wrap(&kept, width, 9));
     }
+    for lost in asked.losses() {
+        let lost = Line::from(vec![
+            Span::styled(format!("{} loses  ", look.glyphs.warn), styles.error),
+            Span::styled(clean(&lost).into_owned(), styles.text),
+        ]);
+        lines.extend(wrap(&lost, width, 9));
+    }
     let text = format!(
         "Left alone, it stays as it is; `halolab runs show {}` says more.",
         asked.record.id

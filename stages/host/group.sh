@@ -3,6 +3,13 @@
 # to the group at each start, with systemd and without.
 user=${HOST_USER:?the name of the user}
 [ "$user" != root ] || exit 0
+PATH=$PATH:/usr/sbin:/sbin:/snap/bin:/usr/libexec/incus:/opt/incus/bin
+# Only the group of the engine that was chosen, else of the one that answers: each group is root by another name.
+engine=${OPT_ENGINE:-auto}
+if [ "$engine" = auto ]; then
+  engine=incus
+  if ! command -v incusd >/dev/null 2>&1 || lxd waitready --timeout=2 >/dev/null 2>&1; then engine=lxd; fi
+fi
 
 # GROUP SOCKET...: those that are there belong to root and the group, and to nobody else.
 share() {
@@ -18,5 +25,8 @@ share() {
   echo "$user is in the group $group, and so as good as root here; take it back with: gpasswd -d $user $group"
   echo "halolab sees it at once, other programs at the next login (or type \`newgrp $group\`)"
 }
-share lxd "${LXD_DIR:-/var/lib/lxd}/unix.socket" /var/snap/lxd/common/lxd/unix.socket
-share incus-admin "${INCUS_DIR:-/var/lib/incus}/unix.socket" /run/incus/unix.socket
+if [ "$engine" = lxd ]; then
+  share lxd "${LXD_DIR:-/var/lib/lxd}/unix.socket" /var/snap/lxd/common/lxd/unix.socket
+else
+  share incus-admin "${INCUS_DIR:-/var/lib/incus}/unix.socket" /run/incus/unix.socket
+fi

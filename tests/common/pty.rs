@@ -173,6 +173,11 @@ impl Pty {
         }
     }
 
+    /// Whether the terminal shows what is typed (ECHO of termios).
+    pub(crate) fn echoes(&self) -> bool {
+        self.master.get_termios().unwrap().local_flags.bits() & 0o10 != 0
+    }
+
     /// What a screen program must have put back.
     pub(crate) fn assert_given_back(&self) {
         let (lock, told) = &*self.seen;

@@ -87,6 +87,10 @@ impl Model {
         match then {
             Then::Do(job) => self.start_job(job),
             Then::Plan(lab, choice) => self.plan_for(&lab, choice),
+            Then::GoOn(more) => {
+                self.ask_names(more);
+                vec![]
+            }
             Then::Wait => {
                 self.wait_for_other();
                 vec![]

@@ -9,12 +9,14 @@ use crate::{
         msg::{Effect, Errand, Job},
         update::moved,
     },
-    backend::Status,
+    backend::{Instance, Status},
     labs::{
-        Kept, Lab, Presence,
+        Kept, Lab, Presence, World,
         drift::{self, Moved},
+        gpus::Gpus,
     },
     plan::{CLEAN, Choice},
+    stage::{Catalog, Stage},
     ui::words::date,
 };
 
@@ -48,8 +50,8 @@ pub(crate) enum Entry {
     Shell,
 }
 
-/// The menu of a lab with these snapshots.
-pub(crate) fn menu_items(lab: &Lab, snapshots: &[String], moved: &[Moved]) -> Vec<MenuItem> {
+/// The menu of a lab.
+pub(crate) fn menu_items(lab: &Lab, world: &World, catalog: &Catalog) -> Vec<MenuItem> {
     let item = |entry, title: &str, line: &str| MenuItem {
         entry,
         title: title.into(),
@@ -65,7 +67,11 @@ pub(crate) fn menu_items(lab: &Lab, snapshots: &[String], moved: &[Moved]) -> Ve
             item(
                 Entry::Adopt,
                 "Adopt",
-                "take it under halolab's care; its data folders are mounted",
+                if mounts(lab, world, catalog) {
+                    "take it under halolab's care; its data folders are mounted"
+                } else {
+                    "take it under halolab's care"
+                },
             ),
             skip,
         ],
@@ -78,8 +84,28 @@ pub(crate) fn menu_items(lab: &Lab, snapshots: &[String], moved: &[Moved]) -> Ve
             item(Entry::Remove, "Remove", "throw away what is half made"),
             skip,
         ],
-        Presence::Ours => ours(lab, snapshots, moved, skip),
+        Presence::Ours => {
+            let mut items = ours(lab, world.snapshots_of(&lab.name), &world.moved(lab), skip);
+            if !is_provable(lab, catalog) {
+                items.retain(|item| item.entry != Entry::Prove);
+            }
+            items
+        }
     }
+}
+
+/// Whether data folders are mounted by an adoption: they are of this machine, and a daemon elsewhere has none.
+fn mounts(lab: &Lab, world: &World, catalog: &Catalog) -> bool {
+    let address = world.server.as_ref().map_or("", |s| s.address.as_str());
+    let local = address.is_empty() || address.starts_with('/');
+    local && catalog.get(&lab.stage).is_some_and(|s| !s.mounts.is_empty())
+}
+
+/// Whether there is something to prove: a GPU that is passed in, or checks of the stage.
+fn is_provable(lab: &Lab, catalog: &Catalog) -> bool {
+    let gpu = |i: &Instance| !Gpus::of(&i.expanded_devices, &i.expanded_config).is_empty();
+    let checks = |s: &Stage| !s.verifies.is_empty();
+    lab.instance.as_ref().is_some_and(gpu) || catalog.get(&lab.stage).is_some_and(checks)
 }
 
 fn ours(lab: &Lab, snapshots: &[String], moved: &[Moved], skip: MenuItem) -> Vec<MenuItem> {
@@ -165,10 +191,10 @@ fn bring_back(kept: &Kept) -> MenuItem {
 impl Model {
     /// The menu of the lab that is open.
     pub(crate) fn menu(&self) -> Vec<MenuItem> {
-        let snapshots = |lab: &Lab| self.world.as_ref().map_or(&[][..], |w| w.snapshots_of(&lab.name));
-        let lab = self.labs.get(&self.picker.lab);
-        let moved = |lab: &Lab| self.world.as_ref().map_or_else(Vec::new, |w| w.moved(lab));
-        lab.map_or_else(Vec::new, |lab| menu_items(lab, snapshots(lab), &moved(lab)))
+        match (self.labs.get(&self.picker.lab), &self.world) {
+            (Some(lab), Some(world)) => menu_items(lab, world, &self.setup.catalog),
+            _ => vec![],
+        }
     }
 
     pub(in crate::app) fn on_menu(&mut self, intent: Intent) -> Vec<Effect> {

@@ -5,9 +5,10 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
-use tokio::signal::unix::{SignalKind, signal};
-
-use crate::{cli::Stop, log::clean};
+use crate::{
+    cli::{Stop, signals::Ear},
+    log::clean,
+};
 
 /// Longest line that is taken, in bytes; what follows is cut.
 const LONGEST: usize = 8192;
@@ -19,6 +20,8 @@ pub(super) enum Left {
     Quit,
     /// The input ended, or Ctrl-C.
     Gone,
+    /// SIGTERM or SIGHUP, with the program's exit code.
+    Ended(u8),
     /// Something failed; something else can still be done.
     Failed(Stop),
     /// There is nothing to ask about: the engine does not answer.
@@ -112,25 +115,44 @@ pub(super) async fn yes(question: &str, default: bool) -> Result<bool, Left> {
 
 async fn read(question: &str, hidden: bool) -> Result<String, Left> {
     // Before the question is there to be answered with Ctrl-C: who listens later misses it.
-    let mut interrupts = signal(SignalKind::interrupt()).map_err(Stop::from)?;
+    let mut ear = Ear::listen().map_err(Stop::from)?;
+    // Here, and not where the line is read: a signal leaves that thread behind as it is.
+    let silence = hidden.then(Silence::begin);
     let mut out = std::io::stdout();
     let _ = write!(out, "{}", clean(question));
     let _ = out.flush();
-    let reading = tokio::task::spawn_blocking(move || read_line(hidden));
+    let reading = tokio::task::spawn_blocking(read_line);
     let line = tokio::select! {
-        line = reading => line.map_err(|e| Left::Failed(Stop::new(super::Code::FAILED, e)))?,
-        _ = interrupts.recv() => None,
+        line = reading => line.map_err(|e| Stop::new(super::Code::FAILED, e))?.ok_or(Left::Gone),
+        code = ear.hear() => Err(left(code)),
     };
-    if line.is_none() || !std::io::stdin().is_terminal() {
-        // What comes next does not stand beside the question: nobody pressed enter on the terminal.
+    drop(silence);
+    if line.is_err() || hidden || !std::io::stdin().is_terminal() {
+        // What comes next does not stand beside the question: no enter was shown on the terminal.
         let _ = writeln!(out);
     }
-    line.ok_or(Left::Gone)
+    line
+}
+
+/// What a signal with this exit code means.
+fn left(code: u8) -> Left {
+    if code == super::CANCELLED.0 {
+        return Left::Gone;
+    }
+    Left::Ended(code)
+}
+
+/// What is waited for, unless a signal comes first.
+pub(super) async fn unless_interrupted<T>(work: impl Future<Output = T> + Send) -> Result<T, Left> {
+    let mut ear = Ear::listen().map_err(Stop::from)?;
+    tokio::select! {
+        done = work => Ok(done),
+        code = ear.hear() => Err(left(code)),
+    }
 }
 
 /// One line of the input; none at its end. A last line without a line break is one too.
-fn read_line(hidden: bool) -> Option<String> {
-    let _silence = hidden.then(Silence::begin);
+fn read_line() -> Option<String> {
     let mut bytes = vec![];
     let mut input = std::io::stdin().lock();
     let count = input.read_until(b'\n', &mut bytes).ok()?;
@@ -164,7 +186,6 @@ impl Drop for Silence {
     fn drop(&mut self) {
         if let Some(before) = &self.0 {
             let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, before);
-            let _ = writeln!(std::io::stdout());
         }
     }
 }

@@ -18,6 +18,9 @@ use super::{DID, Ended, Failure, Hand, SKIPPED, instance::existing};
 
 /// The prover ends by itself: three interfaces, each with its deadline. This is for a lab that does not answer.
 const PATIENCE: Duration = Duration::from_mins(5);
+/// Bytes that are kept of what it writes, of data and of messages each: a report has some kilobytes, and what runs in
+/// the lab may be anything.
+const MOST: usize = 1 << 20;
 
 /// Where the script that links the driver's libraries is in a lab: its start needs it too.
 const LINKER: &str = "/opt/halolab/link-driver";
@@ -131,6 +134,7 @@ impl Hand<'_> {
         self.worker.tell(crate::run::Event::Verdict {
             lab: self.lab.to_owned(),
             verdict: verdict.to_string(),
+            ok: verdict.ok,
         });
         Ok(())
     }
@@ -181,10 +185,10 @@ impl Hand<'_> {
             cwd: "/root".into(),
             ..ExecSpec::default()
         };
-        let (mut out, mut err) = (vec![], vec![]);
+        let (mut out, mut err, mut cut) = (vec![], vec![], false);
         let mut take = |fd: u8, bytes: &[u8]| {
             let pipe = if fd == 1 { &mut out } else { &mut err };
-            pipe.extend_from_slice(bytes);
+            cut |= !keep_some(pipe, bytes);
         };
         self.progress.say(format!("running a kernel in {name}"), None);
         let ended =
@@ -197,17 +201,34 @@ impl Hand<'_> {
         };
         let code = ended.map_err(|_| late())?;
         let (out, err) = (String::from_utf8_lossy(&out), String::from_utf8_lossy(&err));
+        if cut {
+            self.output
+                .line("the prover wrote more than 1 MiB; what came after that is not kept");
+        }
         let report = out.lines().rev().find_map(|line| serde_json::from_str(line).ok());
         if let Some(report) = report {
             return Ok(report);
         }
         self.output.line(&crate::log::sanitize_text(&err));
+        if cut {
+            return Err(Failure::Failed(format!(
+                "the prover in {name} wrote more than 1 MiB and no report: something there writes in its place; look \
+                 with `halolab shell {name}`"
+            )));
+        }
         match code {
             Ok(code) => Err(Failure::Failed(misfit(name, code, &err))),
             Err(crate::backend::Error::Cancelled { .. }) => Err(Failure::Cancelled),
             Err(error) => Err(Failure::Failed(misfit(name, 0, &error.to_string()))),
         }
     }
+}
+
+/// Adds bytes up to [`MOST`]; false where some are left out.
+fn keep_some(pipe: &mut Vec<u8>, bytes: &[u8]) -> bool {
+    let room = MOST.saturating_sub(pipe.len());
+    pipe.extend(bytes.iter().take(room));
+    bytes.len() <= room
 }
 
 /// Why our program does not run in a lab, in words.
@@ -226,5 +247,20 @@ fn misfit(name: &str, code: i32, said: &str) -> String {
         format!("{name} has no glibc, which halolab needs to look at GPUs; {choose}")
     } else {
         format!("the prover in {name} ended with {code} and no report: {last}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MOST, keep_some};
+
+    #[test]
+    fn a_flood_is_cut_at_a_mebibyte() {
+        let mut pipe = vec![];
+        assert!(keep_some(&mut pipe, &vec![b'x'; MOST - 1]));
+        assert!(!keep_some(&mut pipe, b"yz"));
+        assert_eq!((pipe.len(), pipe.last()), (MOST, Some(&b'y')));
+        assert!(!keep_some(&mut pipe, b"z"));
+        assert_eq!(pipe.len(), MOST);
     }
 }
