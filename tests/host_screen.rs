@@ -1,5 +1,4 @@
 //! The host's screen: the machine, its findings, the GPU's memory, and a change from its diff to its inverse.
-#![expect(clippy::disallowed_methods, reason = "copies a captured host as a shell does")]
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,

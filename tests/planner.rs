@@ -398,7 +398,7 @@ fn the_pool_is_made_as_it_is_wished_for() {
 /// The lab, and an earlier version of it that was made with another colour and another image.
 fn with_kept() -> World {
     let mut world = with_lab(&["clean"]);
-    let mut kept = world.instances[0].clone();
+    let mut kept = world.instances.first().unwrap().clone();
     kept.name = "mini-lab-prev".into();
     kept.uuid = "33-44".into();
     kept.config.insert(tag("kept"), "mini-lab".into());

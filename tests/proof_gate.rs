@@ -133,6 +133,21 @@ fn every_change_proves_the_gpu_again_and_each_snapshot_keeps_its_proof() {
         );
         assert_ne!(again["run"], first["run"], "{change} proves anew");
     }
+
+    let socket = PathBuf::from(std::env::var("HALOLAB_TEST_LXD").unwrap());
+    let mut client = std::process::Command::new("lxc");
+    client.env("LXD_DIR", socket.parent().unwrap());
+    let profile = format!("halolab-{lab}");
+    let taken = client
+        .args(["profile", "device", "remove", &profile, "gpu"])
+        .status();
+    assert!(taken.unwrap().success());
+    home.ends(0, &["prove", lab, "--yes"]);
+    assert_eq!(
+        proof(&home)["grade"],
+        "cpu-only",
+        "what was taken away is proven no more"
+    );
 }
 
 #[test]

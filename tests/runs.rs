@@ -450,7 +450,7 @@ async fn a_replacement_that_is_not_proven_offers_no_way_back_for_the_lab() {
 /// Carries a plan out up to its proof, as if halolab had been killed there.
 async fn until_its_proof(bench: &Bench, plan: &Plan) {
     let mut part = plan.clone();
-    let actions = &mut part.labs[0].actions;
+    let actions = &mut part.labs.first_mut().unwrap().actions;
     let proof = actions
         .iter()
         .position(|a| matches!(a.step, plan::Step::Verify { .. }))

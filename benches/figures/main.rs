@@ -244,7 +244,6 @@ fn track(lab: &str, actions: Vec<Action>) -> Track {
         keeps: vec![],
         uuid: String::new(),
         notes: vec![],
-        notes: vec![],
     }
 }
 

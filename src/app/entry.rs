@@ -48,6 +48,11 @@ impl Entry {
         if breaks || full {
             return false;
         }
+        if key.modifiers.contains(KeyModifiers::CONTROL) && key.code == KeyCode::Char('u') {
+            // As in a shell; the widget would take the last change back.
+            self.area.delete_line_by_head();
+            return true;
+        }
         self.area.input(key);
         true
     }

@@ -208,7 +208,7 @@ impl Model {
         confirm.loses = vec![format!(
             "the lab {lab} with all that is inside, and its snapshots"
         )];
-        confirm.keeps = vec!["models, caches and homes on data mounts".into()];
+        confirm.keeps = vec!["what is on data mounts; the plan names it".into()];
         confirm.name = Some((lab, Entry::default()));
         self.dialog = Some(Dialog::Confirm(Box::new(confirm)));
     }

@@ -3,6 +3,8 @@
 
 use jiff::Timestamp;
 
+use crate::labs::Presence;
+
 use super::{
     model::{Engine, Model, Screen},
     msg::{Effect, Missing, Tone},
@@ -68,9 +70,10 @@ impl Model {
         let again = |name| self.labs.rows.iter().position(|lab| lab.name == name);
         self.labs.cursor = at.and_then(again).unwrap_or(0);
         let rows = &self.labs.rows;
-        self.labs
-            .marked
-            .retain(|name| rows.iter().any(|lab| lab.name == *name));
+        self.labs.marked.retain(|name| {
+            let mut missing = rows.iter().filter(|lab| lab.presence == Presence::Missing);
+            missing.any(|lab| lab.name == *name)
+        });
         match (back, ended) {
             (true, _) => return self.is_back("the engine is reachable again"),
             (false, true) => {

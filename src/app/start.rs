@@ -136,8 +136,8 @@ async fn run_errand(
             session.lend();
             let ended = tokio::select! {
                 code = attach(backend.as_ref(), lab, cli::login()) => match code {
-                    Ok(0) => Ok(String::new()),
-                    Ok(code) => Ok(format!("the shell in {lab} ended with {code}")),
+                    // The code is the last command's of the shell, and no news of ours.
+                    Ok(_) => Ok(String::new()),
                     Err(error) => Err(error.to_string()),
                 },
                 () = ordered.cancelled() => Ok(String::new()),

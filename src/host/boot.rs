@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use cmdline::Pen;
 pub use cmdline::{Wish, value};
+pub use refresh::lacks_refresh;
 pub(crate) use refresh::refresh;
 
 use super::Root;
@@ -416,18 +417,6 @@ fn booted(root: &Root) -> Option<Way> {
         .into_iter()
         .find(|(word, _)| name.starts_with(word))
         .map(|(_, way)| way)
-}
-
-/// Whether something has to be made anew before changed files count, and no program was found that does it.
-pub fn lacks_refresh(proposal: &Proposal) -> bool {
-    let copied = [
-        "/etc/modprobe.d",
-        "/etc/kernel/cmdline",
-        "/etc/default/grub",
-        limine::TOOL,
-    ];
-    let touched = |change: &Change| copied.iter().any(|prefix| change.path.starts_with(prefix));
-    proposal.refresh.is_empty() && proposal.changes.iter().any(touched)
 }
 
 /// A change as a unified diff with three lines around it.

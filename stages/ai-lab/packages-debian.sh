@@ -6,6 +6,8 @@ set -eu
 
 main() {
     if [ -n "${OPT_APT_MIRROR:-}" ]; then use_mirror "$OPT_APT_MIRROR"; fi
+    # A run that was cut off leaves half-configured packages; finishing them first is harmless.
+    dpkg --configure -a
     say "Reading package lists"
     try "The package lists cannot be read. If the lab has no network, 'halolab doctor' finds out why; \
 behind a company's mirror, set apt_mirror." thrice apt_get update

@@ -59,10 +59,14 @@ pub(crate) fn menu_items(lab: &Lab, world: &World, catalog: &Catalog) -> Vec<Men
     };
     let skip = item(Entry::Skip, "Skip", "leave it alone, back to the labs");
     match lab.presence {
-        Presence::Missing => vec![
-            item(Entry::Create, "Create", "asks its options, then shows the plan"),
-            skip,
-        ],
+        Presence::Missing => {
+            let create = item(Entry::Create, "Create", "asks its options, then shows the plan");
+            let kept = lab.kept.iter().filter(|kept| kept.whole && !kept.replacement);
+            std::iter::once(create)
+                .chain(kept.map(bring_back))
+                .chain([skip])
+                .collect()
+        }
         Presence::Foreign => vec![
             item(
                 Entry::Adopt,
@@ -286,7 +290,7 @@ impl Model {
                 lab.name
             ),
         }];
-        confirm.keeps = vec!["models, caches and homes on data mounts".into()];
+        confirm.keeps = vec!["what is on its data mounts; the plan names it".into()];
         confirm.text = vec!["No safety snapshot can outlive its lab, so this cannot be undone.".into()];
         confirm.name = Some((lab.name.clone(), entry::Entry::default()));
         self.dialog = Some(Dialog::Confirm(Box::new(confirm)));

@@ -1,6 +1,6 @@
 //! What makes changed boot files count: the boot menu, or the initial file system that holds a copy of modprobe.d.
 
-use super::{Change, limine::TOOL};
+use super::{Change, Proposal, limine::TOOL};
 use crate::host::Root;
 
 /// What makes changed files count: the boot menu, or the initial file system that holds a copy of modprobe.d.
@@ -59,4 +59,16 @@ fn first(root: &Root, ways: &[(&str, &str)]) -> Option<String> {
     let there = |program: &str| folders.iter().any(|f| root.has(&format!("{f}/{program}")));
     let found = ways.iter().find(|(program, _)| there(program));
     found.map(|(_, command)| (*command).to_owned())
+}
+
+/// Whether something has to be made anew before changed files count, and no program was found that does it.
+pub fn lacks_refresh(proposal: &Proposal) -> bool {
+    let copied = [
+        "/etc/modprobe.d",
+        "/etc/kernel/cmdline",
+        "/etc/default/grub",
+        TOOL,
+    ];
+    let touched = |change: &Change| copied.iter().any(|prefix| change.path.starts_with(prefix));
+    proposal.refresh.is_empty() && proposal.changes.iter().any(touched)
 }

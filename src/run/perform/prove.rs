@@ -34,6 +34,13 @@ impl Hand<'_> {
         let instance = existing(backend, name).await?;
         let gpus = Gpus::of(&instance.expanded_devices, &instance.expanded_config);
         if gpus.is_empty() {
+            // What was proven before a GPU was taken away proves nothing any more.
+            let said = instance.tag("verdict").and_then(Verdict::read);
+            if said.is_some_and(|verdict| verdict.grade.is_some_and(|grade| grade != Grade::CpuOnly)) {
+                let verdict = self.fresh(backend, &instance).await?;
+                self.keep(backend, name, &verdict).await?;
+                return DID;
+            }
             return SKIPPED;
         }
         let run = self.worker.run.to_owned();
