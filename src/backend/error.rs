@@ -63,7 +63,7 @@ pub enum Error {
         address: String,
     },
     /// The daemon took longer than the call may take.
-    #[error("{engine} did not answer within {} s while it was asked to {what}; nothing more was sent, see `halolab status`", after.as_secs())]
+    #[error("{engine} did not answer within {} s while it was asked to {what}; nothing more was sent. It may be busy: try again, and look at its log where that does not help", after.as_secs())]
     Timeout {
         /// `lxd`, `incus`.
         engine: String,
@@ -150,6 +150,12 @@ fn start_hint(engine: &str, address: &str, reason: &str) -> String {
             if engine == "incus" { "incus" } else { "lxc" }
         );
     }
+    let folder = std::path::Path::new(address).parent();
+    if folder.is_some_and(|folder| matches!(folder.try_exists(), Ok(false))) {
+        return "there is no such folder: name the socket by `--lxd SOCKET`, `LXD_SOCKET` or `LXD_DIR`, or none of \
+                them for the usual places"
+            .into();
+    }
     // A daemon that was stopped in good order takes its socket away.
     let path = if reason.contains("No such file") {
         "is the path right? if so, "
@@ -230,7 +236,20 @@ fn plain(c: char) -> char {
 
 #[cfg(test)]
 mod tests {
-    use super::{fold, hint_here};
+    use super::{fold, hint_here, start_hint};
+
+    #[test]
+    fn a_socket_in_no_folder_is_a_wrong_name_and_not_a_daemon_to_start() {
+        let said = start_hint("lxd", "/nowhere/at/all/unix.socket", "No such file or directory");
+        assert!(
+            said.contains("no such folder") && !said.contains("setsid"),
+            "{said}"
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let there = folder.path().join("unix.socket");
+        let said = start_hint("lxd", there.to_str().unwrap(), "No such file or directory");
+        assert!(said.starts_with("is the path right?"), "{said}");
+    }
 
     #[test]
     fn the_hint_to_start_a_daemon_is_one_that_works_here() {

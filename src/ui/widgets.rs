@@ -140,6 +140,10 @@ fn told_lines(model: &Model, width: u16) -> Lines {
         lines.extend(wrap(&Line::styled(text, styles.busy), width, 3));
     }
     let why = match &model.engine {
+        // The first screen has the reason in its own row.
+        Engine::Failed(_) if model.screen() == crate::app::model::Screen::Welcome => {
+            Some("No answer; r looks again.".into())
+        }
         Engine::Failed(text) => Some(format!("{} r looks again.", sentence(text))),
         _ => None,
     };
