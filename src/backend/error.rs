@@ -152,7 +152,7 @@ fn start_hint(engine: &str, address: &str, reason: &str) -> String {
     }
     let folder = std::path::Path::new(address).parent();
     if folder.is_some_and(|folder| matches!(folder.try_exists(), Ok(false))) {
-        return "there is no such folder: name the socket by `--lxd SOCKET`, `LXD_SOCKET` or `LXD_DIR`, or none of \
+        return "is the path right? there is no such folder; name the socket by `--lxd SOCKET`, `LXD_SOCKET` or `LXD_DIR`, or none of \
                 them for the usual places"
             .into();
     }
