@@ -33,7 +33,7 @@ async fn commands_stream() {
         let name = unique("stream");
         clean(&daemon, &name, async {
             started(&daemon, &name).await;
-            let script = "echo one; echo oops >&2; sleep 1; echo two; exit 5";
+            let script = "echo one; echo oops >&2; sleep 3; echo two; exit 5";
             let mut heard = vec![];
             let began = Instant::now();
             let mut take = |fd: u8, bytes: &[u8]| {
@@ -83,9 +83,13 @@ async fn commands_stream() {
             );
             // What a command leaves behind in the background holds it up only while it holds its output.
             let began = Instant::now();
-            let spec = command(&["sh", "-c", "sleep 20 >/dev/null 2>&1 & echo up"]);
+            let spec = command(&["sh", "-c", "sleep 300 >/dev/null 2>&1 & echo up"]);
             assert_eq!(run(&daemon, &name, &spec).await.1, "up\n");
-            assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
+            assert!(
+                began.elapsed() < Duration::from_secs(100),
+                "{:?}",
+                began.elapsed()
+            );
         })
         .await;
     }
@@ -138,7 +142,7 @@ async fn a_terminal_ends_with_its_program_or_its_screen() {
                     .unwrap(),
                 7
             );
-            assert!(began.elapsed() < Duration::from_secs(15));
+            assert!(began.elapsed() < Duration::from_secs(100));
             let mut seen = vec![];
             while let Some(bytes) = screen.recv().await {
                 seen.extend(bytes);
@@ -227,7 +231,7 @@ async fn a_frozen_instance_refuses_commands_and_thaws() {
                 error.to_string().contains(&format!("halolab start {name}")),
                 "{error}"
             );
-            assert!(began.elapsed() < Duration::from_secs(5));
+            assert!(began.elapsed() < Duration::from_secs(60));
             daemon.power(&name, Power::Start).await.unwrap();
             assert_eq!(run(&daemon, &name, &spec).await.0, 0);
             raw(&socket, "PUT", &state, json!({ "action": "freeze" })).await;

@@ -63,7 +63,7 @@ pub enum Error {
         address: String,
     },
     /// The daemon took longer than the call may take.
-    #[error("{engine} did not answer within {} s while it was asked to {what}; nothing more was sent. It may be busy: try again, and look at its log where that does not help", after.as_secs())]
+    #[error("{engine} did not answer within {} s while it was asked to {what}; nothing more was sent. It may be busy: look at `halolab status`, and at its log where that does not help", after.as_secs())]
     Timeout {
         /// `lxd`, `incus`.
         engine: String,

@@ -118,9 +118,10 @@ impl Scripted {
         self.folder.path().join("unix.socket")
     }
 
-    /// A client that waits half a second for a call, and a second for a slice of an operation.
+    /// A client that waits five seconds for a call, which is long on a busy machine, and a second for a
+    /// slice of an operation.
     pub(crate) async fn client(&self) -> Result<Lxd> {
-        Lxd::connect_unix_within(self.socket(), Duration::from_millis(500), Duration::from_secs(1)).await
+        Lxd::connect_unix_within(self.socket(), Duration::from_secs(5), Duration::from_secs(1)).await
     }
 
     /// What came in so far, without the greeting.

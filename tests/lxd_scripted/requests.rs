@@ -118,17 +118,18 @@ async fn cancelling_stops_the_daemons_operation() {
     assert_eq!(daemon.lines().len(), before);
 }
 
-/// Being there already is a success, not being there is not.
+/// What the daemon refuses is a success where the instance got there by itself, whatever the words are.
 #[tokio::test]
 async fn power_that_is_there_already_is_a_success() {
-    for (error, good) in [
-        ("The instance is already running", true),
-        ("Failed to run", false),
+    for (error, status, good) in [
+        ("The instance is already running", 103, true),
+        ("container is not stopped: \"a\"", 103, true),
+        ("Failed to run", 102, false),
     ] {
         let daemon = Scripted::start(move |seen, _| match seen.line.as_str() {
             "GET /1.0" => server(),
             "GET /1.0/instances/a" => {
-                yes(json!({ "name": "a", "status_code": 102, "last_used_at": "2026-01-01T00:00:00Z" }))
+                yes(json!({ "name": "a", "status_code": status, "last_used_at": "2026-01-01T00:00:00Z" }))
             }
             "PUT /1.0/instances/a/state" => started("op-1", "/1.0/operations/op-1"),
             _ => operation("op-1", 400, error),

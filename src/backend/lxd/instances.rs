@@ -249,13 +249,19 @@ impl Lxd {
             .run(&Ask::with(Method::PUT, &path, &body), &about)
             .await;
         match done {
-            Err(Error::Refused { message, .. })
-                if message.contains("already running") || message.contains("already stopped") =>
-            {
-                Ok(())
-            }
+            // An instance that got there by itself meanwhile is refused in many words.
+            Err(Error::Refused { .. }) if self.is_after(name, action).await => Ok(()),
             other => other.map(drop),
         }
+    }
+
+    /// Whether an instance is where a change of its state leads to.
+    async fn is_after(&self, name: &str, action: &str) -> bool {
+        let wanted = match action {
+            "stop" => Status::Stopped,
+            _ => Status::Running,
+        };
+        matches!(self.find_instance(name).await, Ok(Some(instance)) if instance.status == wanted)
     }
 
     /// Changes config, description and profiles. Never by PATCH: on LXD 5.0 that empties the description.
