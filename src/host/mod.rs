@@ -6,6 +6,7 @@ pub mod bootstrap;
 pub mod certificates;
 pub mod command;
 pub mod detect;
+pub mod docker;
 pub mod facts;
 mod finding;
 pub mod findings;
