@@ -41,6 +41,9 @@ const TOOLKIT: &[&str] = &[
     "/usr/local/nvidia/toolkit/nvidia-ctk",
 ];
 
+/// What is refused where there is no name to ask for.
+const CDI: &str = "CDI";
+
 /// Folders of `/dev` that have nodes of GPUs and NPUs.
 const FOLDERS: &[&str] = &["/dev", "/dev/dri", "/dev/accel"];
 
@@ -178,7 +181,12 @@ impl Passing {
         if !self.engine.installed || !here || self.gpus.iter().any(|passed| by_name(&passed)) {
             return None;
         }
-        let fixes: Vec<&str> = self.refused.iter().filter_map(|r| r.fix.as_deref()).collect();
+        // An engine without CDI is better told of NVIDIA's runtime than replaced.
+        let all = || self.refused.iter().filter(|refused| refused.fix.is_some());
+        let nearest = all().find(|refused| self.engine.cdi == Some(true) || refused.what != CDI);
+        let fix = nearest
+            .or_else(|| all().next())
+            .and_then(|refused| refused.fix.clone());
         let plain = self
             .gpus
             .iter()
@@ -197,8 +205,8 @@ impl Passing {
         let finding = Finding::new(format!("{name}.no_gpu"), severity, seen, why).source(
             "NVIDIA Container Toolkit installation guide; moby daemon/nvidia_linux.go and daemon/cdi.go",
         );
-        Some(match fixes.first() {
-            Some(first) => finding.fix(*first),
+        Some(match fix {
+            Some(fix) => finding.fix(fix),
             None => finding,
         })
     }

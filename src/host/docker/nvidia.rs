@@ -30,7 +30,7 @@ impl Work<'_> {
     pub(super) fn nvidia_way(&mut self, gpus: &[&Gpu]) -> Option<(Way, Vec<String>)> {
         match self.cdi_names(gpus) {
             Ok(names) => return Some((Way::Cdi, names)),
-            Err((why, fix)) => self.refuse("CDI", why, fix),
+            Err((why, fix)) => self.refuse(super::CDI, why, fix),
         }
         match self.uuids(gpus) {
             Ok(ids) => return Some((Way::Nvidia, ids)),
