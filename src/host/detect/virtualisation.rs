@@ -110,7 +110,7 @@ fn engine(root: &Root) -> Option<&'static str> {
     let mount = root_mount(root).unwrap_or_default();
     let layers = mount.split_once(" - ").map_or("", |(_, options)| options);
     let known = [
-        ("/docker/", "/docker/", "docker"),
+        ("/docker/", "/overlay2/", "docker"),
         ("/docker-", "/io.containerd.", "docker"),
         ("/libpod-", "/containers/storage/", "podman"),
         ("/kubepods", "/kubelet/", "kubernetes"),
