@@ -243,6 +243,8 @@ pub struct Model {
     pub now: u64,
     /// Mouse events are taken.
     pub mouse: bool,
+    /// A run waits for a restart of the machine: how to go on.
+    pub restart: Option<String>,
     /// The exit code, once the program should end.
     pub done: Option<u8>,
     /// Something changed since the last frame.
@@ -279,6 +281,7 @@ impl Model {
             welcome_scroll: 0,
             size: (80, 24),
             now: 0,
+            restart: None,
             done: None,
             dirty: true,
         }

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cli::{self, Stop},
     host::{self, command::needs_password},
+    log::sanitize_text,
     run::StopCode,
     ui::{
         look::Look,
@@ -70,7 +71,11 @@ pub async fn start(setup: cli::Setup) -> Result<u8, Stop> {
     let ended = serve(&mut model, &mut session, &mut inbox, &mut performer, &ordered).await;
     drop(session);
     performer.finish(inbox).await;
-    Ok(ended?)
+    let code = ended?;
+    if let Some(how) = &model.restart {
+        let _ = writeln!(io::stderr(), "{}", sanitize_text(how));
+    }
+    Ok(code)
 }
 
 /// Runs the loop and its errands until the program is done.

@@ -2,7 +2,7 @@
 
 use crossterm::event::{Event as Input, KeyEvent, MouseButton, MouseEvent, MouseEventKind};
 
-use crate::ui;
+use crate::{run::RESTART, ui};
 
 use super::{
     dialog::{Dialog, Then},
@@ -183,6 +183,12 @@ impl Model {
 
     /// Ends the program, unless a plan is being carried out: then it asks.
     fn quit(&mut self, code: u8) -> Vec<Effect> {
+        // What was done counts only after a restart: scripts that opened the screens are told as those of `apply` are.
+        let code = if code == 0 && self.restart.is_some() {
+            RESTART
+        } else {
+            code
+        };
         if self.refuse_to_leave() {
             self.help = None;
         } else if self.is_running() {

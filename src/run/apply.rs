@@ -34,7 +34,7 @@ use super::{
 const INTERRUPTED: u8 = 130;
 
 /// Exit code of a run that goes on after a restart of the machine.
-pub(super) const RESTART: u8 = 6;
+pub const RESTART: u8 = 6;
 
 /// Finds the daemon: called when a plan first needs it, which may be after its own steps installed it.
 pub type Connect =

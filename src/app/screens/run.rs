@@ -10,7 +10,7 @@ use crate::{
         update::moved,
     },
     plan::Track,
-    run::{Event, Outcome},
+    run::{Event, Outcome, RESTART},
     ui,
 };
 
@@ -29,6 +29,9 @@ impl Model {
         let quit = run.then_quit;
         let code = outcome.code;
         let tuned = run.plan.is_tuned();
+        if code == RESTART {
+            self.restart = Some(outcome.summary.join("\n"));
+        }
         run.outcome = Some(outcome);
         // A question about a run that is over has no meaning any more.
         if let Some(Dialog::Confirm(confirm)) = &self.dialog
