@@ -277,6 +277,21 @@ fn a_run_is_stopped_only_after_a_question() {
 }
 
 #[test]
+fn a_run_that_did_not_end_well_can_be_gone_on_with_from_its_result() {
+    for (code, effects) in [(5, vec![Effect::FindRun("run-1".into())]), (0, vec![])] {
+        let mut model = sample::run(80, 24);
+        model.run.as_mut().unwrap().id = Some("run-1".into());
+        model.update(Msg::Ended(Outcome {
+            run: "run-1".into(),
+            code,
+            summary: vec![],
+        }));
+        assert_eq!(model.screen(), Screen::Result);
+        assert_eq!(press(&mut model, "r"), effects, "{code}");
+    }
+}
+
+#[test]
 fn a_signal_ends_the_program_and_stops_its_run() {
     let mut model = sample::run(80, 24);
     assert_eq!(model.update(Msg::Ordered(143)), vec![Effect::Cancel]);
