@@ -142,7 +142,19 @@ fn every_change_proves_the_gpu_again_and_each_snapshot_keeps_its_proof() {
         .args(["profile", "device", "remove", &profile, "gpu"])
         .status();
     assert!(taken.unwrap().success());
+    // Said before anybody asks for a proof: by the list, for programs, and by the doctor.
+    let drift = home.status(lab)["drift"].clone();
+    assert_eq!(drift[0]["what"], "GPU that is passed in", "{drift}");
+    let said = home.ends(0, &["status"]).out;
+    let next = format!("since it was proven; type `halolab prove {lab}`");
+    assert!(
+        said.contains("GPU that is passed in") && said.contains(&next),
+        "{said}"
+    );
+    let doctor = home.run(&["doctor"]).out;
+    assert!(doctor.contains(&format!("WARN  drift.{lab}")), "{doctor}");
     home.ends(0, &["prove", lab, "--yes"]);
+    assert_eq!(home.status(lab)["drift"], serde_json::json!([]));
     assert_eq!(
         proof(&home)["grade"],
         "cpu-only",
