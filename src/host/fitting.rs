@@ -91,7 +91,8 @@ fn unfit(machine: &Machine, matrix: &Matrix, wheel: &Wheel) -> Option<String> {
             "{title} needs NVIDIA's driver {needed} or later; this machine has {driver}"
         ));
     }
-    let wrong: Vec<String> = cards.iter().filter_map(|card| too_old(card, wheel)).collect();
+    let why = |card: &&Gpu| too_old(card, wheel).or_else(|| not_known_to(matrix, card, &wheel.toolkit));
+    let wrong: Vec<String> = cards.iter().filter_map(why).collect();
     // One card that it runs on is enough.
     (!cards.is_empty() && wrong.len() == cards.len())
         .then(|| wrong.into_iter().next())

@@ -72,6 +72,9 @@ impl Ground {
     }
 }
 
+/// What was taken from the lab, not from the machine.
+const PASSED_IN: &str = "GPU that is passed in";
+
 /// One thing that is not what it was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moved {
@@ -81,6 +84,13 @@ pub struct Moved {
     pub was: String,
     /// Version of now; `none` where it is gone.
     pub now: String,
+}
+
+impl Moved {
+    /// A GPU was taken from the lab: a proof has to say what it computes on now.
+    pub fn is_taken(&self) -> bool {
+        self.what == PASSED_IN
+    }
 }
 
 impl fmt::Display for Moved {
@@ -157,7 +167,7 @@ fn taken(proof: &Verdict, instance: &Instance) -> Vec<Moved> {
     };
     let gone = proof.gpus.iter().filter(|gpu| !still(&gpu.pci));
     gone.map(|gpu| Moved {
-        what: "GPU that is passed in".to_owned(),
+        what: PASSED_IN.to_owned(),
         was: gpu.name.clone(),
         now: "none".to_owned(),
     })

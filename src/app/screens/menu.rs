@@ -92,7 +92,7 @@ pub(crate) fn menu_items(lab: &Lab, world: &World, catalog: &Catalog) -> Vec<Men
             let moved = world.moved(lab);
             let mut items = ours(lab, world.snapshots_of(&lab.name), &moved, skip);
             // A proof of a GPU that was taken away is made anew, too.
-            if moved.is_empty() && !is_provable(lab, catalog) {
+            if !is_provable(lab, catalog) && !moved.iter().any(Moved::is_taken) {
                 items.retain(|item| item.entry != Entry::Prove);
             }
             items
