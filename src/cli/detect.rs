@@ -6,10 +6,9 @@ use clap::Args;
 
 use crate::{
     host::{
-        Report, Root,
-        detect::{Gpu, Machine},
+        self, Report, Root,
+        detect::Machine,
         docker::{self, Choice, Passing, Surroundings, Way},
-        findings::{Judgement, Primary},
         matrix::{self, Matrix},
     },
     log::{sanitize, sanitize_text},
@@ -182,41 +181,11 @@ fn matrix() -> Matrix {
     matrix
 }
 
+/// The rows of the host's screen, and the findings.
 fn text(report: &Report) -> String {
-    let (machine, judgement) = (&report.machine, &report.judgement);
-    let mut lines = host(machine);
-    lines.extend(machine.gpus.iter().map(|gpu| format!("GPU       {}", card(gpu))));
-    lines.extend(machine.npus.iter().map(|npu| {
-        let driver = npu.driver.as_deref().unwrap_or("no driver");
-        format!("NPU       {}  {}  {driver}", npu.name, npu.pci)
-    }));
-    lines.extend(stacks(judgement));
-    let engines = machine
-        .runtimes
-        .iter()
-        .filter(|runtime| runtime.installed || runtime.socket.is_some());
-    lines.extend(engines.map(|engine| {
-        let version = engine.version.as_deref().unwrap_or_default();
-        let socket = engine.socket.as_deref().map_or_else(
-            || "no socket".to_owned(),
-            |socket| {
-                format!(
-                    "{socket} ({})",
-                    if engine.access == crate::host::node::Access::Rw {
-                        "yours"
-                    } else {
-                        "not yours"
-                    }
-                )
-            },
-        );
-        format!("Engine    {} {version}  {socket}", engine.name)
-    }));
-    let storage = &machine.storage;
-    if let (Some(path), Some(free)) = (&storage.path, storage.free_bytes) {
-        let kind = storage.filesystem.as_deref().unwrap_or("unknown file system");
-        lines.push(format!("Storage   {path}: {} free, {kind}", human(free)));
-    }
+    let judgement = &report.judgement;
+    let rows = host::words::rows(&report.machine, judgement, human).into_iter();
+    let mut lines: Vec<String> = rows.map(|(label, text)| format!("{label:<10}{text}")).collect();
     if judgement.findings.is_empty() {
         lines.push("\nNothing found that is wrong.".to_owned());
     } else {
@@ -224,85 +193,4 @@ fn text(report: &Report) -> String {
         lines.extend(judgement.findings.iter().map(doctor::text));
     }
     lines.join("\n")
-}
-
-fn host(machine: &Machine) -> Vec<String> {
-    let host = &machine.host;
-    let or = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
-    let mut lines = vec![
-        format!(
-            "System    {}, kernel {} ({})",
-            or(&host.os_name),
-            or(&host.kernel),
-            host.arch
-        ),
-        format!("Processor {}, {} threads", or(&host.cpu_name), host.cpus),
-        format!("Memory    {}", human(host.memory())),
-    ];
-    if let Some(board) = &host.board {
-        lines.push(format!("Board     {} {}", board.vendor, board.product));
-    }
-    let id = machine.virt.id.as_deref().unwrap_or("of unknown kind");
-    match machine.virt.kind {
-        crate::host::detect::VirtualKind::None => {}
-        crate::host::detect::VirtualKind::Vm => lines.push(format!("Virtual   machine, {id}")),
-        crate::host::detect::VirtualKind::Container => lines.push(format!("Virtual   container, {id}")),
-    }
-    lines
-}
-
-fn card(gpu: &Gpu) -> String {
-    let target = gpu
-        .gfx
-        .clone()
-        .or_else(|| gpu.compute_cap.as_ref().map(|cap| format!("compute {cap}")));
-    let memory = gpu
-        .memory
-        .rocm_pool_bytes
-        .or(gpu.memory.vram_bytes)
-        .or_else(|| gpu.memory.vram_mib.map(|mib| mib.saturating_mul(1 << 20)));
-    let parts = [
-        Some(gpu.name.clone()),
-        gpu.pci.clone(),
-        target,
-        memory.map(human),
-        Some(gpu.driver.clone().unwrap_or_else(|| "no driver".to_owned())),
-    ];
-    parts.into_iter().flatten().collect::<Vec<_>>().join("  ")
-}
-
-fn stacks(judgement: &Judgement) -> Vec<String> {
-    let state = |usable: bool, why: &[String]| {
-        if usable {
-            "usable".to_owned()
-        } else if why.is_empty() {
-            "not usable".to_owned()
-        } else {
-            format!("not usable: {}", why.join(", "))
-        }
-    };
-    let mut lines = vec![];
-    lines.extend(
-        judgement
-            .rocm
-            .as_ref()
-            .map(|rocm| format!("ROCm      {}", state(rocm.usable, &rocm.why))),
-    );
-    lines.extend(judgement.cuda.as_ref().map(|cuda| {
-        let driver = cuda.driver.as_deref().unwrap_or("none");
-        let version = cuda.cuda_driver.as_deref().unwrap_or("none");
-        format!(
-            "CUDA      {version}, driver {driver}, {}",
-            state(cuda.usable, &cuda.why)
-        )
-    }));
-    let labs = match judgement.primary {
-        Primary::Rocm => "ROCm",
-        Primary::Cuda => "CUDA",
-        Primary::Ask => "ROCm or CUDA, as you choose",
-        Primary::None => "the processor only",
-        Primary::Unsupported => "the processor only (WSL2)",
-    };
-    lines.push(format!("Labs use  {labs}"));
-    lines
 }

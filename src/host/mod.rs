@@ -23,6 +23,7 @@ mod root;
 pub mod storage;
 pub mod subnet;
 mod user;
+pub mod words;
 
 use std::collections::BTreeMap;
 
