@@ -73,6 +73,11 @@ impl Spack {
         if line.is_title {
             return self.title(text, out);
         }
+        // The terminal echoes the key that shows the build output before the next line.
+        let text = match text.trim_start_matches('v') {
+            rest if rest.len() < text.len() && (rest.starts_with("[+] /") || rest.starts_with("==> ")) => rest,
+            _ => text,
+        };
         if let Some(rest) = text.strip_prefix("==> ") {
             return self.message(rest, out);
         }
