@@ -57,20 +57,31 @@ impl Reader {
         events
     }
 
+    /// The build was begun again, and goes on in the same log: what was in work is interrupted.
+    pub fn restarted(&mut self) -> Vec<Event> {
+        let mut out = vec![];
+        self.readers.spack.restarted(&mut out);
+        self.at_end(out)
+    }
+
+    fn at_end(&self, out: Vec<What>) -> Vec<Event> {
+        let event = |what| Event {
+            offset: self.lines.position(),
+            length: 0,
+            tool: Tool::Spack,
+            what,
+        };
+        out.into_iter().map(event).collect()
+    }
+
     /// The log ends here: its last line counts without a line feed, and an error without a package gets one.
     pub fn finish(&mut self) -> Vec<Event> {
         let mut events = vec![];
         let Self { lines, readers } = self;
-        let end = lines.position();
         lines.finish(&mut |line| readers.read(&line, &mut events));
         let mut out = vec![];
         readers.spack.finish(&mut out);
-        events.extend(out.into_iter().map(|what| Event {
-            offset: end,
-            length: 0,
-            tool: Tool::Spack,
-            what,
-        }));
+        events.extend(self.at_end(out));
         events
     }
 

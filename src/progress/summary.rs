@@ -66,6 +66,9 @@ pub struct Failure {
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Its first error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
     /// Its own log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
@@ -110,6 +113,7 @@ impl Summary {
                 .map(|package| Failure {
                     name: package.title(),
                     reason: package.reason.clone(),
+                    error: package.errors.first().map(|note| note.text.clone()),
                     log: package.log.clone(),
                     offset: package.offset,
                 })
@@ -159,8 +163,10 @@ impl Summary {
         }
         match (self.failures.first(), &self.last_error) {
             (Some(failure), _) => {
-                let reason = failure.reason.as_deref().unwrap_or("no reason said");
-                let _ = write!(line, "; failed: {}: {reason}", failure.name);
+                let _ = write!(line, "; failed: {}", failure.name);
+                for words in [&failure.reason, &failure.error].into_iter().flatten() {
+                    let _ = write!(line, ": {}", words.trim_end_matches(':'));
+                }
             }
             (None, Some(error)) => {
                 let _ = write!(line, "; last error: {}", error.text);

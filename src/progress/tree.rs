@@ -120,7 +120,9 @@ impl Tree {
                 package.label.clone_from(label);
             }
             What::State { package, state, reason, elapsed } => {
-                self.section(event, at);
+                if let Some(section) = self.section(event, at) {
+                    section.doing.clear();
+                }
                 self.state(package, (*state, reason.clone(), *elapsed), at);
             }
             What::Phase { package, phase, elapsed } => {

@@ -117,17 +117,13 @@ impl Spack {
             .split_once(" due to ")
             .or_else(|| rest.split_once(" due "))
             .map_or(rest, |(_, reason)| reason);
-        let at = self.registry.active_named(bare).or_else(|| {
-            let failed = |at: &At| {
-                self.registry
-                    .get(*at)
-                    .is_some_and(|e| e.state == State::Failed && e.name.as_deref() == Some(bare))
-            };
-            self.registry.last_named(bare).filter(failed)
-        });
+        let at = self
+            .registry
+            .active_named(bare)
+            .or_else(|| self.registry.failed_named(bare));
         self.note(Severity::Error, text, at, out);
         let Some(at) = at else { return };
-        self.registry.learn_name(at, bare, out);
+        self.registry.learn_name(at, bare, false, out);
         if reason.contains("KeyboardInterrupt") {
             return self.set(at, State::Interrupted, (Some(sentence(reason)), None), out);
         }
@@ -209,7 +205,7 @@ impl Spack {
             && !self.is_busy()
         {
             if severity(hit.as_bytes()) == Some(Severity::Error) {
-                self.note(Severity::Error, hit, None, out);
+                self.note(Severity::Error, hit, self.registry.only_failed(), out);
             }
             return true;
         }

@@ -23,6 +23,9 @@ use crate::log::Severity;
 use failure::Block;
 use registry::{At, Registry, Said};
 
+/// Why a package of an earlier run is interrupted.
+const ENDED: &str = "the build ended meanwhile";
+
 /// Which installer writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Dialect {
@@ -99,6 +102,15 @@ impl Spack {
     /// No more will come.
     pub(super) fn finish(&mut self, out: &mut Vec<What>) {
         self.close_block(out);
+    }
+
+    /// The run of before is gone: what it had in work is interrupted.
+    pub(super) fn restarted(&mut self, out: &mut Vec<What>) {
+        self.close_block(out);
+        for at in self.registry.active().to_vec() {
+            self.set(at, State::Interrupted, (Some(ENDED.into()), None), out);
+        }
+        (self.interrupted, self.installed_last, self.lists_failed) = (false, None, false);
     }
 
     /// A line of another dialect counts only while nothing is in work: build output may look like anything.

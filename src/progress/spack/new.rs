@@ -56,7 +56,7 @@ impl Spack {
             return false;
         };
         // Any tool may print such a line: the first one must be the first of a package.
-        let begins = is_phrase(state);
+        let begins = matches!(state, "starting" | "staging" | "fetching from build cache");
         if (self.dialect != Some(Dialect::Experimental) && !begins) || !self.speaks(Dialect::Experimental) {
             return false;
         }

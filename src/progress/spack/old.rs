@@ -5,7 +5,7 @@
 //! not name its package.
 
 use super::{
-    Dialect, Spack, id, pair,
+    Dialect, ENDED, Spack, id, pair,
     registry::{At, Said},
 };
 use crate::{
@@ -43,13 +43,21 @@ impl Spack {
         }
         if let Some(rest) = text.strip_prefix("No binary for ") {
             let at = self.of_id(rest.split(' ').next()?, out)?;
-            self.interrupted = false;
+            if self.interrupted {
+                self.restarted(out);
+            }
+            // It is said once, before everything else: in the middle of a build another run has begun.
+            if self.registry.get(at).is_some_and(|e| e.state == State::Building) {
+                self.set(at, State::Interrupted, (Some(ENDED.into()), None), out);
+            }
             self.begin(at, State::Fetching, None, out);
             return Some(at);
         }
         if let Some(rest) = text.strip_prefix("Extracting ") {
             let at = self.of_id(rest.strip_suffix(" from binary cache")?, out)?;
-            self.interrupted = false;
+            if self.interrupted {
+                self.restarted(out);
+            }
             self.begin(at, State::Fetching, None, out);
             if let Some(entry) = self.registry.get_mut(at) {
                 entry.from_cache = true;
@@ -59,8 +67,9 @@ impl Spack {
         }
         if let Some(rest) = text.strip_prefix("Waiting for ") {
             let at = self.of_id(rest, out)?;
+            let label = id::package_id(rest).map_or(rest, |(label, _)| label);
             out.push(What::Doing {
-                text: sentence(&format!("waiting for the lock of {rest}")),
+                text: sentence(&format!("waiting for the lock of {label}")),
             });
             return Some(at);
         }
@@ -76,14 +85,14 @@ impl Spack {
         if let Some(phase) = rest.strip_prefix("Executing phase: '") {
             let phase = phase.strip_suffix('\'')?;
             let at = self.registry.active_named(bare)?;
-            self.registry.learn_name(at, bare, out);
+            self.registry.learn_name(at, bare, false, out);
             self.set(at, State::Building, (None, None), out);
             self.phase(at, phase, None, out);
             return Some(at);
         }
         if let Some(package) = rest.strip_prefix("Successfully installed ") {
             let at = self.of_id(package, out)?;
-            self.registry.learn_name(at, bare, out);
+            self.registry.learn_name(at, bare, true, out);
             if let Some(entry) = self.registry.get_mut(at) {
                 entry.child_done = true;
             }
@@ -135,7 +144,7 @@ impl Spack {
         let patched = ["No patches needed for ", "Already patched ", "Ran patch() for "];
         let bare = patched.iter().find_map(|start| text.strip_prefix(start));
         if let Some(at) = bare.and_then(|bare| self.registry.active_named(bare)) {
-            self.registry.learn_name(at, bare.unwrap_or_default(), out);
+            self.registry.learn_name(at, bare.unwrap_or_default(), false, out);
             self.phase(at, "stage", None, out);
             return true;
         }

@@ -91,20 +91,31 @@ impl Registry {
         known.iter().find(fits).copied()
     }
 
-    /// The package in work that a bare name means; of several the one that was spoken of last.
+    /// The package in work that a bare name means.
     pub(super) fn active_named(&self, name: &str) -> Option<At> {
-        let named = |at: &&At| self.entries.get(**at).is_some_and(|e| e.is_named(name));
-        self.active
-            .iter()
-            .filter(named)
-            .max_by_key(|at| self.entries.get(**at).map(|e| e.touched))
-            .copied()
+        self.best_named(name, self.active.iter().copied())
     }
 
-    /// The package of that bare name that was spoken of last, in work or not.
-    pub(super) fn last_named(&self, name: &str) -> Option<At> {
-        let named = self.entries.iter().enumerate().filter(|(_, e)| e.is_named(name));
-        named.max_by_key(|(_, e)| e.touched).map(|(at, _)| at)
+    /// The failed package that a bare name means.
+    pub(super) fn failed_named(&self, name: &str) -> Option<At> {
+        let failed = |at: &At| self.entries.get(*at).is_some_and(|e| e.state == State::Failed);
+        self.best_named(name, (0..self.entries.len()).filter(failed))
+    }
+
+    /// The package that failed, where one alone did.
+    pub(super) fn only_failed(&self) -> Option<At> {
+        let mut failed = self.entries.iter().enumerate().filter(|(_, e)| e.state == State::Failed);
+        let (at, _) = failed.next()?;
+        failed.next().is_none().then_some(at)
+    }
+
+    /// Of those that fit a bare name the one that fits best, and of these the one that was spoken of last.
+    fn best_named(&self, name: &str, among: impl Iterator<Item = At>) -> Option<At> {
+        let fit = |at: At| {
+            let entry = self.entries.get(at)?;
+            Some((entry.fits(name)?, entry.touched, at))
+        };
+        among.filter_map(fit).max().map(|(_, _, at)| at)
     }
 
     /// The package in work whose name stands as a word in a text.
@@ -159,19 +170,21 @@ impl Registry {
         Some(at)
     }
 
-    /// Learns which part of a label is the name: a line spoke of it alone.
-    pub(super) fn learn_name(&mut self, at: At, bare: &str, out: &mut Vec<What>) {
+    /// Learns which part of a label is the name: a line spoke of it alone. Where the rest does not look like a
+    /// version, only a line that also has the whole identifier is believed (`sure`).
+    pub(super) fn learn_name(&mut self, at: At, bare: &str, sure: bool, out: &mut Vec<What>) {
         let Some(entry) = self.entries.get_mut(at) else { return };
-        if entry.name.is_some() {
+        if entry.name.as_deref() == Some(bare) || (entry.name.is_some() && !sure) {
             return;
         }
-        let version = entry
-            .label
-            .strip_prefix(bare)
-            .and_then(|rest| rest.strip_prefix('-'));
-        let Some(version) = version.map(str::to_owned) else {
+        let rest = entry.label.strip_prefix(bare);
+        let Some(version) = rest.and_then(|rest| rest.strip_prefix('-')) else {
             return;
         };
+        if !sure && !version.starts_with(|c: char| c.is_ascii_digit()) {
+            return;
+        }
+        let version = version.to_owned();
         entry.name = Some(name(bare));
         entry.version = Some(version);
         out.push(entry.named());
@@ -224,13 +237,12 @@ impl Entry {
         }
     }
 
-    fn is_named(&self, bare: &str) -> bool {
-        match &self.name {
-            Some(name) => name == bare,
-            None => self
-                .label
-                .strip_prefix(bare)
-                .is_some_and(|rest| rest.starts_with('-')),
+    /// How well a bare name fits: it is the name, or the label begins with it and a version, or with it and a dash.
+    fn fits(&self, bare: &str) -> Option<u8> {
+        if let Some(name) = &self.name {
+            return (name == bare).then_some(3);
         }
+        let rest = self.label.strip_prefix(bare)?.strip_prefix('-')?;
+        Some(if rest.starts_with(|c: char| c.is_ascii_digit()) { 2 } else { 1 })
     }
 }
