@@ -97,6 +97,8 @@ impl Python {
                 return None;
             }
             item(Tool::Uv, &normal(package), None, State::Fetching, out);
+        } else if let Some((package, version)) = built(text) {
+            item(Tool::Uv, &normal(package), Some(version), State::Installing, out);
         } else if let Some(rest) = text.trim_start().strip_prefix("Building ") {
             let (package, version) = rest.split_once("==").unwrap_or((rest, ""));
             if !is_package(package) {
@@ -127,4 +129,10 @@ fn is_file(name: &str) -> bool {
 /// Python's names are the same in lower case and with `-` for `_` and `.`.
 fn normal(name: &str) -> String {
     name.to_lowercase().replace(['_', '.'], "-")
+}
+
+/// `      Built docopt==0.6.2`.
+fn built(text: &str) -> Option<(&str, &str)> {
+    let (package, version) = text.trim_start().strip_prefix("Built ")?.split_once("==")?;
+    is_package(package).then_some((package, version))
 }
