@@ -13,6 +13,8 @@
 mod estimates;
 #[path = "progress/fixtures.rs"]
 mod fixtures;
+#[path = "progress/pane.rs"]
+mod pane;
 #[path = "progress/pieces.rs"]
 mod pieces;
 #[path = "progress/recordings.rs"]

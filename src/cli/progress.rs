@@ -47,6 +47,9 @@ pub struct ProgressArgs {
     /// Read the lines of this tool only.
     #[arg(long, value_enum)]
     tool: Option<Tool>,
+    /// Remember how long the packages of this log took, for estimates; only where it was built on this machine.
+    #[arg(long)]
+    learn: bool,
     /// Jobs of each build (`-j`), for estimates.
     #[arg(long, value_name = "N")]
     jobs: Option<u32>,
@@ -58,15 +61,22 @@ struct Session {
     tree: Tree,
     times: Option<Times>,
     history: History,
+    history_file: PathBuf,
     args: ProgressArgs,
 }
 
 pub(super) async fn progress(global: Global, args: ProgressArgs) -> Result<Code, Stop> {
+    if args.learn && global.read_only {
+        return Err(Stop::blocked(
+            "--learn writes a file, and --read-only forbids it; leave one of them away",
+        ));
+    }
     let mut file = File::open(&args.file).map_err(|error| unreadable(&args.file, &error))?;
     let mut session = Session::new(args)?;
     let mut last = String::new();
     loop {
         session.read(&mut file)?;
+        session.learn()?;
         if !session.args.follow {
             session.finish()?;
         }
@@ -98,18 +108,23 @@ impl Session {
             Some(path) => Some(Lock::parse(&bounded(path)?).map_err(Stop::blocked)?),
             None => None,
         };
-        let history = Paths::discover()
-            .map_err(Stop::blocked)
-            .map(|paths| History::load(&History::path(&paths.state)))?;
-        let history = history.unwrap_or_else(|error| {
-            note(&format!("warning: {error}"));
-            History::default()
-        });
+        let paths = Paths::discover().map_err(Stop::blocked)?;
+        let history_file = History::path(&paths.state);
+        let history = match History::load(&history_file) {
+            Ok(history) => history,
+            // What cannot be read is not written over.
+            Err(error) if args.learn => return Err(Stop::blocked(error)),
+            Err(error) => {
+                note(&format!("warning: {error}"));
+                History::default()
+            }
+        };
         let mut session = Self {
             reader: Reader::new(),
             tree: Tree::new(),
             times: None,
             history,
+            history_file,
             args,
         };
         session.begin(lock.as_ref());
@@ -157,6 +172,13 @@ impl Session {
             let events = self.reader.feed(bytes, at);
             self.take(&events)?;
         }
+    }
+
+    fn learn(&mut self) -> Result<(), Stop> {
+        if self.args.learn && self.history.learn(&self.tree, self.args.jobs) {
+            self.history.save(&self.history_file).map_err(Stop::blocked)?;
+        }
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<(), Stop> {
@@ -226,6 +248,8 @@ fn unreadable(path: &Path, error: &io::Error) -> Stop {
     let path = crate::log::sanitize(&path.display().to_string());
     Stop::new(
         Code::FAILED,
-        format!("{path} cannot be read: {error}; give the log file of a build, as in `halolab progress log.raw`"),
+        format!(
+            "{path} cannot be read: {error}; give the log file of a build, as in `halolab progress log.raw`"
+        ),
     )
 }

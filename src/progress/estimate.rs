@@ -43,8 +43,8 @@ pub fn estimate(tree: &Tree, history: &History, jobs: Option<u32>, now: Option<M
     if section.is_some_and(|section| section.tool != Tool::Spack) {
         let (low, high) = section?.left()?;
         return Some(Estimate {
-            low: whole(low),
-            high: Some(whole(high)),
+            low: whole_seconds(low),
+            high: Some(whole_seconds(high)),
             unknown: 0,
         });
     }
@@ -76,8 +76,8 @@ pub fn estimate(tree: &Tree, history: &History, jobs: Option<u32>, now: Option<M
         })
     };
     Some(Estimate {
-        low: whole(low),
-        high: high.map(whole),
+        low: whole_seconds(low),
+        high: high.map(whole_seconds),
         unknown,
     })
 }
@@ -109,7 +109,11 @@ fn left(package: &Package, history: &History, jobs: Option<u32>, now: Option<Mil
         };
     };
     // One build alone says less than it seems.
-    let (low, high) = if low < high { (low, high) } else { (median * 0.8, median * 1.25) };
+    let (low, high) = if low < high {
+        (low, high)
+    } else {
+        (median * 0.8, median * 1.25)
+    };
     let spent = match package.state {
         State::Waiting => 0.0,
         _ => package.seconds(now).unwrap_or(0.0),
@@ -126,7 +130,10 @@ fn left(package: &Package, history: &History, jobs: Option<u32>, now: Option<Mil
 /// A long build of this machine: what an unknown package may take.
 fn longest(tree: &Tree, history: &History) -> Option<f64> {
     let here = tree.packages().iter().filter(|p| p.state == State::Installed);
-    let mut totals: Vec<f64> = here.filter_map(|p| p.seconds(None)).chain(history.totals()).collect();
+    let mut totals: Vec<f64> = here
+        .filter_map(|p| p.seconds(None))
+        .chain(history.totals())
+        .collect();
     totals.retain(|total| total.is_finite());
     if totals.len() < ENOUGH {
         return None;
@@ -146,7 +153,12 @@ fn schedule(open: &[&Package], left: &[Left], side: usize, cost: impl Fn(&Left) 
         .collect();
     let needs: Vec<Vec<usize>> = open
         .iter()
-        .map(|p| p.needs.iter().filter_map(|hash| by_hash.get(hash.as_str()).copied()).collect())
+        .map(|p| {
+            p.needs
+                .iter()
+                .filter_map(|hash| by_hash.get(hash.as_str()).copied())
+                .collect()
+        })
         .collect();
     let path = critical(&needs, &cost);
     let mut waits: Vec<usize> = (0..open.len()).collect();
@@ -161,7 +173,9 @@ fn schedule(open: &[&Package], left: &[Left], side: usize, cost: impl Fn(&Left) 
     while !(waits.is_empty() && running.is_empty()) {
         let is_ready = |at: &usize| {
             let needs = needs.get(*at).map_or(&[][..], Vec::as_slice);
-            needs.iter().all(|need| ends.get(*need).copied().flatten().is_some())
+            needs
+                .iter()
+                .all(|need| ends.get(*need).copied().flatten().is_some())
         };
         let next = waits.iter().position(is_ready).filter(|_| running.len() < side);
         // A circle in a broken lock would wait for ever.
@@ -171,8 +185,13 @@ fn schedule(open: &[&Package], left: &[Left], side: usize, cost: impl Fn(&Left) 
             running.push((clock + cost.get(at).copied().unwrap_or(0.0), at));
             continue;
         }
-        let first = running.iter().enumerate().min_by(|(_, a), (_, b)| a.0.total_cmp(&b.0));
-        let Some(first) = first.map(|(at, _)| at) else { break };
+        let first = running
+            .iter()
+            .enumerate()
+            .min_by(|(_, a), (_, b)| a.0.total_cmp(&b.0));
+        let Some(first) = first.map(|(at, _)| at) else {
+            break;
+        };
         let (end, at) = running.swap_remove(first);
         clock = clock.max(end);
         if let Some(slot) = ends.get_mut(at) {
@@ -215,12 +234,13 @@ fn critical(needs: &[Vec<usize>], cost: &[f64]) -> Vec<f64> {
     path
 }
 
+/// Seconds as a whole number, rounded up.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "bounded below by zero and above by a century"
 )]
-pub(super) fn whole(seconds: f64) -> u64 {
+pub fn whole_seconds(seconds: f64) -> u64 {
     seconds.clamp(0.0, 3.2e9).ceil() as u64
 }
 

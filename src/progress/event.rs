@@ -237,6 +237,13 @@ pub enum What {
         #[serde(skip_serializing_if = "Option::is_none")]
         package: Option<Key>,
     },
+    /// The errors from an offset on, whose package nobody said, are of this one.
+    Owner {
+        /// Which.
+        package: Key,
+        /// The first byte of them.
+        from: u64,
+    },
     /// Somebody stopped it.
     Interrupted,
     /// The tool says that it is at its end.

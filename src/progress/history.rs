@@ -9,12 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{
-    event::State,
-    package::Package,
-    times::Millis,
-    tree::Tree,
-};
+use super::{event::State, package::Package, times::Millis, tree::Tree};
 use crate::paths::{FileError, write_private};
 
 /// The version that we write.
@@ -192,7 +187,10 @@ impl History {
         let Some(total) = package.seconds(None).filter(|s| s.is_finite() && *s > 0.0) else {
             return false;
         };
-        let known = package.phases.iter().filter_map(|p| Some((p.name.clone(), p.seconds?)));
+        let known = package
+            .phases
+            .iter()
+            .filter_map(|p| Some((p.name.clone(), p.seconds?)));
         let build = Build {
             at: package.ended,
             jobs,
@@ -214,7 +212,9 @@ impl History {
         let phases = times.phases.into_iter();
         let build = Build {
             total: rounded(times.total),
-            phases: phases.map(|p| (super::event::name(&p.name), rounded(p.seconds))).collect(),
+            phases: phases
+                .map(|p| (super::event::name(&p.name), rounded(p.seconds)))
+                .collect(),
             hash: times.hash,
             ..Build::default()
         };
@@ -264,7 +264,12 @@ impl History {
         known.builds.drain(..over);
         if self.file.packages.len() > PACKAGES {
             let last = |(_, b): &(&String, &Builds)| b.builds.last().and_then(|b| b.at);
-            let oldest = self.file.packages.iter().min_by_key(last).map(|(name, _)| name.clone());
+            let oldest = self
+                .file
+                .packages
+                .iter()
+                .min_by_key(last)
+                .map(|(name, _)| name.clone());
             if let Some(oldest) = oldest {
                 self.file.packages.remove(&oldest);
             }

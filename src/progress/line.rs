@@ -105,8 +105,7 @@ impl Lines {
 
     fn keep(&mut self, text: &[u8]) {
         let room = KEPT.saturating_sub(self.kept.len());
-        self.kept
-            .extend_from_slice(text.get(..room).unwrap_or(text));
+        self.kept.extend_from_slice(text.get(..room).unwrap_or(text));
     }
 
     fn text(&mut self, byte: u8, at: u64, sink: &mut impl FnMut(Line<'_>)) {
@@ -165,7 +164,7 @@ impl Lines {
             (_, 0x1b) => State::Escape,
             (State::Control, _) => self.control(byte, at, sink),
             (State::Intermediate, 0x20..=0x2f) => State::Intermediate,
-            (State::Intermediate, _) | (State::Text, _) => State::Text,
+            (State::Intermediate | State::Text, _) => State::Text,
             (State::Escape | State::TitleEscape | State::IgnoredEscape, _) => self.introduced(byte),
         };
     }

@@ -132,7 +132,9 @@ impl Database {
         })?;
         let installs = file.database.installs.into_iter();
         Ok(Self {
-            installed: installs.map(|(hash, install)| (hash, install.installed)).collect(),
+            installed: installs
+                .map(|(hash, install)| (hash, install.installed))
+                .collect(),
         })
     }
 

@@ -24,7 +24,7 @@ mod times;
 mod tools;
 mod tree;
 
-pub use estimate::{Estimate, estimate};
+pub use estimate::{Estimate, estimate, whole_seconds};
 pub use event::{Event, Key, State, Tool, What};
 pub use history::{Build, History, HistoryError, Usual};
 pub use lock::{Database, Lock, LockError, Locked};

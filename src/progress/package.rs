@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    event::{Key, State, Tool},
+    event::{Event, Key, State, Tool, What},
     times::Millis,
 };
 use crate::log::Severity;
@@ -172,6 +172,29 @@ impl Package {
         }
     }
 
+    /// Takes what an event says of this package, besides its state.
+    pub(super) fn learn(&mut self, event: &Event, at: Option<Millis>) {
+        match &event.what {
+            What::Named {
+                name,
+                version,
+                label,
+                hash,
+                ..
+            } => {
+                self.name = name.clone().or_else(|| self.name.take());
+                self.version = version.clone().or_else(|| self.version.take());
+                self.hash = hash.clone().or_else(|| self.hash.take());
+                self.label.clone_from(label);
+            }
+            What::Phase { phase, elapsed, .. } => self.enter(phase, event.offset, at, *elapsed),
+            What::Took { phases, total, .. } => self.measured(phases, *total),
+            What::Log { path, .. } => self.log = Some(path.clone()),
+            What::Prefix { path, .. } => self.prefix = Some(path.clone()),
+            _ => {}
+        }
+    }
+
     /// It begins, maybe once more.
     pub(super) fn begin(&mut self, at: Option<Millis>, elapsed: Option<u32>) {
         if self.state.is_final() {
@@ -183,7 +206,7 @@ impl Package {
         self.started = at.map(|at| at - i64::from(elapsed.unwrap_or(0)) * 1000);
     }
 
-    pub(super) fn enter(&mut self, phase: &str, offset: u64, at: Option<Millis>, elapsed: Option<u32>) {
+    fn enter(&mut self, phase: &str, offset: u64, at: Option<Millis>, elapsed: Option<u32>) {
         self.leave(at, elapsed);
         self.inside = None;
         if self.phases.len() < PHASES {
@@ -211,7 +234,7 @@ impl Package {
     }
 
     /// What the tool measured counts more than what we saw.
-    pub(super) fn measured(&mut self, phases: &[(String, f64)], total: f64) {
+    fn measured(&mut self, phases: &[(String, f64)], total: f64) {
         self.took = Some(total);
         for (name, seconds) in phases {
             if let Some(phase) = self.phases.iter_mut().find(|phase| phase.name == *name) {

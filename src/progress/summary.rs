@@ -104,7 +104,7 @@ impl Summary {
                 .map(|package| Current {
                     name: package.title(),
                     phase: package.phase().map(str::to_owned),
-                    seconds: package.seconds(now).map(super::estimate::whole),
+                    seconds: package.seconds(now).map(super::estimate::whole_seconds),
                     percent: package.inside.map(super::Inside::percent),
                 })
                 .collect(),
@@ -197,7 +197,9 @@ impl Current {
 fn phase(tree: &Tree, counts: &Counts) -> &'static str {
     match tree.is_ok() {
         Some(true) => "done",
-        Some(false) if tree.is_interrupted() || tree.exit().is_some_and(|e| e.signal.is_some()) => "interrupted",
+        Some(false) if tree.is_interrupted() || tree.exit().is_some_and(|e| e.signal.is_some()) => {
+            "interrupted"
+        }
         Some(false) => "failed",
         None if tree.is_interrupted() => "interrupted",
         None if tree.tool().is_none() => "nothing",

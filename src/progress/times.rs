@@ -14,7 +14,10 @@ impl Times {
     /// Reads an index. A line that is none (the last one may be torn) is passed over; so is one that goes back.
     pub fn parse(text: &str) -> Self {
         let mut times = Self::default();
-        let whole = text.rfind('\n').and_then(|end| text.get(..end)).unwrap_or_default();
+        let whole = text
+            .rfind('\n')
+            .and_then(|end| text.get(..end))
+            .unwrap_or_default();
         for line in whole.lines() {
             let mut words = line.split_ascii_whitespace();
             let pair = (

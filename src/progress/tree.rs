@@ -104,48 +104,30 @@ impl Tree {
     /// Takes an event, and when its line was written.
     pub fn apply(&mut self, event: &Event, at: Option<Millis>) {
         self.started = self.started.or(at);
-        let end = event.offset.saturating_add(event.length);
         if let Some(key) = key_of(&event.what)
             && let Some(package) = self.package(key, event.tool)
         {
             package.offset = package.offset.or(Some(event.offset));
-            package.end = Some(end);
+            package.end = Some(event.offset.saturating_add(event.length));
+            package.learn(event, at);
         }
         match &event.what {
-            What::Named { package, name, version, label, hash } => {
-                let Some(package) = self.package(package, event.tool) else { return };
-                package.name = name.clone().or(package.name.take());
-                package.version = version.clone().or(package.version.take());
-                package.hash = hash.clone().or(package.hash.take());
-                package.label.clone_from(label);
-            }
-            What::State { package, state, reason, elapsed } => {
+            What::State {
+                package,
+                state,
+                reason,
+                elapsed,
+            } => {
                 if let Some(section) = self.section(event, at) {
                     section.doing.clear();
                 }
                 self.state(package, (*state, reason.clone(), *elapsed), at);
             }
-            What::Phase { package, phase, elapsed } => {
-                if let Some(package) = self.package(package, event.tool) {
-                    package.enter(phase, event.offset, at, *elapsed);
-                }
-            }
-            What::Took { package, phases, total } => {
-                if let Some(package) = self.package(package, event.tool) {
-                    package.measured(phases, *total);
-                }
-            }
-            What::Log { package, path } => {
-                if let Some(package) = self.package(package, event.tool) {
-                    package.log = Some(path.clone());
-                }
-            }
-            What::Prefix { package, path } => {
-                if let Some(package) = self.package(package, event.tool) {
-                    package.prefix = Some(path.clone());
-                }
-            }
-            What::Note { severity, text, package } => self.note(Note {
+            What::Note {
+                severity,
+                text,
+                package,
+            } => self.note(Note {
                 severity: *severity,
                 text: text.clone(),
                 offset: event.offset,
@@ -159,6 +141,7 @@ impl Tree {
                     section.take(&event.what, at);
                 }
             }
+            What::Owner { package, from } => self.own(package, *from),
             What::Interrupted => self.interrupted = true,
             What::End { ok } => {
                 self.said = Some(*ok);
@@ -166,6 +149,11 @@ impl Tree {
                     section.ended = true;
                 }
             }
+            What::Named { .. }
+            | What::Phase { .. }
+            | What::Took { .. }
+            | What::Log { .. }
+            | What::Prefix { .. } => {}
         }
     }
 
@@ -284,7 +272,10 @@ impl Tree {
     pub fn counts(&self) -> Counts {
         let Some(section) = self.sections.last() else {
             let total = u32::try_from(self.packages.len()).ok();
-            return Counts { total: total.filter(|_| self.has_lock), ..Counts::default() };
+            return Counts {
+                total: total.filter(|_| self.has_lock),
+                ..Counts::default()
+            };
         };
         let mut counts = Counts::default();
         let mut known = 0_u32;
@@ -343,7 +334,7 @@ impl Tree {
             *active = active.saturating_sub(1);
         }
         package.elapsed = elapsed.or(package.elapsed);
-        package.reason = reason.or(package.reason.take());
+        package.reason = reason.or_else(|| package.reason.take());
         if state.is_final() && !package.state.is_final() {
             package.leave(at, elapsed);
             package.ended = at;
@@ -408,6 +399,23 @@ impl Tree {
         self.notes.push_back(note);
     }
 
+    /// Errors of before get their package.
+    fn own(&mut self, key: &str, from: u64) {
+        let Some(package) = self.index.get(key).and_then(|at| self.packages.get_mut(*at)) else {
+            return;
+        };
+        for note in self
+            .notes
+            .iter_mut()
+            .filter(|n| n.offset >= from && n.package.is_none())
+        {
+            note.package = Some(key.to_owned());
+            if note.severity == Severity::Error && package.errors.len() < ERRORS {
+                package.errors.push(note.clone());
+            }
+        }
+    }
+
     fn section(&mut self, event: &Event, at: Option<Millis>) -> Option<&mut Section> {
         let same = self.sections.last().is_some_and(|s| s.tool == event.tool);
         if event.tool != Tool::Other && !same && self.sections.len() < SECTIONS {
@@ -428,8 +436,13 @@ fn key_of(what: &What) -> Option<&str> {
         | What::Phase { package, .. }
         | What::Took { package, .. }
         | What::Log { package, .. }
-        | What::Prefix { package, .. } => Some(package),
+        | What::Prefix { package, .. }
+        | What::Owner { package, .. } => Some(package),
         What::Note { package, .. } => package.as_deref(),
-        What::Count { .. } | What::Step { .. } | What::Doing { .. } | What::Interrupted | What::End { .. } => None,
+        What::Count { .. }
+        | What::Step { .. }
+        | What::Doing { .. }
+        | What::Interrupted
+        | What::End { .. } => None,
     }
 }

@@ -17,17 +17,35 @@ fn built() -> (History, Tree, Times) {
 #[test]
 fn only_what_was_built_here_counts_and_counts_once() {
     let (mut history, tree, _) = built();
-    assert_eq!(tree.packages().iter().filter(|p| p.state == State::Installed).count(), 34);
-    assert!(!history.learn(&tree, Some(2)), "the same log again teaches nothing");
+    assert_eq!(
+        tree.packages()
+            .iter()
+            .filter(|p| p.state == State::Installed)
+            .count(),
+        34
+    );
+    assert!(
+        !history.learn(&tree, Some(2)),
+        "the same log again teaches nothing"
+    );
     let maple = history.builds("lab-maple");
     assert_eq!(maple.len(), 1);
     assert_eq!(maple[0].jobs, Some(2));
     assert!(maple[0].phases["build"] > 1.0);
     assert!(history.builds("gcc").is_empty(), "an external takes no time");
-    for (name, state) in [("old-tty-install-from-oci", State::Cached), ("old-tty-interrupt", State::Interrupted)] {
+    for (name, state) in [
+        ("old-tty-install-from-oci", State::Cached),
+        ("old-tty-interrupt", State::Interrupted),
+    ] {
         let (log, times) = recording(name);
         let mut tree = crate::fixtures::tree(&events(&log), &times);
-        tree.ended(halolab::progress::Exit { code: Some(2), signal: None }, times.last());
+        tree.ended(
+            halolab::progress::Exit {
+                code: Some(2),
+                signal: None,
+            },
+            times.last(),
+        );
         assert!(tree.packages().iter().any(|p| p.state == state), "{name}");
         assert!(!History::default().learn(&tree, None), "{name}");
     }
@@ -36,12 +54,31 @@ fn only_what_was_built_here_counts_and_counts_once() {
 #[test]
 fn spacks_own_times_are_taken_over() {
     let mut history = History::default();
-    assert!(history.import(&bytes("spack/ncurses.install_times.json")).unwrap());
-    assert!(history.import(&bytes("spack/lab-elm.install_times.json")).unwrap());
-    assert!(!history.import(&bytes("spack/lab-elm.install_times.json")).unwrap());
+    assert!(
+        history
+            .import(&bytes("spack/ncurses.install_times.json"))
+            .unwrap()
+    );
+    assert!(
+        history
+            .import(&bytes("spack/lab-elm.install_times.json"))
+            .unwrap()
+    );
+    assert!(
+        !history
+            .import(&bytes("spack/lab-elm.install_times.json"))
+            .unwrap()
+    );
     let ncurses = history.usual("ncurses", Some(8)).unwrap();
-    assert!((ncurses.median - 1192.846).abs() < 0.01, "other jobs are better than nothing");
-    assert!(!history.import(br#"{"name":"x","total":3.0,"cache":true}"#).unwrap());
+    assert!(
+        (ncurses.median - 1192.846).abs() < 0.01,
+        "other jobs are better than nothing"
+    );
+    assert!(
+        !history
+            .import(br#"{"name":"x","total":3.0,"cache":true}"#)
+            .unwrap()
+    );
     assert!(history.import(b"{}").is_err());
 }
 
@@ -56,7 +93,9 @@ fn the_file_keeps_what_a_newer_version_wrote() {
     )
     .unwrap();
     let mut history = History::load(&path).unwrap();
-    history.import(&bytes("spack/ncurses.install_times.json")).unwrap();
+    history
+        .import(&bytes("spack/ncurses.install_times.json"))
+        .unwrap();
     history.save(&path).unwrap();
     let saved: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     assert_eq!(saved["version"], 7);
@@ -77,7 +116,11 @@ fn the_last_few_builds_count() {
         history.import(times.as_bytes()).unwrap();
     }
     let usual = history.usual("a", None).unwrap();
-    assert_eq!((usual.low, usual.median, usual.high), (10.0, 12.0, 14.0), "the oldest one is forgotten");
+    assert_eq!(
+        (usual.low, usual.median, usual.high),
+        (10.0, 12.0, 14.0),
+        "the oldest one is forgotten"
+    );
 }
 
 /// The environment until a place of its log, with its lock.
@@ -88,7 +131,9 @@ fn halfway(lock: &Lock, share: f64) -> (Tree, i64, f64) {
     let start = times.at(0).unwrap();
     let end = times.last().unwrap();
     let now = start + ((end - start) as f64 * share) as i64;
-    let cut = (0..log.len()).find(|at| times.at(*at as u64).unwrap() > now).unwrap();
+    let cut = (0..log.len())
+        .find(|at| times.at(*at as u64).unwrap() > now)
+        .unwrap();
     for event in reader.feed(&log[..cut], 0) {
         tree.apply(&event, times.at(event.offset));
     }
@@ -103,8 +148,14 @@ fn an_estimate_by_the_same_build_of_before_holds_the_truth() {
         let (tree, now, left) = halfway(&lock, share);
         let estimate = estimate(&tree, &history, Some(2), Some(now)).unwrap();
         let (low, high) = (estimate.low as f64, estimate.high.unwrap() as f64);
-        assert!(low < left * 1.05 && left < high * 1.25, "{share}: {left} is not in {low} to {high}");
-        assert!(high < left * 2.0 && low > left * 0.5, "{share}: {left} is far from {low} to {high}");
+        assert!(
+            low < left * 1.05 && left < high * 1.25,
+            "{share}: {left} is not in {low} to {high}"
+        );
+        assert!(
+            high < left * 2.0 && low > left * 0.5,
+            "{share}: {left} is far from {low} to {high}"
+        );
         assert_eq!(estimate.unknown, 0);
     }
 }
@@ -146,7 +197,9 @@ fn builds_side_by_side_take_less_time_and_wait_for_what_they_need() {
         // Two builds that took the same: the range is a point.
         for number in 0..2 {
             let total = 100.0 + f64::from(number);
-            history.import(format!(r#"{{"name":"{name}","total":{total},"hash":"{number}"}}"#).as_bytes()).unwrap();
+            history
+                .import(format!(r#"{{"name":"{name}","total":{total},"hash":"{number}"}}"#).as_bytes())
+                .unwrap();
         }
     }
     let run = |log: &str| {
@@ -187,7 +240,14 @@ fn steps_are_estimated_by_their_speed() {
 
 #[test]
 fn ranges_are_spoken_in_one_unit() {
-    let text = |low, high| Estimate { low, high, unknown: 0 }.text();
+    let text = |low, high| {
+        Estimate {
+            low,
+            high,
+            unknown: 0,
+        }
+        .text()
+    };
     assert_eq!(text(300, Some(540)), "5-9 min");
     assert_eq!(text(30, Some(540)), "30 s to 9 min");
     assert_eq!(text(305, Some(310)), "about 5 min");

@@ -5,7 +5,9 @@ use std::{fs, io::Read as _, path::PathBuf};
 use halolab::progress::{Event, Lock, Reader, Times, Tree};
 
 pub(crate) fn folder(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name)
 }
 
 /// The bytes of a file below `tests/fixtures`, unpacked where it is packed.
@@ -15,7 +17,9 @@ pub(crate) fn bytes(name: &str) -> Vec<u8> {
         return raw;
     }
     let mut out = vec![];
-    flate2::read::GzDecoder::new(raw.as_slice()).read_to_end(&mut out).unwrap();
+    flate2::read::GzDecoder::new(raw.as_slice())
+        .read_to_end(&mut out)
+        .unwrap();
     out
 }
 

@@ -80,7 +80,10 @@ fn a_line_without_end_costs_no_memory_and_hides_nothing_behind_it() {
         at += piece.len() as u64;
     }
     let again = b"\n[+] /usr (external glibc-2.36-ksegdsiqxdjjptrm2dj57b5nhvl767gb)\n";
-    assert!(!reader.feed(again, at).is_empty(), "an open title ends with its line");
+    assert!(
+        !reader.feed(again, at).is_empty(),
+        "an open title ends with its line"
+    );
 }
 
 fn survives(log: &[u8]) {
@@ -98,7 +101,16 @@ fn survives(log: &[u8]) {
 
 #[test]
 fn every_build_log_of_a_package_is_read_without_a_panic() {
-    for name in ["diffutils", "jansson", "lab-maple", "lab-zoo.new", "lab-zoo.old", "libevent", "ncurses", "sed"] {
+    for name in [
+        "diffutils",
+        "jansson",
+        "lab-maple",
+        "lab-zoo.new",
+        "lab-zoo.old",
+        "libevent",
+        "ncurses",
+        "sed",
+    ] {
         let log = bytes(&format!("spack/build-{name}.log.gz"));
         survives(&log);
         assert_eq!(in_pieces(&log, &[7, 64, 1, 4096]), events(&log), "{name}");

@@ -76,7 +76,18 @@ fn nothing(#[case] line: &str) {
 /// Builds that ended well have no errors in their logs.
 #[test]
 fn logs_of_good_builds_have_no_errors() {
-    for name in ["diffutils", "jansson", "lab-maple", "lab-pine", "lab-xylo", "libevent", "libsigsegv", "lz4", "ncurses", "sed"] {
+    for name in [
+        "diffutils",
+        "jansson",
+        "lab-maple",
+        "lab-pine",
+        "lab-xylo",
+        "libevent",
+        "libsigsegv",
+        "lz4",
+        "ncurses",
+        "sed",
+    ] {
         let log = bytes(&format!("spack/build-{name}.log.gz"));
         let bad: Vec<_> = log
             .split(|byte| *byte == b'\n')

@@ -6,7 +6,10 @@ use rstest::rstest;
 use crate::fixtures::{bytes, events, tree, tree_of};
 
 fn of(name: &str) -> Tree {
-    tree(&events(&bytes(&format!("progress/{name}.log"))), &Times::default())
+    tree(
+        &events(&bytes(&format!("progress/{name}.log"))),
+        &Times::default(),
+    )
 }
 
 fn tools(tree: &Tree) -> Vec<Tool> {
@@ -51,15 +54,27 @@ fn packages_of_a_distribution_and_of_python_have_states() {
     let apt = of("apt-install");
     let names: Vec<_> = apt.packages().iter().map(|p| (p.title(), p.state)).collect();
     let installed = State::Installed;
-    assert_eq!(names, [("hello 2.10-3".into(), installed), ("sl 5.02-1+b1".into(), installed)]);
+    assert_eq!(
+        names,
+        [
+            ("hello 2.10-3".into(), installed),
+            ("sl 5.02-1+b1".into(), installed)
+        ]
+    );
     let pip = of("pip");
     let names: Vec<_> = pip.packages().iter().map(|p| (p.title(), p.state)).collect();
     assert_eq!(
         names,
-        [("six 1.17.0".into(), installed), ("docopt 0.6.2".into(), installed), ("idna 3.20".into(), installed)]
+        [
+            ("six 1.17.0".into(), installed),
+            ("docopt 0.6.2".into(), installed),
+            ("idna 3.20".into(), installed)
+        ]
     );
     assert_eq!(Summary::of(&pip, None, None).phase, "done");
-    let half = tree_of("Collecting numpy>=1.2\n  Downloading numpy-2.0-cp312.whl (18 MB)\nCollecting docopt\n  Building wheel for docopt (setup.py): started\n");
+    let half = tree_of(
+        "Collecting numpy>=1.2\n  Downloading numpy-2.0-cp312.whl (18 MB)\nCollecting docopt\n  Building wheel for docopt (setup.py): started\n",
+    );
     let states: Vec<_> = half.packages().iter().map(|p| p.state).collect();
     assert_eq!(states, [State::Fetching, State::Building]);
 }
@@ -96,7 +111,11 @@ fn steps_inside_a_package_of_spack_are_that_packages() {
          Collecting six\n"
     ));
     assert_eq!(tools(&tree), [Tool::Spack]);
-    assert_eq!(tree.packages().len(), 1, "pip inside of a build is not a tool of its own");
+    assert_eq!(
+        tree.packages().len(),
+        1,
+        "pip inside of a build is not a tool of its own"
+    );
     assert_eq!(tree.packages()[0].inside, Some(Inside { done: 12, total: 48 }));
     assert!(Summary::of(&tree, None, None).text().contains("(build 25%)"));
 }

@@ -11,7 +11,9 @@ const C: &str = "xzqrlapm6vxalkclyjyxzylgovt7zydp";
 
 fn state(tree: &Tree, hash: &str) -> State {
     let found = tree.packages().iter().find(|p| p.key.starts_with(&hash[..7]));
-    found.unwrap_or_else(|| panic!("{hash} is not in {:?}", tree.packages())).state
+    found
+        .unwrap_or_else(|| panic!("{hash} is not in {:?}", tree.packages()))
+        .state
 }
 
 fn reason(tree: &Tree, hash: &str) -> String {
@@ -41,12 +43,19 @@ fn several_failures_of_the_new_installer_on_pipes() {
     assert_eq!(state(&tree, A), State::Failed);
     assert_eq!(state(&tree, B), State::Failed);
     assert_eq!(state(&tree, C), State::Installed);
-    let link = tree.packages().iter().find(|p| p.name.as_deref() == Some("lab-bad-link")).unwrap();
+    let link = tree
+        .packages()
+        .iter()
+        .find(|p| p.name.as_deref() == Some("lab-bad-link"))
+        .unwrap();
     assert_eq!(link.hash.as_deref(), Some(B));
     assert_eq!(link.seconds(None), Some(3780.0));
     assert!(link.log.as_ref().unwrap().ends_with("-qex2q6rf.log"));
     assert_eq!(tree.is_ok(), Some(false));
-    assert!(tree.last_error().unwrap().text.starts_with("The following") || tree.last_error().unwrap().text.starts_with("CMake"));
+    assert!(
+        tree.last_error().unwrap().text.starts_with("The following")
+            || tree.last_error().unwrap().text.starts_with("CMake")
+    );
 }
 
 #[test]
@@ -56,7 +65,11 @@ fn a_state_that_follows_on_unfinished_build_output_is_read() {
         "[ ] {a} lab-zoo@1.0.0 install\nno newline at the end[+] {a} lab-zoo@1.0.0 /s/lab-zoo/1.0.0-{a} (4s)\n\
          a line that says [+] {b} lab-other@1.0 /s/x\n"
     ));
-    assert_eq!(tree.packages().len(), 1, "only packages in work count inside of a line");
+    assert_eq!(
+        tree.packages().len(),
+        1,
+        "only packages in work count inside of a line"
+    );
     assert_eq!(state(&tree, A), State::Installed);
 }
 
@@ -88,10 +101,17 @@ fn two_builds_side_by_side_fail_each_with_its_own_error() {
          ==> Error: Installation request failed.  Refer to reported errors for failing package(s).\n"
     ));
     assert_eq!(state(&tree, A), State::Failed);
-    assert!(reason(&tree, A).starts_with("ProcessError"), "{}", reason(&tree, A));
+    assert!(
+        reason(&tree, A).starts_with("ProcessError"),
+        "{}",
+        reason(&tree, A)
+    );
     assert_eq!(state(&tree, B), State::Failed);
     assert!(reason(&tree, B).starts_with("FetchError"));
-    assert_eq!((state(&tree, C), reason(&tree, C)), (State::Skipped, "lab-a".into()));
+    assert_eq!(
+        (state(&tree, C), reason(&tree, C)),
+        (State::Skipped, "lab-a".into())
+    );
 }
 
 #[test]
@@ -100,10 +120,20 @@ fn an_error_without_a_log_goes_to_who_is_named_or_was_spoken_of_last() {
         "==> Installing lab-a-1.0-{A} [1/3]\n==> Installing lab-b-2.0-{B} [2/3]\n\
          ==> lab-a: Executing phase: 'build'\n==> lab-b: Executing phase: 'build'\n"
     );
-    let named = tree_of(&format!("{begin}==> Error: InstallError: Install failed for lab-a.  Nothing was installed!\n"));
-    assert_eq!((state(&named, A), state(&named, B)), (State::Failed, State::Building));
-    let last = tree_of(&format!("{begin}==> Error: ProcessError: Command exited with status -9:\n"));
-    assert_eq!((state(&last, A), state(&last, B)), (State::Building, State::Failed));
+    let named = tree_of(&format!(
+        "{begin}==> Error: InstallError: Install failed for lab-a.  Nothing was installed!\n"
+    ));
+    assert_eq!(
+        (state(&named, A), state(&named, B)),
+        (State::Failed, State::Building)
+    );
+    let last = tree_of(&format!(
+        "{begin}==> Error: ProcessError: Command exited with status -9:\n"
+    ));
+    assert_eq!(
+        (state(&last, A), state(&last, B)),
+        (State::Building, State::Failed)
+    );
 }
 
 #[test]
@@ -113,8 +143,15 @@ fn a_name_that_begins_like_another_one_is_told_apart() {
          ==> py-jax: Executing phase: 'install'\n\
          ==> py-jax-lib: Successfully installed py-jax-lib-main-{B}\n[+] /s/py-jax-lib-main-{B}\n"
     ));
-    assert_eq!((state(&tree, A), state(&tree, B)), (State::Building, State::Installed));
-    let titles: Vec<_> = tree.packages().iter().map(halolab::progress::Package::title).collect();
+    assert_eq!(
+        (state(&tree, A), state(&tree, B)),
+        (State::Building, State::Installed)
+    );
+    let titles: Vec<_> = tree
+        .packages()
+        .iter()
+        .map(halolab::progress::Package::title)
+        .collect();
     assert_eq!(titles, ["py-jax 0.7.0", "py-jax-lib main"]);
 }
 
@@ -155,7 +192,13 @@ fn the_word_of_a_child_is_not_the_word_of_spack() {
     );
     let mut tree = tree_of(&child);
     assert_eq!(state(&tree, A), State::Fetching, "not before Spack says [+]");
-    tree.ended(Exit { code: None, signal: Some(15) }, None);
+    tree.ended(
+        Exit {
+            code: None,
+            signal: Some(15),
+        },
+        None,
+    );
     assert_eq!(state(&tree, A), State::Interrupted);
     // The orphan goes on after the signal.
     for event in events(format!("[+] /s/lab-a/1.0-{}\n", &A[..7]).as_bytes()) {
@@ -185,17 +228,30 @@ fn a_run_that_was_killed_and_begun_again_leaves_nothing_in_work() {
     let second = format!("==> No binary for lab-a-1.0-{A} found: installing from source\n");
     let mut reader = Reader::new();
     let mut tree = Tree::new();
-    for event in reader.feed(first.as_bytes(), 0).into_iter().chain(reader.restarted()) {
+    for event in reader
+        .feed(first.as_bytes(), 0)
+        .into_iter()
+        .chain(reader.restarted())
+    {
         tree.apply(&event, None);
     }
-    assert_eq!((state(&tree, A), state(&tree, B)), (State::Interrupted, State::Interrupted));
+    assert_eq!(
+        (state(&tree, A), state(&tree, B)),
+        (State::Interrupted, State::Interrupted)
+    );
     for event in reader.feed(second.as_bytes(), first.len() as u64) {
         tree.apply(&event, None);
     }
-    assert_eq!((state(&tree, A), state(&tree, B)), (State::Fetching, State::Interrupted));
+    assert_eq!(
+        (state(&tree, A), state(&tree, B)),
+        (State::Fetching, State::Interrupted)
+    );
     // Without being told, the same package begins anew by its own line.
     let tree = tree_of(&format!("{first}{second}"));
-    assert_eq!((state(&tree, A), tree.packages()[0].phase()), (State::Fetching, None));
+    assert_eq!(
+        (state(&tree, A), tree.packages()[0].phase()),
+        (State::Fetching, None)
+    );
 }
 
 #[test]
@@ -208,8 +264,18 @@ fn build_output_that_looks_like_another_dialect_is_not_believed() {
     assert_eq!(tree.packages().len(), 1);
     assert_eq!(state(&tree, A), State::Building);
     // Without any Spack in it, such a line is none of Spack's.
-    assert_eq!(tree_of("deadbee image@sha256: finished\nfeedbac x@1: pulling\n").packages().len(), 0);
-    assert_eq!(tree_of("deadbee image@1: staging\nfeedbac x@1: build\n").packages().len(), 2);
+    assert_eq!(
+        tree_of("deadbee image@sha256: finished\nfeedbac x@1: pulling\n")
+            .packages()
+            .len(),
+        0
+    );
+    assert_eq!(
+        tree_of("deadbee image@1: staging\nfeedbac x@1: build\n")
+            .packages()
+            .len(),
+        2
+    );
 }
 
 #[test]
@@ -234,7 +300,9 @@ fn a_log_of_packages_without_end_stays_bounded() {
     let mut offset = 0;
     let letters: Vec<char> = "abcdefghijklmnopqrstuvwxyz234567".chars().collect();
     for number in 0..60_000_usize {
-        let hash: String = (0..32).map(|at| letters[(number >> (5 * (at % 4))) % 32]).collect();
+        let hash: String = (0..32)
+            .map(|at| letters[(number >> (5 * (at % 4))) % 32])
+            .collect();
         let line = format!("==> Installing p-{number}-{hash} [1/60000]\n");
         for event in reader.feed(line.as_bytes(), offset) {
             tree.apply(&event, None);

@@ -15,6 +15,8 @@ pub(super) struct Block {
     package: Option<At>,
     /// The next line is the path of the log.
     log_is_next: bool,
+    /// Where it begins.
+    offset: u64,
 }
 
 impl Spack {
@@ -51,13 +53,12 @@ impl Spack {
 
     fn open_block(&mut self, text: &str, out: &mut Vec<What>) {
         self.close_block(out);
-        let package = self
-            .of_stage(text, out)
-            .or_else(|| self.registry.only_active());
+        let package = self.of_stage(text, out).or_else(|| self.registry.only_active());
         self.block = Some(Block {
             text: sentence(text),
             package: None,
             log_is_next: false,
+            offset: self.offset,
         });
         if let Some(at) = package {
             self.attribute(at, out);
@@ -71,16 +72,22 @@ impl Spack {
             return;
         }
         block.package = Some(at);
-        let reason = block.text.clone();
+        let (reason, from) = (block.text.clone(), block.offset + 1);
         if self.interrupted {
             return;
+        }
+        if let Some(entry) = self.registry.get(at) {
+            let package = entry.key.clone();
+            out.push(What::Owner { package, from });
         }
         self.set(at, State::Failed, (Some(reason), None), out);
     }
 
     /// Somebody else says that this package failed.
     pub(super) fn blame(&mut self, at: At, out: &mut Vec<What>) {
-        let Some(entry) = self.registry.get(at) else { return };
+        let Some(entry) = self.registry.get(at) else {
+            return;
+        };
         if matches!(entry.state, State::Failed | State::Skipped) {
             return;
         }
@@ -154,7 +161,9 @@ impl Spack {
         if is_download(text) {
             return self.is_known();
         }
-        let Some(block) = &mut self.block else { return false };
+        let Some(block) = &mut self.block else {
+            return false;
+        };
         let path = text.trim();
         if std::mem::take(&mut block.log_is_next) && path.starts_with('/') {
             let known = block.package;

@@ -44,6 +44,8 @@ pub(super) struct Spack {
     /// The package whose child said "Successfully installed" last: the next line says how long it took.
     installed_last: Option<At>,
     interrupted: bool,
+    /// Where the line begins that is being read.
+    offset: u64,
     /// "The following packages failed to install" was said.
     lists_failed: bool,
     count: Option<(u32, u32)>,
@@ -73,12 +75,15 @@ impl Spack {
     /// Reads a line; false where it is none of Spack's.
     pub(super) fn read(&mut self, line: &Line<'_>, out: &mut Vec<What>) -> bool {
         let text = line.text;
+        self.offset = line.offset;
         if line.is_title {
             return self.title(text, out);
         }
         // The terminal echoes the key that shows the build output before the next line.
         let text = match text.trim_start_matches('v') {
-            rest if rest.len() < text.len() && (rest.starts_with("[+] /") || rest.starts_with("==> ")) => rest,
+            rest if rest.len() < text.len() && (rest.starts_with("[+] /") || rest.starts_with("==> ")) => {
+                rest
+            }
             _ => text,
         };
         if let Some(rest) = text.strip_prefix("==> ") {
@@ -153,7 +158,9 @@ impl Spack {
         };
         let mut words = rest.splitn(2, "  ");
         let counter = words.next().and_then(pair);
-        let Some((done, total)) = counter else { return false };
+        let Some((done, total)) = counter else {
+            return false;
+        };
         self.counted(Some(done), total, out);
         true
     }
@@ -168,7 +175,9 @@ impl Spack {
 
     /// Puts a package into a state, and says so where that is new.
     fn set(&mut self, at: At, state: State, detail: (Option<String>, Option<u32>), out: &mut Vec<What>) {
-        let Some(entry) = self.registry.get(at) else { return };
+        let Some(entry) = self.registry.get(at) else {
+            return;
+        };
         let (reason, elapsed) = detail;
         if entry.state == state && reason.is_none() {
             return;
@@ -217,7 +226,9 @@ impl Spack {
 
     /// Where a finished package is put: an interrupted Spack does not write it into its database.
     fn complete(&mut self, at: At, elapsed: Option<u32>, out: &mut Vec<What>) {
-        let Some(entry) = self.registry.get(at) else { return };
+        let Some(entry) = self.registry.get(at) else {
+            return;
+        };
         if entry.state.is_final() && entry.state != State::Interrupted {
             return;
         }

@@ -29,7 +29,7 @@ impl Spack {
             out.push(What::Doing {
                 text: sentence(&format!("updating the view {rest}")),
             });
-        } else if !self.stage_message(text, out) && !self.push(text, out) {
+        } else if !self.stage_message(text, out) && !push(text, out) {
             return !stamped && (self.is_known() || text.starts_with("Following logs of "));
         }
         true
@@ -130,9 +130,7 @@ impl Spack {
             .strip_prefix("Fetching ")
             .or_else(|| text.strip_prefix("Using cached archive: "));
         if let Some(source) = fetched {
-            let at = self
-                .of_stage(source, out)
-                .or_else(|| self.registry.only_active());
+            let at = self.of_stage(source, out).or_else(|| self.registry.only_active());
             match at {
                 Some(at) => self.phase(at, "fetch", None, out),
                 None => out.push(What::Doing {
@@ -155,24 +153,6 @@ impl Spack {
             return true;
         }
         bare.is_some()
-    }
-
-    /// `[ 1/34] Pushed NAME@VERSION/HASH7: …` of `spack buildcache push`.
-    fn push(&mut self, text: &str, out: &mut Vec<What>) -> bool {
-        let Some((counter, rest)) = text.strip_prefix('[').and_then(|t| t.split_once("] ")) else {
-            return text.contains(": Pushed to build cache: ");
-        };
-        let known = ["Pushed ", "Tagged ", "Pushing ", "Exists "];
-        let (Some((done, total)), true) = (pair(counter), known.iter().any(|k| rest.starts_with(k))) else {
-            return false;
-        };
-        let words: Vec<_> = rest.split(' ').take(2).collect();
-        out.push(What::Step {
-            done,
-            total: Some(total),
-            text: sentence(words.join(" ").trim_end_matches(':')),
-        });
-        true
     }
 
     /// `[+] PREFIX`: Spack itself says that it is there.
@@ -222,7 +202,9 @@ impl Spack {
 
     /// `  Stage: 0.07s.  Install: 1h 2m 3.45s.  Total: 0.29s`.
     pub(super) fn times(&mut self, text: &str, out: &mut Vec<What>) -> bool {
-        let Some(at) = self.installed_last else { return false };
+        let Some(at) = self.installed_last else {
+            return false;
+        };
         let mut phases = vec![];
         let mut total = None;
         for part in text.trim().split(".  ") {
@@ -265,11 +247,31 @@ impl Spack {
         let reason = cause.map_or_else(String::new, |entry| {
             entry.name.clone().unwrap_or_else(|| entry.label.clone())
         });
-        let Some(at) = self.of_id(package, out) else { return };
+        let Some(at) = self.of_id(package, out) else {
+            return;
+        };
         if self.registry.get(at).is_some_and(|e| e.state != State::Failed) {
             self.set(at, State::Skipped, (Some(reason), None), out);
         }
     }
+}
+
+/// `[ 1/34] Pushed NAME@VERSION/HASH7: …` of `spack buildcache push`.
+fn push(text: &str, out: &mut Vec<What>) -> bool {
+    let Some((counter, rest)) = text.strip_prefix('[').and_then(|t| t.split_once("] ")) else {
+        return text.contains(": Pushed to build cache: ");
+    };
+    let known = ["Pushed ", "Tagged ", "Pushing ", "Exists "];
+    let (Some((done, total)), true) = (pair(counter), known.iter().any(|k| rest.starts_with(k))) else {
+        return false;
+    };
+    let words: Vec<_> = rest.split(' ').take(2).collect();
+    out.push(What::Step {
+        done,
+        total: Some(total),
+        text: sentence(words.join(" ").trim_end_matches(':')),
+    });
+    true
 }
 
 /// A message without its time (`-d`, or the log of a build), and whether it had one.

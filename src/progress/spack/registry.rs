@@ -104,7 +104,11 @@ impl Registry {
 
     /// The package that failed, where one alone did.
     pub(super) fn only_failed(&self) -> Option<At> {
-        let mut failed = self.entries.iter().enumerate().filter(|(_, e)| e.state == State::Failed);
+        let mut failed = self
+            .entries
+            .iter()
+            .enumerate()
+            .filter(|(_, e)| e.state == State::Failed);
         let (at, _) = failed.next()?;
         failed.next().is_none().then_some(at)
     }
@@ -173,7 +177,9 @@ impl Registry {
     /// Learns which part of a label is the name: a line spoke of it alone. Where the rest does not look like a
     /// version, only a line that also has the whole identifier is believed (`sure`).
     pub(super) fn learn_name(&mut self, at: At, bare: &str, sure: bool, out: &mut Vec<What>) {
-        let Some(entry) = self.entries.get_mut(at) else { return };
+        let Some(entry) = self.entries.get_mut(at) else {
+            return;
+        };
         if entry.name.as_deref() == Some(bare) || (entry.name.is_some() && !sure) {
             return;
         }
@@ -194,7 +200,9 @@ impl Registry {
     pub(super) fn set(&mut self, at: At, state: State) {
         self.clock += 1;
         let clock = self.clock;
-        let Some(entry) = self.entries.get_mut(at) else { return };
+        let Some(entry) = self.entries.get_mut(at) else {
+            return;
+        };
         entry.state = state;
         entry.touched = clock;
         self.active.retain(|other| *other != at);
@@ -243,6 +251,10 @@ impl Entry {
             return (name == bare).then_some(3);
         }
         let rest = self.label.strip_prefix(bare)?.strip_prefix('-')?;
-        Some(if rest.starts_with(|c: char| c.is_ascii_digit()) { 2 } else { 1 })
+        Some(if rest.starts_with(|c: char| c.is_ascii_digit()) {
+            2
+        } else {
+            1
+        })
     }
 }

@@ -1,7 +1,7 @@
 //! ninja, make with cmake's percentages, meson, cargo.
 
 use super::{doing, pair, step};
-use crate::progress::event::{What, name, sentence};
+use crate::progress::event::What;
 
 /// What cargo has said so far.
 #[derive(Debug, Default)]
@@ -55,7 +55,9 @@ impl Build {
             return None;
         }
         match verb {
-            "Updating" | "Locking" | "Downloading" | "Blocking" => out.push(doing(word)),
+            "Updating" | "Locking" | "Downloading" | "Blocking" | "Downloaded" | "Adding" | "Fresh" => {
+                out.push(doing(word));
+            }
             "Compiling" | "Checking" | "Documenting" => {
                 let (_, version) = rest.split_once(' ')?;
                 if !version.starts_with('v') {
@@ -71,7 +73,6 @@ impl Build {
                 self.total = Some(total);
                 out.push(step(done, Some(total), text));
             }
-            "Downloaded" | "Adding" | "Fresh" => out.push(doing(word)),
             "Finished" => {
                 self.ends(out);
                 out.push(What::End { ok: true });
@@ -86,7 +87,7 @@ impl Build {
         out.push(What::Step {
             done: all,
             total: Some(all).filter(|all| *all > 0),
-            text: sentence(&name("finished")),
+            text: "finished".into(),
         });
         *self = Self::default();
     }

@@ -18,7 +18,9 @@ impl Docker {
             out.push(step(done.saturating_sub(1), Some(total), instruction));
             return Some(());
         }
-        if self.classic && (text.starts_with("Successfully built ") || text.starts_with("Successfully tagged ")) {
+        if self.classic
+            && (text.starts_with("Successfully built ") || text.starts_with("Successfully tagged "))
+        {
             out.push(What::End { ok: true });
             return Some(());
         }

@@ -36,7 +36,9 @@ impl Tools {
         ];
         order
             .into_iter()
-            .filter(|tool| only.is_none_or(|only| only == *tool || (only == Tool::Meson && *tool == Tool::Ninja)))
+            .filter(|tool| {
+                only.is_none_or(|only| only == *tool || (only == Tool::Meson && *tool == Tool::Ninja))
+            })
             .find(|tool| self.one(*tool, trimmed, out).is_some())
     }
 
@@ -45,7 +47,7 @@ impl Tools {
             Tool::Docker => self.docker.read(text, out),
             Tool::Pip => self.python.pip(text, out),
             Tool::Uv => self.python.uv(text, out),
-            Tool::Apt => self.system.apt(text, out),
+            Tool::Apt => system::apt(text, out),
             Tool::Pacman => self.system.pacman(text, out),
             Tool::Dnf => self.system.dnf(text, out),
             Tool::Cargo => self.build.cargo(text, out),

@@ -58,12 +58,17 @@ impl Python {
                 return None;
             }
             for word in rest.split(' ').take(2000) {
-                let Some((package, version)) = word.rsplit_once('-') else { continue };
+                let Some((package, version)) = word.rsplit_once('-') else {
+                    continue;
+                };
                 if is_package(package) {
                     item(Tool::Pip, &normal(package), Some(version), State::Installed, out);
                 }
             }
-            *self = Self { uv: self.uv, ..Self::default() };
+            *self = Self {
+                uv: self.uv,
+                ..Self::default()
+            };
             out.push(What::End { ok: true });
         } else {
             return None;

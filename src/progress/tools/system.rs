@@ -13,49 +13,6 @@ pub(super) struct System {
 }
 
 impl System {
-    pub(super) fn apt(&mut self, text: &str, out: &mut Vec<What>) -> Option<()> {
-        if let Some(total) = apt_total(text) {
-            if total > 0 {
-                out.push(What::Count { done: None, total });
-            }
-            return Some(());
-        }
-        let first = text.split(' ').next()?;
-        match first {
-            "Unpacking" | "Setting" => {
-                let rest = text
-                    .strip_prefix("Unpacking ")
-                    .or_else(|| text.strip_prefix("Setting up "))?;
-                let (package, version) = rest.split_once(" (")?;
-                // `…) over (1.0) ...`, `…) ...`
-                if !is_package(package) || !text.ends_with("...") {
-                    return None;
-                }
-                let version = version.split(')').next();
-                let state = if first == "Setting" {
-                    State::Installed
-                } else {
-                    State::Installing
-                };
-                item(Tool::Apt, bare(package), version, state, out);
-            }
-            "Processing" => {
-                text.strip_prefix("Processing triggers for ")?;
-                out.push(doing(text));
-            }
-            "Reading" if text.starts_with("Reading package lists") => out.push(doing("reading package lists")),
-            "Fetched" if text.contains(" B/s)") || text.contains("B in ") => out.push(doing(text)),
-            "Selecting" => {
-                text.strip_prefix("Selecting previously unselected package ")?;
-            }
-            "Preparing" => {
-                text.strip_prefix("Preparing to unpack ")?;
-            }
-            _ => return apt_get(first, text, out),
-        }
-        Some(())
-    }
-
     pub(super) fn pacman(&mut self, text: &str, out: &mut Vec<What>) -> Option<()> {
         if text.starts_with(":: Running p") && text.ends_with("transaction hooks...") {
             self.hooks = true;
@@ -105,7 +62,10 @@ impl System {
 
     pub(super) fn dnf(&mut self, text: &str, out: &mut Vec<What>) -> Option<()> {
         let word = text.trim();
-        if matches!(word, "Running transaction" | "Transaction Summary:" | "Transaction Summary") {
+        if matches!(
+            word,
+            "Running transaction" | "Transaction Summary:" | "Transaction Summary"
+        ) {
             self.dnf = true;
             out.push(doing(word));
             return Some(());
@@ -144,6 +104,50 @@ impl System {
     }
 }
 
+/// `Get:`, `Unpacking`, `Setting up`, and the total before them.
+pub(super) fn apt(text: &str, out: &mut Vec<What>) -> Option<()> {
+    if let Some(total) = apt_total(text) {
+        if total > 0 {
+            out.push(What::Count { done: None, total });
+        }
+        return Some(());
+    }
+    let first = text.split(' ').next()?;
+    match first {
+        "Unpacking" | "Setting" => {
+            let rest = text
+                .strip_prefix("Unpacking ")
+                .or_else(|| text.strip_prefix("Setting up "))?;
+            let (package, version) = rest.split_once(" (")?;
+            // `…) over (1.0) ...`, `…) ...`
+            if !is_package(package) || !text.ends_with("...") {
+                return None;
+            }
+            let version = version.split(')').next();
+            let state = if first == "Setting" {
+                State::Installed
+            } else {
+                State::Installing
+            };
+            item(Tool::Apt, bare(package), version, state, out);
+        }
+        "Processing" => {
+            text.strip_prefix("Processing triggers for ")?;
+            out.push(doing(text));
+        }
+        "Reading" if text.starts_with("Reading package lists") => out.push(doing("reading package lists")),
+        "Fetched" if text.contains(" B/s)") || text.contains("B in ") => out.push(doing(text)),
+        "Selecting" => {
+            text.strip_prefix("Selecting previously unselected package ")?;
+        }
+        "Preparing" => {
+            text.strip_prefix("Preparing to unpack ")?;
+        }
+        _ => return apt_get(first, text, out),
+    }
+    Some(())
+}
+
 /// `0 upgraded, 12 newly installed, 0 to remove and 3 not upgraded.`, and apt 3's `Upgrading: 0, Installing: 12, …`.
 fn apt_total(text: &str) -> Option<u32> {
     let number = |text: &str| text.trim().parse::<u32>().ok();
@@ -164,7 +168,9 @@ fn apt_get(first: &str, text: &str, out: &mut Vec<What>) -> Option<()> {
     }
     let words: Vec<_> = text.split(' ').take(12).collect();
     match words.as_slice() {
-        [_, _, suite, _, package, _, version, ..] if kind == "Get" && suite.contains('/') && *package != "Packages" => {
+        [_, _, suite, _, package, _, version, ..]
+            if kind == "Get" && suite.contains('/') && *package != "Packages" =>
+        {
             if !is_package(package) {
                 return None;
             }
@@ -184,6 +190,5 @@ fn bare(package: &str) -> &str {
 /// A name without the bar behind it.
 fn without_bar(text: &str) -> &str {
     let end = text.find('[').unwrap_or(text.len());
-    let text = text.get(..end).unwrap_or(text).trim();
-    text
+    text.get(..end).unwrap_or(text).trim()
 }
