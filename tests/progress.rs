@@ -3,9 +3,13 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
+    clippy::string_slice,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::case_sensitive_file_extension_comparisons,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::disallowed_methods,
     reason = "a test fails by panicking"
 )]
 
@@ -25,3 +29,5 @@ mod severity;
 mod tools;
 #[path = "progress/variants.rs"]
 mod variants;
+#[path = "progress/verb.rs"]
+mod verb;

@@ -10,6 +10,7 @@
 //! later, as long as the caller says when each place was written ([`Times`]). Only [`History`] touches a file.
 //! All text in events is safe to show.
 
+mod counts;
 mod estimate;
 mod event;
 mod history;
@@ -24,6 +25,7 @@ mod times;
 mod tools;
 mod tree;
 
+pub use counts::Counts;
 pub use estimate::{Estimate, estimate, whole_seconds};
 pub use event::{Event, Key, State, Tool, What};
 pub use history::{Build, History, HistoryError, Usual};
@@ -33,4 +35,4 @@ pub use reader::Reader;
 pub use section::Section;
 pub use summary::{Current, Error, Failure, Summary};
 pub use times::{Millis, Times};
-pub use tree::{Counts, Exit, Tree};
+pub use tree::{Exit, Tree};

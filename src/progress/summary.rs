@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::{
+    counts::Counts,
     estimate::Estimate,
     event::{State, Tool},
     times::Millis,
-    tree::{Counts, Tree},
+    tree::Tree,
 };
 
 /// Packages in work that are named.

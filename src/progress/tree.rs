@@ -37,23 +37,6 @@ impl Exit {
     }
 }
 
-/// How many of what.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
-    /// Those that can be used; steps that are done.
-    pub done: u32,
-    /// All of them, where that is known.
-    pub total: Option<u32>,
-    /// Those in work.
-    pub active: u32,
-    /// Those that failed.
-    pub failed: u32,
-    /// Those that were not begun because of it.
-    pub skipped: u32,
-    /// Those that were begun and not ended.
-    pub interrupted: u32,
-}
-
 /// A build, as far as its log tells.
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
@@ -71,7 +54,7 @@ pub struct Tree {
     /// What the tool said of its end.
     said: Option<bool>,
     exit: Option<Exit>,
-    has_lock: bool,
+    pub(super) has_lock: bool,
     started: Option<Millis>,
 }
 
@@ -266,40 +249,6 @@ impl Tree {
     /// The tool that wrote last.
     pub fn tool(&self) -> Option<Tool> {
         self.sections.last().map(|section| section.tool)
-    }
-
-    /// Counts of the tool that wrote last.
-    pub fn counts(&self) -> Counts {
-        let Some(section) = self.sections.last() else {
-            let total = u32::try_from(self.packages.len()).ok();
-            return Counts {
-                total: total.filter(|_| self.has_lock),
-                ..Counts::default()
-            };
-        };
-        let mut counts = Counts::default();
-        let mut known = 0_u32;
-        for package in self.packages.iter().filter(|p| p.tool == section.tool) {
-            known += 1;
-            counts.done += u32::from(package.state.is_good());
-            counts.active += u32::from(package.state.is_active());
-            counts.failed += u32::from(package.state == State::Failed);
-            counts.skipped += u32::from(package.state == State::Skipped);
-            counts.interrupted += u32::from(package.state == State::Interrupted);
-        }
-        if known == 0 {
-            (counts.done, counts.total) = section.step();
-            return counts;
-        }
-        let (said, total) = section.count();
-        let ended = counts.failed + counts.skipped + counts.interrupted;
-        counts.done = counts.done.max(said.unwrap_or(0).saturating_sub(ended));
-        counts.total = if section.tool == Tool::Spack && self.has_lock {
-            Some(total.unwrap_or(0).max(known))
-        } else {
-            total
-        };
-        counts
     }
 
     fn package(&mut self, key: &str, tool: Tool) -> Option<&mut Package> {

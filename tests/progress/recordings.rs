@@ -35,7 +35,7 @@ fn replayed(name: &str, exit: i32) -> (Tree, Times) {
     let mut tree = tree(&events(&log), &times);
     let signal = (exit < 0).then_some(-exit);
     let code = (exit >= 0).then_some(exit);
-    tree.ended(Exit { code, signal }, killed_at(name).or(times.last()));
+    tree.ended(Exit { code, signal }, killed_at(name).or_else(|| times.last()));
     (tree, times)
 }
 

@@ -73,6 +73,25 @@ fn a_state_that_follows_on_unfinished_build_output_is_read() {
     assert_eq!(state(&tree, A), State::Installed);
 }
 
+/// `-v` of the new installer: every nasty byte of a build between the lines of states, and no line end before the last.
+#[test]
+fn build_output_of_every_kind_hides_no_state() {
+    for name in ["lab-zoo.new", "lab-zoo.old"] {
+        let a = &A[..7];
+        let mut log =
+            format!("[ ] {a} lab-zoo@1.0.0 staging\n[ ] {a} lab-zoo@1.0.0 install (1s)\n").into_bytes();
+        log.extend(crate::fixtures::bytes(&format!("spack/build-{name}.log.gz")));
+        log.extend(format!("[+] {a} lab-zoo@1.0.0 /s/lab-zoo/1.0.0-{a} (4s)\n").bytes());
+        let tree = tree(&events(&log), &Times::default());
+        assert_eq!(state(&tree, A), State::Installed, "{name}");
+        let spack = tree
+            .packages()
+            .iter()
+            .filter(|p| p.tool == halolab::progress::Tool::Spack);
+        assert_eq!(spack.count(), 1, "{name}");
+    }
+}
+
 #[rstest]
 #[case::found("fetching from build cache", "relocating", State::Cached)]
 #[case::not_found("fetching from build cache", "no binary available", State::Installed)]
