@@ -12,6 +12,7 @@
 //! | [`backend`] | the daemons | yes |
 //! | [`host`] | the machine | yes |
 //! | [`prove`] | whether the GPU runs a kernel | yes |
+//! | [`progress`] | how far a build is, out of what it prints | only the history file |
 //! | [`log`] | output of commands, and what of it may reach a terminal | yes |
 //! | [`app`] | what the screens hold | only `effect` and `terminal` |
 //! | [`ui`] | how it looks | no |
@@ -27,6 +28,7 @@ pub mod labs;
 pub mod log;
 pub mod paths;
 pub mod plan;
+pub mod progress;
 pub mod prove;
 pub mod run;
 pub mod stage;

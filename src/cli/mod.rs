@@ -15,6 +15,7 @@ mod other;
 mod plain;
 mod plan;
 mod print;
+mod progress;
 mod prove;
 mod runs;
 mod setup;
@@ -133,6 +134,8 @@ pub enum Verb {
     Doctor(doctor::DoctorArgs),
     /// Run a kernel on every GPU and compare its result: does CUDA, HIP or Vulkan really work here?
     Prove(prove::ProveArgs),
+    /// How far a build is, out of its log: Spack, ninja, make, pip, uv, apt, dnf, pacman, cargo, Docker.
+    Progress(progress::ProgressArgs),
     /// What labs are made of: list, show, check, schema.
     #[command(subcommand)]
     Stage(other::StageVerb),
@@ -182,6 +185,7 @@ pub async fn run(cli: Cli) -> Result<Code, Stop> {
         Some(Verb::Detect(args)) => detect::detect(&global, args).await,
         Some(Verb::Doctor(args)) => doctor::doctor(global, args).await,
         Some(Verb::Prove(args)) => prove::prove(global, args).await,
+        Some(Verb::Progress(args)) => progress::progress(global, args).await,
         Some(Verb::Stage(verb)) => other::stage(&Setup::load(global)?, verb),
         Some(Verb::Runs(args)) => runs::run(&Setup::load(global)?, args).await,
         Some(Verb::Config(verb)) => other::config(&Setup::load(global)?, &verb),

@@ -9,6 +9,7 @@ mod log_pane;
 pub mod look;
 mod menu;
 mod options;
+pub mod progress_pane;
 mod result;
 mod review;
 mod run;
