@@ -54,6 +54,11 @@ impl Output {
         })
     }
 
+    /// How long the file is.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Adds bytes as they came.
     pub fn write(&mut self, bytes: &[u8]) {
         // A full disk must not stop the command itself; the journal will stop the run at its next line.
