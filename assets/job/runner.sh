@@ -30,14 +30,22 @@ now() {
 durable() {
   for du_file; do dd if=/dev/null of="$du_file" conv=notrunc,fsync 2>/dev/null; done
 }
+# How many processes the kernel killed for want of memory: of this lab where its cgroup can be seen, else of the machine.
 oom_kills() {
-  oom=0
-  for ok_file in /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control; do
+  oom=0 oom_of=machine
+  for ok_file in /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control /proc/vmstat; do
     [ -r $ok_file ] || continue
+    [ $ok_file = /proc/vmstat ] || oom_of=lab
     while read -r ok_key ok_value; do
       [ "$ok_key" != oom_kill ] || oom=$((oom + ok_value))
     done <$ok_file
+    break
   done
+}
+# What another lab was killed for is not ours: without a cgroup only a SIGKILL of ours counts.
+out_of_memory() {
+  [ $oom -gt $oom_before ] || return 1
+  [ $oom_of = lab ] || [ "$name" = '"SIGKILL"' ] || [ "$code" = 137 ]
 }
 
 state=starting pid=null ended=null exit=null started= bytes=0
@@ -155,7 +163,7 @@ if [ "$code" = 0 ] && [ -z "$signal" ]; then
   state=succeeded
 else
   if [ -n "$signal" ]; then reason=stopped
-  elif [ $oom -gt $oom_before ]; then reason=oom oomed=true
+  elif out_of_memory; then reason=oom oomed=true
   elif full; then reason=disk-full
   elif [ "$name" != null ]; then reason=signal
   elif [ "$code" != null ]; then reason=exit

@@ -112,6 +112,9 @@ impl Mirror {
     /// # Errors
     /// The file cannot be read.
     pub fn bytes(&self, from: u64, most: u64) -> Result<Vec<u8>> {
+        if from >= self.length() {
+            return Ok(vec![]);
+        }
         let read = || -> io::Result<Vec<u8>> {
             let mut file = match File::open(self.log()) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
@@ -155,6 +158,21 @@ impl Mirror {
             Err(TryLockError::Error(error)) => return Err(Error::file(path)(error)),
         }
         Writer::open(self.clone(), lock).map(Some)
+    }
+
+    /// Replaces a small file as a whole, without waiting for the disk: a kill leaves the old one or the new one.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let (path, fresh) = (self.folder.join(name), self.folder.join(format!("{name}.new")));
+        let write = || -> io::Result<()> {
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(true).mode(0o600);
+            options.open(&fresh)?.write_all(bytes)?;
+            fs::rename(&fresh, &path)
+        };
+        write().map_err(Error::file(&path))
     }
 
     /// Removes it from this host.
@@ -218,6 +236,8 @@ pub struct Writer {
     _lock: File,
     log: File,
     bytes: u64,
+    /// How many there were when the lab was asked for more.
+    asked: u64,
     times: File,
     times_bytes: u64,
     events: Events,
@@ -251,6 +271,7 @@ impl Writer {
             _lock: lock,
             log,
             bytes,
+            asked: bytes,
             times,
             times_bytes,
             events,
@@ -265,9 +286,10 @@ impl Writer {
         self.bytes
     }
 
-    /// Bytes of the times that are here.
-    pub fn times_length(&self) -> u64 {
-        self.times_bytes
+    /// The lab is asked for what comes after this.
+    pub fn cursor(&mut self) -> (u64, u64) {
+        self.asked = self.bytes;
+        (self.bytes, self.times_bytes)
     }
 
     /// What was heard last.
@@ -343,7 +365,7 @@ impl Writer {
         let old = std::mem::take(&mut self.status);
         if status.attempt != old.attempt {
             self.reader.reset();
-            if status.log.start < self.bytes {
+            if status.log.start < self.asked {
                 // The lab is another one, or was put back: its log begins anew.
                 self.begin_anew()?;
             }
@@ -353,9 +375,9 @@ impl Writer {
         status.synced_at = jiff::Timestamp::now().to_string();
         self.tell(&old, &status);
         status.log.seq = self.events.seq();
-        let changed = (old.state, old.attempt) != (status.state, status.attempt);
+        let ended = status.state.is_final() && old.state != status.state;
         self.status = status;
-        self.store(changed)
+        self.store(ended)
     }
 
     /// Writes events of what changed.
@@ -386,7 +408,7 @@ impl Writer {
         }
     }
 
-    /// Writes the status; durably where it matters.
+    /// Writes the status; durably where nothing comes after it.
     fn store(&self, durable: bool) -> Result<()> {
         let path = self.mirror.folder.join("status.json");
         let mut text = serde_json::to_vec(&self.status)
@@ -398,14 +420,7 @@ impl Writer {
             return Ok(write_private(&path, &text)?);
         }
         // Once a second; what a power cut takes of it is heard again.
-        let fresh = self.mirror.folder.join("status.json.new");
-        let write = || -> io::Result<()> {
-            let mut options = OpenOptions::new();
-            options.write(true).create(true).truncate(true).mode(0o600);
-            options.open(&fresh)?.write_all(&text)?;
-            fs::rename(&fresh, &path)
-        };
-        write().map_err(Error::file(&path))
+        self.mirror.replace("status.json", &text)
     }
 
     /// Compares the copy with the lab's size and SHA-256; remembers that it is whole where they are the same.
@@ -442,7 +457,7 @@ impl Writer {
         let cut = |file: &File| file.set_len(0);
         cut(&self.log).map_err(Error::file(self.mirror.log()))?;
         cut(&self.times).map_err(Error::file(self.mirror.folder.join("log.raw.times")))?;
-        (self.bytes, self.times_bytes) = (0, 0);
+        (self.bytes, self.times_bytes, self.asked) = (0, 0, 0);
         self.reader.reset();
         Ok(())
     }

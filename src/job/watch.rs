@@ -174,7 +174,7 @@ impl Watch<'_> {
     /// Asks once, and puts what comes into the mirror.
     async fn round(&mut self, writer: &mut Writer, seconds: u32, sink: Sink<'_>) -> backend::Result<Round> {
         let id = self.mirror.id().clone();
-        let cursor = (writer.length(), writer.times_length());
+        let cursor = writer.cursor();
         let (mut round, mut from) = (Round::default(), self.from);
         let mut take = |heard: Heard<'_>| match heard {
             Heard::Bytes(_) if round.anew => {}

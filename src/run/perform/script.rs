@@ -18,11 +18,14 @@ use crate::{
         self, JobId, Mirror, Order, State, Status, Watch,
         inside::{Command, Inside},
     },
-    paths::write_private,
     plan::{Action, Step},
 };
 
-use super::{super::apply::log_file, Failure, Hand, Worker, instance::existing};
+use super::{
+    super::{apply::log_file, output::TAIL},
+    Failure, Hand, Worker,
+    instance::existing,
+};
 
 /// How long the daemon may be away while a script runs.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -30,6 +33,9 @@ const PATIENCE: Duration = Duration::from_mins(2);
 const GRACE: u32 = 5;
 /// How many scripts that ended well are still listed.
 const LISTED: usize = 20;
+
+/// How often the files of a script are tried to be removed.
+const TRIES: usize = 2;
 
 /// Where a job's output is in the log of the lab.
 #[derive(Debug, Serialize, Deserialize)]
@@ -79,6 +85,9 @@ impl Hand<'_> {
             self.output.line("    it was begun before and is not begun again");
         }
         let status = self.watch(backend, &mirror).await?;
+        let end = mirror.length().saturating_sub(TAIL as u64).max(status.log.start);
+        self.output
+            .recall(&mirror.bytes(end, TAIL as u64).map_err(failure)?);
         self.code(&status)
     }
 
@@ -92,9 +101,8 @@ impl Hand<'_> {
             log,
             from,
         };
-        let path = mirror.folder().join("into.json");
         let text = serde_json::to_vec(&into).map_err(|e| Failure::Failed(e.to_string()))?;
-        write_private(&path, &text).map_err(|e| Failure::Failed(e.to_string()))?;
+        mirror.replace("into.json", &text).map_err(failure)?;
         let ended = self
             .follow(backend, mirror, from, self.progress.cancel.clone(), PATIENCE)
             .await;
@@ -178,9 +186,12 @@ pub(super) async fn forget(worker: &Worker<'_>, action: &Action) {
         backend,
         instance: name,
     };
-    if let Err(error) = inside.forget(&id).await {
-        // A few kilobytes that do no harm.
-        tracing::debug!(%error, %id, "its files stay in the lab");
+    for _ in 0..TRIES {
+        match inside.forget(&id).await {
+            Ok(_) => break,
+            // At worst a few kilobytes stay in the lab, that do no harm.
+            Err(error) => tracing::debug!(%error, %id, "its files are still in the lab"),
+        }
     }
     let jobs = worker.cx.jobs();
     let steps = job::ids(&jobs).into_iter().filter(JobId::is_step);
