@@ -117,6 +117,13 @@ impl Performer {
         let shared = Arc::clone(&self.shared);
         match effect {
             Effect::Look => self.shared.look.notify_one(),
+            Effect::FindRun(id) => {
+                tokio::task::spawn_blocking(move || {
+                    if let Some(record) = journal::record(&shared.around.runs.join(id)) {
+                        shared.tell_blocking(Msg::Unfinished(Box::new(record)));
+                    }
+                });
+            }
             Effect::LookAtMachine => {
                 tokio::spawn(shared.look_at_machine());
             }

@@ -7,13 +7,17 @@ mod tables;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::model::{Dialog, Model, Screen};
+use super::{
+    model::{Dialog, Model, Screen},
+    run_view::RunView,
+};
 use host::HOST;
 use overlays::{
     CHANGE, CONFIRM, CONFIRM_TYPING, DIALOG, FILTER, HELP, PAGED, PROMPT, SCRIPT, SEARCH, SMALL, THEMES,
 };
 use tables::{
-    BACKTAB, COMMON, CONTROL, LABS, MENU, OPTIONS, OPTIONS_TYPING, RESULT, REVIEW, RUN, SNAPSHOTS, WELCOME,
+    BACKTAB, COMMON, CONTROL, LABS, MENU, OPTIONS, OPTIONS_TYPING, RESULT, RESULT_OPEN, REVIEW, RUN,
+    SNAPSHOTS, WELCOME,
 };
 
 /// What a key means.
@@ -106,6 +110,8 @@ pub enum Place {
     Run,
     Search,
     Result,
+    /// The result of a run that can be gone on with.
+    ResultOpen,
 }
 
 impl Place {
@@ -147,6 +153,7 @@ impl Place {
             Screen::Review => Self::Review,
             Screen::Run if model.run.as_ref().is_some_and(|r| r.typing) => Self::Search,
             Screen::Run => Self::Run,
+            Screen::Result if model.run.as_ref().is_some_and(RunView::can_go_on) => Self::ResultOpen,
             Screen::Result => Self::Result,
         }
     }
@@ -182,6 +189,7 @@ impl Place {
             Self::Run => RUN,
             Self::Search => SEARCH,
             Self::Result => RESULT,
+            Self::ResultOpen => RESULT_OPEN,
         }
     }
 

@@ -123,6 +123,8 @@ pub struct Picker {
     pub rows: Option<Result<Vec<SnapshotRow>, String>>,
     /// The row under the cursor, counted over [`Picker::shown`].
     pub cursor: usize,
+    /// The snapshot that was taken or renamed, until it is in the rows: the cursor goes to it.
+    pub made: Option<String>,
     /// Only rows with this text are shown.
     pub filter: Entry,
     /// The filter line has the keys.

@@ -113,6 +113,8 @@ pub struct LogPage {
 pub enum Effect {
     /// Look at the engine, connecting first where needed.
     Look,
+    /// Find a run, to offer that it goes on.
+    FindRun(String),
     /// Look at the machine and judge it.
     LookAtMachine,
     /// Say what a change of the machine would do: a sentence, and its aim.

@@ -12,6 +12,8 @@ use super::{
     msg::{Effect, LogPage},
 };
 
+/// Exit code of a run that can be gone on with.
+const RESUMABLE: u8 = 5;
 /// Columns that a sideways key moves.
 const SIDEWAYS: usize = 16;
 
@@ -133,6 +135,13 @@ impl RunView {
     /// Whether it is still going on.
     pub fn is_running(&self) -> bool {
         self.outcome.is_none()
+    }
+
+    /// Whether it ended in a way that leaves something to go on with.
+    pub fn can_go_on(&self) -> bool {
+        self.outcome
+            .as_ref()
+            .is_some_and(|outcome| outcome.code == RESUMABLE)
     }
 
     /// The state of an action.

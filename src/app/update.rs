@@ -177,7 +177,7 @@ impl Model {
             Place::Review => self.on_review(intent),
             Place::Run => self.on_run(intent),
             Place::Search => self.on_search(intent),
-            Place::Result => self.on_result(intent),
+            Place::Result | Place::ResultOpen => self.on_result(intent),
         }
     }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::{
     labs::{SnapshotKind, SnapshotRow, World, marks, sizes::Room, snapshot_rows, snapshots},
-    plan::Choice,
+    plan::{Choice, without},
 };
 
 use super::{
@@ -269,7 +269,13 @@ async fn rename(setup: &Setup, lab: &str, name: &str, new: &str) -> Result<Code,
     one(setup, lab, name).await?;
     check_name(new)?;
     snapshots::rename(setup.backend().await?.as_ref(), lab, name, new).await?;
-    said(setup, &format!("{lab}/{name} is now {lab}/{new}"), lab, new)
+    let without = without(name);
+    said(
+        setup,
+        &format!("{lab}/{name} is now {lab}/{new}{without}"),
+        lab,
+        new,
+    )
 }
 
 async fn remove(setup: &Setup, lab: &str, name: &str, yes: bool) -> Result<Code, Stop> {

@@ -339,20 +339,43 @@ pub(super) const RUN: &[Key] = &[
     BOTTOM,
 ];
 
+const TO_LABS: Key = key(&[ENTER], Intent::Enter, "to the labs", "back to the labs");
+const SHELL_OF_RESULT: Key = key(
+    &[c('e')],
+    Intent::Shell,
+    "shell",
+    "a shell inside the first lab that is ready",
+);
+const LOG_OF_RESULT: Key = key(
+    &[ESC, c('v')],
+    Intent::Back,
+    "log",
+    "look at the log of the run again",
+);
+
 pub(super) const RESULT: &[Key] = &[
-    key(&[ENTER], Intent::Enter, "to the labs", "back to the labs"),
+    TO_LABS,
+    SHELL_OF_RESULT,
+    LOG_OF_RESULT,
+    UPS,
+    DOWNS,
+    PAGE_UP,
+    PAGE_DOWN,
+    TOP,
+    BOTTOM,
+];
+
+/// Of a run that can be gone on with.
+pub(super) const RESULT_OPEN: &[Key] = &[
+    TO_LABS,
     key(
-        &[c('e')],
-        Intent::Shell,
-        "shell",
-        "a shell inside the first lab that is ready",
+        &[c('r')],
+        Intent::Retry,
+        "go on",
+        "what failed again, and what is left; or take it back",
     ),
-    key(
-        &[ESC, c('v')],
-        Intent::Back,
-        "log",
-        "look at the log of the run again",
-    ),
+    LOG_OF_RESULT,
+    SHELL_OF_RESULT,
     UPS,
     DOWNS,
     PAGE_UP,

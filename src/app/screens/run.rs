@@ -158,6 +158,7 @@ impl Model {
                 return self.reread_log();
             }
             Intent::Shell => return self.shell_of_result(),
+            Intent::Retry => return self.ask_to_go_on(),
             _ => {
                 if let Some(run) = &mut self.run {
                     run.scroll = moved(run.scroll, intent, rows, page);
@@ -165,6 +166,13 @@ impl Model {
             }
         }
         vec![]
+    }
+
+    /// Offers to go on with the run that did not end well.
+    fn ask_to_go_on(&mut self) -> Vec<Effect> {
+        let open = self.run.as_ref().filter(|run| run.can_go_on());
+        let id = open.and_then(|run| run.id.clone());
+        id.map(Effect::FindRun).into_iter().collect()
     }
 
     fn shell_of_result(&mut self) -> Vec<Effect> {
