@@ -34,7 +34,7 @@ impl Engine {
             bridge: format!("hlkill{}", number % 100_000),
         };
         let subnet = format!("10.{}.{}", 200 + number % 50, number / 50 % 250);
-        engine.script(&["up", &engine.dir(), &engine.bridge, &subnet]);
+        Self::script(&["up", &engine.dir(), &engine.bridge, &subnet]);
         engine
     }
 
@@ -42,7 +42,7 @@ impl Engine {
         self.folder.display().to_string()
     }
 
-    fn script(&self, arguments: &[&str]) {
+    fn script(arguments: &[&str]) {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/lxd.sh");
         let mut command = Command::new("bash");
         command
@@ -106,7 +106,7 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        self.script(&["down", &self.dir(), &self.bridge]);
+        Self::script(&["down", &self.dir(), &self.bridge]);
     }
 }
 

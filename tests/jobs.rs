@@ -1,7 +1,6 @@
 //! Jobs on a real daemon: whatever is killed, not a byte of their output is lost; how they ended is told apart.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     clippy::disallowed_methods,
     reason = "a test fails by panicking, and starts the program itself"
 )]
@@ -133,7 +132,11 @@ fn a_closed_terminal_ends_only_the_watching() {
         );
     }
     home.ends(4, &["job", "wait", &id]);
-    let lines: String = (1..=8).map(|i| format!("line {i}\n")).collect();
+    let lines = (1..=8)
+        .map(|i| format!("line {i}"))
+        .collect::<Vec<_>>()
+        .join("\n")
+        + "\n";
     assert_eq!(String::from_utf8(home.copied(&id)).unwrap(), lines);
 }
 
@@ -325,7 +328,7 @@ fn silence_progress_and_errors_are_in_one_short_line() {
             .err
             .contains("read-only")
     );
-    home.ends(0, &["job", "stop", &id[..10], "--grace", "1"]);
+    home.ends(0, &["job", "stop", id.get(..10).unwrap(), "--grace", "1"]);
     home.ends(0, &["job", "rm", &id]);
     assert_eq!(
         home.inside(home.lab(), "ls /var/lib/halolab/jobs"),

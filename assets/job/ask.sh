@@ -102,15 +102,6 @@ case $verb in
     cd "$dir" 2>/dev/null || { echo n >&2; exit 0; }
     tail -c "+$(($3 + 1))" log.raw | head -c "$4"
     ;;
-  list)
-    for dir in "$jobs"/*/; do
-      id=${dir%/} id=${id##*/}
-      cd "$dir" 2>/dev/null && [ -e job.json ] || continue
-      status
-      [ -n "$line" ] || continue
-      if ended || lives runner.id; then printf 's %s\n' "$line"; else printf 'x %s\n' "$line"; fi
-    done
-    ;;
   stop) # ID SIGNAL GRACE TOKEN
     cd "$dir" 2>/dev/null || { echo n >&2; exit 0; }
     if lives runner.id; then

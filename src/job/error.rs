@@ -70,7 +70,7 @@ pub enum Error {
         lab: String,
         /// The engine's last error.
         #[source]
-        source: backend::Error,
+        source: Box<backend::Error>,
     },
     /// Whoever watched stopped watching.
     #[error("stopped watching; the job goes on")]

@@ -22,7 +22,7 @@ const ASK: &str = concat!(
 );
 
 /// A question that has no answer in this time gets none.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What runs as a job.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,9 +54,11 @@ pub enum Heard<'a> {
     NoJob,
 }
 
-/// The jobs inside one instance.
+/// A job inside an instance.
 #[derive(Clone, Copy)]
 pub struct Inside<'a> {
+    /// The job.
+    pub id: &'a JobId,
     /// The engine.
     pub backend: &'a dyn Backend,
     /// The instance.
@@ -68,7 +70,8 @@ impl Inside<'_> {
     ///
     /// # Errors
     /// The command cannot be given to a program; the lab does not take it; the engine fails.
-    pub async fn start(&self, id: &JobId, attempt: u32, job: &str, command: &Command) -> Result<bool> {
+    pub async fn start(&self, attempt: u32, job: &str, command: &Command) -> Result<bool> {
+        let id = self.id;
         let spec = spec(id, command)?;
         if let Some(script) = &command.script {
             let path = format!("{FOLDER}/{id}/script");
@@ -110,12 +113,12 @@ impl Inside<'_> {
     /// The engine fails, or the token is cancelled.
     pub async fn follow(
         &self,
-        id: &JobId,
         (bytes, times): (u64, u64),
         seconds: u32,
         heard: &mut (dyn FnMut(Heard<'_>) + Send),
         cancel: &CancellationToken,
     ) -> backend::Result<()> {
+        let id = self.id;
         let (bytes, times, wait) = (bytes.to_string(), times.to_string(), seconds.to_string());
         let words = ["follow", id.as_str(), &bytes, &times, &wait];
         let mut lines = Lines::default();
@@ -141,14 +144,13 @@ impl Inside<'_> {
     /// The engine fails, or the token is cancelled.
     pub async fn read(
         &self,
-        id: &JobId,
         from: u64,
         count: u64,
         heard: &mut (dyn FnMut(&[u8]) + Send),
         cancel: &CancellationToken,
     ) -> backend::Result<()> {
         let (from, count) = (from.to_string(), count.to_string());
-        let words = ["read", id.as_str(), &from, &count];
+        let words = ["read", self.id.as_str(), &from, &count];
         let mut take = |fd: u8, chunk: &[u8]| {
             if fd == 1 {
                 heard(chunk);
@@ -161,12 +163,12 @@ impl Inside<'_> {
     ///
     /// # Errors
     /// The engine fails, or the lab's disk is full.
-    pub async fn stop(&self, id: &JobId, signal: &str, grace: u32) -> Result<()> {
+    pub async fn stop(&self, signal: &str, grace: u32) -> Result<()> {
         let (grace, token) = (
             grace.to_string(),
             jiff::Timestamp::now().as_nanosecond().to_string(),
         );
-        let words = ["stop", id.as_str(), signal, &grace, &token];
+        let words = ["stop", self.id.as_str(), signal, &grace, &token];
         let mut said = vec![];
         let code = self
             .ask(
@@ -179,41 +181,20 @@ impl Inside<'_> {
             return Ok(());
         }
         Err(backend::Error::Refused {
-            what: format!("stop the job {id}"),
+            what: format!("stop the job {}", self.id),
             message: words_of(&said),
         }
         .into())
-    }
-
-    /// Lines of status of all jobs in the instance; true with those whose runner is gone without a last word.
-    ///
-    /// # Errors
-    /// The engine fails.
-    pub async fn list(&self) -> backend::Result<Vec<(Vec<u8>, bool)>> {
-        let mut out = vec![];
-        let mut take = |fd: u8, chunk: &[u8]| {
-            if fd == 1 && out.len() < 16 * LONGEST {
-                out.extend_from_slice(chunk);
-            }
-        };
-        self.ask(&["list"], &mut take, &CancellationToken::new()).await?;
-        let lines = out.split(|b| *b == b'\n');
-        let told = |line: &[u8]| match line {
-            [b's', b' ', status @ ..] => Some((status.to_vec(), false)),
-            [b'x', b' ', status @ ..] => Some((status.to_vec(), true)),
-            _ => None,
-        };
-        Ok(lines.filter_map(told).collect())
     }
 
     /// Removes the files of a job that ended. False where it still runs.
     ///
     /// # Errors
     /// The engine fails.
-    pub async fn forget(&self, id: &JobId) -> backend::Result<bool> {
+    pub async fn forget(&self) -> backend::Result<bool> {
         let code = self
             .ask(
-                &["forget", id.as_str()],
+                &["forget", self.id.as_str()],
                 &mut |_, _| {},
                 &CancellationToken::new(),
             )
@@ -383,6 +364,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "a shell says what it takes")]
     fn a_command_is_one_that_a_shell_takes_whole() {
         let id = JobId::new("x").unwrap();
         let hostile = "it's $(id) `id` \"\\ \n;&|";

@@ -21,15 +21,17 @@ pub mod progress;
 mod read;
 mod status;
 mod watch;
+mod writer;
 
 pub use error::{Error, Result};
 pub use id::JobId;
-pub use mirror::{Mirror, Writer, find, ids};
+pub use mirror::{Mirror, find, ids};
 pub use order::{Order, go_on, start, stop};
 pub use progress::Progress;
 pub use read::{Glance, Known};
 pub use status::{Exit, JobFile, Log, State, Status};
 pub use watch::{Ended, Watch};
+pub use writer::Writer;
 
 /// The form of `job.json` and `status.json`.
 pub const SCHEMA: &str = "halolab.job/1";

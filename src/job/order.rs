@@ -41,13 +41,14 @@ pub async fn start(
         .map_err(std::io::Error::from)
         .map_err(Error::file(mirror.folder()))?;
     let inside = Inside {
+        id,
         backend,
         instance: &instance.name,
     };
-    match inside.start(id, attempt, &text, &order.command).await {
+    match inside.start(attempt, &text, &order.command).await {
         Ok(_) => Ok(mirror),
         // Whether it began is looked at, never guessed: an answer can be lost after the deed.
-        Err(Error::Backend(error)) => match stands(inside, id).await {
+        Err(Error::Backend(error)) => match stands(inside).await {
             Ok(Some(status)) if status.attempt == attempt => Ok(mirror),
             _ => Err(error.into()),
         },
@@ -74,15 +75,14 @@ pub async fn go_on(
     order: &Order,
 ) -> Result<(Mirror, bool)> {
     let inside = Inside {
+        id,
         backend,
         instance: &instance.name,
     };
-    let here = stands(inside, id)
-        .await?
-        .is_some_and(|status| match status.state {
-            State::Succeeded => true,
-            state => !state.is_final(),
-        });
+    let here = stands(inside).await?.is_some_and(|status| match status.state {
+        State::Succeeded => true,
+        state => !state.is_final(),
+    });
     if !here {
         return Ok((start(backend, jobs, id, instance, order).await?, true));
     }
@@ -124,15 +124,15 @@ async fn mirror_of(
 }
 
 /// How a job stands inside; none where there is none, or its runner is gone.
-async fn stands(inside: Inside<'_>, id: &JobId) -> Result<Option<Status>> {
+async fn stands(inside: Inside<'_>) -> Result<Option<Status>> {
     let (mut found, mut gone) = (None, false);
     let mut heard = |heard: Heard<'_>| match heard {
-        Heard::Status(line) => found = Status::parse(line, id.as_str()),
+        Heard::Status(line) => found = Status::parse(line, inside.id.as_str()),
         Heard::Gone => gone = true,
         _ => {}
     };
     let never = CancellationToken::new();
-    inside.follow(id, (0, 0), 0, &mut heard, &never).await?;
+    inside.follow((0, 0), 0, &mut heard, &never).await?;
     Ok(found.filter(|_| !gone))
 }
 
@@ -142,8 +142,9 @@ async fn stands(inside: Inside<'_>, id: &JobId) -> Result<Option<Status>> {
 /// The engine does not answer.
 pub async fn stop(backend: &dyn Backend, mirror: &Mirror, signal: &str, grace: u32) -> Result<()> {
     let inside = Inside {
+        id: mirror.id(),
         backend,
         instance: &mirror.job.container,
     };
-    inside.stop(mirror.id(), signal, grace).await
+    inside.stop(signal, grace).await
 }

@@ -153,19 +153,20 @@ impl Watch<'_> {
         Error::Away {
             id: self.mirror.id().to_string(),
             lab: self.mirror.job.container.clone(),
-            source: backend::Error::Lost {
+            source: Box::new(backend::Error::Lost {
                 engine: "the engine".into(),
                 what: format!("watch the job {}", self.mirror.id()),
                 reason: format!(
                     "it was away for {} s",
                     self.patience.unwrap_or_default().as_secs()
                 ),
-            },
+            }),
         }
     }
 
     fn inside(&self) -> Inside<'_> {
         Inside {
+            id: self.mirror.id(),
             backend: self.backend,
             instance: &self.mirror.job.container,
         }
@@ -173,11 +174,10 @@ impl Watch<'_> {
 
     /// Asks once, and puts what comes into the mirror.
     async fn round(&mut self, writer: &mut Writer, seconds: u32, sink: Sink<'_>) -> backend::Result<Round> {
-        let id = self.mirror.id().clone();
         let cursor = writer.cursor();
         let (mut round, mut from) = (Round::default(), self.from);
         let mut take = |heard: Heard<'_>| match heard {
-            Heard::Bytes(_) if round.anew => {}
+            Heard::Bytes(_) | Heard::Time(..) if round.anew => {}
             Heard::Bytes(bytes) => add(writer, bytes, &mut from, sink),
             Heard::Status(line) => {
                 let before = writer.length();
@@ -187,7 +187,6 @@ impl Watch<'_> {
                     (round.anew, from) = (true, 0);
                 }
             }
-            Heard::Time(..) if round.anew => {}
             Heard::Time(ms, bytes) => writer.time(ms, bytes),
             Heard::Sum(bytes, sum) => round.sum = Some((bytes, sum.to_owned())),
             Heard::Gone => round.gone = true,
@@ -195,7 +194,7 @@ impl Watch<'_> {
         };
         let asked = self
             .inside()
-            .follow(&id, cursor, seconds, &mut take, &self.cancel)
+            .follow(cursor, seconds, &mut take, &self.cancel)
             .await;
         self.from = from;
         asked.map(|()| round)
@@ -248,11 +247,7 @@ impl Watch<'_> {
             let count = (length - before).min(AT_ONCE);
             let mut from = self.from;
             let mut take = |bytes: &[u8]| add(writer, bytes, &mut from, sink);
-            let id = self.mirror.id().clone();
-            let asked = self
-                .inside()
-                .read(&id, before, count, &mut take, &self.cancel)
-                .await;
+            let asked = self.inside().read(before, count, &mut take, &self.cancel).await;
             self.from = from;
             writer.check()?;
             match asked {
@@ -283,9 +278,8 @@ impl Watch<'_> {
             }
         }
         let name = &self.mirror.job.container;
-        let found = match self.backend.instance(name).await {
-            Ok(found) => found,
-            Err(_) => return Ok(Next::Again),
+        let Ok(found) = self.backend.instance(name).await else {
+            return Ok(Next::Again);
         };
         let Some(instance) = found else {
             writer.lost("the lab was deleted")?;

@@ -48,10 +48,10 @@ pub(crate) fn build_log(lines: u64, seed: u64) -> Vec<u8> {
 }
 
 /// A script that writes a file in pieces that are cut anywhere, in about this many seconds.
-pub(crate) fn writer(file: &str, bytes: usize, seconds: u64) -> String {
+pub(crate) fn writer(file: &str, bytes: usize, seconds: usize) -> String {
     let piece = 7919;
     let pieces = bytes.div_ceil(piece);
-    let each = 20 * seconds as usize;
+    let each = 20 * seconds;
     let per_pause = pieces.div_ceil(each).max(1);
     format!(
         "i=0; while [ $i -lt {pieces} ]; do dd if={file} bs={piece} skip=$i count={per_pause} 2>/dev/null; \

@@ -143,10 +143,11 @@ async fn forget(backend: &dyn Backend, mirror: &Mirror) {
         return;
     }
     let inside = Inside {
+        id: mirror.id(),
         backend,
         instance: name,
     };
-    if let Err(error) = inside.forget(mirror.id()).await {
+    if let Err(error) = inside.forget().await {
         note(&crate::log::sanitize(&format!(
             "its files in {name} are left there ({}/{}): {error}",
             job::inside::FOLDER,

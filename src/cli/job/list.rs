@@ -70,18 +70,15 @@ fn row(known: &Known, stuck: u64) -> Vec<String> {
 
 pub(super) async fn status(setup: &Setup, id: Option<&str>) -> Result<Code, Stop> {
     let stuck = setup.config.job.stuck_minutes;
-    let known = match id {
-        Some(id) => {
-            let mirror = find(setup, id)?;
-            let engine = engine(setup).await;
-            let engine = engine.as_ref().map(|(b, a)| (b.as_ref(), a.as_str()));
-            vec![Known::of(mirror, engine).await]
-        }
-        None => {
-            let mut all = look(setup).await;
-            all.retain(|k| !k.status.state.is_final());
-            all
-        }
+    let known = if let Some(id) = id {
+        let mirror = find(setup, id)?;
+        let engine = engine(setup).await;
+        let engine = engine.as_ref().map(|(b, a)| (b.as_ref(), a.as_str()));
+        vec![Known::of(mirror, engine).await]
+    } else {
+        let mut all = look(setup).await;
+        all.retain(|k| !k.status.state.is_final());
+        all
     };
     for one in &known {
         let glance = one.glance(stuck);

@@ -104,7 +104,7 @@ impl Hand<'_> {
         let text = serde_json::to_vec(&into).map_err(|e| Failure::Failed(e.to_string()))?;
         mirror.replace("into.json", &text).map_err(failure)?;
         let ended = self
-            .follow(backend, mirror, from, self.progress.cancel.clone(), PATIENCE)
+            .follow(backend, mirror, from, self.progress.cancel.clone())
             .await;
         let error = match ended {
             Ok(status) => return Ok(status),
@@ -116,10 +116,10 @@ impl Hand<'_> {
         // Stopped by the user: the script is ended and waited for.
         job::stop(backend, mirror, "TERM", GRACE).await.map_err(failure)?;
         let never = CancellationToken::new();
-        let rest = Duration::from_secs(u64::from(2 * GRACE));
+        let rest = Duration::from_secs(u64::from(8 * GRACE));
         let from = handed_on(mirror);
-        let waited = self.follow(backend, mirror, from, never, rest);
-        match tokio::time::timeout(4 * rest, waited).await {
+        let waited = self.follow(backend, mirror, from, never);
+        match tokio::time::timeout(rest, waited).await {
             Ok(Ok(_)) => Err(Failure::Cancelled),
             Ok(Err(error)) => Err(failure(error)),
             Err(_) => Err(Failure::Failed(format!(
@@ -135,7 +135,6 @@ impl Hand<'_> {
         mirror: &Mirror,
         from: u64,
         cancel: CancellationToken,
-        patience: Duration,
     ) -> job::Result<Status> {
         let progress = self.progress.clone();
         let output = &mut *self.output;
@@ -151,7 +150,7 @@ impl Hand<'_> {
             mirror,
             from,
             cancel,
-            patience: Some(patience),
+            patience: Some(PATIENCE),
             notice: &mut notice,
         };
         Box::pin(watch.to_the_end(&mut |bytes| output.write(bytes))).await
@@ -183,11 +182,12 @@ pub(super) async fn forget(worker: &Worker<'_>, action: &Action) {
     };
     let id = JobId::of_step(worker.run, &action.id);
     let inside = Inside {
+        id: &id,
         backend,
         instance: name,
     };
     for _ in 0..TRIES {
-        match inside.forget(&id).await {
+        match inside.forget().await {
             Ok(_) => break,
             // At worst a few kilobytes stay in the lab, that do no harm.
             Err(error) => tracing::debug!(%error, %id, "its files are still in the lab"),
