@@ -11,7 +11,7 @@ use super::{Code, Setup, Stop};
 
 mod end;
 mod list;
-mod show;
+pub(super) mod show;
 mod start;
 mod watch;
 

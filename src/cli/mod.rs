@@ -28,6 +28,7 @@ mod tune;
 mod undo;
 
 pub use exit::{Code, Stop};
+pub(crate) use job::show::Show;
 pub use setup::Setup;
 pub use shell::login;
 

@@ -46,6 +46,16 @@ pub enum Error {
     /// It still runs.
     #[error("the job {0} still runs; stop it first with `halolab job stop {0}`")]
     Runs(String),
+    /// It outlived its SIGKILL, or the daemon does not say.
+    #[error(
+        "the job {id} did not end within {seconds} s, although it was killed; look at it with `halolab job status {id}`"
+    )]
+    Undead {
+        /// The job.
+        id: String,
+        /// Seconds.
+        seconds: u64,
+    },
     /// What is here is not what is in the lab.
     #[error(
         "the log of the job {id} here is not the one in {lab}: {why}; nothing was removed, look at both with \

@@ -11,6 +11,7 @@
 //! them here, byte for byte as far as it goes, and stays when the lab is gone. Whoever watches ([`Watch`]) adds to it.
 //! Nothing here knows an engine: only [`crate::backend::Backend`].
 
+mod end;
 mod error;
 mod events;
 mod id;
@@ -23,6 +24,7 @@ mod status;
 mod watch;
 mod writer;
 
+pub use end::{end, forget};
 pub use error::{Error, Result};
 pub use id::JobId;
 pub use mirror::{Mirror, find, ids};
