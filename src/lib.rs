@@ -9,6 +9,7 @@
 //! | [`document`] | TOML that people write, with the place of each mistake | reads files |
 //! | [`paths`] | where files are, and how private ones are written | yes |
 //! | [`run`] | how far it is done | yes |
+//! | [`job`] | long commands inside labs, and what is known of them here | yes |
 //! | [`backend`] | the daemons | yes |
 //! | [`host`] | the machine | yes |
 //! | [`prove`] | whether the GPU runs a kernel | yes |
@@ -24,6 +25,7 @@ pub mod cli;
 pub mod config;
 pub mod document;
 pub mod host;
+pub mod job;
 pub mod labs;
 pub mod log;
 pub mod paths;

@@ -140,6 +140,19 @@ fn lower_layers_do_not_know_upper_ones() {
                 "crate::plan",
             ],
         ),
+        (
+            "job",
+            &[
+                "crate::app",
+                "crate::ui",
+                "crate::cli",
+                "crate::run",
+                "crate::plan",
+                "crate::labs",
+                "crate::stage",
+                "backend::lxd",
+            ],
+        ),
         ("plan", &["crate::app", "crate::ui", "crate::cli", "crate::run"]),
         ("run", &["crate::app", "crate::ui", "crate::cli"]),
     ] {

@@ -161,6 +161,15 @@ impl Performer {
                     shared.tell_blocking(Msg::Found(lab, found.flatten()));
                 });
             }
+            Effect::Jobs => {
+                tokio::spawn(async move { shared.list_jobs().await });
+            }
+            Effect::StopJob(id) => {
+                tokio::spawn(async move { shared.stop_job(&id).await });
+            }
+            Effect::ForgetJobs => {
+                tokio::spawn(async move { shared.forget_jobs().await });
+            }
             Effect::SaveTheme(name) => {
                 tokio::task::spawn_blocking(move || {
                     if let Err(error) = set_theme(&shared.around.paths, &name) {
@@ -177,6 +186,11 @@ impl Performer {
         let cancel = CancellationToken::new();
         let run = Arc::clone(&self.shared).start(id, plan, secrets, cancel.clone());
         self.run = Some((cancel, tokio::spawn(run)));
+    }
+
+    /// Folder of all jobs.
+    pub fn jobs(&self) -> PathBuf {
+        self.shared.jobs()
     }
 
     /// The daemon, for a shell.

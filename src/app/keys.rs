@@ -16,7 +16,7 @@ use overlays::{
     CHANGE, CONFIRM, CONFIRM_TYPING, DIALOG, FILTER, HELP, PAGED, PROMPT, SCRIPT, SEARCH, SMALL, THEMES,
 };
 use tables::{
-    BACKTAB, COMMON, CONTROL, LABS, MENU, OPTIONS, OPTIONS_TYPING, RESULT, RESULT_OPEN, REVIEW, RUN,
+    BACKTAB, COMMON, CONTROL, JOBS, LABS, MENU, OPTIONS, OPTIONS_TYPING, RESULT, RESULT_OPEN, REVIEW, RUN,
     SNAPSHOTS, WELCOME,
 };
 
@@ -68,6 +68,7 @@ pub enum Intent {
     Less,
     More,
     Place,
+    Stop,
 }
 
 /// A key with what is held down.
@@ -102,6 +103,7 @@ pub enum Place {
     Host,
     Labs,
     Menu,
+    Jobs,
     Snapshots,
     Filter,
     Options,
@@ -146,6 +148,7 @@ impl Place {
             Screen::Host => Self::Host,
             Screen::Labs => Self::Labs,
             Screen::Menu => Self::Menu,
+            Screen::Jobs => Self::Jobs,
             Screen::Snapshots if model.picker.typing => Self::Filter,
             Screen::Snapshots => Self::Snapshots,
             Screen::Options if model.form().is_some_and(super::form::Form::is_typing) => Self::OptionsTyping,
@@ -181,6 +184,7 @@ impl Place {
             Self::Host => HOST,
             Self::Labs => LABS,
             Self::Menu => MENU,
+            Self::Jobs => JOBS,
             Self::Snapshots => SNAPSHOTS,
             Self::Filter => FILTER,
             Self::Options => OPTIONS,

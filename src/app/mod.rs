@@ -13,6 +13,8 @@ pub mod entry;
 pub mod event_loop;
 pub mod form;
 mod inventory;
+mod job_list;
+mod job_view;
 mod jobs;
 pub mod keys;
 pub mod machine;
@@ -32,6 +34,7 @@ pub(crate) use jobs::perform as perform_job;
 pub(crate) use screens::menu;
 
 pub use event_loop::{Exit, run};
+pub use job_list::{JobList, JobRow};
 pub use model::{Engine, Model, Screen, Setup};
 pub use msg::{Effect, Errand, HostSummary, Job, LogPage, Missing, Msg, Tone};
 pub use start::start;

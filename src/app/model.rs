@@ -19,6 +19,7 @@ pub use super::dialog::Dialog;
 use super::{
     entry::Entry,
     form::Form,
+    job_list::JobList,
     machine::HostView,
     msg::{HostSummary, Job, Tone},
     others::Others,
@@ -69,6 +70,7 @@ pub enum Screen {
     Labs,
     Menu,
     Snapshots,
+    Jobs,
     Options,
     Review,
     Run,
@@ -213,6 +215,8 @@ pub struct Model {
     pub world: Option<World>,
     /// The labs.
     pub labs: LabList,
+    /// The jobs.
+    pub jobs: JobList,
     /// The screens, the last one on top.
     pub stack: Vec<Screen>,
     /// The row of the lab menu.
@@ -268,6 +272,7 @@ impl Model {
             seen: Seen::default(),
             world: None,
             labs: LabList::default(),
+            jobs: JobList::default(),
             stack: vec![Screen::Welcome],
             menu_cursor: 0,
             picker: Picker::default(),

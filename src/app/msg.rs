@@ -15,6 +15,7 @@ use crate::{
     stage::Answers,
 };
 
+use super::job_list::JobRow;
 use super::machine::{Agreed, Aim, Machine, Proposed};
 
 /// Something that happened.
@@ -56,6 +57,10 @@ pub enum Msg {
     Page(LogPage),
     /// A search in a log ended: lab, line.
     Found(String, Option<usize>),
+    /// The jobs were read, newest first.
+    Jobs(Vec<JobRow>),
+    /// A job was stopped, or jobs were forgotten: what came of it.
+    JobDone(Result<String, String>),
     /// An errand of the loop ended.
     Returned(Errand, Result<String, String>),
     /// Told to end by a signal, or the terminal is gone: the exit code.
@@ -144,6 +149,12 @@ pub enum Effect {
         /// The direction.
         forward: bool,
     },
+    /// Read the jobs.
+    Jobs,
+    /// Stop a job.
+    StopJob(String),
+    /// Forget the jobs that ended.
+    ForgetJobs,
     /// Remember the theme.
     SaveTheme(String),
     /// Something for the loop, which owns the terminal.
@@ -155,6 +166,8 @@ pub enum Effect {
 pub enum Errand {
     /// A shell inside this lab.
     Shell(String),
+    /// The log of this job.
+    Job(String),
     /// Let sudo ask for its password, where it has to, before a plan that needs root.
     Sudo,
     /// Stop until the shell's `fg`.

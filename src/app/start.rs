@@ -32,6 +32,7 @@ use super::{
     attach::attach,
     effect::{Performer, Surroundings},
     event_loop::{self, Exit, now},
+    job_view,
     model::{Model, Setup},
     msg::{Errand, Msg, Tone},
     terminal::Session,
@@ -132,6 +133,20 @@ async fn run_errand(
             session.lend();
             let _ = kill_process(getpid(), Signal::STOP);
             session.take_back()?;
+        }
+        Errand::Job(id) => {
+            let backend = match performer.backend().await {
+                Ok(backend) => backend,
+                Err(error) => return Ok(Err(error.to_string())),
+            };
+            session.lend();
+            let jobs = performer.jobs();
+            let ended = tokio::select! {
+                shown = job_view::show(backend.as_ref(), &jobs, id) => shown.map(|()| String::new()),
+                () = ordered.cancelled() => Ok(String::new()),
+            };
+            session.take_back()?;
+            return Ok(ended);
         }
         Errand::Shell(lab) => {
             let backend = match performer.backend().await {

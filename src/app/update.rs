@@ -24,6 +24,8 @@ impl Model {
                 // That a log grew is told at most so often: the last of a burst is found by looking.
                 if later && self.is_running() {
                     self.reread_log()
+                } else if later && self.screen() == Screen::Jobs {
+                    self.read_jobs()
                 } else {
                     vec![]
                 }
@@ -62,6 +64,8 @@ impl Model {
                 };
                 self.run.as_mut().and_then(log).into_iter().collect()
             }
+            Msg::Jobs(rows) => self.take_jobs(rows),
+            Msg::JobDone(done) => self.take_job_done(done),
             Msg::Found(lab, line) => self.take_found(&lab, line),
             Msg::Returned(errand, result) => self.take_returned(&errand, result),
             Msg::Said(text) => {
@@ -95,6 +99,7 @@ impl Model {
             Errand::Sudo if well => self.start_run(),
             // Whatever was done inside may have changed what the lists say.
             Errand::Shell(_) => vec![Effect::Look],
+            Errand::Job(_) => self.read_jobs(),
             Errand::Sudo | Errand::Suspend | Errand::Redraw | Errand::Mouse(_) => vec![],
         }
     }
@@ -170,6 +175,7 @@ impl Model {
             Place::Welcome => self.on_welcome(intent),
             Place::Host => self.on_host(intent),
             Place::Labs => self.on_labs(intent),
+            Place::Jobs => self.on_jobs(intent),
             Place::Menu => self.on_menu(intent),
             Place::Snapshots => self.on_snapshots(intent),
             Place::Filter => self.on_filter(intent),
@@ -317,6 +323,7 @@ impl Model {
         match place {
             Place::Labs => self.labs.cursor = row,
             Place::Host => (self.host_view.cursor, self.host_view.scroll) = (row, 0),
+            Place::Jobs => self.jobs.cursor = row,
             Place::Menu => self.menu_cursor = row,
             Place::Snapshots | Place::Filter => self.picker.cursor = row,
             Place::Options | Place::OptionsTyping => {

@@ -9,6 +9,7 @@ mod consent;
 mod detect;
 mod doctor;
 pub mod exit;
+mod job;
 mod labs;
 mod logging;
 mod other;
@@ -28,6 +29,7 @@ mod tune;
 mod undo;
 
 pub use exit::{Code, Stop};
+pub(crate) use job::show::Show;
 pub use setup::Setup;
 pub use shell::login;
 
@@ -128,6 +130,9 @@ pub enum Verb {
     Stop(labs::NamesArgs),
     /// Enter a lab, or run one command in it.
     Shell(shell::ShellArgs),
+    /// Long commands in labs that go on without a terminal: run, list, status, attach, logs, stop, wait, rm.
+    #[command(subcommand)]
+    Job(job::JobVerb),
     /// What this machine is made of, and what that means for labs.
     Detect(detect::DetectArgs),
     /// What is wrong with this machine, and how to mend it.
@@ -182,6 +187,7 @@ pub async fn run(cli: Cli) -> Result<Code, Stop> {
         Some(Verb::Start(args)) => labs::start(&Setup::load(global)?, args).await,
         Some(Verb::Stop(args)) => labs::stop(&Setup::load(global)?, args).await,
         Some(Verb::Shell(args)) => shell::shell(&Setup::load(global)?, args).await,
+        Some(Verb::Job(verb)) => Box::pin(job::run(&Setup::load(global)?, verb)).await,
         Some(Verb::Detect(args)) => detect::detect(&global, args).await,
         Some(Verb::Doctor(args)) => doctor::doctor(global, args).await,
         Some(Verb::Prove(args)) => prove::prove(global, args).await,

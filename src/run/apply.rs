@@ -80,6 +80,13 @@ impl Default for StopCode {
     }
 }
 
+impl Context {
+    /// Folder of all jobs: `$XDG_STATE_HOME/halolab/jobs`.
+    pub fn jobs(&self) -> PathBuf {
+        self.runs.with_file_name("jobs")
+    }
+}
+
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -402,6 +409,7 @@ async fn one(worker: &Worker<'_>, lab: &str, action: &Action, output: &mut Outpu
         skipped: done.skipped,
     };
     worker.journal(|j| j.write(entry)).map_err(journal_failed)?;
+    perform::tidy(worker, action).await;
     let millis = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
     worker.tell(Event::StepFinished {
         id: action.id.clone(),

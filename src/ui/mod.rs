@@ -4,6 +4,7 @@ pub(crate) mod change;
 mod dialog;
 mod help;
 mod host;
+mod jobs;
 mod labs;
 mod log_pane;
 pub mod look;
@@ -47,6 +48,7 @@ pub fn view(model: &Model, frame: &mut Frame<'_>) {
         Screen::Host => host::view(model, frame),
         Screen::Labs => labs::view(model, frame),
         Screen::Menu => menu::view(model, frame),
+        Screen::Jobs => jobs::view(model, frame),
         Screen::Snapshots => snapshots::view(model, frame),
         Screen::Options => options::view(model, frame),
         Screen::Review => review::view(model, frame),
@@ -109,6 +111,7 @@ pub(crate) fn row_at(model: &Model, x: u16, y: u16) -> Option<usize> {
         Screen::Labs => labs::list(model, body),
         Screen::Host => host::list(model, body),
         Screen::Menu => menu::list(model, body),
+        Screen::Jobs => jobs::list(model, body),
         Screen::Snapshots => snapshots::list(model, body),
         Screen::Options => options::list(model, body),
         _ => return None,

@@ -152,7 +152,36 @@ pub(super) const LABS: &[Key] = &[
     ),
     key(&[c('r')], Intent::Retry, "refresh", "look at the engine again"),
     MACHINE,
+    key(&[TAB], Intent::Next, "", "the jobs: commands that go on in labs"),
     key(&[ESC], Intent::Back, "", "back to the host's screen"),
+    UPS,
+    DOWNS,
+    PAGE_UP,
+    PAGE_DOWN,
+    TOP,
+    BOTTOM,
+];
+
+pub(super) const JOBS: &[Key] = &[
+    key(
+        &[ENTER],
+        Intent::Enter,
+        "log",
+        "the job's log as it grows; q comes back",
+    ),
+    key(
+        &[c('s')],
+        Intent::Stop,
+        "stop",
+        "end the job; asks first, and its log is kept",
+    ),
+    key(
+        &[c('r')],
+        Intent::Delete,
+        "remove ended",
+        "forget the jobs that ended, with their logs; asks first",
+    ),
+    key(&[ESC, TAB], Intent::Back, "labs", "back to the labs"),
     UPS,
     DOWNS,
     PAGE_UP,

@@ -383,18 +383,25 @@ impl World {
             return Ok((0, String::new()));
         }
         let script = argv.last().copied().unwrap_or_default();
+        Ok(machine.run(script))
+    }
+}
+
+impl Machine {
+    /// Runs a script: its exit code and output.
+    pub(super) fn run(&mut self, script: &str) -> (i32, String) {
         let echo = |line: &str| Some(format!("{}\n", line.trim().strip_prefix("echo ")?));
         let output = script.lines().filter_map(echo).collect();
         if script.contains("FAKE_FAIL") {
-            return Ok((1, output));
+            return (1, output);
         }
         let line = script.replace('\n', "; ");
-        let mut ran = machine.log();
+        let mut ran = self.log();
         ran.retain(|earlier| *earlier != line);
         ran.push(line);
         let log = ran.join("\n") + "\n";
-        machine.files.insert(Fake::LOG.into(), log.into_bytes());
-        Ok((0, output))
+        self.files.insert(Fake::LOG.into(), log.into_bytes());
+        (0, output)
     }
 }
 
