@@ -3,7 +3,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    clippy::panic,
     clippy::disallowed_methods,
     reason = "a test fails by panicking, and starts the program itself"
 )]
@@ -63,12 +62,10 @@ impl Host {
 
     /// A specification as `nvidia-ctk cdi generate` writes it.
     fn specification(self, driver: &str, names: &[&str]) -> Self {
-        let devices: String = names
-            .iter()
-            .map(|name| {
-                format!("- containerEdits:\n    deviceNodes:\n    - path: /dev/nvidia0\n  name: \"{name}\"\n")
-            })
-            .collect();
+        let device = |name: &&str| {
+            format!("- containerEdits:\n    deviceNodes:\n    - path: /dev/nvidia0\n  name: \"{name}\"\n")
+        };
+        let devices = names.iter().map(device).collect::<Vec<_>>().concat();
         let text = format!(
             "cdiVersion: 0.5.0\ncontainerEdits:\n  mounts:\n  - hostPath: /usr/lib/libcuda.so.{driver}\ndevices:\n{devices}kind: nvidia.com/gpu\n"
         );
@@ -538,7 +535,7 @@ impl Nodes {
             let made = made.status().unwrap();
             assert!(made.success(), "mknod needs root");
             std::os::unix::fs::chown(&path, Some(node.uid), Some(node.gid)).unwrap();
-            device.path_on_host = path.to_str().unwrap().to_owned();
+            path.to_str().unwrap().clone_into(&mut device.path_on_host);
         }
     }
 }
@@ -619,7 +616,7 @@ fn the_driver_of_a_machine_without_a_toolkit_is_seen_and_cannot_be_written() {
     ] {
         fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
     }
-    config.mounts[0].source = real.to_str().unwrap().to_owned();
+    real.to_str().unwrap().clone_into(&mut config.mounts[0].source);
     let script = "for node in nvidia0 nvidiactl nvidia-uvm nvidia-uvm-tools; do head -c 1 /dev/$node >/dev/null && echo opened; done; \
                   ls /opt/halolab/host-driver; touch /opt/halolab/host-driver/mine 2>&1 | grep -o 'Read-only file system'";
     let seen = inside(&socket, &serde_json::to_value(&config).unwrap(), script);

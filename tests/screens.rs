@@ -267,6 +267,11 @@ fn leaving_after_a_run_that_waits_for_a_restart_says_so() {
     let how = "restart this machine; then `halolab runs resume run` goes on";
     let mut model = ended(6, how);
     assert_eq!(model.restart.as_deref(), Some(how));
+    let shown = draw(&model);
+    assert!(
+        shown.contains("waits for a restart") && !shown.contains("failed"),
+        "{shown}"
+    );
     press(&mut model, "q");
     assert_eq!(model.done, Some(6));
     let mut model = ended(0, "ai-lab: ready");

@@ -60,7 +60,7 @@ import() { # NAME IMAGE.tar.gz
 ours() {
   local process
   for process in /proc/[0-9]*; do
-    case $(tr '\0' ' ' <"$process/cmdline" 2>/dev/null) in
+    case $({ tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null) in
       dockerd\ *"$dir/docker.sock"* | containerd\ *"$dir/containerd.toml"* | *containerd-shim*"$dir/containerd.sock"*) echo "${process#/proc/}" ;;
     esac
   done
@@ -73,7 +73,7 @@ down() {
   for _ in $(seq 150); do [ -n "$(pgrep -F "$dir/docker.pid" 2>/dev/null)" ] || break; sleep .1; done
   for signal in TERM KILL; do
     for pid in $(ours); do
-      case $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null) in
+      case $({ tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null) in
         *containerd-shim*) pkill -KILL -P "$pid" 2>/dev/null || true ;;
       esac
       kill -s $signal "$pid" 2>/dev/null || true
