@@ -87,12 +87,14 @@ pub(super) async fn progress(global: Global, args: ProgressArgs) -> Result<Code,
             } else {
                 summary.text()
             };
+            // The time that passes is no news.
+            let news = summary.timeless().text();
             if !session.args.follow && global.json {
                 json(&summary)?;
-            } else if line != last {
+            } else if news != last {
                 out(&line);
             }
-            last = line;
+            last = news;
         }
         if !session.args.follow || session.tree.sections().last().is_some_and(|s| s.ended) {
             return Ok(session.code());

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::package::Inside;
 use crate::log::{Severity, sanitize};
 
 /// Characters of a name that are kept; longer ones are not names.
@@ -136,6 +137,20 @@ pub struct Event {
     /// What it says.
     #[serde(flatten)]
     pub what: What,
+}
+
+impl Event {
+    /// How far a build tool is: in a package's own log, how far the package is inside.
+    pub fn inside(&self) -> Option<Inside> {
+        match self.what {
+            What::Step {
+                done,
+                total: Some(total),
+                ..
+            } if self.tool.is_inner() => Some(Inside { done, total }),
+            _ => None,
+        }
+    }
 }
 
 /// What a place of the log says.

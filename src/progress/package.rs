@@ -155,6 +155,15 @@ impl Package {
         }
     }
 
+    /// How the folder of its stage begins (Spack to 1.1, with `spack-build-0N-PHASE-out.txt` in it) and the file of its
+    /// log (from 1.2, `.log` at its end), below the folder of `config:build_stage`.
+    pub fn stage(&self) -> Option<String> {
+        let hash = self.hash.as_deref().unwrap_or(&self.key);
+        let is_plain = |text: &str| !text.contains('/') && !text.starts_with('.');
+        let fits = self.tool == Tool::Spack && is_plain(hash) && is_plain(&self.label);
+        fits.then(|| format!("spack-stage-{}-{hash}", self.label))
+    }
+
     /// The current phase.
     pub fn phase(&self) -> Option<&str> {
         self.phases.last().map(|phase| phase.name.as_str())

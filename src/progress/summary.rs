@@ -8,6 +8,7 @@ use super::{
     counts::Counts,
     estimate::Estimate,
     event::{State, Tool},
+    package::Package,
     times::Millis,
     tree::Tree,
 };
@@ -48,6 +49,9 @@ pub struct Summary {
 pub struct Current {
     /// Name and version.
     pub name: String,
+    /// Hash, as long as it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
     /// Its phase.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
@@ -64,6 +68,9 @@ pub struct Current {
 pub struct Failure {
     /// Name and version.
     pub name: String,
+    /// Hash, as long as it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -104,6 +111,7 @@ impl Summary {
                 .take(CURRENT)
                 .map(|package| Current {
                     name: package.title(),
+                    hash: hash(package),
                     phase: package.phase().map(str::to_owned),
                     seconds: package.seconds(now).map(super::estimate::whole_seconds),
                     percent: package.inside.map(super::Inside::percent),
@@ -113,6 +121,7 @@ impl Summary {
                 .take(CURRENT)
                 .map(|package| Failure {
                     name: package.title(),
+                    hash: hash(package),
                     reason: package.reason.clone(),
                     error: package.errors.first().map(|note| note.text.clone()),
                     log: package.log.clone(),
@@ -125,6 +134,17 @@ impl Summary {
             }),
             eta,
         }
+    }
+
+    /// The same without times: two of them differ only where something happened.
+    #[must_use]
+    pub fn timeless(&self) -> Self {
+        let mut summary = self.clone();
+        summary.eta = None;
+        for current in &mut summary.current {
+            current.seconds = None;
+        }
+        summary
     }
 
     /// The one line.
@@ -193,6 +213,11 @@ impl Current {
         }
         text
     }
+}
+
+fn hash(package: &Package) -> Option<String> {
+    let short = || package.key.clone();
+    (package.tool == Tool::Spack).then(|| package.hash.clone().unwrap_or_else(short))
 }
 
 fn phase(tree: &Tree, counts: &Counts) -> &'static str {

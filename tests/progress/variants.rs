@@ -349,6 +349,24 @@ fn a_circle_of_needs_and_a_broken_lock_end() {
 }
 
 #[test]
+fn a_running_package_says_where_its_own_log_is() {
+    let old = tree_of(&format!("==> Installing lab-a-1.0-{A} [1/1]\n"));
+    assert_eq!(
+        old.packages()[0].stage().unwrap(),
+        format!("spack-stage-lab-a-1.0-{A}")
+    );
+    let new = tree_of(&format!("[ ] {} lab-a@1.0 build\n", &A[..7]));
+    assert_eq!(
+        new.packages()[0].stage().unwrap(),
+        format!("spack-stage-lab-a-1.0-{}", &A[..7])
+    );
+    let path = tree_of("[+] /opt/../../etc/passwd\n");
+    assert_eq!(path.packages()[0].stage(), None);
+    let inner = events(b"[12/48] Building C object x.o\n");
+    assert_eq!(inner[0].inside().unwrap().percent(), 25);
+}
+
+#[test]
 fn debug_times_are_no_hindrance() {
     let tree = tree_of(&format!(
         "==> [2026-11-21-23:46:48.172187, 4711] Installing lab-a-1.0-{A} [1/1]\n\
