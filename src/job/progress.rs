@@ -1,11 +1,11 @@
-//! How far a job is, by what it wrote. This is the one seam to the parsers of build tools: a [`Reader`] is fed the bytes
-//! of the log with their offsets, in order, and tells a [`Progress`] at any time.
-//!
-//! What is read here is what many tools have in common: `[12/340]` and `37%`, and lines that speak of an error.
+//! How far a job is, by what it wrote: the seam to [`crate::progress`]. A [`Reader`] is fed the bytes of the log with
+//! their offsets, in order, and the times at which they came, and tells a [`Progress`] at any time.
+
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::status::short;
+use crate::progress::{self, Exit, History, Millis, Summary, Times, Tree, estimate};
 
 /// How far a job is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ pub struct Progress {
     pub current: String,
     /// The last line that spoke of an error.
     pub last_error: String,
-    /// Seconds that are left, where they can be told.
+    /// Seconds that are left at most, where they can be told.
     pub eta: Option<u64>,
 }
 
@@ -31,145 +31,165 @@ impl Progress {
         let (done, total) = (self.done?, self.total.filter(|total| *total > 0)?);
         u8::try_from(done.min(total).saturating_mul(100) / total).ok()
     }
+}
 
-    /// Guesses what is left from what it took so far, in seconds.
-    pub fn guess_eta(&mut self, elapsed: u64) {
-        self.eta = match (self.done, self.total) {
-            (Some(done), Some(total)) if done > 0 && done <= total => {
-                Some(elapsed.saturating_mul(total - done) / done)
-            }
-            _ => None,
-        };
+impl From<Summary> for Progress {
+    fn from(summary: Summary) -> Self {
+        let current: Vec<String> = summary.current.iter().map(|c| c.name.clone()).collect();
+        let phase = summary.current.first().and_then(|c| c.phase.clone());
+        let counts = &summary.counts;
+        Self {
+            phase: phase.unwrap_or(summary.doing),
+            // Nothing of nothing is no progress.
+            done: (counts.total.is_some() || counts.done > 0).then(|| counts.done.into()),
+            total: counts.total.map(u64::from),
+            current: current.join(", "),
+            last_error: summary.last_error.map(|error| error.text).unwrap_or_default(),
+            eta: summary.eta.and_then(|eta| eta.high),
+        }
     }
 }
 
-/// Longest line that is looked at: what is longer is no line of progress.
-const LINE: usize = 4096;
-
 /// Reads progress out of a log.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Reader {
-    line: Vec<u8>,
-    progress: Progress,
+    reader: progress::Reader,
+    tree: Tree,
+    times: Times,
+    history: History,
+    /// Where the durations of packages are remembered.
+    memory: PathBuf,
+    /// Packages that were done when they were last remembered.
+    learnt: u32,
 }
 
 impl Reader {
-    /// Takes the next bytes of the log; `offset` is where they begin.
-    pub fn feed(&mut self, _offset: u64, bytes: &[u8]) {
-        for part in bytes.split_inclusive(|b| matches!(b, b'\n' | b'\r')) {
-            let room = LINE.saturating_sub(self.line.len());
-            self.line.extend(part.iter().take(room));
-            if part.ends_with(b"\n") || part.ends_with(b"\r") {
-                let line = std::mem::take(&mut self.line);
-                self.read(&String::from_utf8_lossy(&line));
-            }
+    /// A reader that knows this machine's former builds; `state` is our state folder. What cannot be read of them is
+    /// no reason to stop a job: it is only not estimated then.
+    pub fn new(state: &Path) -> Self {
+        let memory = History::path(state);
+        Self {
+            reader: progress::Reader::new(),
+            tree: Tree::new(),
+            times: Times::default(),
+            history: History::load(&memory).unwrap_or_default(),
+            memory,
+            learnt: 0,
         }
+    }
+
+    /// Takes the next bytes of the log; `offset` is where they begin.
+    pub fn feed(&mut self, offset: u64, bytes: &[u8]) {
+        for event in self.reader.feed(bytes, offset) {
+            self.tree.apply(&event, self.times.at(event.offset));
+        }
+    }
+
+    /// At this time the log had so many bytes.
+    pub fn time(&mut self, at: Millis, bytes: u64) {
+        self.times.add(at, bytes);
+    }
+
+    /// The times of what was written before.
+    pub fn with_times(mut self, text: &str) -> Self {
+        self.times = Times::parse(text);
+        self
+    }
+
+    /// The job ended, by a signal or not.
+    pub fn ended(&mut self, code: Option<i32>, killed: bool) {
+        for event in self.reader.finish() {
+            self.tree.apply(&event, self.times.at(event.offset));
+        }
+        // Which signal it was makes no difference to what is installed.
+        let signal = killed.then_some(15);
+        self.tree.ended(Exit { code, signal }, self.times.last());
     }
 
     /// How far it is now.
     pub fn progress(&self) -> Progress {
-        self.progress.clone()
+        let now = self.times.last();
+        let left = estimate(&self.tree, &self.history, None, now);
+        Summary::of(&self.tree, left, now).into()
+    }
+
+    /// Remembers how long each package took that was finished since.
+    pub fn learn(&mut self) {
+        let done = self.tree.counts().done;
+        if std::mem::replace(&mut self.learnt, done) == done || !self.history.learn(&self.tree, None) {
+            return;
+        }
+        if let Err(error) = self.history.save(&self.memory) {
+            tracing::warn!(%error, "the durations of this build are not remembered");
+        }
     }
 
     /// A new attempt begins anew.
     pub fn reset(&mut self) {
-        *self = Self::default();
+        self.reader = progress::Reader::new();
+        self.tree = Tree::new();
+        self.learnt = 0;
     }
-
-    fn read(&mut self, line: &str) {
-        if let Some((done, total)) = counted(line) {
-            (self.progress.done, self.progress.total) = (Some(done), Some(total));
-        } else if let Some(percent) = percent(line) {
-            (self.progress.done, self.progress.total) = (Some(percent), Some(100));
-        }
-        if is_error(line) {
-            self.progress.last_error = short(line.trim());
-        }
-    }
-}
-
-/// `[12/340]`.
-fn counted(line: &str) -> Option<(u64, u64)> {
-    line.match_indices('[').find_map(|(at, _)| {
-        let (inside, _) = line.get(at + 1..)?.split_once(']')?;
-        let (done, total) = inside.split_once('/')?;
-        let (done, total): (u64, u64) = (done.trim().parse().ok()?, total.trim().parse().ok()?);
-        (total > 0 && done <= total).then_some((done, total))
-    })
-}
-
-/// `37%`, `37.5%`.
-fn percent(line: &str) -> Option<u64> {
-    line.match_indices('%').find_map(|(at, _)| {
-        let before = line.get(..at)?;
-        let start = before
-            .rfind(|c: char| !c.is_ascii_digit() && c != '.')
-            .map_or(0, |i| i + 1);
-        let start = if before.is_char_boundary(start) {
-            start
-        } else {
-            return None;
-        };
-        let whole = before.get(start..)?.split('.').next()?;
-        whole.parse().ok().filter(|percent| *percent <= 100)
-    })
-}
-
-fn is_error(line: &str) -> bool {
-    let lower = line.to_ascii_lowercase();
-    [
-        "error:",
-        "fatal:",
-        "fatal error",
-        "==> error",
-        "failed:",
-        "traceback (most recent",
-    ]
-    .iter()
-    .any(|mark| lower.contains(mark))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const LOG: &str = "\
+==> Installing lab-a-1.0-abcdefghijklmnopqrstuvwxyz234567 [1/2]
+==> lab-a: Executing phase: 'build'
+[+] /opt/store/lab-a-1.0-abcdefghijklmnopqrstuvwxyz234567
+==> Installing lab-b-1.0-bbcdefghijklmnopqrstuvwxyz234567 [2/2]
+==> lab-b: Executing phase: 'configure'
+";
+
+    fn fed(state: &Path, log: &str, cut: usize) -> Reader {
+        // Half a minute a line.
+        let lines = log.split_inclusive('\n').scan(0, |bytes, line| {
+            *bytes += line.len();
+            Some(*bytes)
+        });
+        let times: Vec<String> = (1..)
+            .zip(lines)
+            .map(|(n, bytes)| format!("{} {bytes}\n", n * 30_000))
+            .collect();
+        let mut reader = Reader::new(state).with_times(&times.concat());
+        let (one, two) = log.as_bytes().split_at(cut);
+        reader.feed(0, one);
+        reader.feed(cut as u64, two);
+        reader
+    }
+
     #[test]
-    fn counts_percents_and_errors_are_read_wherever_the_bytes_are_cut() {
-        let log = "\x1b[32m[3/40]\x1b[0m Building a.o\nx: error: no such file é\n[7] 25%\r[7] 50%\rfoo [9/0] [a/b]\n";
-        for cut in 0..log.len() {
-            let mut reader = Reader::default();
-            let (one, two) = log.as_bytes().split_at(cut);
-            reader.feed(0, one);
-            reader.feed(cut as u64, two);
-            let progress = reader.progress();
-            assert_eq!((progress.done, progress.total), (Some(50), Some(100)), "{cut}");
-            assert_eq!(progress.last_error, "x: error: no such file é");
+    fn a_build_is_read_wherever_its_bytes_are_cut() {
+        let state = tempfile::tempdir().unwrap();
+        for cut in 0..LOG.len() {
+            let progress = fed(state.path(), LOG, cut).progress();
+            assert_eq!((progress.done, progress.total), (Some(1), Some(2)), "{cut}");
+            assert_eq!(progress.phase, "configure", "{cut}");
+            assert!(progress.current.contains("lab-b"), "{progress:?}");
         }
     }
 
     #[test]
-    fn what_is_left_follows_from_what_it_took() {
-        let mut progress = Progress {
-            done: Some(25),
-            total: Some(100),
-            ..Progress::default()
-        };
-        progress.guess_eta(60);
-        assert_eq!((progress.eta, progress.percent()), (Some(180), Some(25)));
-        progress.done = Some(0);
-        progress.guess_eta(60);
-        assert_eq!(progress.eta, None, "nothing is known before the first one");
+    fn what_took_how_long_is_remembered_for_the_next_time() {
+        let state = tempfile::tempdir().unwrap();
+        let whole = format!("{LOG}[+] /opt/store/lab-b-1.0-bbcdefghijklmnopqrstuvwxyz234567\n");
+        let mut first = fed(state.path(), &whole, 0);
+        first.ended(Some(0), false);
+        first.learn();
+        assert!(History::path(state.path()).exists());
+        assert_eq!(first.progress().eta, None, "nothing is left");
+        let again = fed(state.path(), LOG, 0);
+        assert!(again.progress().eta.is_some(), "{:?}", again.progress());
     }
 
     #[test]
-    fn lines_without_end_cost_nothing() {
-        let mut reader = Reader::default();
-        for _ in 0..100 {
-            reader.feed(0, &[b'x'; 10_000]);
-        }
-        assert!(reader.line.len() <= LINE);
-        assert_eq!(reader.progress(), Progress::default());
-        assert_eq!(percent("ä%"), None);
-        assert_eq!(percent("150%"), None);
+    fn output_of_no_tool_is_no_progress() {
+        let state = tempfile::tempdir().unwrap();
+        let progress = fed(state.path(), "hello\nworld\n", 3).progress();
+        assert_eq!(progress, Progress::default());
+        assert_eq!(progress.percent(), None);
     }
 }

@@ -13,8 +13,11 @@ use sha2::{Digest as _, Sha256};
 use super::{Error, Exit, Mirror, Progress, Result, State, Status, events::Events, progress::Reader};
 use crate::paths::write_private;
 
-/// How much of a log's end is read again for its progress.
-const RECENT: u64 = 64 * 1024;
+/// How much of a log's end is read again for its progress: a build's whole log as a rule (measured: 250 packages of
+/// Spack write less than 1 MB, and a second of reading is 40 MB).
+const RECENT: u64 = 32 << 20;
+/// Bytes of it that are in memory at a time.
+const PART: u64 = 1 << 20;
 
 /// The right to add to a mirror, as long as it lives.
 #[derive(Debug)]
@@ -51,9 +54,15 @@ impl Writer {
         let times_bytes = whole_lines(&mirror.folder().join("log.raw.times"), &times)?;
         let events = Events::open(&mirror.folder().join("events.jsonl"))?;
         let status = mirror.status();
-        let mut reader = Reader::default();
-        let from = bytes.saturating_sub(RECENT).max(status.log.start.min(bytes));
-        reader.feed(from, &mirror.bytes(from, RECENT)?);
+        let state = mirror.folder().parent().and_then(Path::parent);
+        let known = fs::read_to_string(mirror.folder().join("log.raw.times")).unwrap_or_default();
+        let mut reader = Reader::new(state.unwrap_or(mirror.folder())).with_times(&known);
+        let mut from = bytes.saturating_sub(RECENT).max(status.log.start.min(bytes));
+        while from < bytes {
+            let part = mirror.bytes(from, PART)?;
+            reader.feed(from, &part);
+            from += (part.len() as u64).max(1);
+        }
         Ok(Self {
             mirror,
             _lock: lock,
@@ -115,6 +124,7 @@ impl Writer {
         if self.times.write_all(line.as_bytes()).is_ok() {
             self.times_bytes += line.len() as u64;
         }
+        self.reader.time(i64::try_from(ms).unwrap_or(i64::MAX), bytes);
     }
 
     /// Takes a line with a status that came from inside; one that is none changes nothing.
@@ -158,8 +168,12 @@ impl Writer {
                 self.begin_anew()?;
             }
         }
+        if status.state.is_final() && !old.state.is_final() {
+            let exit = status.exit.clone().unwrap_or_default();
+            self.reader.ended(exit.code, exit.signal.is_some());
+        }
+        self.reader.learn();
         status.progress = self.reader.progress();
-        status.progress.guess_eta(elapsed(&status));
         status.synced_at = jiff::Timestamp::now().to_string();
         self.tell(&old, &status);
         status.log.seq = self.events.seq();
@@ -264,13 +278,4 @@ fn whole_lines(path: &Path, file: &File) -> Result<u64> {
         file.set_len(whole).map_err(Error::file(path))?;
     }
     Ok(whole)
-}
-
-/// Seconds between its begin and the last word of it.
-fn elapsed(status: &Status) -> u64 {
-    let time = |text: &str| text.parse::<jiff::Timestamp>().ok();
-    let (Some(begin), Some(now)) = (time(&status.started_at), time(&status.heartbeat_at)) else {
-        return 0;
-    };
-    u64::try_from(now.as_second() - begin.as_second()).unwrap_or(0)
 }
