@@ -13,6 +13,7 @@
 //! | [`host`] | the machine | yes |
 //! | [`prove`] | whether the GPU runs a kernel | yes |
 //! | [`log`] | output of commands, and what of it may reach a terminal | yes |
+//! | [`view`] | the log viewer: keys, panes, drawing | no |
 //! | [`app`] | what the screens hold | only `effect` and `terminal` |
 //! | [`ui`] | how it looks | no |
 //! | [`cli`] | the verbs | yes |
@@ -31,3 +32,4 @@ pub mod prove;
 pub mod run;
 pub mod stage;
 pub mod ui;
+pub mod view;

@@ -34,6 +34,7 @@ use super::{
     model::{Model, Setup},
     msg::{Errand, Msg, Tone},
     terminal::Session,
+    viewer::hands,
 };
 
 /// Exit code where the terminal is gone: 128 and the number of SIGHUP.
@@ -127,6 +128,18 @@ async fn run_errand(
             session.lend();
             let _ = kill_process(getpid(), Signal::STOP);
             session.take_back()?;
+        }
+        Errand::Clipboard(text) => {
+            let mut out = io::stdout();
+            out.write_all(hands::clipboard(text).as_bytes())?;
+            out.flush()?;
+        }
+        Errand::Open(path, editor) => {
+            session.lend();
+            let (path, editor) = (path.clone(), *editor);
+            let shown = tokio::task::spawn_blocking(move || hands::show(&path, editor)).await;
+            session.take_back()?;
+            return Ok(shown.unwrap_or(Ok(())).map(|()| String::new()));
         }
         Errand::Shell(lab) => {
             let backend = match performer.backend().await {

@@ -79,6 +79,14 @@ styles! {
     busy: "What is being done.",
 }
 
+impl Styles {
+    /// Whether nothing has a colour.
+    pub fn is_mono(&self) -> bool {
+        let coloured = |s: Style| s.fg.is_some() || s.bg.is_some();
+        ![self.text, self.error, self.ok, self.matched].into_iter().any(coloured)
+    }
+}
+
 /// A theme for one terminal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Theme {
