@@ -25,6 +25,7 @@ mod status;
 mod table;
 mod tune;
 mod undo;
+pub mod view;
 
 pub use exit::{Code, Stop};
 pub use setup::Setup;
@@ -51,6 +52,7 @@ Examples:
   halolab apply ai-lab --choose restore:clean    go back to the state after set-up
   halolab snapshot create ai-lab works -m 'ComfyUI runs'
   halolab status --json                          for scripts and agents
+  halolab view -f build.log                      follow a log; h shows the keys
 
 Exit: 0 ok, 1 failed, 2 usage, 3 blocked before any change, 5 failed and resumable,
 6 done and counts after a restart of the machine, 7 declined, 8 another halolab is at work,
@@ -133,6 +135,8 @@ pub enum Verb {
     Doctor(doctor::DoctorArgs),
     /// Run a kernel on every GPU and compare its result: does CUDA, HIP or Vulkan really work here?
     Prove(prove::ProveArgs),
+    /// Look at logs of any size: search, filter, follow; `h` shows the keys.
+    View(view::ViewArgs),
     /// What labs are made of: list, show, check, schema.
     #[command(subcommand)]
     Stage(other::StageVerb),
@@ -182,6 +186,7 @@ pub async fn run(cli: Cli) -> Result<Code, Stop> {
         Some(Verb::Detect(args)) => detect::detect(&global, args).await,
         Some(Verb::Doctor(args)) => doctor::doctor(global, args).await,
         Some(Verb::Prove(args)) => prove::prove(global, args).await,
+        Some(Verb::View(args)) => view::view(global, args),
         Some(Verb::Stage(verb)) => other::stage(&Setup::load(global)?, verb),
         Some(Verb::Runs(args)) => runs::run(&Setup::load(global)?, args).await,
         Some(Verb::Config(verb)) => other::config(&Setup::load(global)?, &verb),

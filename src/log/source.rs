@@ -177,6 +177,14 @@ impl Source {
         }
     }
 
+    /// Whether a pipe or an archive was read to its end; a file always is.
+    pub fn is_complete(&self) -> bool {
+        match &self.origin {
+            Origin::File { .. } => true,
+            Origin::Spool(spool) => spool.is_complete(),
+        }
+    }
+
     /// Looks what became of it.
     pub fn look(&mut self) -> Change {
         match self.look_at_name() {

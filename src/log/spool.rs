@@ -53,6 +53,8 @@ struct Shared {
     over: AtomicBool,
     /// What is to be said about it.
     note: Mutex<Option<String>>,
+    /// Nothing more comes.
+    ended: AtomicBool,
 }
 
 /// A file without a name, and the thread that fills it.
@@ -100,6 +102,7 @@ impl Spool {
         thread::Builder::new().name("read-log".into()).spawn(move || {
             let note = work(&mut filler).err();
             *mine.note.lock().unwrap_or_else(PoisonError::into_inner) = note;
+            mine.ended.store(true, Ordering::SeqCst);
             wake();
         })?;
         Ok(Self { file, shared })
@@ -108,6 +111,11 @@ impl Spool {
     /// The bytes that came so far.
     pub fn file(&self) -> &Arc<File> {
         &self.file
+    }
+
+    /// Whether all that will come is there.
+    pub fn is_complete(&self) -> bool {
+        self.shared.ended.load(Ordering::SeqCst)
     }
 
     /// What is to be said about it.
