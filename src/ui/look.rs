@@ -172,7 +172,7 @@ const ASCII: Glyphs = Glyphs {
 
 impl Look {
     /// Glyph, word and style of a lab's state.
-    pub fn state(&self, lab: &crate::labs::Lab) -> (&'static str, &'static str, ratatui::style::Style) {
+    pub fn state(&self, lab: &crate::labs::Lab) -> (&'static str, &'static str, Style) {
         let (g, s) = (&self.glyphs, self.styles());
         match (lab.presence, lab.instance.as_ref().map(|i| i.status)) {
             (Presence::Missing, _) | (_, None) => (g.missing, "not made", s.dim),

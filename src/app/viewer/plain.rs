@@ -84,6 +84,8 @@ fn written(request: &Request) -> Result<(), Failure> {
     loop {
         let mut reading = false;
         for (index, log) in logs.iter_mut().enumerate() {
+            // Asked before the look: what comes between the two is seen in the next round.
+            let ended = log.source.is_complete();
             match log.source.look() {
                 Change::Cut | Change::Replaced => {
                     log.blocks = Blocks::new(Arc::clone(log.source.handle()), log.source.len());
@@ -91,7 +93,6 @@ fn written(request: &Request) -> Result<(), Failure> {
                 }
                 _ => log.blocks.set_len(log.source.len()),
             }
-            let ended = log.source.is_complete();
             reading |= !ended;
             if many && log.at < log.blocks.len() && std::mem::replace(&mut shown, index) != index {
                 writeln!(out, "==> {} <==", log.source.name())?;

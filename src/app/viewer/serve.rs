@@ -32,6 +32,9 @@ const KEY_FRAME: Duration = Duration::from_millis(4);
 /// Files that nobody tells of are looked at this often.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// crossterm looks at nothing at all where it is given no time; given less than a millisecond, it does not wait.
+const AT_ONCE: Duration = Duration::from_micros(100);
+
 /// What a thread ended.
 enum Ended {
     Saved(Box<Save>, Result<u64, (String, bool)>),
@@ -89,7 +92,12 @@ impl Serving {
             let now = Instant::now();
             let due = if self.keyed { self.painted + KEY_FRAME } else { self.next_frame };
             if self.dirty && now >= due {
+                let keyed = self.keyed;
                 self.paint()?;
+                // Of keys that came together the last ones may lie in crossterm's own buffer.
+                if keyed && let Some(code) = self.take_keys()? {
+                    return Ok(code);
+                }
                 continue;
             }
             let most = if self.dirty {
@@ -104,7 +112,8 @@ impl Serving {
                 return Ok(code);
             }
             let by_clock = self.watch.is_deaf() && !self.dirty;
-            self.changed |= heard.files || by_clock;
+            // Pipes and archives tell by their threads that they grew.
+            self.changed |= heard.files || heard.threads || by_clock;
             self.dirty |= heard.files || by_clock || heard.threads || heard.window;
             if heard.threads {
                 self.viewer.spoil();
@@ -162,7 +171,7 @@ impl Serving {
     }
 
     fn take_keys(&mut self) -> io::Result<Option<u8>> {
-        while event::poll(Duration::ZERO)? {
+        while event::poll(AT_ONCE)? {
             let effects = match event::read()? {
                 Event::Key(key) if key.is_press() || key.is_repeat() => self.viewer.key(key),
                 Event::Paste(text) => {
