@@ -18,12 +18,7 @@ use crate::{
     backend::{self, Backend},
     config::{Config, set_theme},
     labs::snapshot_rows,
-    log::{
-        Ask, Document, Wake,
-        document::SharedRules,
-        rules::Rules,
-        sanitize_text,
-    },
+    log::{Ask, Document, Wake, document::SharedRules, rules::Rules, sanitize_text},
     paths::Paths,
     plan::Plan,
     run::{
@@ -333,13 +328,18 @@ impl Shared {
                 .with_log(lab, |log| hands::lines(log, range))
                 .map(|(text, cut)| Msg::Lines(text, cut)),
             view::Effect::Save(save) => self
-                .with_log(lab, |log| hands::saving(log, save.range, save.filter.as_ref(), save.raw))
+                .with_log(lab, |log| {
+                    hands::saving(log, save.range, save.filter.as_ref(), save.raw)
+                })
                 .map(|saving| {
                     let result = hands::save(saving, &save);
                     Msg::Saved(save, result)
                 }),
             view::Effect::Open {
-                editor, range, filter, ..
+                editor,
+                range,
+                filter,
+                ..
             } => self
                 .with_log(lab, |log| hands::saving(log, range, filter.as_ref(), false))
                 .map(|saving| match hands::copy(saving) {

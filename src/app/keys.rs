@@ -211,7 +211,9 @@ impl Place {
     /// The keys of the log viewer, where it is a part of the screen.
     pub fn keys_of_log(self) -> impl Iterator<Item = &'static view::keys::Key> {
         let inside = self == Self::Run;
-        view::keys::KEYS.iter().filter(move |key| inside && is_of_log(key.does))
+        view::keys::KEYS
+            .iter()
+            .filter(move |key| inside && is_of_log(key.does))
     }
 }
 

@@ -44,7 +44,11 @@ impl Write for Output {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if self.held.load(Ordering::Relaxed) { Ok(()) } else { self.out.flush() }
+        if self.held.load(Ordering::Relaxed) {
+            Ok(())
+        } else {
+            self.out.flush()
+        }
     }
 }
 

@@ -54,21 +54,9 @@ impl Model {
             }
             Msg::Run(event) => self.take_event(event),
             Msg::Ended(outcome) => self.take_outcome(outcome),
-            Msg::Turned(turned) => {
-                if let Some(run) = &mut self.run {
-                    run.take(turned);
-                }
-                self.read_logs()
+            Msg::Turned(_) | Msg::Log(_) | Msg::Saved(..) | Msg::Lines(..) | Msg::Copied(..) => {
+                self.take_of_log(msg)
             }
-            Msg::Log(lab) => {
-                if let Some(run) = &mut self.run {
-                    run.spoil(&lab);
-                }
-                self.read_logs()
-            }
-            Msg::Saved(save, result) => self.take_saved(&save, result),
-            Msg::Lines(text, cut) => self.take_lines(text, cut),
-            Msg::Copied(path, editor) => vec![Effect::Errand(Errand::Open(path, editor))],
             Msg::Returned(errand, result) => self.take_returned(&errand, result),
             Msg::Said(text) => {
                 self.say(Tone::Warning, text);
@@ -174,7 +162,8 @@ impl Model {
             _ => {}
         }
         match place {
-            Place::Small => vec![],
+            // Keys of a line that is typed into went to the log before.
+            Place::Small | Place::Search => vec![],
             Place::Help => self.on_help(intent),
             Place::Themes => self.on_themes(intent),
             Place::Script => self.on_script(intent),
@@ -190,7 +179,6 @@ impl Model {
             Place::Options | Place::OptionsTyping => self.on_options(intent),
             Place::Review => self.on_review(intent),
             Place::Run => self.on_run(intent),
-            Place::Search => vec![],
             Place::Result => self.on_result(intent),
         }
     }

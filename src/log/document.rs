@@ -152,15 +152,25 @@ impl Document {
         let gutter = if ask.clock == Clock::Hidden { 0 } else { GUTTER };
         self.prepare(ask);
         let found = self.find(ask);
-        let aim = ask.filter.as_ref().map(|f| (Aim::Query(f.query.clone()), f.context));
-        let matcher = ask.search.as_ref().and_then(|q| self.scan(&Aim::Query(q.clone())));
+        let aim = ask
+            .filter
+            .as_ref()
+            .map(|f| (Aim::Query(f.query.clone()), f.context));
+        let matcher = ask
+            .search
+            .as_ref()
+            .and_then(|q| self.scan(&Aim::Query(q.clone())));
         let matcher = matcher.map(|scan| Arc::clone(scan.matcher()));
         let layout = Layout {
             ask,
             columns: ask.columns.saturating_sub(gutter).max(1),
             matcher,
             rules: self.rules.get().cloned(),
-            since: if ask.clock == Clock::Relative { self.began() } else { None },
+            since: if ask.clock == Clock::Relative {
+                self.began()
+            } else {
+                None
+            },
             times: &self.times,
         };
         let filter = aim.and_then(|(aim, context)| {
@@ -346,7 +356,8 @@ impl Document {
     pub fn bytes(&mut self, from: u64, to: u64, most: u64) -> Vec<u8> {
         let end = super::lines::Lines::new(&mut self.blocks, false).end_of(to);
         let mut out = vec![];
-        self.blocks.read_into(from, end.saturating_sub(from).min(most), &mut out);
+        self.blocks
+            .read_into(from, end.saturating_sub(from).min(most), &mut out);
         out
     }
 
@@ -380,7 +391,9 @@ fn place(layout: &Layout<'_>, walk: &mut Walk<'_>, ask: &Ask, found: Landing) ->
     if spot.offset >= len {
         spot = Spot::at(walk.last().unwrap_or(0));
     }
-    let shown = walk.at_or_after(spot.offset).or_else(|| walk.at_or_before(spot.offset));
+    let shown = walk
+        .at_or_after(spot.offset)
+        .or_else(|| walk.at_or_before(spot.offset));
     let Some(first) = shown.filter(|_| len > 0) else {
         page.at_end = true;
         page.bottom = len;
@@ -414,7 +427,11 @@ fn go(layout: &Layout<'_>, walk: &mut Walk<'_>, ask: &Ask, found: Landing, page:
             page.cursor = ask.cursor.map(|_| line);
             // A hit that is in view already does not move the page; another one stands in its upper third.
             let leapt = matches!(ask.motion, Motion::Hit(_) | Motion::Problem(..));
-            return if leapt { layout.up(walk, Spot::at(line), ask.rows / 4) } else { Spot::at(line) };
+            return if leapt {
+                layout.up(walk, Spot::at(line), ask.rows / 4)
+            } else {
+                Spot::at(line)
+            };
         }
         (Motion::Rows(by), _) => {
             let count = usize::try_from(by.unsigned_abs()).unwrap_or(usize::MAX);
@@ -440,7 +457,11 @@ fn go(layout: &Layout<'_>, walk: &mut Walk<'_>, ask: &Ask, found: Landing, page:
 fn follow_cursor(layout: &Layout<'_>, walk: &mut Walk<'_>, ask: &Ask, by: i64, page: &mut Page) -> Spot {
     let mut cursor = ask.cursor.unwrap_or(ask.spot.offset);
     for _ in 0..by.unsigned_abs() {
-        let next = if by < 0 { walk.back(cursor) } else { walk.next(cursor) };
+        let next = if by < 0 {
+            walk.back(cursor)
+        } else {
+            walk.next(cursor)
+        };
         let Some(next) = next else { break };
         cursor = next;
     }

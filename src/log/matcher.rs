@@ -56,7 +56,7 @@ impl Query {
 enum Kind {
     Text {
         needle: Vec<u8>,
-        finder: memmem::Finder<'static>,
+        finder: Box<memmem::Finder<'static>>,
     },
     Folded {
         needle: Vec<u8>,
@@ -86,7 +86,7 @@ impl Matcher {
         if fold && let Ok(regex) = build(&regex::escape(&query.text), true) {
             return Self(Kind::Folded { needle, regex });
         }
-        let finder = memmem::Finder::new(&needle).into_owned();
+        let finder = Box::new(memmem::Finder::new(&needle).into_owned());
         Self(Kind::Text { needle, finder })
     }
 
@@ -113,15 +113,25 @@ impl Matcher {
     /// What to mark in a line that is drawn.
     pub fn ranges(&self, text: &str) -> Vec<Range<usize>> {
         let bytes = text.as_bytes();
-        let whole = |r: &Range<usize>| !r.is_empty() && text.is_char_boundary(r.start) && text.is_char_boundary(r.end);
+        let whole = |r: &Range<usize>| {
+            !r.is_empty() && text.is_char_boundary(r.start) && text.is_char_boundary(r.end)
+        };
         match &self.0 {
             Kind::Text { needle, finder } => {
                 let range = |at| at..at + needle.len();
-                finder.find_iter(bytes).map(range).filter(whole).take(MARKED).collect()
+                finder
+                    .find_iter(bytes)
+                    .map(range)
+                    .filter(whole)
+                    .take(MARKED)
+                    .collect()
             }
-            Kind::Folded { regex, .. } | Kind::Pattern(regex) => {
-                regex.find_iter(bytes).map(|m| m.range()).filter(whole).take(MARKED).collect()
-            }
+            Kind::Folded { regex, .. } | Kind::Pattern(regex) => regex
+                .find_iter(bytes)
+                .map(|m| m.range())
+                .filter(whole)
+                .take(MARKED)
+                .collect(),
             Kind::Problem { .. } => vec![],
         }
     }
@@ -208,7 +218,11 @@ impl Matcher {
         let mut found = vec![];
         let mut from = 0;
         for at in memchr_iter(0x1b, bytes) {
-            let before = at.checked_sub(1).and_then(|i| bytes.get(i)).copied().unwrap_or(b'\n');
+            let before = at
+                .checked_sub(1)
+                .and_then(|i| bytes.get(i))
+                .copied()
+                .unwrap_or(b'\n');
             if at < from || !inner.get(usize::from(before)).copied().unwrap_or(false) {
                 continue;
             }

@@ -186,7 +186,10 @@ impl Row {
             ..Decoded::default()
         };
         let (text, styles) = (&mut decoded.text, &mut decoded.styles);
-        let kept = self.cells.iter().rposition(|c| !c.base.is_whitespace() || !c.marks.is_empty());
+        let kept = self
+            .cells
+            .iter()
+            .rposition(|c| !c.base.is_whitespace() || !c.marks.is_empty());
         for cell in self.cells.iter().take(kept.map_or(0, |k| k + 1)) {
             text.push(cell.base);
             text.push_str(&cell.marks);

@@ -111,24 +111,30 @@ impl Rules {
 
     fn of(files: &[File]) -> Self {
         let sets = |table: fn(&File) -> &Table| {
-            let all = |of: fn(&Table) -> &Vec<String>| -> Vec<&String> { files.iter().flat_map(|f| of(table(f))).collect() };
+            let all = |of: fn(&Table) -> &Vec<String>| -> Vec<&String> {
+                files.iter().flat_map(|f| of(table(f))).collect()
+            };
             [set(&all(|t| &t.patterns)), set(&all(|t| &t.except))]
         };
-        let words: Vec<String> = files.iter().flat_map(|f| &f.words).map(|w| regex::escape(w)).collect();
+        let words: Vec<String> = files
+            .iter()
+            .flat_map(|f| &f.words)
+            .map(|w| regex::escape(w))
+            .collect();
         let highlights = files.iter().flat_map(|f| &f.highlight);
         Self {
             words: pattern(&format!("(?i:{})", words.join("|"))).ok(),
             error: sets(|f| &f.error),
             warning: sets(|f| &f.warning),
-            highlights: highlights.filter_map(|h| Some((pattern(&h.pattern).ok()?, h.style))).collect(),
+            highlights: highlights
+                .filter_map(|h| Some((pattern(&h.pattern).ok()?, h.style)))
+                .collect(),
         }
     }
 
     /// How bad a line is, as it is seen.
     pub fn level(&self, line: &[u8]) -> Option<Level> {
-        if self.hint(line).is_none() {
-            return None;
-        }
+        self.hint(line)?;
         let is = |[patterns, except]: &[RegexSet; 2]| patterns.is_match(line) && !except.is_match(line);
         if is(&self.error) {
             Some(Level::Error)
@@ -150,7 +156,11 @@ impl Rules {
         match self.level(line) {
             Some(Level::Error) => Some(Tint::Error),
             Some(Level::Warning) => Some(Tint::Warn),
-            None => self.highlights.iter().find(|(p, _)| p.is_match(line)).map(|(_, tint)| *tint),
+            None => self
+                .highlights
+                .iter()
+                .find(|(p, _)| p.is_match(line))
+                .map(|(_, tint)| *tint),
         }
     }
 }
@@ -180,7 +190,10 @@ fn read(path: &Path) -> Result<File, RulesError> {
     let text = std::fs::read_to_string(path).map_err(failed)?;
     let file: File = toml::from_str(&text).map_err(|e| invalid(e.to_string()))?;
     if file.schema != 1 {
-        return Err(invalid(format!("schema {} is not known here; it is 1", file.schema)));
+        return Err(invalid(format!(
+            "schema {} is not known here; it is 1",
+            file.schema
+        )));
     }
     let tables = [&file.error, &file.warning];
     let all = tables.iter().flat_map(|t| t.patterns.iter().chain(&t.except));

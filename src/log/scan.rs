@@ -146,7 +146,9 @@ impl Scan {
     /// Percent that was searched.
     pub fn percent(&self) -> u64 {
         let state = self.shared.lock();
-        (state.known * 100).checked_div(state.counts.len() as u64).unwrap_or(0)
+        (state.known * 100)
+            .checked_div(state.counts.len() as u64)
+            .unwrap_or(0)
     }
 
     /// The first hit in raw bytes from where the search began; there may be an earlier one in the text as it is seen.
@@ -202,9 +204,11 @@ impl Scan {
     fn count(&self, span: u64) -> u32 {
         let state = self.shared.lock();
         let index = usize::try_from(span).unwrap_or(usize::MAX);
-        state.counts.get(index).copied().unwrap_or_else(|| {
-            if state.done >= state.wanted { 0 } else { UNKNOWN }
-        })
+        state.counts.get(index).copied().unwrap_or_else(
+            || {
+                if state.done >= state.wanted { 0 } else { UNKNOWN }
+            },
+        )
     }
 
     /// The next span that has hits or is unknown.
@@ -277,7 +281,10 @@ fn run(shared: &Shared, wake: &Wake) {
         let order = if first == 0 {
             shared.order
         } else {
-            Order { from: first * SPAN, forward: true }
+            Order {
+                from: first * SPAN,
+                forward: true,
+            }
         };
         let todo = spans - first;
         let told = Mutex::new(Instant::now());
@@ -336,7 +343,9 @@ fn in_parallel(
             }
         }
     };
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(THREADS);
+    let threads = thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(THREADS);
     if count < 4 || threads == 1 {
         return one();
     }
@@ -363,8 +372,16 @@ fn first_raw(shared: &Shared, len: u64) {
             return ControlFlow::Break(());
         }
         let span = if order.forward { first + n } else { first - n };
-        let start = if n == 0 && order.forward { order.from } else { span * SPAN };
-        let end = if n == 0 && !order.forward { order.from } else { (span + 1) * SPAN + TAIL };
+        let start = if n == 0 && order.forward {
+            order.from
+        } else {
+            span * SPAN
+        };
+        let end = if n == 0 && !order.forward {
+            order.from
+        } else {
+            (span + 1) * SPAN + TAIL
+        };
         bytes.clear();
         blocks.read_into(start, end.saturating_sub(start), bytes);
         if shared.matcher.first_raw(bytes).is_some() {
@@ -389,7 +406,13 @@ fn first_raw(shared: &Shared, len: u64) {
 }
 
 /// Where the lines begin that are found in a span: those that begin in it, however far they go on.
-pub(super) fn search(matcher: &Matcher, blocks: &mut Blocks, span: u64, bytes: &mut Vec<u8>, scratch: &mut Vec<u8>) -> Vec<u64> {
+pub(super) fn search(
+    matcher: &Matcher,
+    blocks: &mut Blocks,
+    span: u64,
+    bytes: &mut Vec<u8>,
+    scratch: &mut Vec<u8>,
+) -> Vec<u64> {
     let start = span * SPAN;
     let end = (start + SPAN).min(blocks.len());
     bytes.clear();
@@ -423,7 +446,11 @@ pub(super) fn search(matcher: &Matcher, blocks: &mut Blocks, span: u64, bytes: &
                 let part = bytes.get(from..upto).unwrap_or_default();
                 // What began shortly before the span was found in the one before.
                 let mine = begin >= start || start - begin > BLOCK;
-                if mine && begin < end && !matcher.lines(part, scratch).is_empty() && starts.last() != Some(&begin) {
+                if mine
+                    && begin < end
+                    && !matcher.lines(part, scratch).is_empty()
+                    && starts.last() != Some(&begin)
+                {
                     starts.push(begin);
                 }
                 from = to;

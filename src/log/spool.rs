@@ -14,11 +14,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ruzstd::decoding::{
-    StreamingDecoder,
-    errors::{FrameDecoderError, ReadFrameHeaderError},
-};
-
 use super::Wake;
 
 /// Bytes that are copied at a time.
@@ -80,7 +75,7 @@ impl Spool {
     pub fn archive(file: File, kind: Archive, wake: &Wake) -> io::Result<Self> {
         Self::fill(wake, Some("reading the archive"), move |out| match kind {
             Archive::Gzip => copy(flate2::read::MultiGzDecoder::new(BufReader::new(file)), out),
-            Archive::Zstandard => copy_frames(BufReader::new(file), out),
+            Archive::Zstandard => copy(zstd::Decoder::new(file).map_err(|e| broken(&e))?, out),
         })
     }
 
@@ -146,9 +141,12 @@ impl Filler {
         if self.shared.over.load(Ordering::Relaxed) {
             return Err(String::new());
         }
-        (&*self.file)
-            .write_all(bytes)
-            .map_err(|e| format!("the rest is not shown: it could not be kept in {}: {e}", folder().display()))?;
+        (&*self.file).write_all(bytes).map_err(|e| {
+            format!(
+                "the rest is not shown: it could not be kept in {}: {e}",
+                folder().display()
+            )
+        })?;
         if self.told.elapsed() >= TELL {
             self.told = Instant::now();
             (self.wake)();
@@ -178,22 +176,6 @@ fn copy(mut input: impl Read, out: &mut Filler) -> Result<(), String> {
 fn broken(error: &impl std::fmt::Display) -> String {
     let text = super::sanitize(&error.to_string());
     format!("broken after what is shown: {text}")
-}
-
-/// Frame after frame, as `zstd` writes them where files are joined.
-fn copy_frames(mut input: impl io::BufRead, out: &mut Filler) -> Result<(), String> {
-    while !input.fill_buf().map_err(|e| broken(&e))?.is_empty() {
-        match StreamingDecoder::new(&mut input) {
-            Ok(frame) => copy(frame, out)?,
-            Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
-                length, ..
-            })) => {
-                io::copy(&mut (&mut input).take(length.into()), &mut io::sink()).map_err(|e| broken(&e))?;
-            }
-            Err(error) => return Err(broken(&error)),
-        }
-    }
-    Ok(())
 }
 
 /// Where such files are: on a disk, not in memory as `/tmp` often is.

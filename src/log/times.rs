@@ -132,7 +132,12 @@ fn table_line(table: &File, from: u64) -> Option<(i64, u64, u64, u64)> {
     let text = std::str::from_utf8(line.get(..end)?).ok()?;
     let (time, offset) = text.split_once(' ')?;
     let begin = start + skip as u64;
-    Some((time.parse().ok()?, offset.trim().parse().ok()?, begin, begin + end as u64 + 1))
+    Some((
+        time.parse().ok()?,
+        offset.trim().parse().ok()?,
+        begin,
+        begin + end as u64 + 1,
+    ))
 }
 
 /// Halves the log again and again: logs that tell times tell them in order.
@@ -154,7 +159,13 @@ fn search_lines(time: i64, blocks: &mut Blocks) -> Option<u64> {
             None => high = middle.min(start),
         }
     }
-    any.then(|| if low >= blocks.len() { Lines::new(blocks, false).last() } else { low })
+    any.then(|| {
+        if low >= blocks.len() {
+            Lines::new(blocks, false).last()
+        } else {
+            low
+        }
+    })
 }
 
 /// The first line from `start` on that tells its time, and where the line after it begins.
@@ -163,7 +174,11 @@ fn timed_line(start: u64, before: u64, blocks: &mut Blocks) -> Option<(u64, i64,
     for _ in 0..TRIES {
         let end = Lines::new(blocks, false).end_of(at);
         let head = blocks.bytes(at, end.min(at + HEAD));
-        let line = super::row::decode(&head, ratatui::style::Style::default(), usize::try_from(HEAD).unwrap_or(80));
+        let line = super::row::decode(
+            &head,
+            ratatui::style::Style::default(),
+            usize::try_from(HEAD).unwrap_or(80),
+        );
         if let Some(time) = parse(&line.text) {
             return Some((at, time, end));
         }
@@ -258,7 +273,10 @@ pub fn absolute(at: i64) -> String {
     let Ok(stamp) = Timestamp::from_millisecond(at) else {
         return "?".into();
     };
-    stamp.to_zoned(TimeZone::system()).strftime("%H:%M:%S%.3f").to_string()
+    stamp
+        .to_zoned(TimeZone::system())
+        .strftime("%H:%M:%S%.3f")
+        .to_string()
 }
 
 /// The time since another one, twelve columns wide.
@@ -268,7 +286,10 @@ pub fn relative(at: i64, since: i64) -> String {
     let (hours, minutes) = (by / 3_600_000, by / 60_000 % 60);
     let seconds = format!("{:02}.{:03}", by / 1000 % 60, by % 1000);
     if hours > 0 {
-        format!("{sign}{hours}:{minutes:02}:{}", seconds.get(..2).unwrap_or_default())
+        format!(
+            "{sign}{hours}:{minutes:02}:{}",
+            seconds.get(..2).unwrap_or_default()
+        )
     } else {
         format!("{sign}{minutes}:{seconds}")
     }

@@ -78,7 +78,8 @@ impl Watch {
             folder: None,
         };
         if let Some(ears) = &self.ears {
-            let names = WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::MOVED_FROM | WatchFlags::DELETE;
+            let names =
+                WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::MOVED_FROM | WatchFlags::DELETE;
             watched.folder = inotify::add_watch(ears, folder, names).ok();
             watched.file = listen(ears, path);
         }

@@ -32,7 +32,9 @@ pub(super) fn view(model: &Model, scroll: usize, frame: &mut Frame<'_>) {
     let place = Place::under_help(model);
     let keys = place.keys().iter().chain(place.common());
     let shown: Vec<_> = place.keys().iter().flat_map(|k| k.chords).collect();
-    let of_log = place.keys_of_log().filter(|key| key.chords.iter().any(|c| !shown.contains(&c)));
+    let of_log = place
+        .keys_of_log()
+        .filter(|key| key.chords.iter().any(|c| !shown.contains(&c)));
     let all = keys
         .map(|key| (key.chords, key.help))
         .chain(of_log.map(|key| (key.chords, key.help)));

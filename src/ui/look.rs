@@ -41,7 +41,13 @@ impl Look {
         let (status, focus) = if s.is_mono() {
             (Style::new().add_modifier(Modifier::UNDERLINED), reversed)
         } else {
-            (s.input.patch(Style { fg: s.dim.fg, ..Style::new() }), s.input)
+            (
+                s.input.patch(Style {
+                    fg: s.dim.fg,
+                    ..Style::new()
+                }),
+                s.input,
+            )
         };
         Palette {
             text: s.text,

@@ -83,7 +83,9 @@ impl Styles {
     /// Whether nothing has a colour.
     pub fn is_mono(&self) -> bool {
         let coloured = |s: Style| s.fg.is_some() || s.bg.is_some();
-        ![self.text, self.error, self.ok, self.matched].into_iter().any(coloured)
+        ![self.text, self.error, self.ok, self.matched]
+            .into_iter()
+            .any(coloured)
     }
 }
 

@@ -63,7 +63,9 @@ impl Screen<'_> {
         let (viewer, palette) = (self.viewer, self.palette);
         let mut cursor = None;
         for (index, place) in viewer.places(area) {
-            let Some(pane) = viewer.panes.get(index) else { continue };
+            let Some(pane) = viewer.panes.get(index) else {
+                continue;
+            };
             let text = viewer.text_area(index, place);
             draw_rows(pane, palette, buffer, text);
             if text.right() < place.right() {
@@ -75,8 +77,7 @@ impl Screen<'_> {
                 width: text.width,
                 ..place
             };
-            let focused = index == viewer.focus;
-            cursor = status::draw(viewer, pane, focused, palette, buffer, line).or(cursor);
+            cursor = status::draw(viewer, index, palette, buffer, line).or(cursor);
         }
         if let Some(scroll) = viewer.help {
             help::draw(viewer, scroll, palette, buffer, area);
@@ -101,7 +102,13 @@ fn draw_rows(pane: &Pane, palette: &Palette, buffer: &mut Buffer, area: Rect) {
             _ if pane.page.len == 0 => "nothing is in it yet",
             _ => "",
         };
-        put(buffer, (area.x + 1, area.y), text, palette.dim, area.width.saturating_sub(1));
+        put(
+            buffer,
+            (area.x + 1, area.y),
+            text,
+            palette.dim,
+            area.width.saturating_sub(1),
+        );
         return;
     }
     let selected = pane.selected();
@@ -171,7 +178,9 @@ pub(super) fn put(buffer: &mut Buffer, (x, y): (u16, u16), text: &str, style: St
         if at + width > end {
             break;
         }
-        let Some(cell) = buffer.cell_mut((at, y)) else { break };
+        let Some(cell) = buffer.cell_mut((at, y)) else {
+            break;
+        };
         cell.set_symbol(symbol).set_style(style);
         for hidden in at + 1..at + width {
             if let Some(cell) = buffer.cell_mut((hidden, y)) {
@@ -215,11 +224,18 @@ pub(super) fn frame(buffer: &mut Buffer, area: Rect, title: &str, palette: &Pale
             };
             if let Some(cell) = buffer.cell_mut((x, y)) {
                 cell.reset();
-                cell.set_symbol(symbol).set_style(palette.text.patch(palette.border));
+                cell.set_symbol(symbol)
+                    .set_style(palette.text.patch(palette.border));
             }
         }
     }
-    put(buffer, (area.x + 2, area.y), title, palette.title, area.width.saturating_sub(4));
+    put(
+        buffer,
+        (area.x + 2, area.y),
+        title,
+        palette.title,
+        area.width.saturating_sub(4),
+    );
     Rect::new(
         area.x + 2,
         area.y + 1,

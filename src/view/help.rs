@@ -30,16 +30,36 @@ pub(super) fn draw(viewer: &Viewer, scroll: usize, palette: &Palette, buffer: &m
     let most = lines.len().saturating_sub(usize::from(inside.height));
     let scroll = scroll.min(most);
     let leaves = |does| viewer.inside && matches!(does, super::Intent::Quit);
-    let shown = lines.iter().filter(|l| !leaves(l.2)).skip(scroll).take(usize::from(inside.height));
+    let shown = lines
+        .iter()
+        .filter(|l| !leaves(l.2))
+        .skip(scroll)
+        .take(usize::from(inside.height));
     for ((names, help, _), y) in shown.zip(inside.y..) {
         put(buffer, (inside.x, y), names, palette.key, inside.width);
         let at = inside.x + u16::try_from(NAMES).unwrap_or(0);
-        put(buffer, (at, y), help, palette.text, inside.right().saturating_sub(at));
+        put(
+            buffer,
+            (at, y),
+            help,
+            palette.text,
+            inside.right().saturating_sub(at),
+        );
     }
     if most > 0 && height > 0 {
-        let text = if scroll < most { " j/k: more " } else { " any key closes " };
+        let text = if scroll < most {
+            " j/k: more "
+        } else {
+            " any key closes "
+        };
         let y = place.bottom() - 1;
-        put(buffer, (place.x + 2, y), text, palette.dim, place.width.saturating_sub(4));
+        put(
+            buffer,
+            (place.x + 2, y),
+            text,
+            palette.dim,
+            place.width.saturating_sub(4),
+        );
     }
 }
 

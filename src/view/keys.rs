@@ -91,21 +91,39 @@ const fn ctrl(letter: char) -> Chord {
 
 /// The keys.
 pub const KEYS: &[Key] = &[
-    key(&[plain(KeyCode::Up), c('k'), ctrl('p'), ctrl('y')], Intent::Up, "one row up"),
     key(
-        &[plain(KeyCode::Down), c('j'), plain(KeyCode::Enter), ctrl('n'), ctrl('e')],
+        &[plain(KeyCode::Up), c('k'), ctrl('p'), ctrl('y')],
+        Intent::Up,
+        "one row up",
+    ),
+    key(
+        &[
+            plain(KeyCode::Down),
+            c('j'),
+            plain(KeyCode::Enter),
+            ctrl('n'),
+            ctrl('e'),
+        ],
         Intent::Down,
         "one row down",
     ),
     key(&[c('u'), ctrl('u')], Intent::HalfUp, "half a page up"),
     key(&[c('d'), ctrl('d')], Intent::HalfDown, "half a page down"),
-    key(&[plain(KeyCode::PageUp), c('b'), ctrl('b')], Intent::PageUp, "one page up"),
+    key(
+        &[plain(KeyCode::PageUp), c('b'), ctrl('b')],
+        Intent::PageUp,
+        "one page up",
+    ),
     key(
         &[plain(KeyCode::PageDown), c(' '), ctrl('f'), ctrl('v')],
         Intent::PageDown,
         "one page down",
     ),
-    key(&[c('g'), plain(KeyCode::Home), c('<')], Intent::Top, "to the beginning"),
+    key(
+        &[c('g'), plain(KeyCode::Home), c('<')],
+        Intent::Top,
+        "to the beginning",
+    ),
     key(
         &[c('G'), plain(KeyCode::End), c('>')],
         Intent::Bottom,
@@ -116,8 +134,16 @@ pub const KEYS: &[Key] = &[
         Intent::Follow,
         "follow the end; any move up stops that, and the new lines are counted",
     ),
-    key(&[plain(KeyCode::Left)], Intent::Left, "long lines: to the left (unwrapped)"),
-    key(&[plain(KeyCode::Right)], Intent::Right, "long lines: to the right (unwrapped)"),
+    key(
+        &[plain(KeyCode::Left)],
+        Intent::Left,
+        "long lines: to the left (unwrapped)",
+    ),
+    key(
+        &[plain(KeyCode::Right)],
+        Intent::Right,
+        "long lines: to the right (unwrapped)",
+    ),
     key(
         &[c(':'), c('p'), c('%')],
         Intent::Goto,
@@ -143,16 +169,32 @@ pub const KEYS: &[Key] = &[
     key(&[c('a')], Intent::Warning, "the next warning"),
     key(&[c('A')], Intent::WarningBack, "the warning before"),
     key(&[c('w')], Intent::Wrap, "wrap long lines, or not"),
-    key(&[c('r')], Intent::States, "all states of progress bars, or the last ones"),
-    key(&[c('t')], Intent::Times, "times: of the day, since the beginning, none"),
-    key(&[c('m')], Intent::Mark, "mark this place with the letter typed next"),
+    key(
+        &[c('r')],
+        Intent::States,
+        "all states of progress bars, or the last ones",
+    ),
+    key(
+        &[c('t')],
+        Intent::Times,
+        "times: of the day, since the beginning, none",
+    ),
+    key(
+        &[c('m')],
+        Intent::Mark,
+        "mark this place with the letter typed next",
+    ),
     key(
         &[c('\'')],
         Intent::ToMark,
         "to the mark of the letter typed next; ' again: to where you were",
     ),
     key(&[c('v')], Intent::Select, "select lines: move, then y or s"),
-    key(&[c('y')], Intent::Copy, "copy the selection, else the page, to the clipboard"),
+    key(
+        &[c('y')],
+        Intent::Copy,
+        "copy the selection, else the page, to the clipboard",
+    ),
     key(
         &[c('s')],
         Intent::Save,
@@ -187,7 +229,11 @@ pub const KEYS: &[Key] = &[
     key(&[ctrl('l')], Intent::Redraw, "draw the screen anew"),
     key(&[ctrl('z')], Intent::Suspend, "suspend; `fg` comes back"),
     key(&[c('q'), c('Q')], Intent::Quit, "leave"),
-    key(&[ctrl('c')], Intent::Interrupt, "cancel what is asked; else leave"),
+    key(
+        &[ctrl('c')],
+        Intent::Interrupt,
+        "cancel what is asked; else leave",
+    ),
 ];
 
 /// What a key means.

@@ -31,6 +31,8 @@ pub struct Pane {
     pub hit: Option<u64>,
     /// Number of that hit, once it is known.
     pub number: Option<u64>,
+    /// The end was followed, and will be again where a way down reaches it.
+    pub followed: bool,
 }
 
 impl Pane {
@@ -47,6 +49,7 @@ impl Pane {
                 ..Ask::default()
             },
             stale: true,
+            followed: follow,
             ..Self::default()
         }
     }
@@ -79,6 +82,7 @@ impl Pane {
     /// Stays at the end from now on.
     pub fn follow(&mut self) {
         self.ask.follow = self.select.is_none();
+        self.followed |= self.ask.follow;
         self.ask.left_at = None;
         self.stale = true;
     }
@@ -123,6 +127,11 @@ impl Pane {
 
     /// Takes the answer in; returns what is to be said about it.
     pub fn take(&mut self, page: Page, asked: &Ask) -> Option<String> {
+        if asked.motion != self.ask.motion || asked.spot != self.ask.spot {
+            // Something else was asked for meanwhile; this is shown until that is answered.
+            self.page = page;
+            return None;
+        }
         let said = self.land(&page, asked);
         if let Some((number, at)) = page.number
             && self.hit == Some(at)
@@ -133,6 +142,10 @@ impl Pane {
         if self.ask.cursor.is_some() {
             self.ask.cursor = page.cursor;
         }
+        let down = matches!(asked.motion, Motion::Rows(1..));
+        if down && page.at_end && self.followed && self.select.is_none() {
+            self.follow();
+        }
         if self.ask.left_at.is_none() && !self.ask.follow {
             self.ask.left_at = Some(page.len);
         }
@@ -141,10 +154,6 @@ impl Pane {
     }
 
     fn land(&mut self, page: &Page, asked: &Ask) -> Option<String> {
-        if asked.motion != self.ask.motion {
-            // Something else was asked for meanwhile.
-            return None;
-        }
         let (stay, said) = match page.landing {
             Landing::Pending | Landing::Uncounted => (false, None),
             Landing::Perhaps(at) => {
@@ -158,7 +167,7 @@ impl Pane {
                 self.found(at, asked);
                 (true, None)
             }
-            Landing::Nowhere => (true, Some(self.nowhere(page, asked))),
+            Landing::Nowhere => (true, Some(nowhere(page, asked))),
             Landing::Timeless => (true, Some("this log tells no times".to_owned())),
             Landing::None => (true, None),
         };
@@ -177,18 +186,6 @@ impl Pane {
         }
     }
 
-    fn nowhere(&self, page: &Page, asked: &Ask) -> String {
-        let way = |forward| if forward { "below" } else { "above" };
-        match asked.motion {
-            Motion::Problem(Level::Error, leap) => format!("no error {}", way(leap.forward)),
-            Motion::Problem(Level::Warning, leap) => format!("no warning {}", way(leap.forward)),
-            Motion::Hit(leap) if page.hits.is_some_and(|h| h.total > 0 || !h.done) => {
-                format!("no further hit {}", way(leap.forward))
-            }
-            _ => "not found".to_owned(),
-        }
-    }
-
     /// The lines that are selected, first and last.
     pub fn selected(&self) -> Option<(u64, u64)> {
         let (from, to) = (self.select?, self.ask.cursor?);
@@ -198,7 +195,10 @@ impl Pane {
     /// Begins to select at the hit, where it is in view, else at the top of the page.
     pub fn begin_selection(&mut self) {
         let in_view = |at: &u64| self.page.rows.iter().any(|r| r.offset == *at);
-        let at = self.hit.filter(in_view).or_else(|| self.page.rows.first().map(|r| r.offset));
+        let at = self
+            .hit
+            .filter(in_view)
+            .or_else(|| self.page.rows.first().map(|r| r.offset));
         let Some(at) = at else { return };
         self.leave_end();
         self.select = Some(at);
@@ -213,3 +213,16 @@ impl Pane {
         self.stale = true;
     }
 }
+
+/// What to say where nothing is found.
+fn nowhere(page: &Page, asked: &Ask) -> String {
+        let way = |forward| if forward { "below" } else { "above" };
+        match asked.motion {
+            Motion::Problem(Level::Error, leap) => format!("no error {}", way(leap.forward)),
+            Motion::Problem(Level::Warning, leap) => format!("no warning {}", way(leap.forward)),
+            Motion::Hit(leap) if page.hits.is_some_and(|h| h.total > 0 || !h.done) => {
+                format!("no further hit {}", way(leap.forward))
+            }
+            _ => "not found".to_owned(),
+        }
+    }

@@ -68,7 +68,9 @@ impl Prompt {
     /// What can be done here.
     pub fn hint(&self) -> &'static str {
         match self.kind {
-            PromptKind::Search(_) | PromptKind::Filter if self.query().is_pattern() => "a pattern; ctrl-r: a text",
+            PromptKind::Search(_) | PromptKind::Filter if self.query().is_pattern() => {
+                "a pattern; ctrl-r: a text"
+            }
             PromptKind::Search(_) | PromptKind::Filter => "a text; ctrl-r: a pattern",
             PromptKind::Goto => "120, 50%, 12:30, -10m",
             PromptKind::Save(false) => "tab: as it is in the log",
@@ -95,13 +97,11 @@ impl Viewer {
         if let PromptKind::Overwrite(raw) = prompt.kind {
             let path = prompt.entry.text().to_owned();
             self.prompt = None;
-            return match key.code {
-                KeyCode::Char('y' | 'Y') => self.save(path, raw, true),
-                _ => {
-                    self.message = Some("nothing was written".into());
-                    vec![]
-                }
-            };
+            if matches!(key.code, KeyCode::Char('y' | 'Y')) {
+                return self.save(path, raw, true);
+            }
+            self.message = Some("nothing was written".into());
+            return vec![];
         }
         match key.code {
             KeyCode::Esc => self.prompt = None,
@@ -150,9 +150,11 @@ impl Viewer {
         let query = prompt.query();
         match prompt.kind {
             PromptKind::Search(forward) => self.search(query, forward),
-            PromptKind::Filter => self.filter(query),
+            PromptKind::Filter => self.filter(&query),
             PromptKind::Goto => return self.go_to(prompt.entry.text()),
-            PromptKind::Save(raw) if !query.text.trim().is_empty() => return self.save(query.text, raw, false),
+            PromptKind::Save(raw) if !query.text.trim().is_empty() => {
+                return self.save(query.text, raw, false);
+            }
             PromptKind::Save(_) | PromptKind::Overwrite(_) => {}
         }
         vec![]
@@ -177,9 +179,9 @@ impl Viewer {
         pane.leap_to_hit(forward);
     }
 
-    fn filter(&mut self, query: Query) {
+    fn filter(&mut self, query: &Query) {
         if !query.text.is_empty() {
-            self.remember(&query);
+            self.remember(query);
         }
         let Some(pane) = self.pane_mut() else { return };
         let context = pane.ask.filter.as_ref().map_or(0, |f| f.context);
@@ -215,7 +217,9 @@ impl Viewer {
     }
 
     fn save(&mut self, path: String, raw: bool, over: bool) -> Vec<Effect> {
-        let Some(pane) = self.pane_mut() else { return vec![] };
+        let Some(pane) = self.pane_mut() else {
+            return vec![];
+        };
         let save = Save {
             log: pane.log,
             path,

@@ -19,12 +19,13 @@ use super::{
 /// Draws it; returns where the cursor is, where something is typed.
 pub(super) fn draw(
     viewer: &Viewer,
-    pane: &Pane,
-    focused: bool,
+    index: usize,
     palette: &Palette,
     buffer: &mut Buffer,
     line: Rect,
 ) -> Option<Position> {
+    let pane = viewer.panes.get(index)?;
+    let focused = index == viewer.focus;
     let base = if focused { palette.focus } else { palette.status };
     fill(buffer, line, base);
     if line.height == 0 {
@@ -34,7 +35,11 @@ pub(super) fn draw(
         return Some(ask(prompt, palette, buffer, line));
     }
     if focused && let Some(marks) = viewer.letter {
-        let text = if marks { " mark with which letter?" } else { " to which mark?" };
+        let text = if marks {
+            " mark with which letter?"
+        } else {
+            " to which mark?"
+        };
         put(buffer, (line.x, line.y), text, base, line.width);
         return None;
     }
@@ -51,12 +56,28 @@ pub(super) fn draw(
         if wide && index > 0 {
             continue;
         }
-        x = put(buffer, (x, line.y), &format!(" {text} "), base.patch(*style), room);
+        x = put(
+            buffer,
+            (x, line.y),
+            &format!(" {text} "),
+            base.patch(*style),
+            room,
+        );
     }
-    let hint = if viewer.panes.len() > 1 { "tab pane  h help " } else { "h help " };
+    let hint = if viewer.panes.len() > 1 {
+        "tab pane  h help "
+    } else {
+        "h help "
+    };
     let width = u16::try_from(hint.width()).unwrap_or(0);
     if focused && line.right().saturating_sub(x) > width + 1 {
-        put(buffer, (line.right() - width, line.y), hint, base.patch(palette.dim), width);
+        put(
+            buffer,
+            (line.right() - width, line.y),
+            hint,
+            base.patch(palette.dim),
+            width,
+        );
     }
     None
 }
@@ -74,7 +95,13 @@ fn fill(buffer: &mut Buffer, line: Rect, style: Style) {
 fn ask(prompt: &Prompt, palette: &Palette, buffer: &mut Buffer, line: Rect) -> Position {
     fill(buffer, line, palette.input);
     let label = prompt.label();
-    let from = put(buffer, (line.x, line.y), label, palette.input.patch(palette.key), line.width);
+    let from = put(
+        buffer,
+        (line.x, line.y),
+        label,
+        palette.input.patch(palette.key),
+        line.width,
+    );
     let text = prompt.entry.text();
     // The cursor stays in view.
     let before: String = text.chars().take(prompt.entry.cursor()).collect();
@@ -91,7 +118,13 @@ fn ask(prompt: &Prompt, palette: &Palette, buffer: &mut Buffer, line: Rect) -> P
     let hint = prompt.hint();
     let width = u16::try_from(hint.width()).unwrap_or(0);
     if line.right().saturating_sub(end) > width + 2 {
-        put(buffer, (line.right() - width - 1, line.y), hint, palette.input.patch(palette.dim), width);
+        put(
+            buffer,
+            (line.right() - width - 1, line.y),
+            hint,
+            palette.input.patch(palette.dim),
+            width,
+        );
     }
     let column = from + u16::try_from(before.width().min(room - 1)).unwrap_or(0);
     Position::new(column.min(line.right().saturating_sub(1)), line.y)
@@ -111,6 +144,8 @@ fn parts(viewer: &Viewer, pane: &Pane, palette: &Palette) -> Vec<(String, Style)
         parts.push(("following".into(), palette.ok));
     } else if page.new_lines > 0 {
         parts.push((format!("+{} new", thousands(page.new_lines)), palette.warn));
+    } else if pane.followed {
+        parts.push(("paused".into(), palette.warn));
     }
     if let Some(note) = &page.note {
         parts.push((own(note, palette), palette.warn));

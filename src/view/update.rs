@@ -45,7 +45,11 @@ impl Viewer {
         let at = self.pane_at(area, mouse.column, mouse.row);
         match mouse.kind {
             MouseEventKind::ScrollUp | MouseEventKind::ScrollDown => {
-                let by = if mouse.kind == MouseEventKind::ScrollUp { -WHEEL } else { WHEEL };
+                let by = if mouse.kind == MouseEventKind::ScrollUp {
+                    -WHEEL
+                } else {
+                    WHEEL
+                };
                 if let Some(help) = &mut self.help {
                     *help = help.saturating_add_signed(if by < 0 { -3 } else { 3 });
                 } else if let Some(pane) = at.and_then(|at| self.panes.get_mut(at)) {
@@ -120,13 +124,12 @@ impl Viewer {
             Intent::PageUp => pane.step(-page),
             Intent::PageDown => pane.step(page),
             Intent::Top => pane.jump(Motion::Top),
-            Intent::Bottom => pane.jump(Motion::End),
             Intent::Follow if pane.ask.follow => {
                 pane.ask.follow = false;
                 pane.ask.left_at = Some(pane.page.len);
                 pane.stale = true;
             }
-            Intent::Follow => pane.jump(Motion::End),
+            Intent::Bottom | Intent::Follow => pane.jump(Motion::End),
             Intent::Left | Intent::Right => pane.sideways(intent == Intent::Right),
             Intent::Wrap => {
                 pane.ask.wrap = !pane.ask.wrap;
@@ -140,9 +143,8 @@ impl Viewer {
                 pane.stale = true;
             }
             Intent::Times => pane.next_clock(),
-            Intent::Select if pane.select.is_some() => pane.end_selection(),
+            Intent::Select | Intent::Back if pane.select.is_some() => pane.end_selection(),
             Intent::Select => pane.begin_selection(),
-            Intent::Back if pane.select.is_some() => pane.end_selection(),
             Intent::Back => {
                 pane.ask.search = None;
                 (pane.hit, pane.number) = (None, None);
@@ -177,7 +179,9 @@ impl Viewer {
     }
 
     fn hand_out(&mut self, intent: Intent) -> Vec<Effect> {
-        let Some(pane) = self.pane_mut() else { return vec![] };
+        let Some(pane) = self.pane_mut() else {
+            return vec![];
+        };
         let (log, selected) = (pane.log, pane.selected());
         if intent != Intent::Copy {
             return vec![Effect::Open {
@@ -198,7 +202,9 @@ impl Viewer {
 
     /// Ctrl-C: stops following or searching first, as in less.
     fn interrupt(&mut self) -> Vec<Effect> {
-        let Some(pane) = self.pane_mut() else { return vec![] };
+        let Some(pane) = self.pane_mut() else {
+            return vec![];
+        };
         if pane.select.is_some() {
             pane.end_selection();
         } else if pane.ask.motion != Motion::Stay {

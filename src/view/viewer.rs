@@ -177,7 +177,11 @@ impl Viewer {
 
     /// What the stale panes in view ask for, each with its number and its log; they are stale no more.
     pub fn asks(&mut self) -> Vec<(usize, usize, Ask)> {
-        let shown: Vec<usize> = self.places(Rect::new(0, 0, 1, 1)).iter().map(|(i, _)| *i).collect();
+        let shown: Vec<usize> = self
+            .places(Rect::new(0, 0, 1, 1))
+            .iter()
+            .map(|(i, _)| *i)
+            .collect();
         let mut asks = vec![];
         for (index, pane) in self.panes.iter_mut().enumerate() {
             if pane.stale && shown.contains(&index) {
@@ -262,7 +266,9 @@ impl Viewer {
 
     pub(super) fn next_log(&mut self, forward: bool) {
         let count = self.names.len();
-        let Some(log) = self.pane().map(|p| p.log) else { return };
+        let Some(log) = self.pane().map(|p| p.log) else {
+            return;
+        };
         if count < 2 {
             self.message = Some("there is no other log and no other pane".into());
             return;
@@ -301,11 +307,16 @@ impl Viewer {
     pub fn pane_at(&self, area: Rect, x: u16, y: u16) -> Option<usize> {
         let places = self.places(area);
         let inside = |place: &Rect| place.contains((x, y).into());
-        places.iter().find(|(_, place)| inside(place)).map(|(index, _)| *index)
+        places
+            .iter()
+            .find(|(_, place)| inside(place))
+            .map(|(index, _)| *index)
     }
 
     /// Whether the panes would be too small in this window.
     pub fn is_crowded(&self, area: Rect) -> bool {
-        self.places(area).iter().any(|(_, p)| p.width < NARROW || p.height < LOW)
+        self.places(area)
+            .iter()
+            .any(|(_, p)| p.width < NARROW || p.height < LOW)
     }
 }

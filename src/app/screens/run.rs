@@ -7,14 +7,14 @@ use crate::{
         dialog::{Confirm, Dialog, Then},
         keys::Intent,
         model::{Model, Screen},
-        msg::{Effect, Errand, Tone},
+        msg::{Effect, Errand, Msg, Tone},
         run_view::RunView,
         update::moved,
     },
     plan::Track,
     run::{Event, Outcome},
     ui,
-    view::{self, viewer::Save},
+    view,
 };
 
 impl Model {
@@ -62,6 +62,23 @@ impl Model {
     pub(in crate::app) fn read_logs(&mut self) -> Vec<Effect> {
         let area = ui::log_area(self);
         self.run.as_mut().map(|run| run.wish(area)).unwrap_or_default()
+    }
+
+    /// What came of a log.
+    pub(in crate::app) fn take_of_log(&mut self, msg: Msg) -> Vec<Effect> {
+        let Some(run) = &mut self.run else { return vec![] };
+        match msg {
+            Msg::Turned(turned) => run.take(turned),
+            Msg::Log(lab) => run.spoil(&lab),
+            Msg::Saved(save, result) => run.viewer.take_saved(&save, result),
+            Msg::Lines(text, cut) => {
+                run.viewer.take_copied(&text, cut);
+                return vec![Effect::Errand(Errand::Clipboard(text))];
+            }
+            Msg::Copied(path, editor) => return vec![Effect::Errand(Errand::Open(path, editor))],
+            _ => {}
+        }
+        self.read_logs()
     }
 
     /// The same, for all that is shown.
@@ -126,23 +143,6 @@ impl Model {
         let mut all: Vec<Effect> = effects.into_iter().filter_map(outside).collect();
         all.extend(self.read_logs());
         all
-    }
-
-    pub(in crate::app) fn take_saved(
-        &mut self,
-        save: &Save,
-        result: Result<u64, (String, bool)>,
-    ) -> Vec<Effect> {
-        let Some(run) = &mut self.run else { return vec![] };
-        run.viewer.take_saved(save, result);
-        vec![]
-    }
-
-    pub(in crate::app) fn take_lines(&mut self, text: String, cut: bool) -> Vec<Effect> {
-        if let Some(run) = &mut self.run {
-            run.viewer.take_copied(&text, cut);
-        }
-        vec![Effect::Errand(Errand::Clipboard(text))]
     }
 
     pub(in crate::app) fn ask_to_stop(&mut self, quit: bool) {

@@ -21,7 +21,8 @@ use rustix::{
 };
 use signal_hook::{
     consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH},
-    flag, low_level::pipe,
+    flag,
+    low_level::pipe,
 };
 
 use crate::log::{Wake, watch::Watch};

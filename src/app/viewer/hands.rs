@@ -100,7 +100,9 @@ pub fn show(path: &Path, editor: bool) -> Result<(), String> {
     } else {
         (&["PAGER"], "less")
     };
-    let named = names.iter().find_map(|n| std::env::var(n).ok().filter(|v| !v.trim().is_empty()));
+    let named = names
+        .iter()
+        .find_map(|n| std::env::var(n).ok().filter(|v| !v.trim().is_empty()));
     let program = named.unwrap_or_else(|| usual.to_owned());
     let ended = run(&program, path);
     let _ = std::fs::remove_file(path);
@@ -122,7 +124,10 @@ fn run(program: &str, path: &Path) -> io::Result<ExitStatus> {
     )]
     let mut command = std::process::Command::new("/bin/sh");
     // The variable may hold arguments, as in `less -R`; the path may hold anything.
-    command.arg("-c").arg(format!("exec {program} \"$1\"")).arg("sh").arg(path);
+    command
+        .arg("-c")
+        .arg(format!("exec {program} \"$1\""))
+        .arg("sh")
+        .arg(path);
     command.status()
 }
-

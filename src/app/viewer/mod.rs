@@ -63,7 +63,7 @@ pub fn start(request: &Request) -> Result<u8, Stop> {
     if logs.is_empty() {
         return Err(Stop::usage(refused.join("\n")));
     }
-    let names = logs.iter().map(|log| log.name().to_owned()).collect();
+    let names = names(&logs);
     let mut viewer = Viewer::new(names, request.follow);
     viewer.message = refused.into_iter().next();
     let paths = Paths::discover().ok();
@@ -74,6 +74,18 @@ pub fn start(request: &Request) -> Result<u8, Stop> {
     let mut serving = Serving::new(viewer, logs, session, look.palette(), ears);
     let code = serving.run(&rules, folders.unwrap_or_default())?;
     Ok(code)
+}
+
+/// The names of the files without their folders, unless two are the same then.
+fn names(logs: &[Document]) -> Vec<String> {
+    let short = |name: &str| name.rsplit('/').next().unwrap_or(name).to_owned();
+    let all: Vec<String> = logs.iter().map(|log| short(log.name())).collect();
+    let same = |name: &String| all.iter().filter(|n| *n == name).count() > 1;
+    let name = |log: &Document| {
+        let name = short(log.name());
+        if same(&name) { log.name().to_owned() } else { name }
+    };
+    logs.iter().map(name).collect()
 }
 
 /// Theme and settings; what is wrong with them is said, and the log is shown all the same.

@@ -60,7 +60,8 @@ impl From<io::Error> for Failure {
 }
 
 fn written(request: &Request) -> Result<(), Failure> {
-    let threads = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(io::Error::from)?);
+    let threads =
+        Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(io::Error::from)?);
     let told = Arc::clone(&threads);
     let wake: Wake = Arc::new(move || {
         let _ = rustix::io::write(&*told, &1_u64.to_ne_bytes());
@@ -69,7 +70,11 @@ fn written(request: &Request) -> Result<(), Failure> {
     for path in &request.files {
         let source = Source::open(path, &wake).map_err(|e| Failure::Open(e.to_string()))?;
         let blocks = Blocks::new(Arc::clone(source.handle()), source.len());
-        logs.push(Log { source, blocks, at: 0 });
+        logs.push(Log {
+            source,
+            blocks,
+            at: 0,
+        });
     }
     let mut watch = Watch::new();
     if request.follow {
@@ -111,7 +116,10 @@ fn written(request: &Request) -> Result<(), Failure> {
 
 /// An archive that breaks is said at the end of what is in it.
 fn broken(logs: &[Log]) -> Result<(), Failure> {
-    match logs.iter().find_map(|l| Some((l.source.name(), l.source.note()?))) {
+    match logs
+        .iter()
+        .find_map(|l| Some((l.source.name(), l.source.note()?)))
+    {
         Some((name, note)) => Err(Failure::Open(format!("{name}: {note}"))),
         None => Ok(()),
     }
@@ -148,7 +156,9 @@ fn wait(
     out: &mut BufWriter<StdoutLock<'_>>,
     follow: bool,
 ) -> io::Result<bool> {
-    let most = (follow && watch.is_deaf()).then(|| Timespec::try_from(LOOK).ok()).flatten();
+    let most = (follow && watch.is_deaf())
+        .then(|| Timespec::try_from(LOOK).ok())
+        .flatten();
     let reader = out.get_ref().as_fd();
     loop {
         let mut fds = vec![
@@ -163,7 +173,10 @@ fn wait(
             Ok(_) => {}
         }
         let events: Vec<PollFlags> = fds.iter().map(PollFd::revents).collect();
-        if events.first().is_some_and(|e| e.intersects(PollFlags::ERR | PollFlags::HUP)) {
+        if events
+            .first()
+            .is_some_and(|e| e.intersects(PollFlags::ERR | PollFlags::HUP))
+        {
             return Ok(false);
         }
         if events.get(1).is_some_and(|e| !e.is_empty()) {

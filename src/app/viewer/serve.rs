@@ -61,7 +61,13 @@ pub(super) struct Serving {
 }
 
 impl Serving {
-    pub(super) fn new(viewer: Viewer, logs: Vec<Document>, session: Session, palette: Palette, ears: Ears) -> Self {
+    pub(super) fn new(
+        viewer: Viewer,
+        logs: Vec<Document>,
+        session: Session,
+        palette: Palette,
+        ears: Ears,
+    ) -> Self {
         let now = Instant::now();
         Self {
             viewer,
@@ -90,7 +96,11 @@ impl Serving {
         self.load_rules(Arc::clone(rules), folders);
         loop {
             let now = Instant::now();
-            let due = if self.keyed { self.painted + KEY_FRAME } else { self.next_frame };
+            let due = if self.keyed {
+                self.painted + KEY_FRAME
+            } else {
+                self.next_frame
+            };
             if self.dirty && now >= due {
                 let keyed = self.keyed;
                 self.paint()?;
@@ -211,7 +221,9 @@ impl Serving {
                 }
             }
             Effect::Save(save) => {
-                let Some(log) = self.logs.get(save.log) else { return Ok(()) };
+                let Some(log) = self.logs.get(save.log) else {
+                    return Ok(());
+                };
                 let saving = hands::saving(log, save.range, save.filter.as_ref(), save.raw);
                 self.viewer.message = Some("saving".into());
                 self.aside(move || {
@@ -225,7 +237,9 @@ impl Serving {
                 range,
                 filter,
             } => {
-                let Some(log) = self.logs.get(log) else { return Ok(()) };
+                let Some(log) = self.logs.get(log) else {
+                    return Ok(());
+                };
                 let saving = hands::saving(log, range, filter.as_ref(), false);
                 self.viewer.message = Some("making a copy for the other program".into());
                 self.aside(move || Ended::Copied(hands::copy(saving).map_err(|e| e.to_string()), editor));

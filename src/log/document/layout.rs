@@ -200,7 +200,9 @@ fn marked(pieces: Vec<Piece>, range: &Range<usize>) -> Vec<Piece> {
     let mut out = Vec::with_capacity(pieces.len() + 2);
     let mut from = 0;
     for piece in pieces {
-        let cuts = [range.start, range.end].into_iter().filter(|c| *c > from && *c < piece.end);
+        let cuts = [range.start, range.end]
+            .into_iter()
+            .filter(|c| *c > from && *c < piece.end);
         let ends: Vec<usize> = cuts.chain([piece.end]).collect();
         for end in ends {
             let inside = from >= range.start && end <= range.end;
