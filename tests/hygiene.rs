@@ -12,6 +12,8 @@ mod sample;
 use std::sync::LazyLock;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use halolab::view::{Palette, Screen, Viewer};
 use halolab::{
     app::{
         HostSummary, Missing, Model, Msg, Tone,
@@ -28,8 +30,6 @@ use halolab::{
         receipt::{Entry, Open, Standing, State},
     },
 };
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use halolab::view::{Palette, Screen, Viewer};
 use proptest::prelude::*;
 use ratatui::{Terminal, TerminalOptions, Viewport, backend::CrosstermBackend, layout::Rect};
 use sample::press;
@@ -404,14 +404,28 @@ fn no_view_lets_anything_through() {
 fn viewed(bytes: &[u8], wanted: &str) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("hostile.log");
-    std::fs::write(&path, [bytes, b"\nthe next line\n"].concat()).unwrap();
+    // Bytes of an archive at the beginning would be read as one.
+    std::fs::write(&path, [b"a line before\n", bytes, b"\nthe next line\n"].concat()).unwrap();
     let wake: halolab::log::Wake = std::sync::Arc::new(|| {});
     let log = Document::open(&path, &SharedRules::default(), &wake).unwrap();
     let name = String::from_utf8_lossy(bytes).into_owned();
     let mut viewer = Viewer::new(vec![sanitize(&name)], false);
     let mut logs = [log];
-    let (palette, mut refused, mut seen) = (Palette { colours: true, ..Palette::default() }, vec![], String::new());
-    for (keys, size) in [("", (80, 24)), ("w", (200, 60)), ("G", (60, 15)), ("gr", (80, 24)), ("t|", (80, 24))] {
+    let (palette, mut refused, mut seen) = (
+        Palette {
+            colours: true,
+            ..Palette::default()
+        },
+        vec![],
+        String::new(),
+    );
+    for (keys, size) in [
+        ("", (80, 24)),
+        ("w", (200, 60)),
+        ("G", (60, 15)),
+        ("gr", (80, 24)),
+        ("t|", (80, 24)),
+    ] {
         for letter in keys.chars() {
             viewer.key(KeyEvent::new(KeyCode::Char(letter), KeyModifiers::NONE));
             viewer.read(&mut logs);
@@ -420,9 +434,14 @@ fn viewed(bytes: &[u8], wanted: &str) -> Vec<String> {
         viewer.lay_out(area);
         viewer.read(&mut logs);
         let mut out = vec![];
-        let options = TerminalOptions { viewport: Viewport::Fixed(area) };
+        let options = TerminalOptions {
+            viewport: Viewport::Fixed(area),
+        };
         let mut terminal = Terminal::with_options(CrosstermBackend::new(&mut out), options).unwrap();
-        let screen = Screen { viewer: &viewer, palette: &palette };
+        let screen = Screen {
+            viewer: &viewer,
+            palette: &palette,
+        };
         terminal
             .draw(|frame| {
                 screen.draw(frame.buffer_mut(), area);

@@ -40,7 +40,10 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.log");
         std::fs::write(&path, bytes).unwrap();
-        Self { _folder: folder, path }
+        Self {
+            _folder: folder,
+            path,
+        }
     }
 
     fn open(&self) -> Document {
@@ -250,7 +253,7 @@ proptest! {
         let mut found = vec![];
         let mut from = 0;
         loop {
-            let leap = Leap { from, forward: true, shown: None };
+            let leap = Leap { from, forward: true, shown: None, wrapped: false };
             let asked = Ask { search: Some(query.clone()), motion: Motion::Hit(leap), ..ask(4) };
             let page = settled(&mut log, &asked);
             prop_assert_eq!(page.hits.map(|h| h.total), Some(wanted.len() as u64));
@@ -260,7 +263,7 @@ proptest! {
             from = at + 1;
         }
         prop_assert_eq!(&found, &wanted);
-        let leap = Leap { from: text.len() as u64, forward: false, shown: None };
+        let leap = Leap { from: text.len() as u64, forward: false, shown: None, wrapped: false };
         let asked = Ask { search: Some(query), motion: Motion::Hit(leap), ..ask(4) };
         let last = settled(&mut log, &asked).landing;
         prop_assert_eq!(last, wanted.last().map_or(Landing::Nowhere, |at| Landing::Found(*at)));
@@ -313,6 +316,7 @@ fn a_line_of_100_mb_is_read_in_parts_and_searched() {
         from: 0,
         forward: true,
         shown: None,
+        wrapped: false,
     };
     let asked = Ask {
         search: Some(Query::new("needle")),
@@ -328,7 +332,9 @@ fn a_line_of_100_mb_is_read_in_parts_and_searched() {
 
 #[test]
 fn a_progress_bar_is_one_line_and_all_its_states_are_when_asked_for() {
-    let bars: String = (0..100_000).map(|n| format!("\r downloading {n:6} of 100000")).collect();
+    let bars: String = (0..100_000)
+        .map(|n| format!("\r downloading {n:6} of 100000"))
+        .collect();
     let bench = Bench::new(format!("begin\n{bars}\r\nend\r\n").as_bytes());
     let mut log = bench.open();
     let page = log.turn(&ask(9));
@@ -367,7 +373,12 @@ fn a_log_that_is_cut_replaced_or_gone_is_said_and_shown_anew() {
     assert_eq!(texts(&settled(&mut log, &ask(9))), ["other bytes that are more"]);
     let aside = bench.path.with_extension("1");
     std::fs::rename(&bench.path, &aside).unwrap();
-    assert!(settled(&mut log, &ask(9)).note.unwrap().contains("no file has this name"));
+    assert!(
+        settled(&mut log, &ask(9))
+            .note
+            .unwrap()
+            .contains("no file has this name")
+    );
     std::fs::write(&bench.path, "fresh\n").unwrap();
     let page = settled(&mut log, &ask(9));
     assert_eq!(texts(&page), ["fresh"]);
@@ -376,7 +387,9 @@ fn a_log_that_is_cut_replaced_or_gone_is_said_and_shown_anew() {
 
 #[test]
 fn archives_are_read_and_a_broken_one_shows_what_came_before() {
-    let text: String = (0..20_000).map(|n| format!("line {n} of the archive\n")).collect();
+    let text: String = (0..20_000)
+        .map(|n| format!("line {n} of the archive\n"))
+        .collect();
     let mut gz = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
     gz.write_all(text.as_bytes()).unwrap();
     let gz = gz.finish().unwrap();
@@ -384,7 +397,13 @@ fn archives_are_read_and_a_broken_one_shows_what_came_before() {
     for bytes in [&gz, &zst] {
         let bench = Bench::new(bytes);
         let mut log = bench.open();
-        let page = settled(&mut log, &Ask { motion: Motion::End, ..ask(3) });
+        let page = settled(
+            &mut log,
+            &Ask {
+                motion: Motion::End,
+                ..ask(3)
+            },
+        );
         assert_eq!(texts(&page).last().copied(), Some("line 19999 of the archive"));
         assert_eq!((page.lines, page.note), (Some(20_000), None));
         // Two joined are two.
@@ -392,7 +411,11 @@ fn archives_are_read_and_a_broken_one_shows_what_came_before() {
         assert_eq!(settled(&mut bench.open(), &ask(3)).lines, Some(40_000));
         let bench = Bench::new(&bytes[..bytes.len() * 2 / 3]);
         let page = settled(&mut bench.open(), &ask(3));
-        assert!(page.note.as_deref().expect("a note").contains("broken"), "{:?}", page.note);
+        assert!(
+            page.note.as_deref().expect("a note").contains("broken"),
+            "{:?}",
+            page.note
+        );
         assert_eq!(texts(&page)[0], "line 0 of the archive");
     }
 }
@@ -459,7 +482,12 @@ fn errors_are_told_from_lines_that_only_look_like_some() {
     ] {
         assert_eq!(level(line), Some(Level::Error), "{line}");
     }
-    for line in ["zoo.c:12:5: warning: unused variable 'x'", "CMake Warning at CMakeLists.txt:3", "W: Skipping acquire", "WARNING: deprecated"] {
+    for line in [
+        "zoo.c:12:5: warning: unused variable 'x'",
+        "CMake Warning at CMakeLists.txt:3",
+        "W: Skipping acquire",
+        "WARNING: deprecated",
+    ] {
         assert_eq!(level(line), Some(Level::Warning), "{line}");
     }
     for line in [
@@ -484,7 +512,11 @@ fn rules_of_the_user_add_to_the_built_in_ones_and_a_broken_file_is_said() {
         "schema = 1\nwords = ['KABOOM']\n[error]\npatterns = ['^KABOOM']\n",
     )
     .unwrap();
-    std::fs::write(folder.path().join("wrong.toml"), "schema = 1\n[error]\npatterns = ['(']\n").unwrap();
+    std::fs::write(
+        folder.path().join("wrong.toml"),
+        "schema = 1\n[error]\npatterns = ['(']\n",
+    )
+    .unwrap();
     let (rules, errors) = Rules::load(&[folder.path().to_owned()]);
     assert_eq!(rules.level(b"KABOOM here"), Some(Level::Error));
     assert_eq!(rules.level(b"x: error: y"), Some(Level::Error));

@@ -332,7 +332,10 @@ fn the_log_is_searched_filtered_and_split_with_the_keys_of_the_viewer() {
     type_text(&mut model, "package 7 ");
     press(&mut model, "enter");
     let screen = draw(&model);
-    assert!(screen.contains("hit 1 of 1") && screen.contains("package 7 of 60"), "{screen}");
+    assert!(
+        screen.contains("hit 1 of 1") && screen.contains("package 7 of 60"),
+        "{screen}"
+    );
     press(&mut model, "&");
     type_text(&mut model, "of 6");
     press(&mut model, "backspace");

@@ -97,7 +97,10 @@ fn it_searches_filters_and_saves() {
     pty.wait_for("bytes are in out.txt");
     pty.send("q");
     assert_eq!(pty.end(), 0);
-    assert_eq!(std::fs::read_to_string(home.path().join("there.txt")).unwrap(), "mine");
+    assert_eq!(
+        std::fs::read_to_string(home.path().join("there.txt")).unwrap(),
+        "mine"
+    );
     let saved = std::fs::read_to_string(home.path().join("out.txt")).unwrap();
     assert_eq!(saved.lines().count(), 22);
     assert!(saved.lines().all(|l| l.contains("number 77")));
@@ -121,7 +124,11 @@ fn copying_uses_the_clipboard_of_the_terminal() {
 fn another_program_gets_the_terminal_and_a_copy_that_goes_with_it() {
     let home = tempfile::tempdir().unwrap();
     let script = home.path().join("pager.sh");
-    std::fs::write(&script, "echo \"$2\" > seen; ls -l \"$2\" >> seen; cat \"$2\"; read answer\n").unwrap();
+    std::fs::write(
+        &script,
+        "echo \"$2\" > seen; ls -l \"$2\" >> seen; cat \"$2\"; read answer\n",
+    )
+    .unwrap();
     add(&home.path().join("a.log"), "\x1b]0;title\x07shown\n");
     let mut command = halolab(home.path(), NOBODY);
     command.args(["view", "a.log"]);
@@ -131,9 +138,13 @@ fn another_program_gets_the_terminal_and_a_copy_that_goes_with_it() {
     let mut pty = Pty::start(command, 80, 24);
     pty.answer("line 1 of 1", "o");
     // Outside the alternate screen: the program has the terminal.
-    pty.wait("the pager", |s| !s.alternate_screen() && s.contents().contains("shown"));
+    pty.wait("the pager", |s| {
+        !s.alternate_screen() && s.contents().contains("shown")
+    });
     pty.send("\n");
-    pty.wait("the viewer", |s| s.alternate_screen() && s.contents().contains("line 1 of 1"));
+    pty.wait("the viewer", |s| {
+        s.alternate_screen() && s.contents().contains("line 1 of 1")
+    });
     pty.send("q");
     assert_eq!(pty.end(), 0);
     let seen = std::fs::read_to_string(home.path().join("seen")).unwrap();
@@ -150,7 +161,11 @@ fn a_pipe_and_archives_are_shown() {
     let gz = gz.finish().unwrap();
     std::fs::write(home.path().join("old.log.gz"), &gz).unwrap();
     std::fs::write(home.path().join("cut.gz"), &gz[..gz.len() / 2]).unwrap();
-    std::fs::write(home.path().join("old.log.zst"), zstd::encode_all(numbered(5000).as_bytes(), 1).unwrap()).unwrap();
+    std::fs::write(
+        home.path().join("old.log.zst"),
+        zstd::encode_all(numbered(5000).as_bytes(), 1).unwrap(),
+    )
+    .unwrap();
     let mut pty = start(home.path(), &["old.log.gz", "old.log.zst", "cut.gz"]);
     pty.wait_for("of 5,000");
     pty.send("G\t");
@@ -163,7 +178,10 @@ fn a_pipe_and_archives_are_shown() {
 
     let program = env!("CARGO_BIN_EXE_halolab");
     let mut command = CommandBuilder::new("sh");
-    command.args(["-c", &format!("(echo first; sleep 0.2; echo ended) | {program} view -")]);
+    command.args([
+        "-c",
+        &format!("(echo first; sleep 0.2; echo ended) | {program} view -"),
+    ]);
     environment(&mut command, home.path(), NOBODY);
     let mut pty = Pty::start(command, 80, 24);
     pty.wait_for("first");
@@ -285,7 +303,10 @@ fn a_terminal_that_is_gone_ends_it_even_where_hangups_are_ignored() {
 }
 
 fn plain(home: &Path, arguments: &[&str]) -> Child {
-    #[expect(clippy::disallowed_methods, reason = "no terminal and no deadline are meant here")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "no terminal and no deadline are meant here"
+    )]
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_halolab"));
     command
         .arg("view")
@@ -302,10 +323,16 @@ fn plain(home: &Path, arguments: &[&str]) -> Child {
 #[test]
 fn without_a_terminal_the_text_is_written_without_its_sequences() {
     let home = tempfile::tempdir().unwrap();
-    add(&home.path().join("a.log"), "\x1b[31mred\x1b[0m\t1\r\n 10%\r 20%\nlast \x1b]52;c;eA==\x07word");
+    add(
+        &home.path().join("a.log"),
+        "\x1b[31mred\x1b[0m\t1\r\n 10%\r 20%\nlast \x1b]52;c;eA==\x07word",
+    );
     let ended = plain(home.path(), &["a.log"]).wait_with_output().unwrap();
     assert!(ended.status.success());
-    assert_eq!(String::from_utf8(ended.stdout).unwrap(), "red     1\n 20%\nlast word\n");
+    assert_eq!(
+        String::from_utf8(ended.stdout).unwrap(),
+        "red     1\n 20%\nlast word\n"
+    );
     let ended = plain(home.path(), &["nowhere.log"]).wait_with_output().unwrap();
     assert_eq!(ended.status.code(), Some(2));
     let said = String::from_utf8(ended.stderr).unwrap();

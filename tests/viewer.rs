@@ -130,7 +130,9 @@ fn build(lines: usize) -> String {
     let line = |n: usize| match n % 40 {
         7 => format!("zoo.c:{n}:5: warning: unused variable 'x' [-Wunused-variable]\n"),
         23 => format!("zoo.c:{n}:9: error: expected ';' before '}}' token\n"),
-        31 => format!("\x1b[1;32m==>\x1b[0m lab-zoo: Successfully installed part {n} of the stack, which is a rather long name for one\n"),
+        31 => format!(
+            "\x1b[1;32m==>\x1b[0m lab-zoo: Successfully installed part {n} of the stack, which is a rather long name for one\n"
+        ),
         _ => format!("[{n}/{lines}] Building CXX object src/CMakeFiles/zoo.dir/part_{n}.cc.o\n"),
     };
     (1..=lines).map(line).collect()
@@ -151,7 +153,10 @@ fn build(lines: usize) -> String {
 fn screen(#[case] name: &str, #[case] keys: &str) {
     for size in [(80, 24), (200, 60), (60, 15)] {
         let text = build(500);
-        let mut bench = Bench::new(&[("build.log", text.as_str()), ("other.log", "the other log\n")], size);
+        let mut bench = Bench::new(
+            &[("build.log", text.as_str()), ("other.log", "the other log\n")],
+            size,
+        );
         bench.press(keys);
         insta::assert_snapshot!(format!("{name}_{}x{}", size.0, size.1), bench.draw());
     }
@@ -178,7 +183,9 @@ fn ascii_screens_have_no_other_characters_and_no_colour_means_none() {
             screen.draw(frame.buffer_mut(), Rect::new(0, 0, 80, 24));
         })
         .unwrap();
-    let coloured = |c: &ratatui::buffer::Cell| c.fg != ratatui::style::Color::Reset || c.bg != ratatui::style::Color::Reset;
+    let coloured = |c: &ratatui::buffer::Cell| {
+        c.fg != ratatui::style::Color::Reset || c.bg != ratatui::style::Color::Reset
+    };
     assert!(!terminal.backend().buffer().content().iter().any(coloured));
 }
 
@@ -188,7 +195,12 @@ fn errors_and_warnings_are_gone_through_in_both_directions() {
     let mut bench = Bench::new(&[("build.log", &text)], (80, 24));
     let hit = |bench: &Bench| {
         let pane = bench.viewer.pane().unwrap();
-        let row = pane.page.rows.iter().find(|r| Some(r.offset) == pane.hit).unwrap();
+        let row = pane
+            .page
+            .rows
+            .iter()
+            .find(|r| Some(r.offset) == pane.hit)
+            .unwrap();
         row.text.clone()
     };
     bench.press("e");
@@ -249,7 +261,15 @@ fn a_selection_is_copied_saved_and_opened_as_it_is_seen() {
     let over = Save { over: true, ..save };
     assert_eq!(bench.press("y"), [Effect::Save(Box::new(over))]);
     let opened = bench.press("^&error~O");
-    let [Effect::Open { editor: true, range: None, filter: Some(filter), .. }] = opened.as_slice() else {
+    let [
+        Effect::Open {
+            editor: true,
+            range: None,
+            filter: Some(filter),
+            ..
+        },
+    ] = opened.as_slice()
+    else {
         unreachable!("{opened:?}")
     };
     assert_eq!(filter.query.text, "error");

@@ -62,6 +62,8 @@ pub struct Leap {
     pub forward: bool,
     /// A hit that is shown already, until it is known whether there is a nearer one.
     pub shown: Option<u64>,
+    /// It went on at the other end of the log.
+    pub wrapped: bool,
 }
 
 /// Only lines with something, and lines around them.

@@ -12,7 +12,7 @@ use super::{
 /// Columns of the widest help.
 const WIDTH: u16 = 84;
 /// Columns of the names of keys.
-const NAMES: usize = 22;
+const NAMES: usize = 26;
 
 /// Draws it over the panes; a scroll past the end shows the end.
 pub(super) fn draw(viewer: &Viewer, scroll: usize, palette: &Palette, buffer: &mut Buffer, area: Rect) {
@@ -36,7 +36,8 @@ pub(super) fn draw(viewer: &Viewer, scroll: usize, palette: &Palette, buffer: &m
         .skip(scroll)
         .take(usize::from(inside.height));
     for ((names, help, _), y) in shown.zip(inside.y..) {
-        put(buffer, (inside.x, y), names, palette.key, inside.width);
+        let names_room = u16::try_from(NAMES - 1).unwrap_or(0).min(inside.width);
+        put(buffer, (inside.x, y), names, palette.key, names_room);
         let at = inside.x + u16::try_from(NAMES).unwrap_or(0);
         put(
             buffer,

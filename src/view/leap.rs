@@ -23,6 +23,7 @@ impl Pane {
             from,
             forward,
             shown: None,
+            wrapped: false,
         }
     }
 

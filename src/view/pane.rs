@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::log::{
-    page::{Ask, Clock, Landing, Motion, Page, Spot},
+    page::{Ask, Clock, Landing, Leap, Motion, Page, Spot},
     rules::Level,
 };
 
@@ -167,7 +167,10 @@ impl Pane {
                 self.found(at, asked);
                 (true, None)
             }
-            Landing::Nowhere => (true, Some(nowhere(page, asked))),
+            Landing::Nowhere => match self.wrapped(page, asked) {
+                Some(said) => (false, Some(said)),
+                None => (true, Some(nowhere(page, asked))),
+            },
             Landing::Timeless => (true, Some("this log tells no times".to_owned())),
             Landing::None => (true, None),
         };
@@ -175,6 +178,26 @@ impl Pane {
             self.ask.motion = Motion::Stay;
         }
         said
+    }
+
+    /// A search that found nothing further goes on at the other end, once.
+    fn wrapped(&mut self, page: &Page, asked: &Ask) -> Option<String> {
+        let Motion::Hit(leap) = asked.motion else {
+            return None;
+        };
+        let worth = page.hits.is_some_and(|h| h.total > 0 || !h.done);
+        if leap.wrapped || !worth {
+            return None;
+        }
+        self.ask.motion = Motion::Hit(Leap {
+            from: if leap.forward { 0 } else { page.len },
+            shown: None,
+            wrapped: true,
+            ..leap
+        });
+        self.stale = true;
+        let end = if leap.forward { "beginning" } else { "end" };
+        Some(format!("went on at the {end}"))
     }
 
     fn found(&mut self, at: u64, asked: &Ask) {
@@ -216,13 +239,13 @@ impl Pane {
 
 /// What to say where nothing is found.
 fn nowhere(page: &Page, asked: &Ask) -> String {
-        let way = |forward| if forward { "below" } else { "above" };
-        match asked.motion {
-            Motion::Problem(Level::Error, leap) => format!("no error {}", way(leap.forward)),
-            Motion::Problem(Level::Warning, leap) => format!("no warning {}", way(leap.forward)),
-            Motion::Hit(leap) if page.hits.is_some_and(|h| h.total > 0 || !h.done) => {
-                format!("no further hit {}", way(leap.forward))
-            }
-            _ => "not found".to_owned(),
+    let way = |forward| if forward { "below" } else { "above" };
+    match asked.motion {
+        Motion::Problem(Level::Error, leap) => format!("no error {}", way(leap.forward)),
+        Motion::Problem(Level::Warning, leap) => format!("no warning {}", way(leap.forward)),
+        Motion::Hit(leap) if page.hits.is_some_and(|h| h.total > 0 || !h.done) => {
+            format!("no further hit {}", way(leap.forward))
         }
+        _ => "not found".to_owned(),
     }
+}

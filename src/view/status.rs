@@ -52,8 +52,9 @@ pub(super) fn draw(
     for (index, (text, style)) in parts.iter().enumerate() {
         let room = line.right().saturating_sub(x);
         let wide = text.width() + 2 > usize::from(room);
-        // Of what does not fit the name is cut, and the rest left out.
-        if wide && index > 0 {
+        // Of what does not fit the name and a note are cut, and the rest is left out.
+        let note = index == 1 && pane.page.note.is_some();
+        if wide && index > 0 && !note {
             continue;
         }
         x = put(
@@ -140,6 +141,12 @@ fn parts(viewer: &Viewer, pane: &Pane, palette: &Palette) -> Vec<(String, Style)
         many => format!("{name} ({} of {many})", pane.log + 1),
     };
     let mut parts = vec![(name, plain)];
+    if let Some(note) = &page.note {
+        parts.push((own(note, palette), palette.warn));
+    }
+    if pane.selected().is_some() {
+        parts.push(("selecting: y copies, s saves".into(), palette.key));
+    }
     if pane.ask.follow {
         parts.push(("following".into(), palette.ok));
     } else if page.new_lines > 0 {
@@ -147,21 +154,16 @@ fn parts(viewer: &Viewer, pane: &Pane, palette: &Palette) -> Vec<(String, Style)
     } else if pane.followed {
         parts.push(("paused".into(), palette.warn));
     }
-    if let Some(note) = &page.note {
-        parts.push((own(note, palette), palette.warn));
-    }
     if let Some(text) = hits(pane) {
         parts.push((text, palette.accent));
     }
-    parts.push((place(page), plain));
-    parts.push((share(page), plain));
     if let Some(filter) = &pane.ask.filter {
         let lines = page.filtered.map(count).unwrap_or_default();
-        parts.push((format!("only {:?}: {lines}", filter.query.text), palette.accent));
+        let text = crate::log::sanitize(&filter.query.text);
+        parts.push((format!("only {text}: {lines}"), palette.accent));
     }
-    if let Some((_, _)) = pane.selected() {
-        parts.push(("selecting: y copies, s saves".into(), palette.key));
-    }
+    parts.push((place(page), plain));
+    parts.push((share(page), plain));
     if pane.ask.states {
         parts.push(("all states".into(), plain));
     }

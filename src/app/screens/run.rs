@@ -13,8 +13,7 @@ use crate::{
     },
     plan::Track,
     run::{Event, Outcome},
-    ui,
-    view,
+    ui, view,
 };
 
 impl Model {

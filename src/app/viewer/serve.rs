@@ -129,6 +129,10 @@ impl Serving {
                 self.viewer.spoil();
                 self.take_ended()?;
             }
+            if heard.window {
+                // Of a storm of sizes only the last one is seen, while the terminal lost what it showed.
+                self.session.redraw()?;
+            }
             if heard.stop {
                 self.suspend()?;
             }

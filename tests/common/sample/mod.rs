@@ -162,7 +162,9 @@ thread_local! {
 fn log() -> Document {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ai-lab.log");
-    let line = |n| format!("\x1b[32m==>\x1b[0m installed package {n} of 60 from the mirror that answers fastest today\n");
+    let line = |n| {
+        format!("\x1b[32m==>\x1b[0m installed package {n} of 60 from the mirror that answers fastest today\n")
+    };
     std::fs::write(&path, (1..=60).map(line).collect::<String>()).unwrap();
     let wake: halolab::log::Wake = Arc::new(|| {});
     let mut log = Document::open(&path, &SharedRules::default(), &wake).unwrap();
