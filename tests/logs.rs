@@ -2,8 +2,7 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
+    clippy::format_collect,
     reason = "a test fails by panicking"
 )]
 
@@ -279,16 +278,15 @@ proptest! {
         let wanted: Vec<String> = text.lines().enumerate().filter(|(i, _)| near(*i)).map(|(_, l)| l.to_owned()).collect();
         let bench = Bench::new(text.as_bytes());
         let mut log = bench.open();
-        let filter = Some(Filter { query: Query::new("needle"), context });
-        let page = settled(&mut log, &Ask { filter: filter.clone(), ..ask(100) });
+        let filter = Filter { query: Query::new("needle"), context };
+        let page = settled(&mut log, &Ask { filter: Some(filter.clone()), ..ask(100) });
         prop_assert_eq!(texts(&page), wanted.clone());
         // From the end, too; and saved.
-        let page = settled(&mut log, &Ask { filter: filter.clone(), motion: Motion::End, ..ask(3) });
+        let page = settled(&mut log, &Ask { filter: Some(filter.clone()), motion: Motion::End, ..ask(3) });
         let tail: Vec<String> = wanted.iter().skip(wanted.len().saturating_sub(3)).cloned().collect();
         prop_assert_eq!(texts(&page), tail);
         let mut out = vec![];
-        let filter = filter.unwrap();
-        log.saving(Some((&filter.query, context))).write(&mut out).unwrap();
+                log.saving(Some((&filter.query, context))).write(&mut out).unwrap();
         let lines: String = wanted.iter().map(|l| format!("{l}\n")).collect();
         prop_assert_eq!(String::from_utf8(out).unwrap(), lines);
     }

@@ -3,6 +3,7 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::format_collect,
     clippy::indexing_slicing,
     reason = "a test fails by panicking"
 )]

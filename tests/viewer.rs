@@ -1,10 +1,6 @@
 //! The viewer's screens and keys, on logs of a few kinds.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     path::PathBuf,
