@@ -286,7 +286,7 @@ proptest! {
         let tail: Vec<String> = wanted.iter().skip(wanted.len().saturating_sub(3)).cloned().collect();
         prop_assert_eq!(texts(&page), tail);
         let mut out = vec![];
-                log.saving(Some((&filter.query, context))).write(&mut out).unwrap();
+        log.saving(Some((&filter.query, context))).write(&mut out).unwrap();
         let lines: String = wanted.iter().map(|l| format!("{l}\n")).collect();
         prop_assert_eq!(String::from_utf8(out).unwrap(), lines);
     }
