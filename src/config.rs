@@ -34,6 +34,24 @@ pub struct Config {
     pub remotes: BTreeMap<String, Remote>,
     /// Safety snapshots kept a lab when pruning.
     pub keep_safety: usize,
+    /// Tell the terminal (bell, notification) when a job that is watched has ended.
+    pub notify: bool,
+    /// Jobs.
+    pub job: JobConfig,
+}
+
+/// Settings of jobs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct JobConfig {
+    /// Minutes without output after which a job is called stuck.
+    pub stuck_minutes: u64,
+}
+
+impl Default for JobConfig {
+    fn default() -> Self {
+        Self { stuck_minutes: 10 }
+    }
 }
 
 /// An image server.
@@ -87,6 +105,8 @@ impl Default for Config {
                 ("ubuntu".into(), both("https://cloud-images.ubuntu.com/releases")),
             ]),
             keep_safety: 3,
+            notify: false,
+            job: JobConfig::default(),
         }
     }
 }

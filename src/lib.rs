@@ -9,9 +9,11 @@
 //! | [`document`] | TOML that people write, with the place of each mistake | reads files |
 //! | [`paths`] | where files are, and how private ones are written | yes |
 //! | [`run`] | how far it is done | yes |
+//! | [`job`] | long commands inside labs, and what is known of them here | yes |
 //! | [`backend`] | the daemons | yes |
 //! | [`host`] | the machine | yes |
 //! | [`prove`] | whether the GPU runs a kernel | yes |
+//! | [`progress`] | how far a build is, out of what it prints | only the history file |
 //! | [`log`] | output of commands, and what of it may reach a terminal | yes |
 //! | [`view`] | the log viewer: keys, panes, drawing | no |
 //! | [`app`] | what the screens hold | only `effect` and `terminal` |
@@ -24,10 +26,12 @@ pub mod cli;
 pub mod config;
 pub mod document;
 pub mod host;
+pub mod job;
 pub mod labs;
 pub mod log;
 pub mod paths;
 pub mod plan;
+pub mod progress;
 pub mod prove;
 pub mod run;
 pub mod stage;

@@ -266,7 +266,7 @@ async fn cancelling_ends_the_grandchildren_too() {
     };
     let error = command.run(&mut output, &cancel).await.unwrap_err();
     assert!(matches!(error, Error::Cancelled { .. }), "{error}");
-    assert!(started.elapsed() < Duration::from_secs(60));
+    assert!(started.elapsed() < Duration::from_mins(1));
     assert_eq!(pids.lines().count(), 2);
     tokio::time::sleep(Duration::from_millis(100)).await;
     for pid in pids.lines() {

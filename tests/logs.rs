@@ -83,8 +83,9 @@ fn settled(log: &mut Document, ask: &Ask) -> Page {
         );
         let hits = page.hits.is_none_or(|h| h.done) && page.filtered.is_none_or(|h| h.done);
         let read = page.note.as_deref() != Some("reading the archive");
-        if page.lines.is_some() && hits && read && !open {
-            return page;
+        // What ended between the look and the page is on the next one.
+        if page.lines.is_some() && hits && read && !open && !log.look() {
+            return log.turn(ask);
         }
         assert!(Instant::now() < end, "never settled: {page:?}");
         thread::yield_now();
@@ -500,6 +501,34 @@ fn errors_are_told_from_lines_that_only_look_like_some() {
     ] {
         assert_ne!(level(line), Some(Level::Error), "{line}");
     }
+}
+
+/// The quick look for words must let through all that the table of severities knows.
+#[test]
+fn the_viewer_and_the_progress_of_jobs_agree_on_errors() {
+    let (rules, _) = Rules::load(&[]);
+    let mut seen = 0;
+    for entry in std::fs::read_dir("tests/fixtures/progress")
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let Ok(bytes) = std::fs::read(entry.path()) else {
+            continue;
+        };
+        for line in bytes.split(|b| *b == b'\n' || *b == b'\r') {
+            if line.contains(&0x1b) || line.len() > 4096 {
+                continue;
+            }
+            let other = halolab::log::severity(line).map(|s| match s {
+                halolab::log::Severity::Error => Level::Error,
+                halolab::log::Severity::Warning => Level::Warning,
+            });
+            assert_eq!(rules.level(line), other, "{}", String::from_utf8_lossy(line));
+            seen += usize::from(other.is_some());
+        }
+    }
+    assert!(seen > 0, "no real log has an error");
 }
 
 #[test]

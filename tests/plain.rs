@@ -8,6 +8,8 @@
 )]
 
 mod common;
+#[path = "common/tree.rs"]
+mod tree;
 
 use std::{
     io::Write as _,
@@ -365,5 +367,84 @@ fn an_engine_that_sleeps_is_started_by_the_first_plan() {
         "{}\n{}",
         said.out,
         said.err
+    );
+}
+
+/// A machine whose GPU shares the memory, at the kernel's default, with GRUB.
+fn untuned(home: &Home) -> std::path::PathBuf {
+    let host = home.folder.path().join("machine");
+    tree::copy(
+        std::path::Path::new("tests/fixtures/hosts/strix-halo-128-untuned-badfw"),
+        &host,
+    );
+    let grub = host.join("root/etc/default/grub");
+    std::fs::create_dir_all(grub.parent().unwrap()).unwrap();
+    std::fs::write(&grub, "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\n").unwrap();
+    let boot = host.join("root/proc/sys/kernel/random/boot_id");
+    std::fs::create_dir_all(boot.parent().unwrap()).unwrap();
+    std::fs::write(boot, "first\n").unwrap();
+    host
+}
+
+#[test]
+fn the_memory_of_the_gpu_is_asked_about_before_a_lab_with_one_is_made() {
+    let Some(home) = Home::new(1) else { return };
+    let host = untuned(&home);
+    let run = |code: i32, lines: &str| {
+        let mut command = home.command(&["--plain"]);
+        command.env("HALOLAB_TEST_ROOT", &host);
+        let said = answer(command, lines);
+        assert_eq!(said.code, code, "{lines:?}\n{}\n{}", said.out, said.err);
+        said
+    };
+    let answers = lines(&first_answers(&home));
+    let question = "Give the GPU more memory first";
+    let without = run(7, &format!("{answers}n\n"));
+    assert!(
+        !without.out.contains(question),
+        "a lab without a GPU\n{}",
+        without.out
+    );
+
+    let stage = home
+        .folder
+        .path()
+        .join("config/stages")
+        .join(home.lab())
+        .join("stage.toml");
+    let mut text = std::fs::read_to_string(&stage).unwrap();
+    text.push_str("\n[profile.device.gpu]\nconfig = { type = \"gpu\" }\n");
+    std::fs::write(&stage, text).unwrap();
+    let kept = run(7, &format!("{answers}\nn\n"));
+    assert!(
+        kept.out.contains(question) && kept.out.contains("the kernel's default"),
+        "{}",
+        kept.out
+    );
+    assert!(
+        !kept.out.contains("pages_limit"),
+        "no is the proposal\n{}",
+        kept.out
+    );
+    // Where it is written is up to the machine.
+    let written = || {
+        let files = tree::files(&host.join("root/etc")).into_iter();
+        files
+            .map(|path| std::fs::read_to_string(path).unwrap())
+            .collect::<String>()
+    };
+    let told = run(7, &format!("{answers}y\n9999\n88\nn\n"));
+    assert!(told.out.contains("whole number from 1 to"), "{}", told.out);
+    assert!(!written().contains("pages_limit"), "a plan changes nothing");
+
+    let done = run(6, &format!("{answers}y\n88\ny\n"));
+    let limit = format!("pages_limit={}", 88 * 262_144);
+    assert!(written().contains(&limit), "{}", written());
+    let said = done.out + &done.err;
+    assert!(said.contains("restart this machine"), "{said}");
+    assert_eq!(
+        home.status(home.lab())["presence"],
+        "missing",
+        "no lab was touched"
     );
 }

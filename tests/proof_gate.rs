@@ -85,6 +85,37 @@ fn snapshot(home: &Home, name: &str) -> Value {
     found.unwrap().clone()
 }
 
+/// Behind our back: said at once, and proven no more.
+fn gpu_taken_away(home: &Home) {
+    let lab = home.lab();
+    let socket = PathBuf::from(std::env::var("HALOLAB_TEST_LXD").unwrap());
+    let mut client = std::process::Command::new("lxc");
+    client.env("LXD_DIR", socket.parent().unwrap());
+    let profile = format!("halolab-{lab}");
+    let taken = client
+        .args(["profile", "device", "remove", &profile, "gpu"])
+        .status();
+    assert!(taken.unwrap().success());
+    // Said before anybody asks for a proof: by the list, for programs, and by the doctor.
+    let drift = home.status(lab)["drift"].clone();
+    assert_eq!(drift[0]["what"], "GPU that is passed in", "{drift}");
+    let said = home.ends(0, &["status"]).out;
+    let next = format!("since it was proven; type `halolab prove {lab}`");
+    assert!(
+        said.contains("GPU that is passed in") && said.contains(&next),
+        "{said}"
+    );
+    let doctor = home.run(&["doctor"]).out;
+    assert!(doctor.contains(&format!("WARN  drift.{lab}")), "{doctor}");
+    home.ends(0, &["prove", lab, "--yes"]);
+    assert_eq!(home.status(lab)["drift"], serde_json::json!([]));
+    assert_eq!(
+        proof(home)["grade"],
+        "cpu-only",
+        "what was taken away is proven no more"
+    );
+}
+
 #[test]
 fn every_change_proves_the_gpu_again_and_each_snapshot_keeps_its_proof() {
     let Some((home, _)) = gpu_lab(true) else {
@@ -134,20 +165,7 @@ fn every_change_proves_the_gpu_again_and_each_snapshot_keeps_its_proof() {
         assert_ne!(again["run"], first["run"], "{change} proves anew");
     }
 
-    let socket = PathBuf::from(std::env::var("HALOLAB_TEST_LXD").unwrap());
-    let mut client = std::process::Command::new("lxc");
-    client.env("LXD_DIR", socket.parent().unwrap());
-    let profile = format!("halolab-{lab}");
-    let taken = client
-        .args(["profile", "device", "remove", &profile, "gpu"])
-        .status();
-    assert!(taken.unwrap().success());
-    home.ends(0, &["prove", lab, "--yes"]);
-    assert_eq!(
-        proof(&home)["grade"],
-        "cpu-only",
-        "what was taken away is proven no more"
-    );
+    gpu_taken_away(&home);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 #   --fast   without the Debian image, which takes a minute to build the first time
 #   --incus  also starts Incus 6 (tests/lab/incus.sh) as HALOLAB_TEST_INCUS
 #   --keep   leaves the daemon running, and says how to reach and how to stop it
+# It also starts a private Docker, unless HALOLAB_TEST_DOCKER=skip.
 # Root, Debian or Ubuntu (elsewhere: install the named programs yourself), with or without systemd.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -14,7 +15,7 @@ while [ $# -gt 0 ]; do
     --incus) incus=1 ;;
     --keep) keep=1 ;;
     --) shift; break ;;
-    *) sed -n '2,7s/^# \{0,1\}//p' tests/run.sh; exit 2 ;;
+    *) sed -n '2,8s/^# \{0,1\}//p' tests/run.sh; exit 2 ;;
   esac
   shift
 done
@@ -28,6 +29,8 @@ fi
 packages="lxd lxd-client btrfs-progs dnsmasq-base nftables iptables iproute2 busybox-static mmdebstrap tmux python3"
 packages="$packages git gnupg openssl jq curl squashfs-tools xz-utils procps ca-certificates gcc libc6-dev util-linux arch-install-scripts"
 packages="$packages pacman-package-manager libvulkan1 mesa-vulkan-drivers"
+# whoever has Docker from elsewhere keeps it: the two exclude each other
+[ "${HALOLAB_TEST_DOCKER:-}" = skip ] || command -v dockerd >/dev/null || packages="$packages docker.io"
 if command -v apt-get >/dev/null; then
   # shellcheck disable=SC2086
   tests/lab/packages.sh $packages
@@ -43,6 +46,7 @@ for n in 0 1 2 3 4 5 6 7; do
   exec 9>"$locks/halolab-test-$n"
   flock -n 9 || continue
   for left in /var/tmp/halolab-test-$n.*; do
+    [ ! -e "$left/docker" ] || tests/lab/docker.sh down "$left/docker"
     [ ! -e "$left/incus" ] || tests/lab/incus.sh down "$left/incus" hlincus$n
     [ ! -e "$left" ] || tests/lab/lxd.sh down "$left" hltest$n
   done
@@ -56,8 +60,10 @@ stop() {
   local code=$?
   trap '' INT TERM HUP
   if [ -n "$keep" ]; then
-    say "kept: LXD_DIR=$lab/lxd; stop it with: tests/lab/lxd.sh down $lab $bridge"
+    say "kept: LXD_DIR=$lab/lxd, Docker at ${HALOLAB_TEST_DOCKER:-none}; stop them with:"
+    say "tests/lab/docker.sh down $lab/docker; tests/lab/lxd.sh down $lab $bridge"
   else
+    [ ! -e "$lab/docker" ] || tests/lab/docker.sh down "$lab/docker" || true
     [ -z "$incus" ] || tests/lab/incus.sh down "$lab/incus" hlincus$number || true
     tests/lab/lxd.sh down "$lab" $bridge || true
   fi
@@ -91,6 +97,12 @@ if [ -n "$incus" ]; then
   export HALOLAB_TEST_INCUS
   tests/lab/incus.sh import "$lab/incus" lab/bb "$HALOLAB_TEST_CACHE/bb.tar.gz"
   say "Incus ready as $HALOLAB_TEST_INCUS"
+fi
+if [ "${HALOLAB_TEST_DOCKER:-}" != skip ]; then
+  unset DOCKER_HOST DOCKER_CONTEXT
+  HALOLAB_TEST_DOCKER=$(tests/lab/docker.sh up "$lab/docker")
+  export HALOLAB_TEST_DOCKER
+  tests/lab/docker.sh import "$lab/docker" lab/bb "$HALOLAB_TEST_CACHE/bb.tar.gz"
 fi
 say "LXD $(lxc query /1.0 | jq -r '.environment.server_version') ready after $SECONDS s"
 

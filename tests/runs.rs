@@ -92,6 +92,56 @@ async fn whatever_breaks_nothing_is_lost_and_a_resume_ends_as_an_unbroken_run() 
     assert!(points > 60, "only {points} points were tried");
 }
 
+/// A lab that was made anew is a copy: its snapshots have another identity than it has, and a restore brings that.
+#[tokio::test]
+async fn a_restore_of_a_copied_lab_goes_on_wherever_it_broke() {
+    let copied = || async {
+        let bench = Bench::with_work().await;
+        let plan = bench.plan(Choice::Recreate).await;
+        assert_eq!(bench.apply(&plan, "recreate").await.code, 0);
+        let lab = bench.fake.machine(LAB).unwrap();
+        let clean = lab.saved.iter().find(|s| s.snapshot.name == "clean").unwrap();
+        assert_ne!(clean.snapshot.config["volatile.uuid"], lab.instance.uuid);
+        bench
+    };
+    let choice = || Choice::Restore("clean".into());
+    let whole = copied().await;
+    let plan = whole.plan(choice()).await;
+    let before = whole.fake.changes();
+    assert_eq!(whole.apply(&plan, "run").await.code, 0);
+    let changes = whole.fake.changes() - before;
+    let mut moved = 0;
+    for after in 0..changes {
+        for loses_answer in [false, true] {
+            let place = format!("change {after}, answer lost: {loses_answer}");
+            let bench = copied().await;
+            let plan = bench.plan(choice()).await;
+            let uuid = bench.fake.machine(LAB).unwrap().instance.uuid;
+            bench.fake.set_fault(Some(Fault { after, loses_answer }));
+            let broken = bench.apply(&plan, "run").await;
+            bench.fake.set_fault(None);
+            let now = bench.fake.machine(LAB).unwrap().instance;
+            moved += usize::from(now.uuid != uuid && now.tag("run") != Some("run"));
+            if broken.code != 0 {
+                let (cx, mut heard) = bench.context();
+                let resumed = run::apply(&plan, "run", &cx).await;
+                let mut failed = vec![];
+                while let Ok(event) = heard.try_recv() {
+                    if let Event::Failed { error, .. } = event {
+                        failed.push(error);
+                    }
+                }
+                assert_eq!(resumed.code, 0, "{place}: {failed:?}");
+            }
+            assert_eq!(bench.picture(), whole.picture(), "{place}");
+        }
+    }
+    assert!(
+        moved > 0,
+        "no point lies between the restore and what is put back"
+    );
+}
+
 #[tokio::test]
 async fn a_failed_update_names_the_way_back() {
     let bench = Bench::with_work().await;

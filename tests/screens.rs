@@ -254,6 +254,32 @@ fn colour(model: &Model, text: &str) -> ratatui::style::Color {
 }
 
 #[test]
+fn leaving_after_a_run_that_waits_for_a_restart_says_so() {
+    let ended = |code, text: &str| {
+        let mut model = sample::run(80, 24);
+        model.update(Msg::Ended(Outcome {
+            run: "run".into(),
+            code,
+            summary: vec![text.into()],
+        }));
+        model
+    };
+    let how = "restart this machine; then `halolab runs resume run` goes on";
+    let mut model = ended(6, how);
+    assert_eq!(model.restart.as_deref(), Some(how));
+    let shown = draw(&model);
+    assert!(
+        shown.contains("waits for a restart") && !shown.contains("failed"),
+        "{shown}"
+    );
+    press(&mut model, "q");
+    assert_eq!(model.done, Some(6));
+    let mut model = ended(0, "ai-lab: ready");
+    press(&mut model, "q");
+    assert_eq!((model.done, model.restart), (Some(0), None));
+}
+
+#[test]
 fn a_failed_proof_is_never_shown_as_a_good_one() {
     let verdict = |ok| {
         Msg::Run(Event::Verdict {

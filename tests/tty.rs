@@ -115,7 +115,7 @@ fn a_flood_of_keys_and_a_pasted_megabyte_are_swallowed() {
     pty.send("q");
     assert_eq!(pty.end(), 0);
     // Two seconds on a quiet machine; this one runs other tests, and the program is not optimised.
-    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_mins(1), "{:?}", began.elapsed());
     pty.assert_given_back();
 }
 

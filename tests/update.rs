@@ -8,6 +8,7 @@ mod sample;
 use crossterm::event::Event as Input;
 use halolab::{
     app::{Effect, Errand, Job, Model, Msg, Screen, keys::Place, model::Engine},
+    labs,
     plan::Choice,
     run::Outcome,
     stage::Answer,
@@ -277,6 +278,21 @@ fn a_run_is_stopped_only_after_a_question() {
 }
 
 #[test]
+fn a_run_that_did_not_end_well_can_be_gone_on_with_from_its_result() {
+    for (code, effects) in [(5, vec![Effect::FindRun("run-1".into())]), (0, vec![])] {
+        let mut model = sample::run(80, 24);
+        model.run.as_mut().unwrap().id = Some("run-1".into());
+        model.update(Msg::Ended(Outcome {
+            run: "run-1".into(),
+            code,
+            summary: vec![],
+        }));
+        assert_eq!(model.screen(), Screen::Result);
+        assert_eq!(press(&mut model, "r"), effects, "{code}");
+    }
+}
+
+#[test]
 fn a_signal_ends_the_program_and_stops_its_run() {
     let mut model = sample::run(80, 24);
     assert_eq!(model.update(Msg::Ordered(143)), vec![Effect::Cancel]);
@@ -461,7 +477,7 @@ fn the_options_of_this_machine_come_before_the_first_plan() {
     model.setup.catalog = std::sync::Arc::new(halolab::stage::Catalog::of(stages));
     model.setup.planner = halolab::plan::plan;
     model.update(Msg::Host(Box::new(sample::host())));
-    let world = halolab::labs::World::without_daemon(sample::facts(), halolab::config::Config::default());
+    let world = labs::World::without_daemon(sample::facts(), halolab::config::Config::default());
     model.update(Msg::World(Ok(Box::new(world))));
     press(&mut model, "enter enter enter ctrl-s");
     let screen = draw(&model);
@@ -492,7 +508,22 @@ fn a_snapshot_without_a_name_gets_a_free_one() {
     press(&mut model, "n enter");
     type_text(&mut model, "before the holidays");
     let job = Job::NewSnapshot("ai-lab".into(), "snap-1".into(), "before the holidays".into());
-    assert_eq!(press(&mut model, "enter"), vec![Effect::Do(job)]);
+    assert_eq!(press(&mut model, "enter"), vec![Effect::Do(job.clone())]);
+    let mut rows = model.picker.rows.clone().unwrap().unwrap();
+    rows.insert(
+        0,
+        labs::SnapshotRow {
+            name: "snap-1".into(),
+            ..rows[0].clone()
+        },
+    );
+    model.update(Msg::Done(job, Ok("taken".into())));
+    model.update(Msg::Snapshots("ai-lab".into(), Ok(rows)));
+    assert_eq!(
+        model.picker.current().unwrap().name,
+        "snap-1",
+        "the cursor is on the new one"
+    );
 }
 
 fn holder() -> halolab::run::lock::Holder {

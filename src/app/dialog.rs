@@ -51,6 +51,10 @@ pub struct Confirm {
 pub enum Then {
     /// A job.
     Do(Job),
+    /// A job is stopped.
+    StopJob(String),
+    /// The jobs that ended are forgotten.
+    ForgetJobs,
     /// The running plan is stopped.
     Stop,
     /// The running plan is stopped and the program ends after it.

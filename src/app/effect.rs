@@ -120,6 +120,13 @@ impl Performer {
         let shared = Arc::clone(&self.shared);
         match effect {
             Effect::Look => self.shared.look.notify_one(),
+            Effect::FindRun(id) => {
+                tokio::task::spawn_blocking(move || {
+                    if let Some(record) = journal::record(&shared.around.runs.join(id)) {
+                        shared.tell_blocking(Msg::Unfinished(Box::new(record)));
+                    }
+                });
+            }
             Effect::LookAtMachine => {
                 tokio::spawn(shared.look_at_machine());
             }
@@ -149,6 +156,15 @@ impl Performer {
             Effect::HandOut(lab, what) => {
                 tokio::task::spawn_blocking(move || shared.hand_out(&lab, what));
             }
+            Effect::Jobs => {
+                tokio::spawn(async move { shared.list_jobs().await });
+            }
+            Effect::StopJob(id) => {
+                tokio::spawn(async move { shared.stop_job(&id).await });
+            }
+            Effect::ForgetJobs => {
+                tokio::spawn(async move { shared.forget_jobs().await });
+            }
             Effect::SaveTheme(name) => {
                 tokio::task::spawn_blocking(move || {
                     if let Err(error) = set_theme(&shared.around.paths, &name) {
@@ -165,6 +181,11 @@ impl Performer {
         let cancel = CancellationToken::new();
         let run = Arc::clone(&self.shared).start(id, plan, secrets, cancel.clone());
         self.run = Some((cancel, tokio::spawn(run)));
+    }
+
+    /// Folder of all jobs.
+    pub fn jobs(&self) -> PathBuf {
+        self.shared.jobs()
     }
 
     /// The daemon, for a shell.

@@ -7,6 +7,7 @@ use crate::{
         snapshots::{self, SnapshotError},
     },
     log::sanitize_text,
+    plan::without,
 };
 
 use super::msg::Job;
@@ -67,7 +68,7 @@ async fn attempt(backend: &dyn Backend, job: &Job) -> Result<String, JobError> {
         }
         Job::RenameSnapshot(lab, from, to) => {
             snapshots::rename(backend, lab, from, to).await?;
-            format!("{from} is {to} now")
+            format!("{from} is {to} now{}", without(from))
         }
         Job::DeleteSnapshots(lab, names) => return delete_all(backend, lab, names).await,
     })

@@ -7,14 +7,18 @@ mod tables;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::model::{Dialog, Model, Screen};
+use super::{
+    model::{Dialog, Model, Screen},
+    run_view::RunView,
+};
 use crate::view;
 use host::HOST;
 use overlays::{
     CHANGE, CONFIRM, CONFIRM_TYPING, DIALOG, FILTER, HELP, PAGED, PROMPT, SCRIPT, SEARCH, SMALL, THEMES,
 };
 use tables::{
-    BACKTAB, COMMON, CONTROL, LABS, MENU, OPTIONS, OPTIONS_TYPING, RESULT, REVIEW, RUN, SNAPSHOTS, WELCOME,
+    BACKTAB, COMMON, CONTROL, JOBS, LABS, MENU, OPTIONS, OPTIONS_TYPING, RESULT, RESULT_OPEN, REVIEW, RUN,
+    SNAPSHOTS, WELCOME,
 };
 
 /// What a key means.
@@ -61,6 +65,7 @@ pub enum Intent {
     More,
     Place,
     View(view::Intent),
+    Stop,
 }
 
 /// A key with what is held down.
@@ -95,6 +100,7 @@ pub enum Place {
     Host,
     Labs,
     Menu,
+    Jobs,
     Snapshots,
     Filter,
     Options,
@@ -103,6 +109,8 @@ pub enum Place {
     Run,
     Search,
     Result,
+    /// The result of a run that can be gone on with.
+    ResultOpen,
 }
 
 impl Place {
@@ -137,6 +145,7 @@ impl Place {
             Screen::Host => Self::Host,
             Screen::Labs => Self::Labs,
             Screen::Menu => Self::Menu,
+            Screen::Jobs => Self::Jobs,
             Screen::Snapshots if model.picker.typing => Self::Filter,
             Screen::Snapshots => Self::Snapshots,
             Screen::Options if model.form().is_some_and(super::form::Form::is_typing) => Self::OptionsTyping,
@@ -144,6 +153,7 @@ impl Place {
             Screen::Review => Self::Review,
             Screen::Run if model.run.as_ref().is_some_and(|r| r.viewer.is_typing()) => Self::Search,
             Screen::Run => Self::Run,
+            Screen::Result if model.run.as_ref().is_some_and(RunView::can_go_on) => Self::ResultOpen,
             Screen::Result => Self::Result,
         }
     }
@@ -171,6 +181,7 @@ impl Place {
             Self::Host => HOST,
             Self::Labs => LABS,
             Self::Menu => MENU,
+            Self::Jobs => JOBS,
             Self::Snapshots => SNAPSHOTS,
             Self::Filter => FILTER,
             Self::Options => OPTIONS,
@@ -179,6 +190,7 @@ impl Place {
             Self::Run => RUN,
             Self::Search => SEARCH,
             Self::Result => RESULT,
+            Self::ResultOpen => RESULT_OPEN,
         }
     }
 

@@ -12,6 +12,8 @@ pub mod effect;
 pub mod event_loop;
 pub mod form;
 mod inventory;
+mod job_list;
+mod job_view;
 mod jobs;
 pub mod keys;
 pub mod machine;
@@ -33,6 +35,7 @@ pub(crate) use screens::menu;
 
 pub use crate::view::entry;
 pub use event_loop::{Exit, run};
+pub use job_list::{JobList, JobRow};
 pub use model::{Engine, Model, Screen, Setup};
 pub use msg::{Effect, Errand, HostSummary, Job, Missing, Msg, Tone, Turned};
 pub use start::start;

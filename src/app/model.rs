@@ -19,6 +19,7 @@ pub use super::dialog::Dialog;
 use super::{
     entry::Entry,
     form::Form,
+    job_list::JobList,
     machine::HostView,
     msg::{HostSummary, Job, Tone},
     others::Others,
@@ -69,6 +70,7 @@ pub enum Screen {
     Labs,
     Menu,
     Snapshots,
+    Jobs,
     Options,
     Review,
     Run,
@@ -123,6 +125,8 @@ pub struct Picker {
     pub rows: Option<Result<Vec<SnapshotRow>, String>>,
     /// The row under the cursor, counted over [`Picker::shown`].
     pub cursor: usize,
+    /// The snapshot that was taken or renamed, until it is in the rows: the cursor goes to it.
+    pub made: Option<String>,
     /// Only rows with this text are shown.
     pub filter: Entry,
     /// The filter line has the keys.
@@ -211,6 +215,8 @@ pub struct Model {
     pub world: Option<World>,
     /// The labs.
     pub labs: LabList,
+    /// The jobs.
+    pub jobs: JobList,
     /// The screens, the last one on top.
     pub stack: Vec<Screen>,
     /// The row of the lab menu.
@@ -243,6 +249,8 @@ pub struct Model {
     pub now: u64,
     /// Mouse events are taken.
     pub mouse: bool,
+    /// A run waits for a restart of the machine: how to go on.
+    pub restart: Option<String>,
     /// The exit code, once the program should end.
     pub done: Option<u8>,
     /// Something changed since the last frame.
@@ -264,6 +272,7 @@ impl Model {
             seen: Seen::default(),
             world: None,
             labs: LabList::default(),
+            jobs: JobList::default(),
             stack: vec![Screen::Welcome],
             menu_cursor: 0,
             picker: Picker::default(),
@@ -279,6 +288,7 @@ impl Model {
             welcome_scroll: 0,
             size: (80, 24),
             now: 0,
+            restart: None,
             done: None,
             dirty: true,
         }

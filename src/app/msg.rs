@@ -16,6 +16,7 @@ use crate::{
     view::{self, viewer::Save},
 };
 
+use super::job_list::JobRow;
 use super::machine::{Agreed, Aim, Machine, Proposed};
 
 /// Something that happened.
@@ -63,6 +64,10 @@ pub enum Msg {
     Lines(String, bool),
     /// A copy of a log that another program is to show: in an editor, or a pager.
     Copied(PathBuf, bool),
+    /// The jobs were read, newest first.
+    Jobs(Vec<JobRow>),
+    /// A job was stopped, or jobs were forgotten: what came of it.
+    JobDone(Result<String, String>),
     /// An errand of the loop ended.
     Returned(Errand, Result<String, String>),
     /// Told to end by a signal, or the terminal is gone: the exit code.
@@ -118,6 +123,8 @@ pub struct Turned {
 pub enum Effect {
     /// Look at the engine, connecting first where needed.
     Look,
+    /// Find a run, to offer that it goes on.
+    FindRun(String),
     /// Look at the machine and judge it.
     LookAtMachine,
     /// Say what a change of the machine would do: a sentence, and its aim.
@@ -138,6 +145,12 @@ pub enum Effect {
     Turn(String, usize, Box<Ask>),
     /// Do something with the log of a lab: copy, save or open a part of it.
     HandOut(String, view::Effect),
+    /// Read the jobs.
+    Jobs,
+    /// Stop a job.
+    StopJob(String),
+    /// Forget the jobs that ended.
+    ForgetJobs,
     /// Remember the theme.
     SaveTheme(String),
     /// Something for the loop, which owns the terminal.
@@ -149,6 +162,8 @@ pub enum Effect {
 pub enum Errand {
     /// A shell inside this lab.
     Shell(String),
+    /// The log of this job.
+    Job(String),
     /// Let sudo ask for its password, where it has to, before a plan that needs root.
     Sudo,
     /// Stop until the shell's `fg`.

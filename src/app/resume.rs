@@ -82,7 +82,7 @@ impl Model {
     /// Asks about an unfinished run, where nothing else is asked and the labs are known.
     pub(super) fn offer_unfinished(&mut self) {
         let free = self.dialog.is_none() && self.help.is_none() && !self.is_running();
-        let calm = matches!(self.screen(), Screen::Welcome | Screen::Labs);
+        let calm = matches!(self.screen(), Screen::Welcome | Screen::Labs | Screen::Result);
         let Some(world) = self.world.as_ref().filter(|_| free && calm) else {
             return;
         };

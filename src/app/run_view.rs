@@ -13,6 +13,9 @@ use crate::{
 
 use super::msg::{Effect, Turned};
 
+/// Exit code of a run that can be gone on with.
+const RESUMABLE: u8 = 5;
+
 /// How far an action is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mark {
@@ -129,6 +132,13 @@ impl RunView {
     /// Whether it is still going on.
     pub fn is_running(&self) -> bool {
         self.outcome.is_none()
+    }
+
+    /// Whether it ended in a way that leaves something to go on with.
+    pub fn can_go_on(&self) -> bool {
+        self.outcome
+            .as_ref()
+            .is_some_and(|outcome| outcome.code == RESUMABLE)
     }
 
     /// The state of an action.

@@ -82,7 +82,7 @@ impl Model {
             (false, false) => {}
         }
         self.offer_unfinished();
-        vec![]
+        self.read_jobs()
     }
 
     /// After a time away: a plan is made anew, because it was made from what was there before.

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cli::{self, Stop},
     host::{self, command::needs_password},
+    log::sanitize_text,
     run::StopCode,
     ui::{
         look::Look,
@@ -31,6 +32,7 @@ use super::{
     attach::attach,
     effect::{Performer, Surroundings},
     event_loop::{self, Exit, now},
+    job_view,
     model::{Model, Setup},
     msg::{Errand, Msg, Tone},
     terminal::Session,
@@ -71,7 +73,11 @@ pub async fn start(setup: cli::Setup) -> Result<u8, Stop> {
     let ended = serve(&mut model, &mut session, &mut inbox, &mut performer, &ordered).await;
     drop(session);
     performer.finish(inbox).await;
-    Ok(ended?)
+    let code = ended?;
+    if let Some(how) = &model.restart {
+        let _ = writeln!(io::stderr(), "{}", sanitize_text(how));
+    }
+    Ok(code)
 }
 
 /// Runs the loop and its errands until the program is done.
@@ -140,6 +146,20 @@ async fn run_errand(
             let shown = tokio::task::spawn_blocking(move || hands::show(&path, editor)).await;
             session.take_back()?;
             return Ok(shown.unwrap_or(Ok(())).map(|()| String::new()));
+        }
+        Errand::Job(id) => {
+            let backend = match performer.backend().await {
+                Ok(backend) => backend,
+                Err(error) => return Ok(Err(error.to_string())),
+            };
+            session.lend();
+            let jobs = performer.jobs();
+            let ended = tokio::select! {
+                shown = job_view::show(backend.as_ref(), &jobs, id) => shown.map(|()| String::new()),
+                () = ordered.cancelled() => Ok(String::new()),
+            };
+            session.take_back()?;
+            return Ok(ended);
         }
         Errand::Shell(lab) => {
             let backend = match performer.backend().await {

@@ -2,7 +2,7 @@
 
 use crossterm::event::{Event as Input, KeyEvent, MouseButton, MouseEvent, MouseEventKind};
 
-use crate::ui;
+use crate::{run::RESTART, ui};
 
 use super::{
     dialog::{Dialog, Then},
@@ -24,6 +24,8 @@ impl Model {
                 // That a log grew is told at most so often: the last of a burst is found by looking.
                 if later && self.is_running() {
                     self.reread_logs()
+                } else if later && self.screen() == Screen::Jobs {
+                    self.read_jobs()
                 } else {
                     vec![]
                 }
@@ -57,6 +59,8 @@ impl Model {
             Msg::Turned(_) | Msg::Log(_) | Msg::Saved(..) | Msg::Lines(..) | Msg::Copied(..) => {
                 self.take_of_log(msg)
             }
+            Msg::Jobs(rows) => self.take_jobs(rows),
+            Msg::JobDone(done) => self.take_job_done(done),
             Msg::Returned(errand, result) => self.take_returned(&errand, result),
             Msg::Said(text) => {
                 self.say(Tone::Warning, text);
@@ -89,6 +93,7 @@ impl Model {
             Errand::Sudo if well => self.start_run(),
             // Whatever was done inside may have changed what the lists say.
             Errand::Shell(_) => vec![Effect::Look],
+            Errand::Job(_) => self.read_jobs(),
             Errand::Sudo
             | Errand::Suspend
             | Errand::Redraw
@@ -173,18 +178,25 @@ impl Model {
             Place::Welcome => self.on_welcome(intent),
             Place::Host => self.on_host(intent),
             Place::Labs => self.on_labs(intent),
+            Place::Jobs => self.on_jobs(intent),
             Place::Menu => self.on_menu(intent),
             Place::Snapshots => self.on_snapshots(intent),
             Place::Filter => self.on_filter(intent),
             Place::Options | Place::OptionsTyping => self.on_options(intent),
             Place::Review => self.on_review(intent),
             Place::Run => self.on_run(intent),
-            Place::Result => self.on_result(intent),
+            Place::Result | Place::ResultOpen => self.on_result(intent),
         }
     }
 
     /// Ends the program, unless a plan is being carried out: then it asks.
     fn quit(&mut self, code: u8) -> Vec<Effect> {
+        // What was done counts only after a restart: scripts that opened the screens are told as those of `apply` are.
+        let code = if code == 0 && self.restart.is_some() {
+            RESTART
+        } else {
+            code
+        };
         if self.refuse_to_leave() {
             self.help = None;
         } else if self.is_running() {
@@ -308,6 +320,7 @@ impl Model {
         match place {
             Place::Labs => self.labs.cursor = row,
             Place::Host => (self.host_view.cursor, self.host_view.scroll) = (row, 0),
+            Place::Jobs => self.jobs.cursor = row,
             Place::Menu => self.menu_cursor = row,
             Place::Snapshots | Place::Filter => self.picker.cursor = row,
             Place::Options | Place::OptionsTyping => {

@@ -6,9 +6,9 @@ use clap::Args;
 
 use crate::{
     host::{
-        Report,
-        detect::{Gpu, Machine},
-        findings::{Judgement, Primary},
+        self, Report, Root,
+        detect::Machine,
+        docker::{self, Choice, Passing, Surroundings, Way},
         matrix::{self, Matrix},
     },
     log::{sanitize, sanitize_text},
@@ -27,16 +27,134 @@ pub struct DetectArgs {
     /// Look at this folder instead of /: a tree of files, or a captured host.
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
+    /// Say how a container of Docker or Podman gets the GPU: as arguments, for compose, and (--json) as the part of
+    /// Docker's create body.
+    #[arg(long)]
+    docker: bool,
+    /// Which GPUs the container is to get: all, none, amd, nvidia, intel, PCI addresses or UUIDs; without it what labs
+    /// compute with here.
+    #[arg(long, value_name = "GPU", requires = "docker", value_delimiter = ',')]
+    gpu: Vec<String>,
+    /// The CUDA of the container's image (12.9.1): says whether the driver and the GPUs run it, and what does instead.
+    #[arg(long, value_name = "VERSION", requires = "docker", value_parser = version)]
+    image_cuda: Option<String>,
+}
+
+/// A version, as `12.9.1`.
+fn version(text: &str) -> Result<String, String> {
+    if matrix::version::is_dotted(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("a version is dotted numbers, as 12.9.1".to_owned())
+    }
+}
+
+/// The report, with what was asked beside it.
+#[derive(serde::Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    docker: Option<&'a Passing>,
 }
 
 pub(super) async fn detect(global: &Global, args: DetectArgs) -> Result<Code, Stop> {
     let report = look(args.root.as_deref()).await?;
+    let passing = if args.docker {
+        let choice = Choice::of(&args.gpu);
+        let passing = passing(
+            &report.machine,
+            args.root.as_deref(),
+            &choice,
+            args.image_cuda.as_deref(),
+        );
+        Some(
+            passing
+                .await
+                .map_err(|unknown| Stop::usage(sanitize(&unknown.to_string())))?,
+        )
+    } else {
+        None
+    };
     if global.json {
-        foreign_json(&report)?;
+        foreign_json(&Document {
+            report: &report,
+            docker: passing.as_ref(),
+        })?;
+    } else if let Some(passing) = &passing {
+        out(&sanitize_text(&words(passing)));
     } else {
         out(&sanitize_text(&text(&report)));
     }
     Ok(Code::OK)
+}
+
+/// How a container gets the GPUs; the engine is asked where it is that of this machine.
+pub(super) async fn passing(
+    machine: &Machine,
+    root: Option<&Path>,
+    choice: &Choice,
+    cuda: Option<&str>,
+) -> Result<Passing, docker::Unknown> {
+    let root = Root::new(root.unwrap_or_else(|| Path::new("/")));
+    let answer = docker::ask(&root, machine).await;
+    let around = Surroundings::read(&root, machine, answer.as_ref());
+    docker::pass(machine, &around, &matrix(), choice, cuda)
+}
+
+/// The same for people.
+fn words(passing: &Passing) -> String {
+    let engine = &passing.engine;
+    let mut lines = vec![format!("Engine    {}", engine.name())];
+    for gpu in &passing.gpus {
+        let way = match gpu.way {
+            Way::Cdi => "by its CDI name",
+            Way::Nvidia => "by the engine's nvidia driver",
+            Way::Nodes => "by its device nodes",
+        };
+        let place = gpu.pci.as_deref().unwrap_or_default();
+        lines.push(format!("GPU       {}  {place}  {way}", gpu.name));
+    }
+    if passing.gpus.is_empty() {
+        lines.push("GPU       none gets in".to_owned());
+    }
+    if let Some(image) = &passing.image {
+        let runs = image
+            .why
+            .as_deref()
+            .map_or_else(|| "runs here".to_owned(), |why| format!("does not run: {why}"));
+        lines.push(format!("Image     CUDA {}: {runs}", image.cuda));
+        lines.extend(
+            image
+                .nearest
+                .iter()
+                .map(|near| format!("          CUDA {near} runs here")),
+        );
+    }
+    if !passing.ask.is_empty() {
+        lines.push("\nSay which one is meant:".to_owned());
+        lines.extend(
+            passing
+                .ask
+                .iter()
+                .map(|id| format!("  halolab detect --docker --gpu {id}")),
+        );
+    }
+    lines.extend(passing.why.iter().map(|why| format!("Why       {why}")));
+    for refused in &passing.refused {
+        lines.push(format!("Not       {}: {}", refused.what, refused.why));
+        lines.extend(refused.fix.iter().map(|fix| format!("          fix: {fix}")));
+    }
+    if !passing.arguments.is_empty() {
+        let program = engine.kind.program();
+        lines.push(format!(
+            "\n{program} run {} IMAGE",
+            docker::shell(&passing.arguments)
+        ));
+        lines.push("\nservices:\n  NAME:".to_owned());
+        lines.extend(passing.compose.lines().map(|line| format!("    {line}")));
+    }
+    lines.join("\n")
 }
 
 /// Looks at a machine, with the user's additions to the matrix; their mistakes are said.
@@ -63,41 +181,11 @@ fn matrix() -> Matrix {
     matrix
 }
 
+/// The rows of the host's screen, and the findings.
 fn text(report: &Report) -> String {
-    let (machine, judgement) = (&report.machine, &report.judgement);
-    let mut lines = host(machine);
-    lines.extend(machine.gpus.iter().map(|gpu| format!("GPU       {}", card(gpu))));
-    lines.extend(machine.npus.iter().map(|npu| {
-        let driver = npu.driver.as_deref().unwrap_or("no driver");
-        format!("NPU       {}  {}  {driver}", npu.name, npu.pci)
-    }));
-    lines.extend(stacks(judgement));
-    let engines = machine
-        .runtimes
-        .iter()
-        .filter(|runtime| runtime.installed || runtime.socket.is_some());
-    lines.extend(engines.map(|engine| {
-        let version = engine.version.as_deref().unwrap_or_default();
-        let socket = engine.socket.as_deref().map_or_else(
-            || "no socket".to_owned(),
-            |socket| {
-                format!(
-                    "{socket} ({})",
-                    if engine.access == crate::host::node::Access::Rw {
-                        "yours"
-                    } else {
-                        "not yours"
-                    }
-                )
-            },
-        );
-        format!("Engine    {} {version}  {socket}", engine.name)
-    }));
-    let storage = &machine.storage;
-    if let (Some(path), Some(free)) = (&storage.path, storage.free_bytes) {
-        let kind = storage.filesystem.as_deref().unwrap_or("unknown file system");
-        lines.push(format!("Storage   {path}: {} free, {kind}", human(free)));
-    }
+    let judgement = &report.judgement;
+    let rows = host::words::rows(&report.machine, judgement, human).into_iter();
+    let mut lines: Vec<String> = rows.map(|(label, text)| format!("{label:<10}{text}")).collect();
     if judgement.findings.is_empty() {
         lines.push("\nNothing found that is wrong.".to_owned());
     } else {
@@ -105,85 +193,4 @@ fn text(report: &Report) -> String {
         lines.extend(judgement.findings.iter().map(doctor::text));
     }
     lines.join("\n")
-}
-
-fn host(machine: &Machine) -> Vec<String> {
-    let host = &machine.host;
-    let or = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
-    let mut lines = vec![
-        format!(
-            "System    {}, kernel {} ({})",
-            or(&host.os_name),
-            or(&host.kernel),
-            host.arch
-        ),
-        format!("Processor {}, {} threads", or(&host.cpu_name), host.cpus),
-        format!("Memory    {}", human(host.memory())),
-    ];
-    if let Some(board) = &host.board {
-        lines.push(format!("Board     {} {}", board.vendor, board.product));
-    }
-    let id = machine.virt.id.as_deref().unwrap_or("of unknown kind");
-    match machine.virt.kind {
-        crate::host::detect::VirtualKind::None => {}
-        crate::host::detect::VirtualKind::Vm => lines.push(format!("Virtual   machine, {id}")),
-        crate::host::detect::VirtualKind::Container => lines.push(format!("Virtual   container, {id}")),
-    }
-    lines
-}
-
-fn card(gpu: &Gpu) -> String {
-    let target = gpu
-        .gfx
-        .clone()
-        .or_else(|| gpu.compute_cap.as_ref().map(|cap| format!("compute {cap}")));
-    let memory = gpu
-        .memory
-        .rocm_pool_bytes
-        .or(gpu.memory.vram_bytes)
-        .or_else(|| gpu.memory.vram_mib.map(|mib| mib.saturating_mul(1 << 20)));
-    let parts = [
-        Some(gpu.name.clone()),
-        gpu.pci.clone(),
-        target,
-        memory.map(human),
-        Some(gpu.driver.clone().unwrap_or_else(|| "no driver".to_owned())),
-    ];
-    parts.into_iter().flatten().collect::<Vec<_>>().join("  ")
-}
-
-fn stacks(judgement: &Judgement) -> Vec<String> {
-    let state = |usable: bool, why: &[String]| {
-        if usable {
-            "usable".to_owned()
-        } else if why.is_empty() {
-            "not usable".to_owned()
-        } else {
-            format!("not usable: {}", why.join(", "))
-        }
-    };
-    let mut lines = vec![];
-    lines.extend(
-        judgement
-            .rocm
-            .as_ref()
-            .map(|rocm| format!("ROCm      {}", state(rocm.usable, &rocm.why))),
-    );
-    lines.extend(judgement.cuda.as_ref().map(|cuda| {
-        let driver = cuda.driver.as_deref().unwrap_or("none");
-        let version = cuda.cuda_driver.as_deref().unwrap_or("none");
-        format!(
-            "CUDA      {version}, driver {driver}, {}",
-            state(cuda.usable, &cuda.why)
-        )
-    }));
-    let labs = match judgement.primary {
-        Primary::Rocm => "ROCm",
-        Primary::Cuda => "CUDA",
-        Primary::Ask => "ROCm or CUDA, as you choose",
-        Primary::None => "the processor only",
-        Primary::Unsupported => "the processor only (WSL2)",
-    };
-    lines.push(format!("Labs use  {labs}"));
-    lines
 }

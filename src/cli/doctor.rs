@@ -6,7 +6,7 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    host::{Finding, Severity, boot::mend, firewall},
+    host::{Finding, Severity, boot::mend, docker::Choice, firewall},
     log::sanitize_text,
     run::receipt::Open,
 };
@@ -40,6 +40,15 @@ pub(super) async fn doctor(global: Global, args: DoctorArgs) -> Result<Code, Sto
     }
     let report = super::detect::look(args.root.as_deref()).await?;
     let (mut findings, machine) = (report.judgement.findings, report.machine);
+    let usual = super::detect::passing(
+        &machine,
+        args.root.as_deref(),
+        &Choice::These(vec!["nvidia".to_owned()]),
+        None,
+    )
+    .await;
+    findings.extend(usual.ok().and_then(|passing| passing.finding(&machine)));
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     mend::say(&mut findings, &machine.kernel);
     if args.root.is_some() && args.fix.is_none() {
         return show(&global, &findings, &tune::open(root)?);

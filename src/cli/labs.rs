@@ -45,7 +45,7 @@ pub(super) async fn stop(setup: &Setup, args: NamesArgs) -> Result<Code, Stop> {
 async fn power(setup: &Setup, args: NamesArgs, wanted: Power, word: &str) -> Result<Code, Stop> {
     let verb = if wanted == Power::Start { "start" } else { "stop" };
     let _lock = setup.hold(&format!("{verb} {}", args.labs.join(" ")))?;
-    let world = setup.world(&[]).await?;
+    let world = setup.glance().await?;
     for lab in &args.labs {
         match world.presence(lab) {
             Presence::Ours | Presence::Unfinished => {}

@@ -9,12 +9,14 @@ mod consent;
 mod detect;
 mod doctor;
 pub mod exit;
+mod job;
 mod labs;
 mod logging;
 mod other;
 mod plain;
 mod plan;
 mod print;
+mod progress;
 mod prove;
 mod runs;
 mod setup;
@@ -28,6 +30,7 @@ mod undo;
 pub mod view;
 
 pub use exit::{Code, Stop};
+pub(crate) use job::show::Show;
 pub use setup::Setup;
 pub use shell::login;
 
@@ -129,6 +132,9 @@ pub enum Verb {
     Stop(labs::NamesArgs),
     /// Enter a lab, or run one command in it.
     Shell(shell::ShellArgs),
+    /// Long commands in labs that go on without a terminal: run, list, status, attach, logs, stop, wait, rm.
+    #[command(subcommand)]
+    Job(job::JobVerb),
     /// What this machine is made of, and what that means for labs.
     Detect(detect::DetectArgs),
     /// What is wrong with this machine, and how to mend it.
@@ -137,6 +143,8 @@ pub enum Verb {
     Prove(prove::ProveArgs),
     /// Look at logs of any size: search, filter, follow; `h` shows the keys.
     View(view::ViewArgs),
+    /// How far a build is, out of its log: Spack, ninja, make, pip, uv, apt, dnf, pacman, cargo, Docker.
+    Progress(progress::ProgressArgs),
     /// What labs are made of: list, show, check, schema.
     #[command(subcommand)]
     Stage(other::StageVerb),
@@ -183,10 +191,12 @@ pub async fn run(cli: Cli) -> Result<Code, Stop> {
         Some(Verb::Start(args)) => labs::start(&Setup::load(global)?, args).await,
         Some(Verb::Stop(args)) => labs::stop(&Setup::load(global)?, args).await,
         Some(Verb::Shell(args)) => shell::shell(&Setup::load(global)?, args).await,
+        Some(Verb::Job(verb)) => Box::pin(job::run(&Setup::load(global)?, verb)).await,
         Some(Verb::Detect(args)) => detect::detect(&global, args).await,
         Some(Verb::Doctor(args)) => doctor::doctor(global, args).await,
         Some(Verb::Prove(args)) => prove::prove(global, args).await,
         Some(Verb::View(args)) => view::view(global, args),
+        Some(Verb::Progress(args)) => progress::progress(global, args).await,
         Some(Verb::Stage(verb)) => other::stage(&Setup::load(global)?, verb),
         Some(Verb::Runs(args)) => runs::run(&Setup::load(global)?, args).await,
         Some(Verb::Config(verb)) => other::config(&Setup::load(global)?, &verb),

@@ -5,6 +5,7 @@ mod ask;
 mod form;
 mod resume;
 mod snapshots;
+mod tuning;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -99,7 +100,14 @@ async fn round(setup: &Setup, offered: &mut bool) -> Result<Code, Left> {
     };
     let forms = Box::pin(options(setup, &world, &picks)).await?;
     loop {
-        let (plan, secrets) = planned(setup, world, &picks, &forms).await?;
+        let here = world
+            .server
+            .as_ref()
+            .is_none_or(|server| server.address.starts_with('/'));
+        let (mut plan, secrets) = planned(setup, world, &picks, &forms).await?;
+        if here {
+            Box::pin(tuning::ask(setup, &mut plan)).await?;
+        }
         if let Some(code) = agree_and_run(setup, &plan, &journal::new_id(&plan), secrets).await? {
             return Ok(code);
         }

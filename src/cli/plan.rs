@@ -9,7 +9,7 @@ use std::{
 use clap::Args;
 
 use crate::{
-    host,
+    backend, host,
     labs::{Presence, World},
     plan::{Choice, Plan, Request, planner::HOST},
     stage::{Answers, answers::IMAGE_FILE, given},
@@ -288,6 +288,9 @@ pub(super) async fn make_and_run(setup: &Setup, args: &PlanArgs, consent: &Conse
 
 /// Starts an engine that is installed and does not run; whether there was one to start.
 pub(super) async fn wake(setup: &Setup) -> Result<bool, Stop> {
+    if !matches!(setup.backend().await, Err(backend::Error::Asleep { .. })) {
+        return Ok(false);
+    }
     let world = setup.world_or_asleep(&[]).await?;
     if world.asleep.is_none() {
         return Ok(false);

@@ -151,6 +151,11 @@ impl Setup {
         self.paths.state.join("runs")
     }
 
+    /// Folder of all jobs.
+    pub fn jobs(&self) -> PathBuf {
+        self.paths.state.join("jobs")
+    }
+
     /// The lock of runs.
     pub fn lock(&self) -> PathBuf {
         self.paths.runtime.join("lock")

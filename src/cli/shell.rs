@@ -28,7 +28,7 @@ const LOGIN: &str = "if id lab >/dev/null 2>&1 && command -v su >/dev/null 2>&1;
 
 pub(super) async fn shell(setup: &Setup, args: ShellArgs) -> Result<Code, Stop> {
     setup.may_change()?;
-    let world = setup.world(&[]).await?;
+    let world = setup.glance().await?;
     let lab = &args.lab;
     let instance = world
         .instance(lab)

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::{
     labs::{SnapshotKind, SnapshotRow, World, marks, sizes::Room, snapshot_rows, snapshots},
-    plan::Choice,
+    plan::{Choice, without},
 };
 
 use super::{
@@ -157,11 +157,10 @@ async fn planned(setup: &Setup, lab: String, choice: Choice, consent: Consent) -
 
 /// The snapshots of one of our labs.
 async fn rows(setup: &Setup, lab: &str) -> Result<Vec<SnapshotRow>, Stop> {
-    look(setup, lab).await.map(|(_, rows)| rows)
+    rows_in(setup, &setup.glance().await?, lab).await
 }
 
-async fn look(setup: &Setup, lab: &str) -> Result<(World, Vec<SnapshotRow>), Stop> {
-    let world = setup.world(&[]).await?;
+async fn rows_in(setup: &Setup, world: &World, lab: &str) -> Result<Vec<SnapshotRow>, Stop> {
     let found = world
         .find(&setup.catalog, lab)
         .ok_or_else(|| unknown(lab, &world.labs(&setup.catalog)))?;
@@ -170,8 +169,7 @@ async fn look(setup: &Setup, lab: &str) -> Result<(World, Vec<SnapshotRow>), Sto
             "{lab} is not made yet; `halolab apply {lab}` makes it"
         )));
     }
-    let rows = snapshot_rows(setup.backend().await?.as_ref(), lab).await?;
-    Ok((world, rows))
+    Ok(snapshot_rows(setup.backend().await?.as_ref(), lab).await?)
 }
 
 /// One of our labs that may be changed, and one of its snapshots.
@@ -192,15 +190,16 @@ async fn one(setup: &Setup, lab: &str, name: &str) -> Result<SnapshotRow, Stop> 
 
 async fn ours(setup: &Setup, lab: &str) -> Result<Vec<SnapshotRow>, Stop> {
     setup.may_change()?;
-    let world = setup.world(&[]).await?;
+    let world = setup.glance().await?;
     if world.presence(lab) == crate::labs::Presence::Foreign {
         return Err(crate::plan::PlanError::Foreign(lab.into()).into());
     }
-    rows(setup, lab).await
+    rows_in(setup, &world, lab).await
 }
 
 async fn list(setup: &Setup, lab: &str) -> Result<Code, Stop> {
-    let (world, rows) = look(setup, lab).await?;
+    let world = setup.world(&[]).await?;
+    let rows = rows_in(setup, &world, lab).await?;
     let room = room_of(&world, lab, &rows);
     if setup.global.json {
         json(&List {
@@ -269,7 +268,13 @@ async fn rename(setup: &Setup, lab: &str, name: &str, new: &str) -> Result<Code,
     one(setup, lab, name).await?;
     check_name(new)?;
     snapshots::rename(setup.backend().await?.as_ref(), lab, name, new).await?;
-    said(setup, &format!("{lab}/{name} is now {lab}/{new}"), lab, new)
+    let without = without(name);
+    said(
+        setup,
+        &format!("{lab}/{name} is now {lab}/{new}{without}"),
+        lab,
+        new,
+    )
 }
 
 async fn remove(setup: &Setup, lab: &str, name: &str, yes: bool) -> Result<Code, Stop> {

@@ -3,7 +3,7 @@
 
 use std::{
     io::{BufRead as _, IsTerminal as _, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use crate::{
@@ -77,22 +77,56 @@ impl std::str::FromStr for Size {
     }
 }
 
+/// A machine whose GPU shares the memory: how much it may have, and the change that gives it more.
+pub(super) struct Planner {
+    folder: PathBuf,
+    machine: Machine,
+    /// Sizes.
+    pub(super) pool: Pool,
+}
+
+impl Planner {
+    /// Looks at this machine; none where no GPU shares its memory.
+    pub(super) async fn look(setup: &Setup) -> Option<Self> {
+        let folder = host::folder();
+        let (matrix, _) = matrix::overlay(&setup.paths.matrix);
+        let machine = Report::of(&folder, &matrix).await.machine;
+        let pool = Pool::of(&machine, &matrix)?;
+        Some(Self {
+            folder,
+            machine,
+            pool,
+        })
+    }
+
+    /// Lets a plan begin with the change to a size, in GiB.
+    pub(super) fn begin(&self, plan: &mut Plan, gib: u64) -> Result<(), Stop> {
+        let root = Root::new(&self.folder);
+        let wish = mend::of_size(&self.machine.kernel, gib);
+        let proposal = boot::propose(&root, &wish, None).map_err(Stop::blocked)?;
+        plan.tune(&Tuning {
+            wish,
+            proposal,
+            boot: root.read(host::BOOT_ID).unwrap_or_default(),
+            root: (!root.is_live()).then(|| self.folder.clone()),
+        });
+        Ok(())
+    }
+}
+
 /// Lets a plan begin with the size that is wanted of the GPU's pool; where none is, the offer is told.
 pub(super) async fn first(setup: &Setup, plan: &mut Plan, size: Option<Size>) -> Result<(), Stop> {
     if size.is_none() && !plan.makes_a_gpu_lab() {
         return Ok(());
     }
-    let folder = host::folder();
-    let (matrix, _) = matrix::overlay(&setup.paths.matrix);
-    let machine = Report::of(&folder, &matrix).await.machine;
-    let pool = Pool::of(&machine, &matrix);
-    let (Some(pool), Some(size)) = (&pool, size) else {
+    let planner = Planner::look(setup).await;
+    let (Some(planner), Some(size)) = (&planner, size) else {
         if size.is_some() {
             return Err(Stop::blocked(
                 "nothing was changed: no GPU of this machine shares its memory, so --tune has nothing to do",
             ));
         }
-        if let Some(pool) = pool.filter(|pool| pool.is_default) {
+        if let Some(pool) = planner.map(|planner| planner.pool).filter(|pool| pool.is_default) {
             note(&format!(
                 "the GPU's memory is at the kernel's default; --tune={} gives it more before the lab is made, after a \
                  restart of the machine",
@@ -101,6 +135,7 @@ pub(super) async fn first(setup: &Setup, plan: &mut Plan, size: Option<Size>) ->
         }
         return Ok(());
     };
+    let pool = &planner.pool;
     let gib = match size {
         Size::Suggested => pool.suggestion(),
         Size::Gib(gib) if gib <= pool.most => gib,
@@ -112,16 +147,7 @@ pub(super) async fn first(setup: &Setup, plan: &mut Plan, size: Option<Size>) ->
             )));
         }
     };
-    let root = Root::new(&folder);
-    let wish = mend::of_size(&machine.kernel, gib);
-    let proposal = boot::propose(&root, &wish, None).map_err(Stop::blocked)?;
-    plan.tune(&Tuning {
-        wish,
-        proposal,
-        boot: root.read(host::BOOT_ID).unwrap_or_default(),
-        root: (!root.is_live()).then_some(folder),
-    });
-    Ok(())
+    planner.begin(plan, gib)
 }
 
 /// Changes the boot configuration for a finding; none where no parameter mends it.

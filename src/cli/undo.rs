@@ -25,7 +25,7 @@ pub struct UndoArgs {
 
 pub(super) async fn undo(setup: &Setup, args: UndoArgs) -> Result<Code, Stop> {
     let lab = &args.lab;
-    let world = setup.world(&[]).await?;
+    let world = setup.glance().await?;
     let found = world
         .find(&setup.catalog, lab)
         .ok_or_else(|| unknown(lab, &world.labs(&setup.catalog)))?;

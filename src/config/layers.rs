@@ -91,7 +91,7 @@ enum Kind {
 }
 
 /// The settings that a flag or a variable (`HALOLAB_KEEP_SAFETY`) can give.
-const SINGLE: [(&str, Kind); 7] = [
+const SINGLE: [(&str, Kind); 8] = [
     ("theme", Kind::Text),
     ("ascii", Kind::Flag),
     ("mouse", Kind::Flag),
@@ -99,6 +99,7 @@ const SINGLE: [(&str, Kind); 7] = [
     ("data", Kind::Text),
     ("pool", Kind::Text),
     ("keep-safety", Kind::Number),
+    ("notify", Kind::Flag),
 ];
 
 impl Settings {

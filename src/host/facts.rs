@@ -27,6 +27,7 @@ pub const KNOWN: &[&str] = &[
     "family",
     "free_disk",
     "gfx",
+    "gpu_addresses",
     "gpu_amd",
     "gpu_intel",
     "gpu_name",
@@ -155,6 +156,7 @@ fn cards(root: &Root, machine: &Machine) -> Found {
             .map(detect::KfdNode::gfx)
     };
     vec![
+        ("gpu_addresses", addresses(&machine.gpus).into()),
         ("gpu_amd", has("amd").into()),
         ("gpu_nvidia", (has("nvidia") || machine.nvidia.is_some()).into()),
         ("gpu_intel", has("intel").into()),
@@ -172,6 +174,13 @@ fn cards(root: &Root, machine: &Machine) -> Found {
             render.map_or(0, |group| u64::from(group.gid)).into(),
         ),
     ]
+}
+
+/// Where the cards are that compute, with spaces between: `0000:c5:00.0`.
+fn addresses(gpus: &[Gpu]) -> String {
+    let computing = gpus.iter().filter(|gpu| !gpu.display_only && gpu.is_driven());
+    let all: Vec<&str> = computing.filter_map(|gpu| gpu.pci.as_deref()).collect();
+    all.join(" ")
 }
 
 /// The card that a lab would compute on: AMD and NVIDIA before Intel before the rest.

@@ -6,6 +6,7 @@ pub mod bootstrap;
 pub mod certificates;
 pub mod command;
 pub mod detect;
+pub mod docker;
 pub mod facts;
 mod finding;
 pub mod findings;
@@ -22,6 +23,7 @@ mod root;
 pub mod storage;
 pub mod subnet;
 mod user;
+pub mod words;
 
 use std::collections::BTreeMap;
 

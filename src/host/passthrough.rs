@@ -1,7 +1,7 @@
 //! What decides how an NVIDIA GPU gets into a lab: the container toolkit, CDI specifications, and the folder of the
 //! driver's user-space libraries.
 
-use super::{Fact, Facts, Root, facts::Found};
+use super::{Fact, Facts, Root, docker::cdi, facts::Found};
 
 /// The library that every CUDA program opens.
 const LIBRARY: &str = "libcuda.so.1";
@@ -44,7 +44,7 @@ pub(super) fn probe(root: &Root) -> Found {
 }
 
 /// The real folder of the driver's libraries. Debian leads to it through links that a lab could not follow.
-fn libraries(root: &Root) -> Option<String> {
+pub(super) fn libraries(root: &Root) -> Option<String> {
     let known = FOLDERS.iter().map(|folder| format!("{folder}/{LIBRARY}"));
     let found = known.chain(cached(root)).find_map(|path| root.find(&path))?;
     let folder = found.parent()?.strip_prefix(root.base()).ok()?.to_str()?;
@@ -73,12 +73,7 @@ fn specification(root: &Root) -> Option<String> {
     let known = |path: &String| [".yaml", ".yml", ".json"].iter().any(|end| path.ends_with(end));
     let mut texts = files.filter(known).filter_map(|path| root.read(&path));
     let text = texts.find(|text| text.contains("nvidia.com/gpu"))?;
-    let version = text.split("libcuda.so.").skip(1).find_map(|rest| {
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.');
-        let version = rest.get(..end.unwrap_or(rest.len()))?.trim_end_matches('.');
-        version.contains('.').then(|| version.to_owned())
-    });
-    Some(version.unwrap_or_default())
+    Some(cdi::driver(&text).unwrap_or_default())
 }
 
 /// How the driver gets into a lab with this machine and this daemon: `cdi`, `runtime` or `plain`. By what each can,

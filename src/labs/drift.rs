@@ -6,11 +6,16 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    backend::Instance,
     host::{Fact, Facts, Finding, Severity},
     prove::Grade,
 };
 
-use super::{Lab, World, verdict::Verdict};
+use super::{
+    Lab, World,
+    gpus::{self, Gpus},
+    verdict::Verdict,
+};
 
 /// What a proof stands on. An empty text is unknown.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +42,9 @@ pub struct Ground {
     /// The driver that the CDI specification was written for.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub cdi: String,
+    /// Addresses of the GPUs, with spaces between.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub gpus: String,
 }
 
 impl Ground {
@@ -54,6 +62,7 @@ impl Ground {
             amdgpu: text("amdgpu_driver"),
             rocm: text("rocm"),
             cdi: text("nvidia_cdi_driver"),
+            gpus: text("gpu_addresses"),
         }
     }
 
@@ -62,6 +71,9 @@ impl Ground {
         *self == Self::default()
     }
 }
+
+/// What was taken from the lab, not from the machine.
+const PASSED_IN: &str = "GPU that is passed in";
 
 /// One thing that is not what it was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +84,13 @@ pub struct Moved {
     pub was: String,
     /// Version of now; `none` where it is gone.
     pub now: String,
+}
+
+impl Moved {
+    /// A GPU was taken from the lab: a proof has to say what it computes on now.
+    pub fn is_taken(&self) -> bool {
+        self.what == PASSED_IN
+    }
 }
 
 impl fmt::Display for Moved {
@@ -107,17 +126,71 @@ pub fn moved(proof: &Verdict, now: &Ground) -> Vec<Moved> {
         *counts && !was.is_empty() && was != now && (!now.is_empty() || gone(what))
     };
     let moved = all.into_iter().filter(differs);
-    moved
-        .map(|(_, what, was, now)| Moved {
-            what: what.to_owned(),
-            was: was.clone(),
-            now: if now.is_empty() {
-                "none".to_owned()
-            } else {
-                now.clone()
-            },
-        })
-        .collect()
+    let versions = moved.map(|(_, what, was, now)| Moved {
+        what: what.to_owned(),
+        was: was.clone(),
+        now: if now.is_empty() {
+            "none".to_owned()
+        } else {
+            now.clone()
+        },
+    });
+    versions.chain(missing(proof, &was, now)).collect()
+}
+
+/// The GPUs that a kernel ran on, that were in this machine then, and are not now.
+fn missing(proof: &Verdict, was: &Ground, now: &Ground) -> Vec<Moved> {
+    let then = places(&was.gpus);
+    let here = places(&now.gpus);
+    let gone = proof.gpus.iter().filter(|gpu| {
+        let at = place(&gpu.pci);
+        then.contains(&at) && !here.contains(&at)
+    });
+    gone.map(|gpu| Moved {
+        what: "GPU".to_owned(),
+        was: format!("{} at {}", gpu.name, gpu.pci),
+        now: "none".to_owned(),
+    })
+    .collect()
+}
+
+/// The GPUs that a kernel ran on and that are not passed into the lab any more.
+fn taken(proof: &Verdict, instance: &Instance) -> Vec<Moved> {
+    let (devices, config) = (&instance.expanded_devices, &instance.expanded_config);
+    let passed = Gpus::of(devices, config);
+    let covered = proof.grade.is_none_or(|grade| passed.covers(grade));
+    let by_address = gpus::addresses(devices, config).filter(|all| !all.is_empty());
+    let given = by_address.map(|all| all.iter().map(|address| place(address)).collect::<Vec<_>>());
+    let still = |pci: &str| {
+        let given = given.as_ref().is_none_or(|all| all.contains(&place(pci)));
+        covered && (pci.is_empty() || given)
+    };
+    let gone = proof.gpus.iter().filter(|gpu| !still(&gpu.pci));
+    gone.map(|gpu| Moved {
+        what: PASSED_IN.to_owned(),
+        was: gpu.name.clone(),
+        now: "none".to_owned(),
+    })
+    .collect()
+}
+
+fn places(addresses: &str) -> Vec<String> {
+    addresses.split(' ').map(place).collect()
+}
+
+/// Domain, bus and device of an address: the function may be a partition, and NVIDIA's domains have eight digits.
+fn place(address: &str) -> String {
+    let text = address.to_ascii_lowercase();
+    let device = text.split('.').next().unwrap_or_default();
+    let parts: Vec<&str> = device.split(':').collect();
+    match parts.as_slice() {
+        [domain, bus, device] => {
+            let number = u64::from_str_radix(domain, 16).unwrap_or_default();
+            format!("{number:x}:{bus}:{device}")
+        }
+        [bus, device] => format!("0:{bus}:{device}"),
+        _ => text,
+    }
 }
 
 /// A list of what moved, as `kernel 6.18.4 → 6.19.1, NVIDIA driver …`.
@@ -144,7 +217,12 @@ impl World {
     pub fn moved(&self, lab: &Lab) -> Vec<Moved> {
         let stored = lab.instance.as_ref().and_then(|instance| instance.tag("verdict"));
         let proof = stored.and_then(Verdict::read);
-        proof.map_or_else(Vec::new, |proof| moved(&proof, &self.ground()))
+        let (Some(proof), Some(instance)) = (proof, &lab.instance) else {
+            return vec![];
+        };
+        let mut all = moved(&proof, &self.ground());
+        all.extend(taken(&proof, instance));
+        all
     }
 
     /// Findings of the labs whose proof does not stand on this machine as it is now, and of a CDI specification that
@@ -197,7 +275,7 @@ fn finding(lab: &str, moved: &[Moved]) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::{Instance, Server};
+    use crate::backend::Server;
 
     fn ground(pairs: &[(&str, &str)]) -> Ground {
         let facts = pairs.iter().map(|(k, v)| ((*k).to_owned(), Fact::from(*v)));
@@ -286,6 +364,48 @@ mod tests {
         };
         let lab = world.find(&crate::stage::Catalog::default(), "ai-lab").unwrap();
         (world, lab)
+    }
+
+    #[test]
+    fn a_gpu_that_was_taken_away_has_moved() {
+        let cards = |text: &str| ground(&[("kernel", "6.18.4"), ("gpu_addresses", text)]);
+        let gpu = |name: &str, pci: &str| super::super::verdict::Gpu {
+            name: name.into(),
+            pci: pci.into(),
+            ..Default::default()
+        };
+        let mut proof = proof(Grade::Cuda, cards("0000:65:00.0 0000:c5:00.0"));
+        proof.gpus = vec![
+            gpu("H200", "00000000:65:00.0"),
+            gpu("other machine", "0000:99:00.0"),
+        ];
+        assert_eq!(moved(&proof, &cards("0000:65:00.0")), []);
+        // One more card, at another place, takes nothing away.
+        assert_eq!(moved(&proof, &cards("0000:66:00.0 0000:65:00.0")), []);
+        let gone = moved(&proof, &cards("0000:c5:00.0"));
+        assert_eq!(text(&gone), "GPU H200 at 00000000:65:00.0 → none");
+
+        proof.gpus = vec![gpu("A", "0000:65:00.0"), gpu("B", "0000:66:00.0")];
+        let said = |devices: &[(&str, &str)]| {
+            let (world, lab) = lab(&proof, devices);
+            text(&world.moved(&lab))
+        };
+        assert_eq!(said(&[("type", "gpu"), ("id", "nvidia.com/gpu=all")]), "");
+        assert_eq!(said(&[("type", "gpu")]), "");
+        assert_eq!(
+            said(&[("type", "gpu"), ("vendorid", "10de"), ("pci", "0000:65:00.0")]),
+            "GPU that is passed in B → none"
+        );
+        let none = "GPU that is passed in A → none, GPU that is passed in B → none";
+        assert_eq!(said(&[("type", "disk")]), none);
+        assert_eq!(
+            said(&[("type", "unix-char"), ("path", "/dev/kfd")]),
+            none,
+            "AMD's is none of CUDA's"
+        );
+        let (world, lab) = lab(&proof, &[("type", "disk")]);
+        let found = world.drift(&[lab]);
+        assert_eq!(found[0].fix.as_deref(), Some("halolab prove ai-lab"));
     }
 
     #[test]

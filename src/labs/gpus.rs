@@ -92,6 +92,18 @@ impl Gpus {
         self.asked.is_empty()
     }
 
+    /// Whether something is passed in that a proof of this grade may have been of.
+    pub fn covers(&self, grade: Grade) -> bool {
+        let want = match grade {
+            Grade::Cuda => Some(Want::Cuda),
+            Grade::Hip => Some(Want::Hip),
+            Grade::Vulkan => None,
+            Grade::CpuOnly | Grade::Failed => return true,
+        };
+        let may = |asked: &Asked| asked.api.is_none() || want.is_none() || asked.api == want;
+        self.asked.iter().any(may)
+    }
+
     /// For `--gpu` of the prover: the one interface that is asked for, or what there is.
     pub fn flag(&self) -> &'static str {
         let mut apis = self.asked.iter().filter_map(|a| a.api);
@@ -150,6 +162,23 @@ impl Gpus {
         };
         self.known.iter().find_map(short)
     }
+}
+
+/// The addresses of the GPUs that are passed in, where all of them are passed in by address alone.
+pub fn addresses(devices: &Devices, config: &BTreeMap<String, String>) -> Option<BTreeSet<String>> {
+    let key = |device: &BTreeMap<String, String>, name: &str| device.get(name).cloned().unwrap_or_default();
+    let card = |device: &&BTreeMap<String, String>| {
+        let node = key(device, "source") + &key(device, "path");
+        asked(device).is_some() && node != "/dev/kfd" && !node.contains("/dev/nvidiactl")
+    };
+    if config.get("nvidia.runtime").is_some_and(|value| value == "true") {
+        return None;
+    }
+    let address = |device: &BTreeMap<String, String>| {
+        let address = key(device, "pci").to_ascii_lowercase();
+        (key(device, "type") == "gpu" && !address.is_empty()).then_some(address)
+    };
+    devices.values().filter(card).map(address).collect()
 }
 
 /// The one GPU that a device is, where it is one and must be there. A MIG slice is none: CUDA shows one of them to a

@@ -14,6 +14,7 @@ pub mod row;
 pub mod rules;
 pub mod sanitize;
 pub mod scan;
+pub mod severity;
 pub mod sgr;
 pub mod source;
 pub mod spool;
@@ -26,6 +27,7 @@ pub use matcher::Query;
 pub use page::{Ask, Motion, Page, Spot};
 pub use row::sanitize_line;
 pub use sanitize::{clean, sanitize, sanitize_text};
+pub use severity::{Severity, severity};
 
 /// Called by threads when there is something new to show.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;

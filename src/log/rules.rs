@@ -1,4 +1,5 @@
-//! What is an error, a warning or worth a colour in a log: tables as data, `assets/log/rules.toml` and the user's files.
+//! What is an error, a warning or worth a colour in a log: tables as data, `assets/severity.toml` (which
+//! [`super::severity()`] uses too), `assets/log/rules.toml` and the user's files.
 
 use std::path::{Path, PathBuf};
 
@@ -6,6 +7,7 @@ use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 use serde::Deserialize;
 
 static EMBEDDED: &str = include_str!("../../assets/log/rules.toml");
+static SEVERITY: &str = include_str!("../../assets/severity.toml");
 /// Rules are patterns only; a larger file is something else.
 const FILE_LIMIT: u64 = 256 * 1024;
 /// Compiled tables may take this much memory each.
@@ -58,6 +60,7 @@ pub enum RulesError {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    #[serde(default)]
     schema: u32,
     #[serde(default)]
     words: Vec<String>,
@@ -106,6 +109,7 @@ impl Rules {
             }
         }
         files.push(toml::from_str(EMBEDDED).unwrap_or_default());
+        files.push(toml::from_str(SEVERITY).unwrap_or_default());
         (Self::of(&files), errors)
     }
 

@@ -17,6 +17,15 @@ use super::{
 /// Name of the snapshot that is taken after set-up.
 pub const CLEAN: &str = "clean";
 
+/// What a lab lacks once a snapshot of it is called otherwise; empty for most.
+pub fn without(snapshot: &str) -> &'static str {
+    if snapshot == CLEAN {
+        "; a recreate finds no `clean` any more, and makes the lab from its image"
+    } else {
+        ""
+    }
+}
+
 pub(super) fn track(case: &Case<'_>) -> Result<Track, PlanError> {
     let words = case.words();
     let mut actions = vec![];

@@ -15,7 +15,7 @@ mod words;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-pub use create::CLEAN;
+pub use create::{CLEAN, without};
 pub use images::{alias, aliases};
 pub use planner::{PlanError, Request, plan};
 pub use step::Step;

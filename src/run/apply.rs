@@ -34,7 +34,7 @@ use super::{
 const INTERRUPTED: u8 = 130;
 
 /// Exit code of a run that goes on after a restart of the machine.
-pub(super) const RESTART: u8 = 6;
+pub const RESTART: u8 = 6;
 
 /// Finds the daemon: called when a plan first needs it, which may be after its own steps installed it.
 pub type Connect =
@@ -77,6 +77,13 @@ impl StopCode {
 impl Default for StopCode {
     fn default() -> Self {
         Self(Arc::new(AtomicU8::new(INTERRUPTED)))
+    }
+}
+
+impl Context {
+    /// Folder of all jobs: `$XDG_STATE_HOME/halolab/jobs`.
+    pub fn jobs(&self) -> PathBuf {
+        self.runs.with_file_name("jobs")
     }
 }
 
@@ -402,6 +409,7 @@ async fn one(worker: &Worker<'_>, lab: &str, action: &Action, output: &mut Outpu
         skipped: done.skipped,
     };
     worker.journal(|j| j.write(entry)).map_err(journal_failed)?;
+    perform::tidy(worker, action).await;
     let millis = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
     worker.tell(Event::StepFinished {
         id: action.id.clone(),

@@ -11,7 +11,7 @@ mod perform;
 pub mod receipt;
 pub mod unfinished;
 
-pub use apply::{Connect, Context, Outcome, StopCode, apply, log_file};
+pub use apply::{Connect, Context, Outcome, RESTART, StopCode, apply, log_file};
 pub use journal::{Entry, Journal};
 pub use lock::Lock;
 

@@ -29,7 +29,7 @@ pub struct Output {
 }
 
 /// Bytes of a command's last output that are kept in memory.
-const TAIL: usize = 4096;
+pub(super) const TAIL: usize = 4096;
 
 impl Output {
     /// Opens `LAB.log` to add to it.
@@ -52,6 +52,11 @@ impl Output {
             told,
             tail: vec![],
         })
+    }
+
+    /// How long the file is.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Adds bytes as they came.
@@ -88,6 +93,11 @@ impl Output {
     /// Forgets the tail: what follows is another command's.
     pub fn mark(&mut self) {
         self.tail.clear();
+    }
+
+    /// What a command said last, where some of it was added by an earlier attempt.
+    pub fn recall(&mut self, end: &[u8]) {
+        self.tail = end.to_vec();
     }
 
     /// The last line with something in it since the last mark, safe to show, at most 300 characters.

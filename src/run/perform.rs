@@ -14,6 +14,7 @@ mod boot;
 mod host;
 mod instance;
 mod prove;
+mod script;
 mod snapshot;
 
 /// Why an action did not end well.
@@ -74,10 +75,18 @@ const SKIPPED: Ended = Ok(Done { skipped: true });
 struct Hand<'a> {
     worker: &'a Worker<'a>,
     lab: &'a str,
+    /// The action's id, and what it is in words.
+    action: &'a str,
+    sentence: &'a str,
     /// An earlier attempt began it and did not see its end.
     again: bool,
     output: &'a mut Output,
     progress: Progress,
+}
+
+/// After the end of an action is in the journal.
+pub(super) async fn tidy(worker: &Worker<'_>, action: &Action) {
+    script::forget(worker, action).await;
 }
 
 /// Carries one action out.
@@ -105,6 +114,8 @@ pub(super) async fn perform(
     let hand = Hand {
         worker,
         lab,
+        action: &action.id,
+        sentence: &action.sentence,
         again,
         output,
         progress,

@@ -92,7 +92,11 @@ pub(super) fn view(model: &Model, frame: &mut Frame<'_>) {
 fn hint(model: &Model) -> String {
     match (model.labs.marked.len(), model.labs.is_first_run()) {
         (0, true) => "Mark with space what is to be set up, then press enter.".into(),
-        (0, false) => String::new(),
+        (0, false) => match model.jobs.running() {
+            0 => String::new(),
+            1 => "1 job runs: tab shows it.".into(),
+            many => format!("{many} jobs run: tab shows them."),
+        },
         (1, _) => "1 marked: enter goes on to its options.".into(),
         (many, _) => format!("{many} marked: enter goes on to their options."),
     }

@@ -4,10 +4,12 @@ pub(crate) mod change;
 mod dialog;
 mod help;
 mod host;
+mod jobs;
 mod labs;
 pub mod look;
 mod menu;
 mod options;
+pub mod progress_pane;
 mod result;
 mod review;
 mod run;
@@ -45,6 +47,7 @@ pub fn view(model: &Model, frame: &mut Frame<'_>) {
         Screen::Host => host::view(model, frame),
         Screen::Labs => labs::view(model, frame),
         Screen::Menu => menu::view(model, frame),
+        Screen::Jobs => jobs::view(model, frame),
         Screen::Snapshots => snapshots::view(model, frame),
         Screen::Options => options::view(model, frame),
         Screen::Review => review::view(model, frame),
@@ -107,6 +110,7 @@ pub(crate) fn row_at(model: &Model, x: u16, y: u16) -> Option<usize> {
         Screen::Labs => labs::list(model, body),
         Screen::Host => host::list(model, body),
         Screen::Menu => menu::list(model, body),
+        Screen::Jobs => jobs::list(model, body),
         Screen::Snapshots => snapshots::list(model, body),
         Screen::Options => options::list(model, body),
         _ => return None,

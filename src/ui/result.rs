@@ -18,6 +18,7 @@ use crate::{
     },
     log::clean,
     plan::Choice,
+    run::RESTART,
 };
 
 use super::{
@@ -43,6 +44,7 @@ pub(super) fn text(model: &Model, run: &RunView, width: u16) -> Lines {
         0 => (glyphs.ok, "done", styles.ok),
         3 => (glyphs.failed, "blocked before anything was changed", styles.error),
         5 => (glyphs.warn, "not finished; it can be resumed", styles.warn),
+        RESTART => (glyphs.warn, "waits for a restart of this machine", styles.warn),
         8 => (glyphs.warn, "not begun", styles.warn),
         _ if run.stopping => (glyphs.warn, "stopped", styles.warn),
         _ => (glyphs.failed, "failed", styles.error),

@@ -14,6 +14,7 @@
 pub mod daemon;
 pub mod daemons;
 pub mod https;
+pub mod jobs;
 pub mod program;
 pub mod pty;
 pub mod raw;

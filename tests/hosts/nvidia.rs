@@ -176,3 +176,25 @@ fn a_jetson_has_no_card_on_pci() {
     );
     expect(&value, "cuda", &[]);
 }
+
+/// The lines of wheels that have code for a card, by the facts that forms ask.
+#[test]
+fn wheels_of_a_line_run_on_the_cards_that_they_have_code_for() {
+    for (id, chip, runs) in [
+        ("10de:1b06", "Pascal", &["cu126"][..]),
+        // 2.11, the last release of the line for CUDA 12.8, dropped Volta.
+        ("10de:1db6", "Volta", &["cu126"]),
+        ("10de:2204", "Ampere", &["cu126", "cu128", "cu130"]),
+        ("10de:2b85", "Blackwell", &["cu128", "cu130"]),
+    ] {
+        let host = Host::new()
+            .pci("0000:01:00.0", id, "030000", "a1", "nvidia")
+            .nvidia("580.95.05", true);
+        let facts = halolab::host::probe(host.0.path());
+        let fits: Vec<&str> = ["cu126", "cu128", "cu130"]
+            .into_iter()
+            .filter(|line| facts[&format!("unfit_{line}")] == "".into())
+            .collect();
+        assert_eq!(fits, runs, "{chip}: {facts:?}");
+    }
+}

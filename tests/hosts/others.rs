@@ -93,6 +93,66 @@ fn containers_and_windows() {
     assert_eq!((&wsl["cuda"], &wsl["rocm"]), (&Value::Null, &Value::Null));
 }
 
+/// The mounts of a machine, or of a container.
+fn mounts(root: &str) -> String {
+    format!("22 27 0:21 / /proc rw,relatime - proc proc rw\n{root}\n30 27 0:30 / /run rw - tmpfs tmpfs rw\n")
+}
+
+#[test]
+fn a_virtual_machine_of_a_containers_image_is_none() {
+    const DISK: &str = "27 1 254:0 / / rw,relatime - ext4 /dev/vda rw,discard";
+    const LAYERS: &str =
+        "27 1 0:50 / / rw - overlay overlay rw,lowerdir=/l,upperdir=/var/lib/docker/overlay2/ab/diff";
+    let kind = |host: &Host| {
+        let value = host.detect();
+        let word = |key: &str| value["virt"][key].as_str().unwrap_or_default().to_owned();
+        (word("kind"), word("id"))
+    };
+    let is = |kind: &str, id: &str| (kind.to_owned(), id.to_owned());
+    let guest = || {
+        Host::new()
+            .file("root/.dockerenv", "")
+            .file("root/proc/cpuinfo", &cpu("AuthenticAMD", 25, 1, "hypervisor"))
+            .file(
+                "root/sys/devices/system/clocksource/clocksource0/available_clocksource",
+                "tsc kvm-clock\n",
+            )
+    };
+    let seen = || {
+        guest()
+            .file("root/proc/2/comm", "kthreadd\n")
+            .file("root/proc/self/mountinfo", &mounts(DISK))
+    };
+    assert_eq!(kind(&seen()), is("vm", "kvm"));
+    // Images of Fedora and of UBI say `ENV container=oci`, and the first process of the machine still has it.
+    assert_eq!(
+        kind(&seen().file("root/proc/1/environ", "PATH=/bin\0container=oci\0")),
+        is("vm", "kvm")
+    );
+    let firecracker = seen().file(
+        "root/sys/firmware/acpi/tables/DSDT",
+        "DSDTS\u{1}\0\0\u{2}wFIRECKFCVMDSDT",
+    );
+    assert_eq!(kind(&firecracker), is("vm", "firecracker"));
+    // Processes of others may be hidden (hidepid=2): then the disk tells.
+    assert_eq!(
+        kind(&guest().file("root/proc/self/mountinfo", &mounts(DISK))),
+        is("vm", "kvm")
+    );
+    // A container in that machine is one: the processor's word is the same there.
+    let inside = guest().file("root/proc/self/mountinfo", &mounts(LAYERS));
+    assert_eq!(kind(&inside), is("container", "docker"));
+    // Also where it shares the machine's processes, and where only its groups of control tell.
+    let shares = guest()
+        .file("root/proc/2/comm", "kthreadd\n")
+        .file("root/proc/self/mountinfo", &mounts(LAYERS));
+    assert_eq!(kind(&shares), is("container", "docker"));
+    let groups = Host::new()
+        .file("root/proc/2/comm", "kthreadd\n")
+        .file("root/proc/self/cgroup", "1:cpu:/docker/0123\n");
+    assert_eq!(kind(&groups), is("container", "docker"));
+}
+
 #[test]
 fn a_machine_that_says_nothing() {
     let empty = tempfile::tempdir().unwrap();

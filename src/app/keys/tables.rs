@@ -153,7 +153,36 @@ pub(super) const LABS: &[Key] = &[
     ),
     key(&[c('r')], Intent::Retry, "refresh", "look at the engine again"),
     MACHINE,
+    key(&[TAB], Intent::Next, "", "the jobs: commands that go on in labs"),
     key(&[ESC], Intent::Back, "", "back to the host's screen"),
+    UPS,
+    DOWNS,
+    PAGE_UP,
+    PAGE_DOWN,
+    TOP,
+    BOTTOM,
+];
+
+pub(super) const JOBS: &[Key] = &[
+    key(
+        &[ENTER],
+        Intent::Enter,
+        "log",
+        "the job's log as it grows; q comes back",
+    ),
+    key(
+        &[c('s')],
+        Intent::Stop,
+        "stop",
+        "end the job; asks first, and its log is kept",
+    ),
+    key(
+        &[c('r')],
+        Intent::Delete,
+        "remove ended",
+        "forget the jobs that ended, with their logs; asks first",
+    ),
+    key(&[ESC, TAB], Intent::Back, "labs", "back to the labs"),
     UPS,
     DOWNS,
     PAGE_UP,
@@ -345,20 +374,43 @@ pub(super) const RUN: &[Key] = &[
     key(&[ENTER], Intent::Enter, "", "after the end: the result"),
 ];
 
+const TO_LABS: Key = key(&[ENTER], Intent::Enter, "to the labs", "back to the labs");
+const SHELL_OF_RESULT: Key = key(
+    &[c('e')],
+    Intent::Shell,
+    "shell",
+    "a shell inside the first lab that is ready",
+);
+const LOG_OF_RESULT: Key = key(
+    &[ESC, c('v')],
+    Intent::Back,
+    "log",
+    "look at the log of the run again",
+);
+
 pub(super) const RESULT: &[Key] = &[
-    key(&[ENTER], Intent::Enter, "to the labs", "back to the labs"),
+    TO_LABS,
+    SHELL_OF_RESULT,
+    LOG_OF_RESULT,
+    UPS,
+    DOWNS,
+    PAGE_UP,
+    PAGE_DOWN,
+    TOP,
+    BOTTOM,
+];
+
+/// Of a run that can be gone on with.
+pub(super) const RESULT_OPEN: &[Key] = &[
+    TO_LABS,
     key(
-        &[c('e')],
-        Intent::Shell,
-        "shell",
-        "a shell inside the first lab that is ready",
+        &[c('r')],
+        Intent::Retry,
+        "go on",
+        "what failed again, and what is left; or take it back",
     ),
-    key(
-        &[ESC, c('v')],
-        Intent::Back,
-        "log",
-        "look at the log of the run again",
-    ),
+    LOG_OF_RESULT,
+    SHELL_OF_RESULT,
     UPS,
     DOWNS,
     PAGE_UP,

@@ -86,6 +86,8 @@ impl Model {
     fn then(&mut self, then: Then) -> Vec<Effect> {
         match then {
             Then::Do(job) => self.start_job(job),
+            Then::StopJob(id) => vec![Effect::StopJob(id)],
+            Then::ForgetJobs => vec![Effect::ForgetJobs],
             Then::Plan(lab, choice) => self.plan_for(&lab, choice),
             Then::GoOn(more) => {
                 self.ask_names(more);

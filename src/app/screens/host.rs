@@ -11,6 +11,7 @@ use crate::{
         update::moved,
     },
     host::{Fact, boot::mend},
+    run::receipt::Standing,
 };
 
 /// GiB of one step with the arrow keys.
@@ -120,6 +121,14 @@ impl Model {
         self.host_view.looking = false;
         if let Some(problem) = &machine.problem {
             self.say(Tone::Warning, problem.clone());
+        }
+        // The change may have been taken back since: then nothing waits for a restart.
+        if !machine
+            .changes
+            .iter()
+            .any(|change| change.standing == Standing::RestartNeeded)
+        {
+            self.restart = None;
         }
         self.host_view.machine = Some(machine);
         let last = self.host_rows().len().saturating_sub(1);

@@ -51,6 +51,7 @@ impl Model {
             Intent::Snapshots => return self.snapshots_of_current(),
             Intent::Retry => return self.look_again(),
             Intent::Machine => return self.open_host(),
+            Intent::Next => return self.open_jobs(),
             Intent::Back => self.back(),
             _ => {
                 self.labs.cursor = moved(self.labs.cursor, intent, self.labs.rows.len(), self.page());

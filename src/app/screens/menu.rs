@@ -89,8 +89,10 @@ pub(crate) fn menu_items(lab: &Lab, world: &World, catalog: &Catalog) -> Vec<Men
             skip,
         ],
         Presence::Ours => {
-            let mut items = ours(lab, world.snapshots_of(&lab.name), &world.moved(lab), skip);
-            if !is_provable(lab, catalog) {
+            let moved = world.moved(lab);
+            let mut items = ours(lab, world.snapshots_of(&lab.name), &moved, skip);
+            // A proof of a GPU that was taken away is made anew, too.
+            if !is_provable(lab, catalog) && !moved.iter().any(Moved::is_taken) {
                 items.retain(|item| item.entry != Entry::Prove);
             }
             items

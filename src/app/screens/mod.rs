@@ -2,6 +2,7 @@
 
 mod dialogs;
 mod host;
+mod jobs;
 mod labs;
 pub(crate) mod menu;
 mod options;

@@ -12,7 +12,7 @@ use crate::{
         update::moved,
     },
     plan::Track,
-    run::{Event, Outcome},
+    run::{Event, Outcome, RESTART},
     ui, view,
 };
 
@@ -32,6 +32,9 @@ impl Model {
         let quit = run.then_quit;
         let code = outcome.code;
         let tuned = run.plan.is_tuned();
+        if code == RESTART {
+            self.restart = Some(outcome.summary.join("\n"));
+        }
         run.outcome = Some(outcome);
         // A question about a run that is over has no meaning any more.
         if let Some(Dialog::Confirm(confirm)) = &self.dialog
@@ -175,6 +178,7 @@ impl Model {
                 return self.reread_logs();
             }
             Intent::Shell => return self.shell_of_result(),
+            Intent::Retry => return self.ask_to_go_on(),
             _ => {
                 if let Some(run) = &mut self.run {
                     run.scroll = moved(run.scroll, intent, rows, page);
@@ -182,6 +186,13 @@ impl Model {
             }
         }
         vec![]
+    }
+
+    /// Offers to go on with the run that did not end well.
+    fn ask_to_go_on(&mut self) -> Vec<Effect> {
+        let open = self.run.as_ref().filter(|run| run.can_go_on());
+        let id = open.and_then(|run| run.id.clone());
+        id.map(Effect::FindRun).into_iter().collect()
     }
 
     fn shell_of_result(&mut self) -> Vec<Effect> {

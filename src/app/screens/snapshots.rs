@@ -19,6 +19,7 @@ impl Model {
         picker.lab = lab.into();
         picker.rows = None;
         picker.cursor = 0;
+        picker.made = None;
         picker.filter = Entry::default();
         picker.typing = false;
         self.open(Screen::Snapshots);
@@ -33,7 +34,8 @@ impl Model {
         if self.picker.lab != lab {
             return vec![];
         }
-        let at = self.picker.current().map(|row| row.name.clone());
+        let at = self.picker.made.take();
+        let at = at.or_else(|| self.picker.current().map(|row| row.name.clone()));
         self.picker.rows = Some(rows);
         let shown = self.picker.shown();
         let again = at.and_then(|name| shown.iter().position(|row| row.name == name));
@@ -47,7 +49,12 @@ impl Model {
     pub(in crate::app) fn take_done(&mut self, job: &Job, result: Result<String, String>) -> Vec<Effect> {
         self.job = None;
         match result {
-            Ok(text) => self.say(Tone::Good, text),
+            Ok(text) => {
+                if let Job::NewSnapshot(_, name, _) | Job::RenameSnapshot(_, _, name) = job {
+                    self.picker.made = Some(name.clone());
+                }
+                self.say(Tone::Good, text);
+            }
             Err(text) => self.say(Tone::Bad, text),
         }
         let mut effects = vec![Effect::Look];

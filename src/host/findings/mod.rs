@@ -19,6 +19,7 @@ use super::{
     matrix::{Matrix, RocmSupport},
 };
 
+pub(super) use nvidia::passes;
 pub use pool::Pool;
 
 /// What labs can compute with here.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Case, Cuda, Finding, Severity, blocking, machine::place};
 use crate::host::{
-    detect::Gpu,
+    detect::{Gpu, Machine},
     matrix::{
         ImageGate, OpenModule,
         version::{Version, at_least},
@@ -142,7 +142,7 @@ fn too_old(case: &Case<'_>) -> Option<Finding> {
         .find(|gate| gate.image == build.toolkit)?;
     let toolkit = case.matrix.toolkit(&build.toolkit)?;
     let cuda = driver.cuda.as_deref()?;
-    if passes(case, gate) {
+    if passes(case.machine, &case.cuda().collect::<Vec<_>>(), gate) {
         return None;
     }
     let version = driver.version.as_deref().unwrap_or("of unknown version");
@@ -163,8 +163,8 @@ fn too_old(case: &Case<'_>) -> Option<Finding> {
 }
 
 /// Whether an image starts: the driver's CUDA is new enough; or its branch is listed, and every card's brand too.
-fn passes(case: &Case<'_>, gate: &ImageGate) -> bool {
-    let Some(driver) = &case.machine.nvidia else {
+pub(in crate::host) fn passes(machine: &Machine, cards: &[&Gpu], gate: &ImageGate) -> bool {
+    let Some(driver) = &machine.nvidia else {
         return false;
     };
     if driver
@@ -179,15 +179,14 @@ fn passes(case: &Case<'_>, gate: &ImageGate) -> bool {
         .as_deref()
         .and_then(Version::parse)
         .map(|version| version.major());
-    let listed = |gpu: &Gpu| {
+    let listed = |gpu: &&Gpu| {
         gpu.brand
             .as_ref()
             .is_some_and(|brand| gate.or_brands.contains(brand))
     };
-    let mut cards = case.cuda().peekable();
-    cards.peek().is_some()
+    !cards.is_empty()
         && branch.is_some_and(|branch| gate.or_branches.contains(&branch))
-        && cards.all(listed)
+        && cards.iter().all(listed)
 }
 
 /// A binary for 8.0 runs on 8.9, but not on 9.0, nor on 7.5.
@@ -279,7 +278,12 @@ pub(super) fn cuda(case: &Case<'_>, findings: &[Finding]) -> Option<Cuda> {
     let version = driver.version.clone().unwrap_or_default();
     let why = blocking(findings, &["nvidia.", "dev.nvidia"]);
     let gates = case.matrix.image_gate.iter().map(|gate| {
-        let word = if passes(case, gate) { "pass" } else { "fail" };
+        let cards: Vec<&Gpu> = case.cuda().collect();
+        let word = if passes(case.machine, &cards, gate) {
+            "pass"
+        } else {
+            "fail"
+        };
         (format!("image_gate_{}", gate.image), word)
     });
     Some(Cuda {

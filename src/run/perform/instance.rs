@@ -15,9 +15,6 @@ use crate::{
 
 use super::{DID, Ended, Failure, Hand, SKIPPED};
 
-/// Scripts longer than this do not fit into one argument of a program (Linux: 128 KiB, with its end).
-const SCRIPT_LIMIT: usize = 128 * 1024 - 1;
-
 impl Hand<'_> {
     pub(super) async fn create(&mut self, spec: &InstanceSpec) -> Ended {
         let backend = self.backend().await?;
@@ -189,32 +186,6 @@ impl Hand<'_> {
         } else {
             Err(Failure::Failed(format!("the proof failed with {code}: {said}")))
         }
-    }
-
-    async fn run_script(
-        &mut self,
-        name: &str,
-        script: &str,
-        env: BTreeMap<String, String>,
-    ) -> Result<i32, Failure> {
-        if script.len() > SCRIPT_LIMIT {
-            return Err(Failure::Failed(format!(
-                "the script has {} bytes and at most {SCRIPT_LIMIT} can be run; split the step in two",
-                script.len()
-            )));
-        }
-        let argv = ["/bin/sh", "-eu", "-c", script].map(str::to_owned).to_vec();
-        let spec = ExecSpec {
-            argv,
-            env,
-            cwd: "/root".into(),
-            ..ExecSpec::default()
-        };
-        let backend = self.backend().await?;
-        let output = &mut *self.output;
-        Ok(backend
-            .exec(name, &spec, &mut |_, bytes| output.write(bytes), &self.progress)
-            .await?)
     }
 
     /// Writes secrets into files that only root inside can read.

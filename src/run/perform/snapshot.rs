@@ -47,7 +47,11 @@ impl Hand<'_> {
     ) -> Ended {
         let backend = self.backend().await?;
         let before = existing(backend, name).await?;
-        same(&before, uuid)?;
+        if let Err(replaced) = same(&before, uuid)
+            && !(self.again && is_from(backend, &before, snapshot).await?)
+        {
+            return Err(replaced);
+        }
         if before.status == Status::Frozen {
             return Err(Failure::Blocked(format!(
                 "{name} is frozen; start it or stop it first, then restore"
@@ -89,6 +93,15 @@ impl Hand<'_> {
         snapshots::record(backend, lab, &snapshot, &note, SnapshotKind::Safety).await?;
         Ok(())
     }
+}
+
+/// Whether an instance is what a restore of this snapshot leaves: a copy's snapshots have the uuid of the instance that
+/// it was copied from, and the daemon restores that too. After a kill between the two this is all that is known.
+async fn is_from(backend: &dyn Backend, found: &Instance, snapshot: &str) -> Result<bool, Failure> {
+    let taken = backend.snapshots(&found.name).await?;
+    let mut same = taken.iter().filter(|s| s.name == snapshot);
+    let uuid = same.find_map(|s| s.config.get("volatile.uuid"));
+    Ok(uuid.is_some_and(|uuid| *uuid == found.uuid))
 }
 
 /// Puts back what a restore throws away and must not: description, profiles and our tags. Measured on LXD 5.0.2. The

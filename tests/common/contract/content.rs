@@ -97,6 +97,14 @@ pub(crate) async fn copies(backend: &dyn Backend, image: &str, name: &str) {
     assert_eq!(backend.pull(&whole, "/root/f").await.unwrap(), b"two");
     backend.restore(&whole, "s1").await.unwrap();
     assert_eq!(backend.pull(&whole, "/root/f").await.unwrap(), b"one");
+    // The snapshots of a copy have the source's identity, and a restore may bring it along.
+    let told = snapshots[0].config.get("volatile.uuid");
+    assert_eq!(told, Some(&source.uuid));
+    let restored = backend.instance(&whole).await.unwrap().unwrap();
+    assert!(
+        [&copy.uuid, &source.uuid].contains(&&restored.uuid),
+        "{restored:?}"
+    );
     assert_eq!(
         backend.pull(name, "/root/f").await.unwrap(),
         b"two",

@@ -1,0 +1,121 @@
+# Questions about jobs, and orders to them: sh -c ASK halolab-job VERB ID ...
+# Bytes of the log go to stdout. What is told about the job goes to stderr, a line each:
+#   s JSON     the status, when it changed      t MS BYTES   a line of log.raw.times
+#   h BYTES SHA256   of the log of a job that ended
+#   x          its runner is gone, and the status does not say why     n    there is no such job
+set -u
+umask 077
+unset HALOLAB_EXEC
+verb=$1 id=${2:-}
+dir=$jobs/$id
+
+# status: the newest line of the status, also where the disk was full.
+status() {
+  line=
+  read -r line 2>/dev/null <"/run/halolab-job-$id" || read -r line 2>/dev/null <status.json || :
+}
+ended() {
+  case $line in
+    *'"state":"succeeded"'* | *'"state":"failed"'* | *'"state":"killed"'* | *'"state":"lost"'*) return 0 ;;
+  esac
+  return 1
+}
+# tell: what is new; false where the job has ended or is lost.
+tell() {
+  # Asked in this order: what ends between the two is seen to have ended.
+  alive=
+  if lives runner.id; then alive=yes; fi
+  status
+  if [ -n "$line" ] && [ "$line" != "$said" ]; then
+    said=$line
+    printf 's %s\n' "$line" >&2
+  fi
+  while read -r ms bytes <&4; do printf 't %s %s\n' "$ms" "$bytes" >&2; done
+  if ended; then return 1; fi
+  [ -z "$alive" ] || return 0
+  # A runner that was started this moment has not written its name yet.
+  missing=$((missing + 1))
+  [ $missing -ge 3 ] || return 0
+  echo x >&2
+  return 1
+}
+pause() { sleep "$1" 2>/dev/null || sleep 1; }
+
+case $verb in
+  start) # ID ATTEMPT KIND INSTANCE RUNNER JOB
+    [ -e "$dir/spec" ] || { echo "the command did not arrive" >&2; exit 2; }
+    chmod 700 /var/lib/halolab "$jobs" "$dir"
+    cd "$dir" || exit 2
+    if lives runner.id; then exit 3; fi
+    # What a runner that was killed left running must not run beside the new one.
+    if [ -s child ]; then signal_job KILL; fi
+    printf '%s' "$6" >runner && printf '%s\n' "$7" >job.json || exit 2
+    rm -f runner.id child stop status.json "/run/halolab-job-$id"
+    if command -v setsid >/dev/null 2>&1; then
+      # The first makes a leader; the second, which is one, must fork. Nothing is left behind that waits.
+      setsid setsid sh runner "$id" "$3" "$4" "$5" </dev/null >/dev/null 2>runner.said
+    else
+      sh runner "$id" "$3" "$4" "$5" </dev/null >/dev/null 2>runner.said &
+    fi
+    tries=0
+    until [ -s status.json ] || [ -s "/run/halolab-job-$id" ]; do
+      tries=$((tries + 1))
+      if [ $tries -gt 500 ]; then
+        echo "the runner did not begin: $(head -c 300 runner.said)" >&2
+        exit 2
+      fi
+      pause 0.02
+    done
+    ;;
+  follow) # ID BYTES TIMES SECONDS: the log from a byte on, for at most so many seconds; 0: only what is told
+    cd "$dir" 2>/dev/null && [ -e log.raw ] || { echo n >&2; exit 0; }
+    said= missing=0 waited=0
+    [ -e log.raw.times ] || : >>log.raw.times
+    exec 4<log.raw.times
+    [ "$4" = 0 ] || dd bs="$4" count=1 <&4 >/dev/null 2>&1
+    if [ "$5" = 0 ]; then
+      missing=2
+      tell
+      exit 0
+    fi
+    tail -c "+$(($3 + 1))" -f log.raw 4<&- 2>/dev/null &
+    tail=$!
+    trap 'kill $tail 2>/dev/null' EXIT
+    trap 'exit 0' TERM INT HUP PIPE
+    while :; do
+      if ! tell; then
+        if ended; then
+          bytes=${line##*'"bytes":'} bytes=${bytes%%,*}
+          printf 'h %s %s\n' "$bytes" "$(head -c "$bytes" log.raw | sha256sum)" >&2
+        fi
+        break
+      fi
+      # Who reads may be gone: then tail is, too.
+      kill -0 $tail 2>/dev/null || break
+      [ $waited -lt $(($5 * 1000)) ] || break
+      if [ $waited -lt 2000 ]; then pause 0.05 && waited=$((waited + 50))
+      elif [ $waited -lt 5000 ]; then pause 0.25 && waited=$((waited + 250))
+      else pause 1 && waited=$((waited + 1000)); fi
+    done
+    ;;
+  read) # ID OFFSET BYTES
+    cd "$dir" 2>/dev/null || { echo n >&2; exit 0; }
+    tail -c "+$(($3 + 1))" log.raw | head -c "$4"
+    ;;
+  stop) # ID SIGNAL GRACE TOKEN
+    cd "$dir" 2>/dev/null || { echo n >&2; exit 0; }
+    if lives runner.id; then
+      printf '%s %s %s\n' "$3" "$4" "$5" >stop.new && mv -f stop.new stop || exit 2
+    elif [ -s child ]; then
+      # Its runner was killed: nobody else would hear.
+      signal_job "$3"
+    fi
+    ;;
+  forget) # ID
+    [ -n "$id" ] || exit 2
+    cd "$jobs" 2>/dev/null || exit 0
+    if lives "$id/runner.id"; then exit 3; fi
+    rm -rf -- "$id" "/run/halolab-job-$id"
+    ;;
+  *) exit 2 ;;
+esac

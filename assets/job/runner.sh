@@ -1,0 +1,185 @@
+# The runner of one job: sh runner ID ATTEMPT KIND INSTANCE. It outlives whoever started it.
+set -u
+umask 077
+id=$1 attempt=$2 kind=$3 instance=$4
+dir=$jobs/$id
+cd "$dir" || exit 1
+exec 9>>lock
+if command -v flock >/dev/null 2>&1; then flock -n 9 || exit 1; fi
+unset HALOLAB_EXEC
+trap '' HUP
+stat_of $$ || exit 1
+my_start=$st_start
+echo "$$ $my_start" >runner.id
+rm -f child stop status.json.new
+: >>log.raw
+read -r boot_id </proc/sys/kernel/random/boot_id || boot_id=
+case $(date +%N) in
+  *[!0-9]* | '') when='%Y-%m-%dT%H:%M:%SZ %s000' ;;
+  *) when='%Y-%m-%dT%H:%M:%S.%3NZ %s%3N' ;;
+esac
+if sleep 0.01 2>/dev/null; then parts=yes; else parts=; fi
+# Room for the last word on a full disk.
+[ -s reserve ] || dd if=/dev/urandom of=reserve bs=4096 count=8 2>/dev/null
+
+now() {
+  set -- $(date -u "+$when")
+  now=$1 now_ms=$2
+}
+# durable FILE...: on the disk. `sync FILE` syncs the whole machine where it is old.
+durable() {
+  for du_file; do dd if=/dev/null of="$du_file" conv=notrunc,fsync 2>/dev/null; done
+}
+# How many processes the kernel killed for want of memory: of this lab where its cgroup can be seen, else of the machine.
+oom_kills() {
+  oom=0 oom_of=machine
+  for ok_file in /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control /proc/vmstat; do
+    [ -r $ok_file ] || continue
+    [ $ok_file = /proc/vmstat ] || oom_of=lab
+    while read -r ok_key ok_value; do
+      [ "$ok_key" != oom_kill ] || oom=$((oom + ok_value))
+    done <$ok_file
+    break
+  done
+}
+# What another lab was killed for is not ours: without a cgroup only a SIGKILL of ours counts.
+out_of_memory() {
+  [ $oom -gt $oom_before ] || return 1
+  [ $oom_of = lab ] || [ "$name" = '"SIGKILL"' ] || [ "$code" = 137 ]
+}
+
+state=starting pid=null ended=null exit=null started= bytes=0
+size_of log.raw
+log_start=$si_size
+save() { # [durable]
+  now
+  [ -n "$started" ] || started=$now
+  size_of log.raw
+  bytes=$si_size
+  if [ "$bytes" != "${told:-none}" ]; then echo "$now_ms $bytes" >>log.raw.times && told=$bytes; fi
+  json="{\"schema\":\"halolab.job/1\",\"job\":\"$id\",\"kind\":\"$kind\",\"container\":\"$instance\",\"state\":\"$state\",\"attempt\":$attempt,\"pid\":$pid,\"runner\":{\"pid\":$$,\"start\":$my_start,\"version\":1},\"host\":{\"boot_id\":\"$boot_id\"},\"started_at\":\"$started\",\"updated_at\":\"$now\",\"heartbeat_at\":\"$now\",\"ended_at\":$ended,\"exit\":$exit,\"log\":{\"raw\":\"log.raw\",\"start\":$log_start,\"bytes\":$bytes,\"events\":\"events.jsonl\"}}"
+  write || { rm -f reserve; write; } ||
+    { (printf '%s\n' "$json" >"/run/halolab-job-$id") 2>/dev/null; return 1; }
+  if [ $# -gt 0 ]; then durable log.raw status.json; fi
+}
+write() {
+  (printf '%s\n' "$json" >status.json.new) 2>/dev/null && mv -f status.json.new status.json
+}
+
+oom_kills
+oom_before=$oom
+save durable
+trap 'echo "TERM 10 runner" >stop' TERM
+trap 'echo "INT 10 runner" >stop' INT
+
+# The parent of the command never waits for it: it stays a zombie whose wait status can be read, which tells
+# `exit 137` from a SIGKILL. A shell would make both 137.
+(
+  exec 9>&-
+  export HALOLAB_JOB="$id"
+  cwd=/ log=$dir/log.raw
+  . ./spec
+  rm -f ./spec
+  cd "$cwd" 2>>"$log" || set -- sh -c 'echo "the folder $1 cannot be entered" >&2; exit 126' sh "$cwd"
+  # Shells start background commands deaf to SIGINT, by which some builds are stopped.
+  hears=
+  if env --default-signal=INT,QUIT true 2>/dev/null; then hears='env --default-signal=INT,QUIT'; fi
+  umask 022
+  trap - TERM INT HUP
+  if command -v setsid >/dev/null 2>&1; then hears="$hears setsid"; fi
+  (
+    # bash collects each child that ends: the command begins when its parent is bash no more.
+    if [ -n "${BASH_VERSION:-}" ] && read -r line </proc/self/stat; then
+      set -- "${line##*) ? }" "$@"
+      above=${1%% *} spins=0
+      shift
+      while read -r name <"/proc/$above/comm" && [ "$name" != sleep ] && [ $spins -lt 20000 ]; do
+        spins=$((spins + 1))
+      done
+    fi
+    exec $hears "$@"
+  ) </dev/null >>"$log" 2>&1 &
+  # From here on only what the shell does itself: waiting for another program would collect the command, too.
+  stat_of $! && echo "$! $st_start" >"$dir/child"
+  trap '' TERM INT HUP QUIT
+  exec sleep 2147483647 </dev/null >/dev/null 2>&1
+) &
+parent=$!
+until [ -s child ]; do
+  stat_of $parent && [ "$st_state" != Z ] || break
+  if [ -n "$parts" ]; then sleep 0.02; else sleep 1; fi
+done
+read -r pid child_start <child || { pid=null child_start=none; }
+state=running
+save durable
+
+# In milliseconds since the start: how long it ran, when to beat and to sync next, when to kill.
+ran=0 beat=1000 sync=5000 killing= wish= signal=
+while stat_of $pid && [ "$st_start" = "$child_start" ] && [ "$st_state" != Z ]; do
+  if [ -s stop ] && read -r stop_signal grace token <stop && [ "$wish" != "$stop_signal $token" ]; then
+    wish="$stop_signal $token" signal=$stop_signal killing=$((ran + grace * 1000)) state=stopping
+    signal_job "$signal"
+    save durable
+  fi
+  if [ -n "$killing" ] && [ $ran -ge $killing ]; then
+    # What is deaf to INT may still hear TERM.
+    case $signal in
+      INT) signal=TERM killing=$((ran + 3000)) ;;
+      *) signal=KILL killing= ;;
+    esac
+    signal_job $signal
+  fi
+  if [ $ran -ge $beat ]; then
+    beat=$((ran + 1000))
+    save
+    if [ $ran -ge $sync ]; then sync=$((ran + 5000)) && durable log.raw; fi
+  fi
+  if [ -z "$parts" ]; then tick=1 step=1000
+  elif [ $ran -lt 2000 ]; then tick=0.05 step=50
+  elif [ $ran -lt 10000 ]; then tick=0.2 step=200
+  else tick=0.5 step=500; fi
+  sleep $tick
+  ran=$((ran + step))
+done
+
+code=null name=null reason= oomed=false
+if stat_of $pid && [ "$st_start" = "$child_start" ]; then
+  if [ $((st_exit & 127)) = 0 ]; then
+    code=$((st_exit >> 8 & 255))
+  else
+    name="\"SIG$(kill -l $((st_exit & 127)))\""
+  fi
+fi
+full() {
+  # shellcheck disable=SC2046
+  for fu_place in "$dir" /root /tmp; do
+    set -- $(df -Pk "$fu_place" 2>/dev/null | tail -n 1) 0 0 0 0
+    [ "$4" != 0 ] || return 0
+  done
+  tail -c 16384 log.raw | grep -qiE 'no space left on device|disk quota exceeded|ENOSPC'
+}
+oom_kills
+if [ "$code" = 0 ] && [ -z "$signal" ]; then
+  state=succeeded
+else
+  if [ -n "$signal" ]; then reason=stopped
+  elif out_of_memory; then reason=oom oomed=true
+  elif full; then reason=disk-full
+  elif [ "$name" != null ]; then reason=signal
+  elif [ "$code" != null ]; then reason=exit
+  else reason=unseen; fi
+  if [ -n "$signal" ] || [ "$name" != null ]; then state=killed
+  elif [ "$code" = null ]; then state=lost
+  else state=failed; fi
+fi
+now
+ended="\"$now\"" exit="{\"code\":$code,\"signal\":$name,\"oom\":$oomed,\"reason\":\"$reason\"}"
+kill -s KILL $parent 2>/dev/null
+# On a full disk the last word is said elsewhere, and here as soon as there is room.
+tries=0
+until save durable; do
+  tries=$((tries + 1))
+  [ $tries -lt 720 ] || exit 1
+  sleep 5
+done
+rm -f "/run/halolab-job-$id" reserve

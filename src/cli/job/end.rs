@@ -1,0 +1,57 @@
+//! `halolab job stop` and `halolab job rm`.
+
+use crate::job::{self, Mirror, State};
+
+use super::{
+    super::{
+        Code, Setup, Stop,
+        table::{json, note, out},
+    },
+    engine_of, find,
+};
+
+pub(super) async fn stop(setup: &Setup, id: &str, signal: &str, grace: u32) -> Result<Code, Stop> {
+    setup.may_change()?;
+    let mirror = find(setup, id)?;
+    let backend = engine_of(setup, &mirror).await?;
+    let status = job::end(backend.as_ref(), &mirror, signal, grace).await?;
+    if setup.global.json {
+        json(&serde_json::json!({"v": 1, "id": mirror.id().as_str(), "state": status.state}))?;
+    } else {
+        let words = format!("{} {}: {}", mirror.id(), status.state.word(), status.ending());
+        out(&crate::log::sanitize(&words));
+    }
+    Ok(Code::OK)
+}
+
+pub(super) async fn remove(setup: &Setup, ids: &[String], ended: bool) -> Result<Code, Stop> {
+    setup.may_change()?;
+    let mirrors: Vec<Mirror> = if ended {
+        let all = super::list::look(setup).await;
+        let over = all.into_iter().filter(|k| k.status.state.is_final());
+        over.map(|k| k.mirror).collect()
+    } else {
+        let found: Result<_, Stop> = ids.iter().map(|id| find(setup, id)).collect();
+        found?
+    };
+    let mut removed = vec![];
+    for mirror in mirrors {
+        let backend = match engine_of(setup, &mirror).await {
+            Ok(backend) => Some(backend),
+            // Its lab may be long gone, and the engine too.
+            Err(_) if mirror.status().state == State::Lost => None,
+            Err(stop) => return Err(stop),
+        };
+        if let Some(left) = job::forget(backend.as_deref(), &mirror).await? {
+            note(&crate::log::sanitize(&left));
+        }
+        if !setup.global.json {
+            out(&format!("{} is forgotten", mirror.id()));
+        }
+        removed.push(mirror.id().to_string());
+    }
+    if setup.global.json {
+        json(&serde_json::json!({"v": 1, "removed": removed}))?;
+    }
+    Ok(Code::OK)
+}

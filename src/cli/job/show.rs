@@ -1,0 +1,134 @@
+//! A log on standard output: raw where it is a file or a pipe, safe text where it is a terminal.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use tokio_util::sync::CancellationToken;
+
+/// Longest piece of a line that waits for its end.
+const PIECE: usize = 64 * 1024;
+
+/// Standard output. When nobody reads it any more, the token is cancelled.
+pub(crate) struct Show {
+    terminal: bool,
+    /// What ends a line: more on a terminal in raw mode.
+    newline: &'static str,
+    piece: Vec<u8>,
+    gone: CancellationToken,
+}
+
+impl Show {
+    /// Writes from now on.
+    pub(super) fn new(gone: CancellationToken) -> Self {
+        Self {
+            terminal: std::io::stdout().is_terminal(),
+            newline: "\n",
+            piece: vec![],
+            gone,
+        }
+    }
+
+    /// Writes to a terminal in raw mode.
+    pub(crate) fn raw() -> Self {
+        Self {
+            terminal: true,
+            newline: "\r\n",
+            piece: vec![],
+            gone: CancellationToken::new(),
+        }
+    }
+
+    /// Shows the next bytes.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        let text = if self.terminal {
+            self.safe(bytes)
+        } else {
+            bytes.to_vec()
+        };
+        self.write(&text);
+    }
+
+    /// Shows a last line without its end.
+    pub(crate) fn end(&mut self) {
+        let rest = std::mem::take(&mut self.piece);
+        if !rest.is_empty() {
+            let text = safe(&rest) + self.newline;
+            self.write(text.as_bytes());
+        }
+    }
+
+    fn write(&self, bytes: &[u8]) {
+        let mut out = std::io::stdout();
+        if out.write_all(bytes).and_then(|()| out.flush()).is_err() {
+            self.gone.cancel();
+        }
+    }
+
+    /// Whole lines, and what a progress bar last was; what is cut waits for the rest.
+    fn safe(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut shown = String::new();
+        for part in bytes.split_inclusive(|b| matches!(b, b'\n' | b'\r')) {
+            self.piece.extend_from_slice(part);
+            let end = match part.last() {
+                Some(b'\n') => self.newline,
+                Some(b'\r') => "\r",
+                _ if self.piece.len() > PIECE => "",
+                _ => continue,
+            };
+            let piece = std::mem::take(&mut self.piece);
+            shown += &safe(piece.trim_ascii_end());
+            if end == "\r" {
+                // What the next state of a bar does not cover must go.
+                shown += "\x1b[K";
+            }
+            shown += end;
+        }
+        shown.into_bytes()
+    }
+}
+
+fn safe(bytes: &[u8]) -> String {
+    crate::log::sanitize(&String::from_utf8_lossy(bytes))
+}
+
+/// Tells the terminal that something ended: bell, and the notifications of iTerm2 and others (OSC 9) and of urxvt, foot,
+/// VTE and others (OSC 777).
+pub(super) fn notify(text: &str) {
+    let stderr = std::io::stderr();
+    if !stderr.is_terminal() {
+        return;
+    }
+    let text: String = crate::log::sanitize(text).replace(';', ",");
+    let _ = write!(
+        stderr.lock(),
+        "\x07\x1b]9;{text}\x1b\\\x1b]777;notify;halolab;{text}\x1b\\"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_acts_on_a_terminal_does_not_come_through_wherever_it_is_cut() {
+        let log = "\x1b[31mred\x1b[0m\x1b]0;owned\x07\n10%\r20%\r\nnaïve ✓\u{9b}2J\nlast".as_bytes();
+        for cut in 0..log.len() {
+            let mut show = Show {
+                terminal: true,
+                newline: "\n",
+                piece: vec![],
+                gone: CancellationToken::new(),
+            };
+            let (one, two) = log.split_at(cut);
+            let mut text = show.safe(one);
+            text.extend(show.safe(two));
+            let text = String::from_utf8(text).unwrap();
+            let ours = text.replace("\x1b[K", "");
+            assert!(!ours.contains(['\u{1b}', '\u{7}', '\u{9b}']), "{cut}: {text:?}");
+            assert!(
+                ours.contains("naïve ✓") && ours.contains("20%"),
+                "{cut}: {text:?}"
+            );
+            assert_eq!(show.piece, b"last", "{cut}");
+        }
+    }
+}

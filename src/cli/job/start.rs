@@ -1,0 +1,85 @@
+//! `halolab job run`.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    backend::Status,
+    job::{self, JobId, Order, inside::Command},
+    labs::Presence,
+    plan::PlanError,
+};
+
+use super::{
+    super::{
+        Code, Setup, Stop,
+        status::unknown,
+        table::{json, note, out},
+    },
+    RunArgs, watch,
+};
+
+pub(super) async fn run(setup: &Setup, args: RunArgs) -> Result<Code, Stop> {
+    setup.may_change()?;
+    let id = JobId::new(&args.name)?;
+    let world = setup.world(&[]).await?;
+    let lab = &args.lab;
+    match world.presence(lab) {
+        Presence::Ours => {}
+        Presence::Foreign => return Err(PlanError::Foreign(lab.clone()).into()),
+        Presence::Unfinished => {
+            return Err(Stop::blocked(format!(
+                "{lab} is not whole yet; finish it first: `halolab apply {lab}`"
+            )));
+        }
+        Presence::Missing => return Err(unknown(lab, &world.labs(&setup.catalog))),
+    }
+    let missing = || Stop::from(PlanError::Missing(lab.clone()));
+    let instance = world.instance(lab).ok_or_else(missing)?;
+    if instance.status != Status::Running {
+        return Err(Stop::blocked(format!(
+            "{lab} does not run; `halolab start {lab}` starts it"
+        )));
+    }
+    let backend = setup.backend().await?;
+    let order = Order {
+        lab: lab.clone(),
+        title: args.command.join(" "),
+        command: Command {
+            argv: args.command,
+            script: None,
+            env: environment(&args.env)?,
+            cwd: args.cwd,
+        },
+        step: None,
+    };
+    let mirror = job::start(backend.as_ref(), &setup.jobs(), &id, instance, &order).await?;
+    if setup.global.json {
+        json(&serde_json::json!({"v": 1, "id": id.as_str(), "lab": lab, "folder": mirror.folder()}))?;
+    } else if !args.attach {
+        out(id.as_str());
+    }
+    if args.attach {
+        note(&format!("{id} runs in {lab}; Ctrl-C only ends the watching"));
+        return watch::watch(setup, &mirror, 0, setup.config.notify).await;
+    }
+    if !setup.global.json && !setup.global.quiet {
+        note(&format!(
+            "it goes on by itself; watch it with `halolab job attach {id}`, end it with `halolab job stop {id}`"
+        ));
+    }
+    Ok(Code::OK)
+}
+
+/// `KEY=VALUE`, or `KEY` as it is here.
+fn environment(given: &[String]) -> Result<BTreeMap<String, String>, Stop> {
+    let one = |text: &String| match text.split_once('=') {
+        Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
+        None => match std::env::var(text) {
+            Ok(value) => Ok((text.clone(), value)),
+            Err(_) => Err(Stop::usage(format!(
+                "--env {text}: there is no such variable here; give it as {text}=VALUE"
+            ))),
+        },
+    };
+    given.iter().map(one).collect()
+}

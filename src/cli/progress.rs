@@ -1,0 +1,257 @@
+//! `halolab progress`: how far a build is, out of its log alone.
+
+use std::{
+    fs::File,
+    io::{self, Read as _, Seek as _, SeekFrom},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::Args;
+
+use crate::{
+    paths::Paths,
+    progress::{Event, History, Lock, Millis, Reader, Summary, Times, Tool, Tree, estimate},
+};
+
+use super::{
+    Code, Global, Stop,
+    table::{json, note, out},
+};
+
+/// Bytes that are read at a time.
+const CHUNK: usize = 256 * 1024;
+/// How often a growing log is looked at.
+const PAUSE: Duration = Duration::from_millis(500);
+/// A longer file is no lock or index of ours.
+const LIMIT: u64 = 256 * 1024 * 1024;
+
+/// Arguments of `progress`.
+#[derive(Debug, Args)]
+pub struct ProgressArgs {
+    /// The log of a build; beside it `FILE.times` where there is one.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Go on while the log grows, with a line for each change.
+    #[arg(short, long)]
+    follow: bool,
+    /// Print each event with its place in the log instead, as JSON lines.
+    #[arg(long)]
+    events: bool,
+    /// When which byte was written: lines of `EPOCH_MS BYTE_OFFSET`.
+    #[arg(long, value_name = "FILE")]
+    times: Option<PathBuf>,
+    /// The `spack.lock`: names, dependencies and the total.
+    #[arg(long, value_name = "FILE")]
+    lock: Option<PathBuf>,
+    /// Read the lines of this tool only.
+    #[arg(long, value_enum)]
+    tool: Option<Tool>,
+    /// Remember how long the packages of this log took, for estimates; only where it was built on this machine.
+    #[arg(long)]
+    learn: bool,
+    /// Jobs of each build (`-j`), for estimates.
+    #[arg(long, value_name = "N")]
+    jobs: Option<u32>,
+}
+
+/// A log being read.
+struct Session {
+    reader: Reader,
+    tree: Tree,
+    times: Option<Times>,
+    history: History,
+    history_file: PathBuf,
+    args: ProgressArgs,
+}
+
+pub(super) async fn progress(global: Global, args: ProgressArgs) -> Result<Code, Stop> {
+    if args.learn && global.read_only {
+        return Err(Stop::blocked(
+            "--learn writes a file, and --read-only forbids it; leave one of them away",
+        ));
+    }
+    let mut file = File::open(&args.file).map_err(|error| unreadable(&args.file, &error))?;
+    let mut session = Session::new(args)?;
+    let mut last = String::new();
+    loop {
+        session.read(&mut file)?;
+        session.learn()?;
+        if !session.args.follow {
+            session.finish()?;
+        }
+        if !session.args.events {
+            let summary = session.summary();
+            let line = if global.json {
+                serde_json::to_string(&summary).unwrap_or_default()
+            } else {
+                summary.text()
+            };
+            // The time that passes is no news.
+            let news = summary.timeless().text();
+            if !session.args.follow && global.json {
+                json(&summary)?;
+            } else if news != last {
+                out(&line);
+            }
+            last = news;
+        }
+        if !session.args.follow || session.tree.sections().last().is_some_and(|s| s.ended) {
+            return Ok(session.code());
+        }
+        tokio::time::sleep(PAUSE).await;
+        session.restart_if_cut(&mut file)?;
+    }
+}
+
+impl Session {
+    fn new(args: ProgressArgs) -> Result<Self, Stop> {
+        let lock = match &args.lock {
+            Some(path) => Some(Lock::parse(&bounded(path)?).map_err(Stop::blocked)?),
+            None => None,
+        };
+        let paths = Paths::discover().map_err(Stop::blocked)?;
+        let history_file = History::path(&paths.state);
+        let history = match History::load(&history_file) {
+            Ok(history) => history,
+            // What cannot be read is not written over.
+            Err(error) if args.learn => return Err(Stop::blocked(error)),
+            Err(error) => {
+                note(&format!("warning: {error}"));
+                History::default()
+            }
+        };
+        let mut session = Self {
+            reader: Reader::new(),
+            tree: Tree::new(),
+            times: None,
+            history,
+            history_file,
+            args,
+        };
+        session.begin(lock.as_ref());
+        session.load_times()?;
+        Ok(session)
+    }
+
+    fn begin(&mut self, lock: Option<&Lock>) {
+        self.reader = self.args.tool.map_or_else(Reader::new, Reader::of);
+        self.tree = Tree::new();
+        if let Some(lock) = lock {
+            self.reader = std::mem::take(&mut self.reader).with_lock(lock);
+            self.tree = Tree::new().with_lock(lock);
+        }
+    }
+
+    /// The index that was named, or the one beside the log; a live log without one gets the times at which we look.
+    fn load_times(&mut self) -> Result<(), Stop> {
+        let beside = || {
+            let mut name = self.args.file.clone().into_os_string();
+            name.push(".times");
+            Some(PathBuf::from(name)).filter(|path| path.exists())
+        };
+        self.times = match self.args.times.clone().or_else(beside) {
+            Some(path) => Some(Times::parse(&String::from_utf8_lossy(&bounded(&path)?))),
+            None => None,
+        };
+        Ok(())
+    }
+
+    fn read(&mut self, file: &mut File) -> Result<(), Stop> {
+        if self.args.follow {
+            self.load_times()?;
+        }
+        let mut buffer = vec![0; CHUNK];
+        loop {
+            let at = self.reader.position();
+            let read = file
+                .seek(SeekFrom::Start(at))
+                .and_then(|_| file.read(&mut buffer))
+                .map_err(|error| unreadable(&self.args.file, &error))?;
+            let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else {
+                return Ok(());
+            };
+            let events = self.reader.feed(bytes, at);
+            self.take(&events)?;
+        }
+    }
+
+    fn learn(&mut self) -> Result<(), Stop> {
+        if self.args.learn && self.history.learn(&self.tree, self.args.jobs) {
+            self.history.save(&self.history_file).map_err(Stop::blocked)?;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), Stop> {
+        let events = self.reader.finish();
+        self.take(&events)
+    }
+
+    fn take(&mut self, events: &[Event]) -> Result<(), Stop> {
+        for event in events {
+            let at = match &self.times {
+                Some(times) => times.at(event.offset),
+                None => self.args.follow.then(now),
+            };
+            self.tree.apply(event, at);
+            if self.args.events {
+                let line = serde_json::to_string(event).map_err(|e| Stop::new(Code::FAILED, e))?;
+                out(&line);
+            }
+        }
+        Ok(())
+    }
+
+    fn summary(&self) -> Summary {
+        let now = match &self.times {
+            Some(times) if !self.args.follow => times.last(),
+            _ => self.args.follow.then(now),
+        };
+        let eta = estimate(&self.tree, &self.history, self.args.jobs, now);
+        Summary::of(&self.tree, eta, now)
+    }
+
+    /// A log that became shorter began anew.
+    fn restart_if_cut(&mut self, file: &mut File) -> Result<(), Stop> {
+        let length = file
+            .metadata()
+            .map_err(|error| unreadable(&self.args.file, &error))?
+            .len();
+        if length < self.reader.position() {
+            let lock = match &self.args.lock {
+                Some(path) => Some(Lock::parse(&bounded(path)?).map_err(Stop::blocked)?),
+                None => None,
+            };
+            self.begin(lock.as_ref());
+        }
+        Ok(())
+    }
+
+    fn code(&self) -> Code {
+        let failed = self.tree.is_ok() == Some(false) || self.tree.counts().failed > 0;
+        if failed { Code::FAILED } else { Code::OK }
+    }
+}
+
+fn now() -> Millis {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+fn bounded(path: &Path) -> Result<Vec<u8>, Stop> {
+    let failed = |error: io::Error| unreadable(path, &error);
+    let mut bytes = vec![];
+    let file = File::open(path).map_err(failed)?;
+    file.take(LIMIT).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Stop {
+    let path = crate::log::sanitize(&path.display().to_string());
+    Stop::new(
+        Code::FAILED,
+        format!(
+            "{path} cannot be read: {error}; give the log file of a build, as in `halolab progress log.raw`"
+        ),
+    )
+}

@@ -1,0 +1,394 @@
+//! The files and the runner inside a lab: `assets/job/*.sh`, asked through [`Backend::exec`].
+
+use std::{collections::BTreeMap, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Error, JobId, Result, status::LONGEST};
+use crate::backend::{self, Backend, ExecSpec, Output};
+
+/// Where the jobs of a lab are.
+pub const FOLDER: &str = "/var/lib/halolab/jobs";
+/// The name under which questions are asked; the daemon in memory knows them by it.
+pub const ASKED_AS: &str = "halolab-job";
+
+const RUNNER: &str = concat!(
+    include_str!("../../assets/job/common.sh"),
+    include_str!("../../assets/job/runner.sh")
+);
+const ASK: &str = concat!(
+    include_str!("../../assets/job/common.sh"),
+    include_str!("../../assets/job/ask.sh")
+);
+
+/// A question that has no answer in this time gets none.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// What runs as a job.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Command {
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// The text of a shell script: it is run by `sh -eu` instead of `argv`.
+    pub script: Option<String>,
+    /// Environment on top of the engine's. It goes in a file that only root can read and that is removed at once.
+    pub env: BTreeMap<String, String>,
+    /// Working directory.
+    pub cwd: String,
+}
+
+/// What is heard from inside.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Heard<'a> {
+    /// The next bytes of the log.
+    Bytes(&'a [u8]),
+    /// A line with a status, as it came.
+    Status(&'a [u8]),
+    /// How long the log was, when: milliseconds since 1970 by the lab's clock, bytes.
+    Time(u64, u64),
+    /// SHA-256 of the whole log: its length, and hex.
+    Sum(u64, &'a str),
+    /// Its runner is gone, and no status says why.
+    Gone,
+    /// There is no such job.
+    NoJob,
+}
+
+/// A job inside an instance.
+#[derive(Clone, Copy)]
+pub struct Inside<'a> {
+    /// The job.
+    pub id: &'a JobId,
+    /// The engine.
+    pub backend: &'a dyn Backend,
+    /// The instance.
+    pub instance: &'a str,
+}
+
+impl Inside<'_> {
+    /// Puts a command in and starts it. False where that job runs already.
+    ///
+    /// # Errors
+    /// The command cannot be given to a program; the lab does not take it; the engine fails.
+    pub async fn start(&self, attempt: u32, job: &str, command: &Command) -> Result<bool> {
+        let id = self.id;
+        let spec = spec(id, command)?;
+        if let Some(script) = &command.script {
+            let path = format!("{FOLDER}/{id}/script");
+            self.push(&path, script.as_bytes()).await?;
+        }
+        self.push(&format!("{FOLDER}/{id}/spec"), spec.as_bytes()).await?;
+        let attempt = attempt.to_string();
+        let words = [
+            "start",
+            id.as_str(),
+            &attempt,
+            id.kind(),
+            self.instance,
+            RUNNER,
+            job,
+        ];
+        let mut said = vec![];
+        let code = self
+            .ask(
+                &words,
+                &mut |_, bytes| keep(&mut said, bytes),
+                &CancellationToken::new(),
+            )
+            .await?;
+        match code {
+            0 => Ok(true),
+            3 => Ok(false),
+            _ => Err(Error::NotBegun {
+                lab: self.instance.to_owned(),
+                why: words_of(&said),
+            }),
+        }
+    }
+
+    /// Hears of a job for at most so many seconds, or until it ended: its log from `bytes` on and its times from
+    /// `times` on. With 0 seconds only what is told, without the log.
+    ///
+    /// # Errors
+    /// The engine fails, or the token is cancelled.
+    pub async fn follow(
+        &self,
+        (bytes, times): (u64, u64),
+        seconds: u32,
+        heard: &mut (dyn FnMut(Heard<'_>) + Send),
+        cancel: &CancellationToken,
+    ) -> backend::Result<()> {
+        let id = self.id;
+        let (bytes, times, wait) = (bytes.to_string(), times.to_string(), seconds.to_string());
+        let words = ["follow", id.as_str(), &bytes, &times, &wait];
+        let mut lines = Lines::default();
+        let mut take = |fd: u8, chunk: &[u8]| match fd {
+            1 => heard(Heard::Bytes(chunk)),
+            _ => lines.feed(chunk, heard),
+        };
+        let asked = self.ask(&words, &mut take, cancel);
+        let patience = PATIENCE + Duration::from_secs(u64::from(seconds));
+        match tokio::time::timeout(patience, asked).await {
+            Ok(ended) => ended.map(drop),
+            Err(_) => Err(backend::Error::Timeout {
+                engine: "the engine".into(),
+                what: format!("read the log of {id}"),
+                after: patience,
+            }),
+        }
+    }
+
+    /// Reads bytes of the log.
+    ///
+    /// # Errors
+    /// The engine fails, or the token is cancelled.
+    pub async fn read(
+        &self,
+        from: u64,
+        count: u64,
+        heard: &mut (dyn FnMut(&[u8]) + Send),
+        cancel: &CancellationToken,
+    ) -> backend::Result<()> {
+        let (from, count) = (from.to_string(), count.to_string());
+        let words = ["read", self.id.as_str(), &from, &count];
+        let mut take = |fd: u8, chunk: &[u8]| {
+            if fd == 1 {
+                heard(chunk);
+            }
+        };
+        self.ask(&words, &mut take, cancel).await.map(drop)
+    }
+
+    /// Asks a job to end: a signal now, and a harder one after the grace. Does not wait for it.
+    ///
+    /// # Errors
+    /// The engine fails, or the lab's disk is full.
+    pub async fn stop(&self, signal: &str, grace: u32) -> Result<()> {
+        let (grace, token) = (
+            grace.to_string(),
+            jiff::Timestamp::now().as_nanosecond().to_string(),
+        );
+        let words = ["stop", self.id.as_str(), signal, &grace, &token];
+        let mut said = vec![];
+        let code = self
+            .ask(
+                &words,
+                &mut |_, bytes| keep(&mut said, bytes),
+                &CancellationToken::new(),
+            )
+            .await?;
+        if code == 0 {
+            return Ok(());
+        }
+        Err(backend::Error::Refused {
+            what: format!("stop the job {}", self.id),
+            message: words_of(&said),
+        }
+        .into())
+    }
+
+    /// Removes the files of a job that ended. False where it still runs.
+    ///
+    /// # Errors
+    /// The engine fails.
+    pub async fn forget(&self) -> backend::Result<bool> {
+        let code = self
+            .ask(
+                &["forget", self.id.as_str()],
+                &mut |_, _| {},
+                &CancellationToken::new(),
+            )
+            .await?;
+        Ok(code != 3)
+    }
+
+    async fn push(&self, path: &str, bytes: &[u8]) -> backend::Result<()> {
+        self.backend.push(self.instance, path, bytes, 0o600, (0, 0)).await
+    }
+
+    async fn ask(
+        &self,
+        words: &[&str],
+        output: Output<'_>,
+        cancel: &CancellationToken,
+    ) -> backend::Result<i32> {
+        let argv = ["/bin/sh", "-c", ASK, ASKED_AS].iter().chain(words);
+        let spec = ExecSpec {
+            argv: argv.map(|&word| word.to_owned()).collect(),
+            cwd: "/".into(),
+            ..ExecSpec::default()
+        };
+        let progress = backend::Progress {
+            sink: None,
+            cancel: cancel.clone(),
+        };
+        self.backend.exec(self.instance, &spec, output, &progress).await
+    }
+}
+
+/// The file that the runner reads and removes: folder, environment and command as shell.
+fn spec(id: &JobId, command: &Command) -> Result<String> {
+    let zero = |what, text: &str| {
+        if text.contains('\0') {
+            return Err(Error::Zero(what));
+        }
+        Ok(())
+    };
+    let mut lines = vec![format!("cwd={}", quoted(&command.cwd))];
+    zero("folder", &command.cwd)?;
+    for (name, value) in &command.env {
+        let letters = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if name.is_empty() || !name.chars().all(letters) || name.starts_with(|c: char| c.is_ascii_digit()) {
+            return Err(Error::Variable(crate::log::sanitize(name)));
+        }
+        zero("environment", value)?;
+        lines.push(format!("export {name}={}", quoted(value)));
+    }
+    let script = format!("{FOLDER}/{id}/script");
+    let of_script = ["/bin/sh", "-eu", script.as_str()].map(str::to_owned).to_vec();
+    let argv = if let Some(text) = &command.script {
+        zero("script", text)?;
+        &of_script
+    } else {
+        &command.argv
+    };
+    for word in argv {
+        zero("command", word)?;
+    }
+    let words: Vec<String> = argv.iter().map(|word| quoted(word)).collect();
+    lines.push(format!("set -- {}\n", words.join(" ")));
+    Ok(lines.join("\n"))
+}
+
+/// A word as a shell takes it whole.
+pub(super) fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+/// Keeps the first words of a complaint.
+fn keep(said: &mut Vec<u8>, bytes: &[u8]) {
+    let room = 1000_usize.saturating_sub(said.len());
+    said.extend(bytes.iter().take(room));
+}
+
+fn words_of(said: &[u8]) -> String {
+    let words = crate::log::sanitize(String::from_utf8_lossy(said).trim());
+    if words.is_empty() {
+        "it did not say why".into()
+    } else {
+        words
+    }
+}
+
+/// Lines of what is told, out of chunks; one that is too long is left out.
+#[derive(Default)]
+struct Lines {
+    line: Vec<u8>,
+    too_long: bool,
+}
+
+impl Lines {
+    fn feed(&mut self, chunk: &[u8], heard: &mut (dyn FnMut(Heard<'_>) + Send)) {
+        for part in chunk.split_inclusive(|b| *b == b'\n') {
+            let (text, ends) = match part.split_last() {
+                Some((b'\n', text)) => (text, true),
+                _ => (part, false),
+            };
+            if self.line.len() + text.len() > LONGEST {
+                self.too_long = true;
+            } else {
+                self.line.extend_from_slice(text);
+            }
+            if ends {
+                let line = std::mem::take(&mut self.line);
+                if let Some(told) = told(&line).filter(|_| !self.too_long) {
+                    heard(told);
+                }
+                self.too_long = false;
+            }
+        }
+    }
+}
+
+fn told(line: &[u8]) -> Option<Heard<'_>> {
+    let numbers = |text: &str| -> Option<(u64, u64)> {
+        let (one, two) = text.split_once(' ')?;
+        Some((one.parse().ok()?, two.parse().ok()?))
+    };
+    match line {
+        b"x" => Some(Heard::Gone),
+        b"n" => Some(Heard::NoJob),
+        [b's', b' ', status @ ..] => Some(Heard::Status(status)),
+        [b't', b' ', rest @ ..] => {
+            let (ms, bytes) = numbers(std::str::from_utf8(rest).ok()?)?;
+            Some(Heard::Time(ms, bytes))
+        }
+        [b'h', b' ', rest @ ..] => {
+            let (bytes, sum) = std::str::from_utf8(rest).ok()?.split_once(' ')?;
+            Some(Heard::Sum(bytes.parse().ok()?, sum.split_whitespace().next()?))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_is_read_wherever_it_is_cut() {
+        let text = b"s {\"a\":1}\nt 1795345838000 12\nnoise\nh 12 abcd  -\nt x y\nx\nn\n";
+        for cut in 0..text.len() {
+            let mut said = vec![];
+            let mut lines = Lines::default();
+            let (one, two) = text.split_at(cut);
+            for part in [one, two] {
+                lines.feed(part, &mut |h| said.push(format!("{h:?}")));
+            }
+            assert_eq!(said.len(), 5, "{cut}: {said:?}");
+            assert_eq!(said[1], "Time(1795345838000, 12)");
+            assert_eq!(said[2], "Sum(12, \"abcd\")");
+        }
+    }
+
+    #[test]
+    fn a_flood_without_lines_is_not_kept() {
+        let mut lines = Lines::default();
+        let mut heard = 0;
+        for _ in 0..100 {
+            lines.feed(&[b's'; 4096], &mut |_| heard += 1);
+        }
+        assert!(lines.line.len() <= LONGEST);
+        lines.feed(b"\nx\n", &mut |_| heard += 1);
+        assert_eq!(heard, 1, "the line after it counts");
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a shell says what it takes")]
+    fn a_command_is_one_that_a_shell_takes_whole() {
+        let id = JobId::new("x").unwrap();
+        let hostile = "it's $(id) `id` \"\\ \n;&|";
+        let command = Command {
+            argv: vec!["echo".into(), hostile.into()],
+            env: [("A_1".to_owned(), hostile.to_owned())].into(),
+            cwd: "/a b".into(),
+            script: None,
+        };
+        let text = spec(&id, &command).unwrap() + "printf '%s|%s|%s|%s' \"$cwd\" \"$A_1\" \"$1\" \"$2\"";
+        let ran = std::process::Command::new("/bin/sh")
+            .args(["-c", &text])
+            .output()
+            .unwrap();
+        assert_eq!(
+            String::from_utf8(ran.stdout).unwrap(),
+            format!("/a b|{hostile}|echo|{hostile}")
+        );
+        let bad = |name: &str, value: &str| Command {
+            env: [(name.to_owned(), value.to_owned())].into(),
+            ..command.clone()
+        };
+        assert!(matches!(spec(&id, &bad("A;id", "")), Err(Error::Variable(_))));
+        assert!(matches!(spec(&id, &bad("1A", "")), Err(Error::Variable(_))));
+        assert!(matches!(spec(&id, &bad("A", "\0")), Err(Error::Zero(_))));
+    }
+}

@@ -1,0 +1,223 @@
+//! What is known of a job on this host: `jobs/ID/{job.json,status.json,log.raw,log.raw.times,events.jsonl,lock}`.
+//!
+//! `log.raw` is a copy of the lab's, byte for byte as far as it goes: its own length is the cursor for whoever goes on.
+//! One watcher at a time adds to it, the one that holds the lock; others read what it adds.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use super::{Error, JobFile, JobId, Result, SCHEMA, Status, Writer};
+use crate::paths::{private_folder, write_private};
+
+/// Largest `job.json` and `status.json` that are read.
+const LARGEST: u64 = 4 << 20;
+
+/// A job as this host knows it.
+#[derive(Clone, Debug)]
+pub struct Mirror {
+    id: JobId,
+    folder: PathBuf,
+    /// What was asked for.
+    pub job: JobFile,
+}
+
+impl Mirror {
+    /// Makes the folder of a new job, or takes over that of an earlier attempt.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn create(jobs: &Path, id: &JobId, job: JobFile) -> Result<Self> {
+        let folder = jobs.join(id.as_str());
+        private_folder(&folder)?;
+        let job = JobFile {
+            schema: SCHEMA.into(),
+            job: id.to_string(),
+            kind: id.kind().into(),
+            ..job
+        };
+        let bytes = serde_json::to_vec_pretty(&job)
+            .map_err(io::Error::from)
+            .map_err(Error::file(&folder))?;
+        write_private(&folder.join("job.json"), &bytes)?;
+        Ok(Self {
+            id: id.clone(),
+            folder,
+            job,
+        })
+    }
+
+    /// A job that is known here.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn open(jobs: &Path, id: &JobId) -> Result<Self> {
+        let folder = jobs.join(id.as_str());
+        let path = folder.join("job.json");
+        let text = read(&path).map_err(Error::file(&path))?;
+        let job = serde_json::from_slice(&text)
+            .map_err(io::Error::from)
+            .map_err(Error::file(&path))?;
+        Ok(Self {
+            id: id.clone(),
+            folder,
+            job,
+        })
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &JobId {
+        &self.id
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The copy of its log.
+    pub fn log(&self) -> PathBuf {
+        self.folder.join("log.raw")
+    }
+
+    /// What was heard of it last; queued where nothing was.
+    pub fn status(&self) -> Status {
+        let text = read(&self.folder.join("status.json")).unwrap_or_default();
+        Status::parse(&text, self.id.as_str()).unwrap_or_else(|| Status {
+            schema: SCHEMA.into(),
+            job: self.id.to_string(),
+            kind: self.id.kind().into(),
+            container: self.job.container.clone(),
+            ..Status::default()
+        })
+    }
+
+    /// Bytes of the log that are here.
+    pub fn length(&self) -> u64 {
+        fs::metadata(self.log()).map_or(0, |m| m.len())
+    }
+
+    /// Bytes of the log from an offset on, at most `most`.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn bytes(&self, from: u64, most: u64) -> Result<Vec<u8>> {
+        if from >= self.length() {
+            return Ok(vec![]);
+        }
+        let read = || -> io::Result<Vec<u8>> {
+            let mut file = match File::open(self.log()) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
+                other => other?,
+            };
+            file.seek(SeekFrom::Start(from))?;
+            let mut bytes = vec![];
+            file.take(most).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        read().map_err(Error::file(self.log()))
+    }
+
+    /// When the log last grew: milliseconds since 1970 by the lab's clock.
+    pub fn last_growth(&self) -> Option<u64> {
+        let mut file = File::open(self.folder.join("log.raw.times")).ok()?;
+        let length = file.metadata().ok()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(128))).ok()?;
+        let mut end = String::new();
+        file.take(128).read_to_string(&mut end).ok()?;
+        end.lines().last()?.split(' ').next()?.parse().ok()
+    }
+
+    /// The right to add to it; none while another watcher has it.
+    ///
+    /// # Errors
+    /// Its files cannot be used.
+    pub fn writer(&self) -> Result<Option<Writer>> {
+        let path = self.folder.join("lock");
+        let mut options = OpenOptions::new();
+        options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600);
+        let lock = options.open(&path).map_err(Error::file(&path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(Error::file(path)(error)),
+        }
+        Writer::open(self.clone(), lock).map(Some)
+    }
+
+    /// Replaces a small file as a whole, without waiting for the disk: a kill leaves the old one or the new one.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let (path, fresh) = (self.folder.join(name), self.folder.join(format!("{name}.new")));
+        let write = || -> io::Result<()> {
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(true).mode(0o600);
+            options.open(&fresh)?.write_all(bytes)?;
+            fs::rename(&fresh, &path)
+        };
+        write().map_err(Error::file(&path))
+    }
+
+    /// Removes it from this host.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn remove(&self) -> Result<()> {
+        fs::remove_dir_all(&self.folder).map_err(Error::file(&self.folder))
+    }
+}
+
+/// Reads a small file; one that is too large is cut, and then no JSON.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![];
+    File::open(path)?.take(LARGEST).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Ids of all jobs that are known here, newest first.
+pub fn ids(jobs: &Path) -> Vec<JobId> {
+    let entries = fs::read_dir(jobs).into_iter().flatten().flatten();
+    let names = entries.filter(|e| e.path().join("job.json").is_file());
+    let mut found: Vec<JobId> = names
+        .filter_map(|e| JobId::parse(e.file_name().to_str()?))
+        .collect();
+    found.sort_by(|a, b| b.when().cmp(a.when()).then_with(|| b.cmp(a)));
+    found
+}
+
+/// The job with this id, or the only one whose id begins like this.
+///
+/// # Errors
+/// There is none, or there are several.
+pub fn find(jobs: &Path, text: &str) -> Result<Mirror> {
+    let all = ids(jobs);
+    if let Some(id) = all.iter().find(|id| id.as_str() == text) {
+        return Mirror::open(jobs, id);
+    }
+    let begin: Vec<&JobId> = all
+        .iter()
+        .filter(|id| !text.is_empty() && id.as_str().starts_with(text))
+        .collect();
+    let id = crate::log::sanitize(text);
+    match begin.as_slice() {
+        [one] => Mirror::open(jobs, one),
+        [] => Err(Error::Unknown {
+            id,
+            ids: all.iter().map(ToString::to_string).collect(),
+        }),
+        many => Err(Error::Ambiguous {
+            id,
+            ids: many.iter().map(ToString::to_string).collect(),
+        }),
+    }
+}

@@ -1,0 +1,150 @@
+//! Starting jobs and telling them to end.
+
+use std::path::Path;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Error, JobFile, JobId, Mirror, Result, State, Status,
+    inside::{Command, Heard, Inside},
+};
+use crate::backend::{Backend, Instance};
+
+/// What is to run, and for whom.
+#[derive(Clone, Debug, Default)]
+pub struct Order {
+    /// The lab that it is for.
+    pub lab: String,
+    /// What people call it.
+    pub title: String,
+    /// What runs.
+    pub command: Command,
+    /// The run and its action, for a step of a stage.
+    pub step: Option<(String, String)>,
+}
+
+/// Starts a job in a running instance; it goes on whoever watches it. One that runs already is left alone.
+///
+/// # Errors
+/// The mirror cannot be written, or the lab does not take the job: nothing runs then.
+pub async fn start(
+    backend: &dyn Backend,
+    jobs: &Path,
+    id: &JobId,
+    instance: &Instance,
+    order: &Order,
+) -> Result<Mirror> {
+    let before = Mirror::open(jobs, id).ok();
+    let attempt = before.as_ref().map_or(0, |mirror| mirror.status().attempt) + 1;
+    let mirror = mirror_of(backend, jobs, id, instance, order).await?;
+    let text = serde_json::to_string(&mirror.job)
+        .map_err(std::io::Error::from)
+        .map_err(Error::file(mirror.folder()))?;
+    let inside = Inside {
+        id,
+        backend,
+        instance: &instance.name,
+    };
+    match inside.start(attempt, &text, &order.command).await {
+        Ok(_) => Ok(mirror),
+        // Whether it began is looked at, never guessed: an answer can be lost after the deed.
+        Err(Error::Backend(error)) => match stands(inside).await {
+            Ok(Some(status)) if status.attempt == attempt => Ok(mirror),
+            _ => Err(error.into()),
+        },
+        Err(error) => {
+            if before.is_none() {
+                // Nothing ran: there is nothing to keep.
+                let _ = mirror.remove();
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Goes on with a job that an earlier attempt began: one that runs, or that ended with 0, is not started again. True
+/// where it was started now.
+///
+/// # Errors
+/// As [`start`].
+pub async fn go_on(
+    backend: &dyn Backend,
+    jobs: &Path,
+    id: &JobId,
+    instance: &Instance,
+    order: &Order,
+) -> Result<(Mirror, bool)> {
+    let inside = Inside {
+        id,
+        backend,
+        instance: &instance.name,
+    };
+    let here = stands(inside).await?.is_some_and(|status| match status.state {
+        State::Succeeded => true,
+        state => !state.is_final(),
+    });
+    if !here {
+        return Ok((start(backend, jobs, id, instance, order).await?, true));
+    }
+    let mirror = match Mirror::open(jobs, id) {
+        Ok(mirror) => mirror,
+        Err(_) => mirror_of(backend, jobs, id, instance, order).await?,
+    };
+    Ok((mirror, false))
+}
+
+/// The folder of a job on this host.
+async fn mirror_of(
+    backend: &dyn Backend,
+    jobs: &Path,
+    id: &JobId,
+    instance: &Instance,
+    order: &Order,
+) -> Result<Mirror> {
+    let (run, action) = order.step.clone().unzip();
+    let argv = match &order.command.script {
+        Some(_) => ["/bin/sh", "-eu", "script"].map(str::to_owned).to_vec(),
+        None => order.command.argv.clone(),
+    };
+    let job = JobFile {
+        title: order.title.clone(),
+        lab: order.lab.clone(),
+        container: instance.name.clone(),
+        uuid: instance.uuid.clone(),
+        engine: backend.server().await?.address,
+        argv,
+        cwd: order.command.cwd.clone(),
+        env: order.command.env.keys().cloned().collect(),
+        created_at: jiff::Timestamp::now().to_string(),
+        run,
+        action,
+        ..JobFile::default()
+    };
+    Mirror::create(jobs, id, job)
+}
+
+/// How a job stands inside; none where there is none, or its runner is gone.
+async fn stands(inside: Inside<'_>) -> Result<Option<Status>> {
+    let (mut found, mut gone) = (None, false);
+    let mut heard = |heard: Heard<'_>| match heard {
+        Heard::Status(line) => found = Status::parse(line, inside.id.as_str()),
+        Heard::Gone => gone = true,
+        _ => {}
+    };
+    let never = CancellationToken::new();
+    inside.follow((0, 0), 0, &mut heard, &never).await?;
+    Ok(found.filter(|_| !gone))
+}
+
+/// Tells a job to end: `signal` (as `TERM`) at once, and a harder one after `grace` seconds. Does not wait for its end.
+///
+/// # Errors
+/// The engine does not answer.
+pub async fn stop(backend: &dyn Backend, mirror: &Mirror, signal: &str, grace: u32) -> Result<()> {
+    let inside = Inside {
+        id: mirror.id(),
+        backend,
+        instance: &mirror.job.container,
+    };
+    inside.stop(signal, grace).await
+}

@@ -1,0 +1,173 @@
+//! What a list shows of a job.
+
+use std::{path::Path, time::Duration};
+
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use tokio_util::sync::CancellationToken;
+
+use super::{Mirror, State, Status, Watch, ids};
+use crate::backend::Backend;
+
+/// How long a list copies of one job's log.
+const BRIEF: Duration = Duration::from_millis(1500);
+/// Without a heartbeat for this long, nothing is known of how it stands: seconds.
+const SILENT: u64 = 10;
+
+/// A job and how it stands.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// The job.
+    pub mirror: Mirror,
+    /// What was heard last.
+    pub status: Status,
+    /// Why nothing newer is known; empty where it is.
+    pub stale: String,
+}
+
+/// One short line about a job.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Glance {
+    /// Its id.
+    pub id: String,
+    /// Its lab.
+    pub lab: String,
+    /// How it stands.
+    pub state: State,
+    /// What it does now, and how far it is: `12/340`, `37%`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub phase: String,
+    /// How far it is.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub progress: String,
+    /// The last error that it wrote.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub last_error: String,
+    /// Seconds that are left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eta: Option<u64>,
+    /// Seconds since it last wrote something; none where it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_age: Option<u64>,
+    /// It has not written anything for longer than the setting says.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stuck: bool,
+    /// Its exit code for whoever waits; none while it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<u8>,
+    /// How it ended, or why nothing newer is known.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub why: String,
+    /// Bytes that it wrote.
+    pub bytes: u64,
+}
+
+impl Known {
+    /// All jobs of this host, newest first; those that are not known to have ended are asked for. `engine` is where the
+    /// engine is; none where there is none: then what was heard last is said.
+    pub async fn all(jobs: &Path, engine: Option<(&dyn Backend, &str)>) -> Vec<Self> {
+        let mirrors = ids(jobs)
+            .into_iter()
+            .filter_map(|id| Mirror::open(jobs, &id).ok());
+        let mut found = vec![];
+        for mirror in mirrors {
+            found.push(Self::of(mirror, engine).await);
+        }
+        found
+    }
+
+    /// One job, asked for where it is not known to have ended.
+    pub async fn of(mirror: Mirror, engine: Option<(&dyn Backend, &str)>) -> Self {
+        let status = mirror.status();
+        let (status, stale) = match engine {
+            _ if status.state == State::Lost || (status.state.is_final() && status.whole) => {
+                (status, String::new())
+            }
+            None => (status, "there is no engine to ask".into()),
+            Some((_, address)) if address != mirror.job.engine => {
+                let other = format!("it runs on another engine, at {}", mirror.job.engine);
+                (status, crate::log::sanitize(&other))
+            }
+            Some((backend, _)) => {
+                let mut watch = Watch {
+                    backend,
+                    mirror: &mirror,
+                    from: u64::MAX,
+                    cancel: CancellationToken::new(),
+                    patience: None,
+                    notice: &mut |_| {},
+                };
+                match watch.briefly(BRIEF).await {
+                    Ok(status) => (status, String::new()),
+                    Err(error) => (mirror.status(), crate::log::sanitize(&error.to_string())),
+                }
+            }
+        };
+        Self {
+            mirror,
+            status,
+            stale,
+        }
+    }
+
+    /// Seconds since it last wrote something, by the lab's clock as far as it was heard of, and ours since.
+    pub fn output_age(&self) -> Option<u64> {
+        if self.status.state.is_final() {
+            return None;
+        }
+        let ms = |text: &str| {
+            text.parse::<jiff::Timestamp>()
+                .ok()
+                .map(jiff::Timestamp::as_millisecond)
+        };
+        let last = i64::try_from(self.mirror.last_growth()?).ok()?;
+        let inside = ms(&self.status.heartbeat_at)? - last;
+        let since =
+            ms(&self.status.synced_at).map_or(0, |then| jiff::Timestamp::now().as_millisecond() - then);
+        u64::try_from((inside.max(0) + since.max(0)) / 1000).ok()
+    }
+
+    /// The short line; `stuck` minutes without output are said.
+    pub fn glance(&self, stuck: u64) -> Glance {
+        let status = &self.status;
+        let progress = match (status.progress.done, status.progress.total) {
+            (Some(done), Some(100)) => format!("{done}%"),
+            (Some(done), Some(total)) => format!("{done}/{total}"),
+            _ => String::new(),
+        };
+        let output_age = self.output_age();
+        let ended = status.state.is_final();
+        let why = if ended {
+            status.ending()
+        } else {
+            self.stale.clone()
+        };
+        Glance {
+            id: self.mirror.id().to_string(),
+            lab: self.mirror.job.lab.clone(),
+            state: status.state,
+            phase: status.progress.phase.clone(),
+            progress,
+            last_error: status.progress.last_error.clone(),
+            eta: status.progress.eta.filter(|_| !ended),
+            output_age,
+            stuck: output_age.is_some_and(|age| age >= stuck.saturating_mul(60).max(1)),
+            code: ended.then(|| status.code()),
+            why,
+            bytes: status.log.bytes.max(self.mirror.length()),
+        }
+    }
+
+    /// Whether its runner was not heard of for a while, although it should run.
+    pub fn is_silent(&self) -> bool {
+        let beat = self.status.heartbeat_at.parse::<jiff::Timestamp>();
+        let now = jiff::Timestamp::now().as_second();
+        let age = beat.map_or(0, |beat| now - beat.as_second());
+        !self.status.state.is_final() && u64::try_from(age).unwrap_or(0) > SILENT
+    }
+}
+
+/// SHA-256 of bytes, and how many they are.
+pub(super) fn sum(bytes: &[u8]) -> (String, u64) {
+    (hex::encode(Sha256::digest(bytes)), bytes.len() as u64)
+}

@@ -1,0 +1,405 @@
+//! Watching a job: its log comes into the mirror and on to whoever reads it, whatever happens to the connection.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Error, Mirror, Result, State, Status, Writer,
+    inside::{FOLDER, Heard, Inside},
+};
+use crate::backend::{self, Backend, Status as Power};
+
+/// How long one question stays open: an engine that is told to end waits for those that are.
+const ROUND: u32 = 25;
+/// Pauses between tries while the engine is away.
+const SHORTEST: Duration = Duration::from_millis(200);
+const LONGEST: Duration = Duration::from_secs(5);
+/// How often whoever reads beside another watcher looks.
+const BESIDE: Duration = Duration::from_millis(100);
+/// Bytes that are read at once out of the mirror.
+const PART: u64 = 1 << 20;
+/// How often a running lab may say no before we believe it.
+const REFUSALS: u32 = 5;
+
+/// Takes bytes of the log as they come.
+type Sink<'a> = &'a mut (dyn FnMut(&[u8]) + Send);
+
+/// How a job ended, or that it is only not watched any more.
+pub type Ended = Status;
+
+/// One who watches a job.
+pub struct Watch<'a> {
+    /// The engine.
+    pub backend: &'a dyn Backend,
+    /// The job.
+    pub mirror: &'a Mirror,
+    /// Where in the log the reader begins.
+    pub from: u64,
+    /// Stops the watching; the job goes on.
+    pub cancel: CancellationToken,
+    /// How long the engine may be away; none for ever.
+    pub patience: Option<Duration>,
+    /// Is told once each time that the engine is away, and why.
+    pub notice: &'a mut (dyn FnMut(&str) + Send),
+}
+
+/// What one question brought.
+#[derive(Default)]
+struct Round {
+    gone: bool,
+    no_job: bool,
+    /// The log begins anew: what came after that was asked for from the wrong place.
+    anew: bool,
+    sum: Option<(u64, String)>,
+}
+
+/// What follows from a failed question.
+enum Next {
+    /// Ask again.
+    Again,
+    /// The lab is stopped or gone: nothing more comes.
+    Over,
+}
+
+impl Watch<'_> {
+    /// Watches until the job has ended and its log is here as a whole. Bytes go to `sink` in order, each once.
+    ///
+    /// # Errors
+    /// Cancelled ([`Error::Detached`]); the engine was away for longer than the patience; the disk here is full.
+    pub async fn to_the_end(&mut self, sink: Sink<'_>) -> Result<Ended> {
+        loop {
+            if let Some(mut writer) = self.mirror.writer()? {
+                self.hand_on(sink)?;
+                return self.alone(&mut writer, sink).await;
+            }
+            if let Some(status) = self.beside(sink).await? {
+                return Ok(status);
+            }
+        }
+    }
+
+    /// Hands on what is in the mirror and was not handed on yet.
+    fn hand_on(&mut self, sink: Sink<'_>) -> Result<()> {
+        loop {
+            let bytes = self.mirror.bytes(self.from, PART)?;
+            if bytes.is_empty() {
+                return Ok(());
+            }
+            self.from += bytes.len() as u64;
+            sink(&bytes);
+        }
+    }
+
+    /// Reads what another watcher adds; none when that one is gone.
+    async fn beside(&mut self, sink: Sink<'_>) -> Result<Option<Status>> {
+        loop {
+            // Asked before the read: what came before the end is read after.
+            let status = self.mirror.status();
+            self.hand_on(sink)?;
+            if status.state.is_final() && (status.whole || status.state == State::Lost) {
+                return Ok(Some(status));
+            }
+            if self.mirror.writer()?.is_some() {
+                return Ok(None);
+            }
+            tokio::select! {
+                () = sleep(BESIDE) => {}
+                () = self.cancel.cancelled() => return Err(Error::Detached),
+            }
+        }
+    }
+
+    async fn alone(&mut self, writer: &mut Writer, sink: Sink<'_>) -> Result<Ended> {
+        if is_over(writer.status()) {
+            return Ok(writer.status().clone());
+        }
+        let (mut away, mut refused, mut pause) = (None, 0, SHORTEST);
+        // Only what is told: whether the log goes on or begins anew is known before it is asked for.
+        let mut seconds = if writer.length() == 0 { ROUND } else { 0 };
+        loop {
+            let asked = self.round(writer, seconds, sink).await;
+            writer.check()?;
+            let error = match asked {
+                Ok(round) => {
+                    (away, refused, pause, seconds) = (None, 0, SHORTEST, ROUND);
+                    if self.is_finished(writer, round, sink).await? {
+                        return Ok(writer.status().clone());
+                    }
+                    continue;
+                }
+                Err(error) => error,
+            };
+            match self.after(error, writer, &mut refused, sink).await? {
+                Next::Over => return Ok(writer.status().clone()),
+                Next::Again => {}
+            }
+            let since = *away.get_or_insert_with(Instant::now);
+            if let Some(patience) = self.patience
+                && since.elapsed() > patience
+            {
+                return Err(self.gave_up());
+            }
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = self.cancel.cancelled() => return Err(Error::Detached),
+            }
+            pause = (pause * 2).min(LONGEST);
+        }
+    }
+
+    fn gave_up(&self) -> Error {
+        Error::Away {
+            id: self.mirror.id().to_string(),
+            lab: self.mirror.job.container.clone(),
+            source: Box::new(backend::Error::Lost {
+                engine: "the engine".into(),
+                what: format!("watch the job {}", self.mirror.id()),
+                reason: format!(
+                    "it was away for {} s",
+                    self.patience.unwrap_or_default().as_secs()
+                ),
+            }),
+        }
+    }
+
+    fn inside(&self) -> Inside<'_> {
+        Inside {
+            id: self.mirror.id(),
+            backend: self.backend,
+            instance: &self.mirror.job.container,
+        }
+    }
+
+    /// Asks once, and puts what comes into the mirror.
+    async fn round(&mut self, writer: &mut Writer, seconds: u32, sink: Sink<'_>) -> backend::Result<Round> {
+        let cursor = writer.cursor();
+        let (mut round, mut from) = (Round::default(), self.from);
+        let mut take = |heard: Heard<'_>| match heard {
+            Heard::Bytes(_) | Heard::Time(..) if round.anew => {}
+            Heard::Bytes(bytes) => add(writer, bytes, &mut from, sink),
+            Heard::Status(line) => {
+                let before = writer.length();
+                // What the disk says is asked for after the round.
+                let _ = writer.told(line);
+                if writer.length() < before {
+                    (round.anew, from) = (true, 0);
+                }
+            }
+            Heard::Time(ms, bytes) => writer.time(ms, bytes),
+            Heard::Sum(bytes, sum) => round.sum = Some((bytes, sum.to_owned())),
+            Heard::Gone => round.gone = true,
+            Heard::NoJob => round.no_job = true,
+        };
+        let asked = self
+            .inside()
+            .follow(cursor, seconds, &mut take, &self.cancel)
+            .await;
+        self.from = from;
+        asked.map(|()| round)
+    }
+
+    /// Whether nothing more is to be had: the job has ended, and its log is here.
+    async fn is_finished(&mut self, writer: &mut Writer, round: Round, sink: Sink<'_>) -> Result<bool> {
+        if round.no_job {
+            writer.lost("the lab was restored or made anew: the job is not in it any more")?;
+            return Ok(true);
+        }
+        let status = writer.status().clone();
+        if round.gone {
+            let _ = self.drain(writer, u64::MAX, sink).await?;
+            writer.lost(
+                "its runner ended without a last word: the lab was restarted, or the runner was killed",
+            )?;
+            return Ok(true);
+        }
+        let Some((bytes, sum)) = round.sum.filter(|_| status.state.is_final()) else {
+            return Ok(false);
+        };
+        if !self.drain(writer, bytes, sink).await? {
+            return Ok(false);
+        }
+        if writer.verify(bytes, &sum)? {
+            return Ok(true);
+        }
+        // What came is not what is there, as after a power cut of this host: once more from the beginning.
+        tracing::warn!(job = %self.mirror.id(), "the copy of its log differs and is fetched anew");
+        writer.begin_anew()?;
+        let mut nobody = |_: &[u8]| {};
+        let whole = self.drain(writer, bytes, &mut nobody).await?;
+        self.from = writer.length();
+        if whole && !writer.verify(bytes, &sum)? {
+            return Err(Error::Differs {
+                id: self.mirror.id().to_string(),
+                lab: self.mirror.job.container.clone(),
+                why: "it was fetched twice and its SHA-256 is another one".into(),
+            });
+        }
+        Ok(whole)
+    }
+
+    /// Reads what is left of the log up to a length; false where the engine went away in it.
+    async fn drain(&mut self, writer: &mut Writer, length: u64, sink: Sink<'_>) -> Result<bool> {
+        const AT_ONCE: u64 = 64 << 20;
+        while writer.length() < length {
+            let before = writer.length();
+            let count = (length - before).min(AT_ONCE);
+            let mut from = self.from;
+            let mut take = |bytes: &[u8]| add(writer, bytes, &mut from, sink);
+            let asked = self.inside().read(before, count, &mut take, &self.cancel).await;
+            self.from = from;
+            writer.check()?;
+            match asked {
+                Err(backend::Error::Cancelled { .. }) => return Err(Error::Detached),
+                Err(_) => return Ok(false),
+                // The lab's file is shorter than it says, or its end was asked for.
+                Ok(()) if writer.length() == before => return Ok(true),
+                Ok(()) => {}
+            }
+        }
+        Ok(true)
+    }
+
+    /// What follows from an error: after each the real state is looked at.
+    async fn after(
+        &mut self,
+        error: backend::Error,
+        writer: &mut Writer,
+        refused: &mut u32,
+        sink: Sink<'_>,
+    ) -> Result<Next> {
+        match &error {
+            backend::Error::Cancelled { .. } => return Err(Error::Detached),
+            backend::Error::Missing { .. } | backend::Error::Refused { .. } => {}
+            _ => {
+                (self.notice)(&error.to_string());
+                return Ok(Next::Again);
+            }
+        }
+        let name = &self.mirror.job.container;
+        let Ok(found) = self.backend.instance(name).await else {
+            return Ok(Next::Again);
+        };
+        let Some(instance) = found else {
+            writer.lost("the lab was deleted")?;
+            return Ok(Next::Over);
+        };
+        if instance.uuid != self.mirror.job.uuid && !self.mirror.job.uuid.is_empty() {
+            writer.lost("the lab was replaced by another one of its name")?;
+            return Ok(Next::Over);
+        }
+        *refused += 1;
+        // Once could be the moment in which an engine that was restarted does not know yet.
+        if instance.status == Power::Stopped && *refused > 1 {
+            self.salvage(writer, sink).await?;
+            writer.lost("the lab was stopped while it ran")?;
+            return Ok(Next::Over);
+        }
+        if instance.status == Power::Running && *refused > REFUSALS {
+            return Err(error.into());
+        }
+        if instance.status != Power::Stopped {
+            (self.notice)(&error.to_string());
+        }
+        Ok(Next::Again)
+    }
+
+    /// Reads what a stopped lab still holds: its last word, and the rest of the log where it is not too large.
+    async fn salvage(&mut self, writer: &mut Writer, sink: Sink<'_>) -> Result<()> {
+        let name = self.mirror.job.container.clone();
+        let id = self.mirror.id().clone();
+        if let Ok(line) = self
+            .backend
+            .pull(&name, &format!("{FOLDER}/{id}/status.json"))
+            .await
+        {
+            writer.told(line.trim_ascii_end())?;
+        }
+        if let Ok(log) = self.backend.pull(&name, &format!("{FOLDER}/{id}/log.raw")).await {
+            let have = usize::try_from(writer.length()).unwrap_or(usize::MAX);
+            let mut from = self.from;
+            add(writer, log.get(have..).unwrap_or_default(), &mut from, sink);
+            self.from = from;
+            writer.check()?;
+            let (sum, length) = super::read::sum(&log);
+            writer.verify(length, &sum)?;
+        }
+        Ok(())
+    }
+
+    /// Looks how a job stands, and copies of its log what comes in a short while.
+    ///
+    /// # Errors
+    /// The engine does not answer; the mirror cannot be written.
+    pub async fn briefly(&mut self, while_: Duration) -> Result<Status> {
+        let Some(mut writer) = self.mirror.writer()? else {
+            return Ok(self.mirror.status());
+        };
+        if is_over(writer.status()) {
+            return Ok(writer.status().clone());
+        }
+        let mut nobody = |_: &[u8]| {};
+        let mut refused = 0;
+        for _ in 0..2 {
+            match self.round(&mut writer, 0, &mut nobody).await {
+                Ok(round) if round.no_job || round.gone => {
+                    self.is_finished(&mut writer, round, &mut nobody).await?;
+                    return Ok(writer.status().clone());
+                }
+                Ok(_) => break,
+                Err(error) => {
+                    let text = error.to_string();
+                    match self.after(error, &mut writer, &mut refused, &mut nobody).await? {
+                        Next::Over => return Ok(writer.status().clone()),
+                        Next::Again if refused == 0 => {
+                            return Err(Error::Backend(backend::Error::Lost {
+                                engine: "the engine".into(),
+                                what: format!("look at the job {}", self.mirror.id()),
+                                reason: text,
+                            }));
+                        }
+                        Next::Again => {}
+                    }
+                }
+            }
+        }
+        let ended = writer.status().state.is_final();
+        // The rest of one that ended is a question of its own: it comes with the sum.
+        let all = async {
+            if ended {
+                let round = self.round(&mut writer, ROUND, &mut nobody).await?;
+                self.is_finished(&mut writer, round, &mut nobody).await?;
+            } else {
+                let length = writer.status().log.bytes;
+                self.drain(&mut writer, length, &mut nobody).await?;
+            }
+            Ok::<(), Error>(())
+        };
+        // What does not come in time comes later: the length that is here is where it goes on.
+        if let Ok(done) = tokio::time::timeout(while_, all).await {
+            done?;
+        }
+        writer.check()?;
+        Ok(writer.status().clone())
+    }
+}
+
+/// Puts bytes into the mirror, and hands them on to a reader who is as far.
+fn add(writer: &mut Writer, bytes: &[u8], from: &mut u64, sink: Sink<'_>) {
+    let begin = writer.length();
+    if !writer.append(bytes) {
+        return;
+    }
+    // A reader who began later gets only what is his.
+    let skip = usize::try_from(from.saturating_sub(begin)).unwrap_or(usize::MAX);
+    if let Some(rest) = bytes.get(skip..).filter(|rest| !rest.is_empty()) {
+        sink(rest);
+        *from = writer.length();
+    }
+}
+
+/// Whether nothing more can be heard of a job.
+fn is_over(status: &Status) -> bool {
+    status.state == State::Lost || (status.state.is_final() && status.whole)
+}

@@ -1,0 +1,60 @@
+//! The builds of Docker: `BuildKit` on pipes (`#12 [3/7] RUN …`), and the classic builder (`Step 3/7 : RUN …`).
+
+use super::{doing, pair, step};
+use crate::progress::event::What;
+
+/// The last step that was begun.
+#[derive(Debug, Default)]
+pub(super) struct Docker {
+    classic: bool,
+}
+
+impl Docker {
+    pub(super) fn read(&mut self, text: &str, out: &mut Vec<What>) -> Option<()> {
+        if let Some(rest) = text.strip_prefix("Step ") {
+            let (counter, instruction) = rest.split_once(" : ")?;
+            let (done, total) = pair(counter)?;
+            self.classic = true;
+            out.push(step(done.saturating_sub(1), Some(total), instruction));
+            return Some(());
+        }
+        if self.classic
+            && (text.starts_with("Successfully built ") || text.starts_with("Successfully tagged "))
+        {
+            out.push(What::End { ok: true });
+            return Some(());
+        }
+        let (number, rest) = text.strip_prefix('#')?.split_once(' ')?;
+        if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        buildkit(rest, out)
+    }
+}
+
+fn buildkit(rest: &str, out: &mut Vec<What>) -> Option<()> {
+    if let Some((place, instruction)) = rest.strip_prefix('[').and_then(|r| r.split_once("] ")) {
+        // `[build 3/7]`, `[3/7]`, or `[internal]`.
+        let counter = place.split_whitespace().last().and_then(pair);
+        match counter {
+            Some((done, total)) => out.push(step(done.saturating_sub(1), Some(total), instruction)),
+            None => out.push(doing(instruction)),
+        }
+        return Some(());
+    }
+    if rest.starts_with("exporting to image") || rest.starts_with("exporting layers") {
+        out.push(doing(rest));
+        return Some(());
+    }
+    let known = rest == "CACHED" || rest.starts_with("DONE ") || rest.starts_with("sha256:");
+    known.then_some(())
+}
+
+/// The output of a step: `#12 0.345 text`.
+pub(in crate::progress) fn output(text: &str) -> Option<&str> {
+    let (number, rest) = text.strip_prefix('#')?.split_once(' ')?;
+    let (time, rest) = rest.split_once(' ')?;
+    let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    let is_time = time.contains('.') && time.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    (is_number && is_time).then_some(rest)
+}

@@ -1,0 +1,194 @@
+//! apt and dpkg, pacman, dnf.
+
+use super::{doing, is_package, item, pair, step};
+use crate::progress::event::{State, Tool, What};
+
+/// What the package managers of distributions have said so far.
+#[derive(Debug, Default)]
+pub(super) struct System {
+    /// pacman's last counter was of packages: hooks count too, and look the same.
+    hooks: bool,
+    /// dnf said that a transaction begins.
+    dnf: bool,
+}
+
+impl System {
+    pub(super) fn pacman(&mut self, text: &str, out: &mut Vec<What>) -> Option<()> {
+        if text.starts_with(":: Running p") && text.ends_with("transaction hooks...") {
+            self.hooks = true;
+            out.push(doing("running hooks"));
+            return Some(());
+        }
+        if let Some(rest) = text.strip_prefix("Packages (") {
+            let total = rest.split(')').next()?.parse().ok()?;
+            self.hooks = false;
+            out.push(What::Count { done: None, total });
+            return Some(());
+        }
+        if text.starts_with(":: Retrieving packages") || text.starts_with(":: Processing package changes") {
+            self.hooks = false;
+            out.push(doing(text.trim_start_matches(": ")));
+            return Some(());
+        }
+        let (counter, rest) = text.strip_prefix('(')?.split_once(") ")?;
+        let (done, total) = pair(counter)?;
+        let (verb, rest) = rest.split_once(' ')?;
+        let state = match verb {
+            "installing" | "upgrading" | "reinstalling" | "downgrading" => State::Installed,
+            "checking" | "loading" | "removing" => {
+                out.push(doing(&format!("{verb} {}", without_bar(rest))));
+                return Some(());
+            }
+            _ if self.hooks => {
+                out.push(doing(&format!("{verb} {}", without_bar(rest))));
+                return Some(());
+            }
+            _ => return None,
+        };
+        self.hooks = false;
+        let package = without_bar(rest).trim_end_matches("...");
+        if !is_package(package) {
+            return None;
+        }
+        let ended = !rest.contains('[') || rest.trim_end().ends_with("100%");
+        let state = if ended { state } else { State::Installing };
+        out.push(What::Count {
+            done: Some(if ended { done } else { done.saturating_sub(1) }),
+            total,
+        });
+        item(Tool::Pacman, package, None, state, out);
+        Some(())
+    }
+
+    pub(super) fn dnf(&mut self, text: &str, out: &mut Vec<What>) -> Option<()> {
+        let word = text.trim();
+        if matches!(
+            word,
+            "Running transaction" | "Transaction Summary:" | "Transaction Summary"
+        ) {
+            self.dnf = true;
+            out.push(doing(word));
+            return Some(());
+        }
+        if word == "Complete!" && self.dnf {
+            self.dnf = false;
+            out.push(What::End { ok: true });
+            return Some(());
+        }
+        // dnf5: `[ 3/17] Installing bash-0:5.2-1.fc40.x86_64   100% | …`
+        if let Some((counter, rest)) = text.strip_prefix('[').and_then(|t| t.split_once("] ")) {
+            let columns = rest.contains("% | ");
+            let (done, total) = pair(counter).filter(|_| columns)?;
+            self.dnf = true;
+            out.push(step(done, Some(total), rest.split("  ").next().unwrap_or(rest)));
+            return Some(());
+        }
+        // `  Installing       : bash-5.2-1.fc40.x86_64    3/17`, verifying counts anew.
+        let (verb, rest) = word.split_once(':')?;
+        let verb = verb.trim_end();
+        if !self.dnf || !text.starts_with(' ') {
+            return None;
+        }
+        let (package, counter) = rest.trim().rsplit_once(' ')?;
+        let (done, total) = pair(counter)?;
+        match verb {
+            "Installing" | "Upgrading" | "Reinstalling" | "Downgrading" => {
+                out.push(step(done, Some(total), &format!("{verb} {}", package.trim())));
+            }
+            "Running scriptlet" | "Verifying" | "Cleanup" | "Erasing" | "Preparing" => {
+                out.push(doing(&format!("{verb} {}", package.trim())));
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+}
+
+/// `Get:`, `Unpacking`, `Setting up`, and the total before them.
+pub(super) fn apt(text: &str, out: &mut Vec<What>) -> Option<()> {
+    if let Some(total) = apt_total(text) {
+        if total > 0 {
+            out.push(What::Count { done: None, total });
+        }
+        return Some(());
+    }
+    let first = text.split(' ').next()?;
+    match first {
+        "Unpacking" | "Setting" => {
+            let rest = text
+                .strip_prefix("Unpacking ")
+                .or_else(|| text.strip_prefix("Setting up "))?;
+            let (package, version) = rest.split_once(" (")?;
+            // `…) over (1.0) ...`, `…) ...`
+            if !is_package(package) || !text.ends_with("...") {
+                return None;
+            }
+            let version = version.split(')').next();
+            let state = if first == "Setting" {
+                State::Installed
+            } else {
+                State::Installing
+            };
+            item(Tool::Apt, bare(package), version, state, out);
+        }
+        "Processing" => {
+            text.strip_prefix("Processing triggers for ")?;
+            out.push(doing(text));
+        }
+        "Reading" if text.starts_with("Reading package lists") => out.push(doing("reading package lists")),
+        "Fetched" if text.contains(" B/s)") || text.contains("B in ") => out.push(doing(text)),
+        "Selecting" => {
+            text.strip_prefix("Selecting previously unselected package ")?;
+        }
+        "Preparing" => {
+            text.strip_prefix("Preparing to unpack ")?;
+        }
+        _ => return apt_get(first, text, out),
+    }
+    Some(())
+}
+
+/// `0 upgraded, 12 newly installed, 0 to remove and 3 not upgraded.`, and apt 3's `Upgrading: 0, Installing: 12, …`.
+fn apt_total(text: &str) -> Option<u32> {
+    let number = |text: &str| text.trim().parse::<u32>().ok();
+    if let Some(rest) = text.trim_start().strip_prefix("Upgrading: ") {
+        let (upgraded, rest) = rest.split_once(", Installing: ")?;
+        return number(upgraded)?.checked_add(number(rest.split(',').next()?)?);
+    }
+    let (upgraded, rest) = text.split_once(" upgraded, ")?;
+    let (fresh, _) = rest.split_once(" newly installed, ")?;
+    number(upgraded)?.checked_add(number(fresh)?)
+}
+
+/// `Get:3 http://mirror/debian bookworm/main amd64 libc6 amd64 2.36-9 [2,757 kB]`.
+fn apt_get(first: &str, text: &str, out: &mut Vec<What>) -> Option<()> {
+    let (kind, number) = first.split_once(':')?;
+    if !matches!(kind, "Get" | "Hit" | "Ign" | "Err") || !number.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let words: Vec<_> = text.split(' ').take(12).collect();
+    match words.as_slice() {
+        [_, _, suite, _, package, _, version, ..]
+            if kind == "Get" && suite.contains('/') && *package != "Packages" =>
+        {
+            if !is_package(package) {
+                return None;
+            }
+            item(Tool::Apt, bare(package), Some(version), State::Fetching, out);
+        }
+        [_, url, suite, ..] if url.contains(':') => out.push(doing(&format!("{kind} {url} {suite}"))),
+        _ => return None,
+    }
+    Some(())
+}
+
+/// `libc6:amd64` without its architecture.
+fn bare(package: &str) -> &str {
+    package.split(':').next().unwrap_or(package)
+}
+
+/// A name without the bar behind it.
+fn without_bar(text: &str) -> &str {
+    let end = text.find('[').unwrap_or(text.len());
+    text.get(..end).unwrap_or(text).trim()
+}

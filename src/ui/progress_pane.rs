@@ -1,0 +1,354 @@
+//! How far a build is, beside its log: what failed on top, then what is in work, then what waits and what is done as
+//! one row each until somebody opens it.
+//!
+//! ```text
+//! ╭ spack ──────────────── 5-9 min left ╮
+//! │ 21 of 38, 1 failed  ━━━━━━━━──────  │
+//! │ ✖ lab-bad 1.0          failed  0:12 │
+//! │▸▶ lab-maple 1.0.6   build 45%  1:23 │
+//! │ – 2 skipped                         │
+//! │ · 14 waiting                        │
+//! │ ✔ 21 done                           │
+//! │ ProcessError: Command exited with … │
+//! ╰─────────────────────────────────────╯
+//! ```
+
+use ratatui::{
+    Frame,
+    layout::Rect,
+    style::Style,
+    text::{Line, Span},
+    widgets::{Block, BorderType, Borders},
+};
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::progress::{Estimate, Millis, Package, State, Tree};
+
+use super::{
+    look::Look,
+    widgets::Listing,
+    words::{clock, column, fit},
+};
+
+/// Fewer columns show no bar.
+const BAR: usize = 8;
+/// Columns that a name has at least.
+const NAME: usize = 10;
+
+/// Packages that are one row while it is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Group {
+    /// Not begun because another one failed.
+    Skipped,
+    /// Their turn has not come.
+    Waiting,
+    /// Installed, out of a cache, there before, or the system's.
+    Done,
+}
+
+impl Group {
+    fn of(state: State) -> Option<Self> {
+        match state {
+            State::Skipped => Some(Self::Skipped),
+            State::Waiting => Some(Self::Waiting),
+            State::Installed | State::Cached | State::Present | State::External => Some(Self::Done),
+            State::Failed | State::Interrupted | State::Fetching | State::Building | State::Installing => {
+                None
+            }
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Skipped => "skipped",
+            Self::Waiting => "waiting",
+            Self::Done => "done",
+        }
+    }
+}
+
+/// What a row is: the caller asks it what enter means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Row {
+    /// A package, by its place in [`Tree::packages`]: its offsets lead to its lines.
+    Package(usize),
+    /// A group, which enter opens and closes.
+    Group(Group),
+}
+
+/// Where the pane stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// The row under the cursor.
+    pub cursor: usize,
+    /// The groups that are open.
+    pub open: Vec<Group>,
+}
+
+impl Position {
+    /// Moves the cursor, and stays within the rows.
+    pub fn step(&mut self, tree: &Tree, by: isize) {
+        let last = rows(tree, &self.open).len().saturating_sub(1);
+        self.cursor = self.cursor.min(last).saturating_add_signed(by).min(last);
+    }
+
+    /// Opens or closes a group.
+    pub fn toggle(&mut self, group: Group) {
+        if self.open.contains(&group) {
+            self.open.retain(|open| *open != group);
+        } else {
+            self.open.push(group);
+        }
+    }
+
+    /// The row under the cursor.
+    pub fn row(&self, tree: &Tree) -> Option<Row> {
+        let rows = rows(tree, &self.open);
+        let last = rows.len().saturating_sub(1);
+        rows.get(self.cursor.min(last)).copied()
+    }
+}
+
+/// A build, as it is drawn.
+#[derive(Clone, Copy, Debug)]
+pub struct ProgressPane<'a> {
+    /// The build.
+    pub tree: &'a Tree,
+    /// Where the pane stands.
+    pub position: &'a Position,
+    /// What is left.
+    pub left: Option<Estimate>,
+    /// Now, or the time of the last line of a build that is over.
+    pub now: Option<Millis>,
+    /// The pane has the keys.
+    pub focus: bool,
+}
+
+/// The rows in their order: failed, interrupted, in work, then the groups.
+pub fn rows(tree: &Tree, open: &[Group]) -> Vec<Row> {
+    let packages = tree.packages();
+    let all = |wanted: &dyn Fn(State) -> bool| {
+        let fits = |(_, p): &(usize, &Package)| wanted(p.state);
+        let found = packages.iter().enumerate().filter(fits);
+        found.map(|(at, _)| Row::Package(at)).collect::<Vec<_>>()
+    };
+    let mut rows = all(&|state| state == State::Failed);
+    rows.extend(all(&|state| state == State::Interrupted));
+    rows.extend(all(&State::is_active));
+    for group in [Group::Skipped, Group::Waiting, Group::Done] {
+        let members = all(&|state| Group::of(state) == Some(group));
+        if members.is_empty() {
+            continue;
+        }
+        rows.push(Row::Group(group));
+        if open.contains(&group) {
+            rows.extend(members);
+        }
+    }
+    rows
+}
+
+/// The row at a line of the screen, for the mouse.
+pub fn row_at(look: &Look, pane: ProgressPane<'_>, area: Rect, y: u16) -> Option<usize> {
+    let list = parts(block(look, pane).inner(area)).1;
+    pane.listing(look, list.width).row_at(list, y)
+}
+
+/// Draws the pane.
+pub fn view(look: &Look, pane: ProgressPane<'_>, frame: &mut Frame<'_>, area: Rect) {
+    let block = block(look, pane);
+    let inside = block.inner(area);
+    frame.render_widget(block, area);
+    let (head, list, foot) = parts(inside);
+    frame.render_widget(pane.header(look, head.width.into()), head);
+    if pane.tree.packages().is_empty() {
+        let doing = pane
+            .tree
+            .sections()
+            .last()
+            .map_or("", |section| section.doing.as_str());
+        let doing = if doing.is_empty() {
+            "no progress known yet"
+        } else {
+            doing
+        };
+        let text = fit(doing, list.width.into(), look.glyphs.more);
+        return frame.render_widget(Line::styled(text, look.styles().dim), list);
+    }
+    pane.listing(look, list.width).draw(look, frame, list);
+    frame.render_widget(pane.detail(look, foot.width.into()), foot);
+}
+
+fn block(look: &Look, pane: ProgressPane<'_>) -> Block<'static> {
+    let styles = look.styles();
+    let tool = pane.tree.tool().map_or("progress", crate::progress::Tool::name);
+    let mut block = Block::new()
+        .borders(Borders::ALL)
+        .border_type(BorderType::Rounded)
+        .border_set(look.border())
+        .border_style(if pane.focus { styles.focus } else { styles.border })
+        .title(Line::styled(format!(" {tool} "), styles.title));
+    if let Some(left) = pane.left {
+        let text = format!(" {} left ", left.text());
+        block = block.title(Line::styled(text, styles.accent).right_aligned());
+    } else if pane.tree.is_ok().is_none() && pane.tree.tool().is_some() {
+        block = block.title(Line::styled(" time left unknown ", styles.dim).right_aligned());
+    }
+    block
+}
+
+/// Header, list and the line about the row under the cursor.
+fn parts(inside: Rect) -> (Rect, Rect, Rect) {
+    let line = u16::from(inside.height > 0);
+    let detail = u16::from(inside.height > 3);
+    let head = Rect {
+        height: line,
+        ..inside
+    };
+    let list = Rect {
+        y: inside.y + line,
+        height: inside.height - line - detail,
+        ..inside
+    };
+    let foot = Rect {
+        y: inside.bottom() - detail,
+        height: detail,
+        ..inside
+    };
+    (head, list, foot)
+}
+
+impl ProgressPane<'_> {
+    fn header(&self, look: &Look, width: usize) -> Line<'static> {
+        let (styles, counts) = (look.styles(), self.tree.counts());
+        let mut spans = vec![Span::styled(
+            match counts.total {
+                Some(total) => format!("{} of {total}", counts.done),
+                None => format!("{} done", counts.done),
+            },
+            styles.text,
+        )];
+        if counts.failed > 0 {
+            spans.push(Span::styled(format!(", {} failed", counts.failed), styles.error));
+        }
+        let used: usize = spans.iter().map(|span| span.content.width()).sum();
+        let room = width.saturating_sub(used + 2);
+        if let (Some(total), true) = (counts.total.filter(|total| *total > 0), room >= BAR) {
+            let share = |count: u32| {
+                let cells = u64::try_from(room).unwrap_or(0) * u64::from(count) / u64::from(total);
+                usize::try_from(cells).unwrap_or(room).min(room)
+            };
+            let full = share(counts.done);
+            let style = if counts.failed > 0 { styles.warn } else { styles.ok };
+            spans.push(Span::raw("  "));
+            spans.push(Span::styled(look.glyphs.bar_full.repeat(full), style));
+            spans.push(Span::styled(
+                look.glyphs.bar_empty.repeat(room - full),
+                styles.dim,
+            ));
+        }
+        Line::from(spans)
+    }
+
+    fn listing(&self, look: &Look, width: u16) -> Listing {
+        let rows = rows(self.tree, &self.position.open);
+        let cursor = self.position.cursor.min(rows.len().saturating_sub(1));
+        // Two columns are the cursor's.
+        let width = usize::from(width).saturating_sub(2);
+        let line = |row: &Row| match row {
+            Row::Package(at) => self
+                .tree
+                .packages()
+                .get(*at)
+                .map(|p| self.package(look, p, width)),
+            Row::Group(group) => Some(self.group(look, *group)),
+        };
+        let lines = rows.iter().enumerate();
+        Listing {
+            lines: lines
+                .filter_map(|(at, row)| Some((Some(at), line(row)?)))
+                .collect(),
+            cursor,
+        }
+    }
+
+    fn group(&self, look: &Look, group: Group) -> Line<'static> {
+        let fits = |p: &&Package| Group::of(p.state) == Some(group);
+        let count = self.tree.packages().iter().filter(fits).count();
+        let (glyph, style) = match group {
+            Group::Skipped => (look.glyphs.skipped, look.styles().warn),
+            Group::Waiting => (look.glyphs.waiting, look.styles().dim),
+            Group::Done => (look.glyphs.ok, look.styles().ok),
+        };
+        Line::from(vec![
+            Span::styled(format!("{glyph} "), style),
+            Span::styled(format!("{count} {}", group.word()), style),
+        ])
+    }
+
+    fn package(&self, look: &Look, package: &Package, width: usize) -> Line<'static> {
+        let (glyph, style) = glyph(look, package.state);
+        let mut word = match package.phase() {
+            Some(phase) if package.state.is_active() => phase.to_owned(),
+            _ => package.state.word().to_owned(),
+        };
+        if let Some(inside) = package.inside {
+            word = format!("{word} {}%", inside.percent());
+        }
+        let seconds = package.seconds(self.now).map(crate::progress::whole_seconds);
+        let time = seconds.map_or_else(String::new, clock);
+        let room = width.saturating_sub(2);
+        let time_room = if room >= NAME + word.width() + time.width() + 4 && !time.is_empty() {
+            time.width().max(5) + 2
+        } else {
+            0
+        };
+        let word_room = word.width().min(room.saturating_sub(NAME + time_room + 1));
+        let name_room = room.saturating_sub(word_room + 1 + time_room);
+        let more = look.glyphs.more;
+        let mut spans = vec![
+            Span::styled(format!("{glyph} "), style),
+            Span::styled(column(&package.title(), name_room, more), look.styles().text),
+            Span::styled(format!(" {}", fit(&word, word_room, more)), style),
+        ];
+        if time_room > 0 {
+            spans.push(Span::styled(format!("{time:>time_room$}"), look.styles().dim));
+        }
+        Line::from(spans)
+    }
+
+    /// Why the package under the cursor is as it is.
+    fn detail(&self, look: &Look, width: usize) -> Line<'static> {
+        let styles = look.styles();
+        let Some(Row::Package(at)) = self.position.row(self.tree) else {
+            return Line::default();
+        };
+        let Some(package) = self.tree.packages().get(at) else {
+            return Line::default();
+        };
+        let (text, style) = match (package.state, package.errors.first(), &package.reason) {
+            (State::Failed, Some(error), _) => (error.text.clone(), styles.error),
+            (State::Failed, None, Some(reason)) => (reason.clone(), styles.error),
+            (State::Skipped, _, Some(cause)) => (format!("because {cause} failed"), styles.warn),
+            (_, _, Some(reason)) => (reason.clone(), styles.warn),
+            _ => match &package.log {
+                Some(log) => (log.clone(), styles.dim),
+                None => return Line::default(),
+            },
+        };
+        Line::styled(fit(&text, width, look.glyphs.more), style)
+    }
+}
+
+fn glyph(look: &Look, state: State) -> (&'static str, Style) {
+    let (glyphs, styles) = (&look.glyphs, look.styles());
+    match state {
+        State::Waiting => (glyphs.waiting, styles.dim),
+        State::Fetching | State::Building | State::Installing => (glyphs.busy, styles.busy),
+        State::Installed | State::Cached => (glyphs.ok, styles.ok),
+        State::Present | State::External => (glyphs.ok, styles.dim),
+        State::Failed => (glyphs.failed, styles.error),
+        State::Skipped => (glyphs.skipped, styles.warn),
+        State::Interrupted => (glyphs.unfinished, styles.warn),
+    }
+}

@@ -1,0 +1,175 @@
+//! A daemon of its own that is killed and started again under a job: not a byte is lost, and its end is known.
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and starts the program itself"
+)]
+
+mod common;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use common::{
+    jobs::{build_log, sum, until, writer},
+    program::Home,
+};
+use halolab::backend::Backend as _;
+
+/// A private LXD that nobody else uses.
+struct Engine {
+    folder: PathBuf,
+    bridge: String,
+}
+
+impl Engine {
+    fn start() -> Self {
+        let number = std::process::id();
+        let engine = Self {
+            folder: PathBuf::from(format!("/var/tmp/halolab-test-kill.{number}")),
+            bridge: format!("hlkill{}", number % 100_000),
+        };
+        let subnet = format!("10.{}.{}", 200 + number % 50, number / 50 % 250);
+        Self::script(&["up", &engine.dir(), &engine.bridge, &subnet]);
+        engine
+    }
+
+    fn dir(&self) -> String {
+        self.folder.display().to_string()
+    }
+
+    fn script(arguments: &[&str]) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/lxd.sh");
+        let mut command = Command::new("bash");
+        command
+            .arg(script)
+            .args(arguments)
+            .env("HALOLAB_TEST_POOL", "5GiB");
+        assert!(
+            command.stdout(Stdio::null()).status().unwrap().success(),
+            "{arguments:?}"
+        );
+    }
+
+    fn lxd(&self) -> PathBuf {
+        self.folder.join("lxd")
+    }
+
+    /// Kills the daemon, as a crash does.
+    fn kill(&self) {
+        let mine = format!("LXD_DIR={}", self.lxd().display());
+        let is_mine = |process: &Path| {
+            let environment = fs::read(process.join("environ")).unwrap_or_default();
+            let command = fs::read(process.join("cmdline")).unwrap_or_default();
+            let has = environment.split(|b| *b == 0).any(|e| e == mine.as_bytes());
+            has && command.starts_with(b"lxd\0--group")
+        };
+        let processes = fs::read_dir("/proc").unwrap().flatten().map(|e| e.path());
+        let mut killed = 0;
+        for process in processes.filter(|p| is_mine(p)) {
+            let pid = process.file_name().unwrap().to_str().unwrap().to_owned();
+            assert!(
+                Command::new("kill")
+                    .args(["-9", &pid])
+                    .status()
+                    .unwrap()
+                    .success()
+            );
+            killed += 1;
+        }
+        assert!(killed > 0, "no daemon was found");
+    }
+
+    fn again(&self) {
+        let log = self.folder.join("log/lxd.log");
+        let mut command = Command::new("setsid");
+        command
+            .args(["-f", "lxd", "--group", "lxd", "--logfile"])
+            .arg(log);
+        command
+            .env("LXD_DIR", self.lxd())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        assert!(command.status().unwrap().success());
+        let mut ready = Command::new("lxd");
+        ready
+            .args(["waitready", "--timeout=60"])
+            .env("LXD_DIR", self.lxd());
+        assert!(ready.status().unwrap().success());
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        Self::script(&["down", &self.dir(), &self.bridge]);
+    }
+}
+
+#[test]
+fn a_daemon_that_is_killed_and_started_again_loses_not_a_byte() {
+    let Some(mut home) = Home::new(1) else { return };
+    let engine = Engine::start();
+    home.socket = engine.lxd().join("unix.socket").display().to_string();
+    let image = engine.folder.join("bb.tar.gz");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/busybox-image.sh");
+    assert!(
+        Command::new("bash")
+            .arg(script)
+            .arg(&image)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let mut import = Command::new("lxc");
+    import
+        .args(["image", "import", "-q"])
+        .arg(&image)
+        .args(["--alias", "lab/bb"]);
+    import
+        .env("LXD_DIR", engine.lxd())
+        .env_remove("LXD_SOCKET")
+        .stdout(Stdio::null());
+    assert!(import.status().unwrap().success());
+    home.ends(0, &["apply", home.lab(), "--yes"]);
+
+    let log = build_log(900, 21);
+    let socket = home.socket.clone();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let lxd = halolab::backend::lxd::Lxd::connect_unix(&socket).await.unwrap();
+        lxd.push(home.lab(), "/data.bin", &log, 0o644, (0, 0))
+            .await
+            .unwrap();
+    });
+    let id = home.job_run(&(writer("/data.bin", log.len(), 15) + "; exit 6"));
+    let mut watcher = home.command(&["job", "logs", "-f", &id]);
+    let watcher = watcher
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let seen = std::thread::spawn(move || watcher.wait_with_output().unwrap());
+    for _ in 0..2 {
+        let before = home.copied(&id).len();
+        until("some bytes", || home.copied(&id).len() > before + 100_000);
+        engine.kill();
+        std::thread::sleep(Duration::from_millis(700));
+        engine.again();
+    }
+    let ended = seen.join().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(6), "{said}");
+    assert!(said.contains("trying again"), "{said}");
+    assert_eq!(
+        (ended.stdout.len(), sum(&ended.stdout)),
+        (log.len(), sum(&log)),
+        "{said}"
+    );
+    assert_eq!(sum(&home.copied(&id)), sum(&log));
+    drop(home);
+}
