@@ -141,11 +141,7 @@ async fn run_errand(
             out.flush()?;
         }
         Errand::Open(path, editor) => {
-            session.lend();
-            let (path, editor) = (path.clone(), *editor);
-            let shown = tokio::task::spawn_blocking(move || hands::show(&path, editor)).await;
-            session.take_back()?;
-            return Ok(shown.unwrap_or(Ok(())).map(|()| String::new()));
+            return show_copy(session, path.clone(), *editor).await;
         }
         Errand::Job(id) => {
             let backend = match performer.backend().await {
@@ -180,6 +176,18 @@ async fn run_errand(
         }
     }
     Ok(Ok(String::new()))
+}
+
+/// Lets another program show a copy of a log.
+async fn show_copy(
+    session: &mut Session,
+    path: std::path::PathBuf,
+    editor: bool,
+) -> io::Result<Result<String, String>> {
+    session.lend();
+    let shown = tokio::task::spawn_blocking(move || hands::show(&path, editor)).await;
+    session.take_back()?;
+    Ok(shown.unwrap_or(Ok(())).map(|()| String::new()))
 }
 
 /// Lets sudo ask on the whole screen; what it answers is remembered by sudo, not by us.

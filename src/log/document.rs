@@ -31,6 +31,8 @@ use super::{
 
 /// Searches that are kept: those of two panes, with their filters and levels.
 const SCANS: usize = 6;
+/// Pages after which a search that no pane wanted meanwhile is cancelled.
+const FORGOTTEN: u64 = 8;
 /// Columns that the times take.
 const GUTTER: usize = 13;
 
@@ -55,6 +57,8 @@ pub struct Document {
     wake: Wake,
     note: Option<String>,
     generation: u64,
+    /// Pages that were read.
+    turns: u64,
 }
 
 impl Document {
@@ -73,6 +77,7 @@ impl Document {
             wake: Arc::clone(wake),
             note: None,
             generation: 0,
+            turns: 0,
             source,
         })
     }
@@ -193,6 +198,10 @@ impl Document {
 
     /// Begins the searches that the page needs.
     fn prepare(&mut self, ask: &Ask) {
+        self.turns += 1;
+        let turns = self.turns;
+        self.scans
+            .retain(|(_, s)| turns - s.used < FORGOTTEN || s.hits().1);
         let from = ask.spot.offset;
         let forward = Order { from, forward: true };
         if let Some(query) = &ask.search {
@@ -227,7 +236,8 @@ impl Document {
 
     fn want(&mut self, aim: Aim, order: Order) {
         if let Some(at) = self.scans.iter().position(|(a, _)| *a == aim) {
-            let kept = self.scans.remove(at);
+            let mut kept = self.scans.remove(at);
+            kept.1.used = self.turns;
             self.scans.push(kept);
             return;
         }
@@ -241,13 +251,14 @@ impl Document {
         if self.scans.len() >= SCANS {
             self.scans.remove(0);
         }
-        let scan = Scan::start(
+        let mut scan = Scan::start(
             Arc::new(matcher),
             self.source.handle(),
             self.blocks.len(),
             order,
             &self.wake,
         );
+        scan.used = self.turns;
         self.scans.push((aim, scan));
     }
 

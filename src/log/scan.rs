@@ -90,6 +90,8 @@ pub struct Scan {
     shared: Arc<Shared>,
     /// Hits of the spans that were looked at lately.
     seen: Vec<(u64, u64, Vec<u64>)>,
+    /// When a page last wanted it, counted in pages.
+    pub(super) used: u64,
 }
 
 impl Scan {
@@ -110,7 +112,11 @@ impl Scan {
             .name("search".into())
             .stack_size(256 * 1024)
             .spawn(move || work::run(&mine, &wake));
-        Self { shared, seen: vec![] }
+        Self {
+            shared,
+            seen: vec![],
+            used: 0,
+        }
     }
 
     /// What is searched for.

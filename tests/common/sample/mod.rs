@@ -148,7 +148,8 @@ fn turn(log: &mut Document, lab: &str, asked: &halolab::log::Ask) -> halolab::lo
     }
     loop {
         let page = log.turn(asked);
-        if page.lines.is_some() && page.hits.is_none_or(|h| h.done) {
+        let done = page.hits.is_none_or(|h| h.done) && page.filtered.is_none_or(|h| h.done);
+        if page.lines.is_some() && done {
             // What was found while the page was made is on the next one.
             return log.turn(asked);
         }
