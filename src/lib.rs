@@ -15,6 +15,7 @@
 //! | [`prove`] | whether the GPU runs a kernel | yes |
 //! | [`progress`] | how far a build is, out of what it prints | only the history file |
 //! | [`log`] | output of commands, and what of it may reach a terminal | yes |
+//! | [`view`] | the log viewer: keys, panes, drawing | no |
 //! | [`app`] | what the screens hold | only `effect` and `terminal` |
 //! | [`ui`] | how it looks | no |
 //! | [`cli`] | the verbs | yes |
@@ -35,3 +36,4 @@ pub mod prove;
 pub mod run;
 pub mod stage;
 pub mod ui;
+pub mod view;

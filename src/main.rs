@@ -4,11 +4,15 @@ use std::{io::Write as _, process::ExitCode};
 
 use clap::Parser as _;
 use halolab::{
-    cli::{Cli, Stop, run},
+    cli::{Cli, Code, Stop, run, view},
     log::sanitize_text,
 };
 
 fn main() -> ExitCode {
+    // The viewer is as quick as a pager: it needs neither the other verbs nor a runtime.
+    if let Some(ended) = view::at_once() {
+        return end(ended, false);
+    }
     let cli = Cli::parse();
     let json = cli.global.json;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -24,6 +28,11 @@ fn main() -> ExitCode {
         }
         Err(error) => Err(Stop::from(error)),
     };
+    end(ended, json)
+}
+
+/// The exit code; what went wrong is said.
+fn end(ended: Result<Code, Stop>, json: bool) -> ExitCode {
     let code = ended.as_ref().map_or_else(|stop| stop.code.0, |code| code.0);
     tracing::info!(code, "ends");
     match ended {

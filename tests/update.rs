@@ -305,18 +305,17 @@ fn a_signal_ends_the_program_and_stops_its_run() {
 #[test]
 fn the_log_follows_until_it_is_scrolled_and_again_at_its_end() {
     let mut model = sample::run(80, 24);
-    let log = |model: &Model| model.run.as_ref().unwrap().log().unwrap().clone();
-    assert_eq!(log(&model).top, None);
+    let pane = |model: &Model| model.run.as_ref().unwrap().viewer.panes[0].clone();
+    assert!(pane(&model).ask.follow);
     press(&mut model, "pgup");
     assert!(draw(&model).contains("paused"));
-    let behind = log(&model).behind(20);
-    assert!(behind > 0);
+    assert!(!pane(&model).ask.follow && !pane(&model).page.at_end);
     press(&mut model, "pgdn pgdn pgdn");
-    assert_eq!(log(&model).top, None, "at the end it follows again");
+    assert!(pane(&model).ask.follow, "at the end it follows again");
     press(&mut model, "g");
-    assert_eq!(log(&model).top, Some(0));
+    assert_eq!(pane(&model).ask.spot.offset, 0);
     press(&mut model, "f");
-    assert_eq!(log(&model).top, None);
+    assert!(pane(&model).ask.follow && pane(&model).page.at_end);
 }
 
 #[test]
@@ -329,18 +328,41 @@ fn one_page_is_read_at_a_time_and_what_was_told_meanwhile_is_read_after_it() {
         })
     };
     let page = || {
-        Msg::Page(halolab::app::LogPage {
-            lab: "ai-lab".into(),
-            ..Default::default()
+        Msg::Turned(halolab::app::Turned {
+            pane: 0,
+            asked: Box::default(),
+            page: Box::default(),
         })
     };
-    // The sample left reads open.
-    while !model.update(page()).is_empty() {}
-    assert!(matches!(model.update(grew(1)).as_slice(), [Effect::Page(..)]));
+    assert!(matches!(model.update(grew(1)).as_slice(), [Effect::Turn(..)]));
     assert_eq!(model.update(grew(2)), vec![]);
     assert_eq!(model.update(grew(3)), vec![]);
-    assert!(matches!(model.update(page()).as_slice(), [Effect::Page(..)]));
+    assert!(matches!(model.update(page()).as_slice(), [Effect::Turn(..)]));
     assert_eq!(model.update(page()), vec![]);
+}
+
+#[test]
+fn the_log_is_searched_filtered_and_split_with_the_keys_of_the_viewer() {
+    let mut model = sample::run(120, 40);
+    press(&mut model, "/");
+    type_text(&mut model, "package 7 ");
+    press(&mut model, "enter");
+    let screen = draw(&model);
+    assert!(
+        screen.contains("hit 1 of 1") && screen.contains("package 7 of 60"),
+        "{screen}"
+    );
+    press(&mut model, "&");
+    type_text(&mut model, "of 6");
+    press(&mut model, "backspace");
+    type_text(&mut model, "x");
+    press(&mut model, "enter");
+    assert!(draw(&model).contains("no line passes the filter"));
+    press(&mut model, "& ctrl-u enter |");
+    assert_eq!(model.run.as_ref().unwrap().viewer.panes.len(), 2);
+    // Leaving is the screen's own key.
+    press(&mut model, "q");
+    assert!(model.done.is_none() && model.dialog.is_some());
 }
 
 #[test]

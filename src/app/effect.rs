@@ -18,7 +18,7 @@ use crate::{
     backend::{self, Backend},
     config::{Config, set_theme},
     labs::snapshot_rows,
-    log::{LogView, sanitize::LINE_BYTES, sanitize_line, sanitize_text},
+    log::{Ask, Document, Wake, document::SharedRules, rules::Rules, sanitize_text},
     paths::Paths,
     plan::Plan,
     run::{
@@ -27,12 +27,14 @@ use crate::{
         log_file, unfinished,
     },
     stage::{Answers, Catalog},
+    view,
 };
 
 use super::{
     inventory::look,
     jobs,
-    msg::{Effect, Job, LogPage, Msg},
+    msg::{Effect, Job, Msg, Turned},
+    viewer::hands,
 };
 
 /// How long a run may take to end its action when the program is told to end.
@@ -82,7 +84,8 @@ pub(super) struct Shared {
 #[derive(Default)]
 struct Logs {
     run: String,
-    open: BTreeMap<String, LogView>,
+    open: BTreeMap<String, Document>,
+    rules: SharedRules,
 }
 
 impl Performer {
@@ -147,19 +150,11 @@ impl Performer {
             Effect::Do(job) => {
                 tokio::spawn(async move { shared.job(job).await });
             }
-            Effect::Page(lab, from, rows) => {
-                tokio::task::spawn_blocking(move || shared.page(&lab, from, rows));
+            Effect::Turn(lab, pane, asked) => {
+                tokio::task::spawn_blocking(move || shared.turn(&lab, pane, asked));
             }
-            Effect::Find {
-                lab,
-                needle,
-                from,
-                forward,
-            } => {
-                tokio::task::spawn_blocking(move || {
-                    let found = shared.with_log(&lab, |log| log.find(&needle, from, forward));
-                    shared.tell_blocking(Msg::Found(lab, found.flatten()));
-                });
+            Effect::HandOut(lab, what) => {
+                tokio::task::spawn_blocking(move || shared.hand_out(&lab, what));
             }
             Effect::Jobs => {
                 tokio::spawn(async move { shared.list_jobs().await });
@@ -282,7 +277,11 @@ impl Shared {
             *logs = Logs {
                 run: id.clone(),
                 open: BTreeMap::new(),
+                rules: Arc::clone(&logs.rules),
             };
+            let (rules, paths) = (Arc::clone(&logs.rules), self.around.paths.clone());
+            let told = Arc::clone(&self);
+            tokio::task::spawn_blocking(move || told.load_rules(&rules, &paths));
         }
         self.tell(Msg::Started(id.clone())).await;
         let (events, heard) = mpsc::unbounded_channel();
@@ -303,35 +302,74 @@ impl Shared {
         self.tell(Msg::Ended(outcome)).await;
     }
 
-    fn with_log<T>(&self, lab: &str, read: impl FnOnce(&mut LogView) -> std::io::Result<T>) -> Option<T> {
+    /// The tables of errors and highlights, read once.
+    fn load_rules(&self, rules: &SharedRules, paths: &Paths) {
+        if rules.get().is_some() {
+            return;
+        }
+        let (found, errors) = Rules::load(&[paths.system.join("log"), paths.config.join("log")]);
+        let _ = rules.set(Arc::new(found));
+        if let Some(error) = errors.first() {
+            self.tell_blocking(Msg::Said(error.to_string()));
+        }
+    }
+
+    fn with_log<T>(&self, lab: &str, read: impl FnOnce(&mut Document) -> T) -> Option<T> {
         let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
         if !logs.open.contains_key(lab) {
             let path = log_file(&self.around.runs, &logs.run, lab);
-            logs.open.insert(lab.to_owned(), LogView::open(&path).ok()?);
+            let (messages, name) = (self.messages.clone(), lab.to_owned());
+            // Told by threads of the log's own; without a reader the program is ending.
+            let wake: Wake = Arc::new(move || {
+                let _ = messages.try_send(Msg::Log(name.clone()));
+            });
+            let mut log = Document::open(&path, &logs.rules, &wake).ok()?;
+            log.count();
+            logs.open.insert(lab.to_owned(), log);
         }
         let log = logs.open.get_mut(lab)?;
-        log.refresh().ok()?;
-        read(log).ok()
+        log.look();
+        Some(read(log))
     }
 
-    fn page(&self, lab: &str, from: Option<usize>, rows: usize) {
-        let page = self.with_log(lab, |log| {
-            let total = log.lines();
-            let from = from.unwrap_or_else(|| total.saturating_sub(rows));
-            let raw = log.read(from..from + rows, LINE_BYTES)?;
-            Ok(LogPage {
-                lab: lab.to_owned(),
-                total,
-                from,
-                lines: raw.iter().map(|line| sanitize_line(line)).collect(),
-            })
-        });
-        // A log that is not there yet is an empty one.
-        let page = page.unwrap_or_else(|| LogPage {
-            lab: lab.to_owned(),
-            ..LogPage::default()
-        });
-        self.tell_blocking(Msg::Page(page));
+    /// Reads a page. A log that is not there yet is an empty one.
+    fn turn(&self, lab: &str, pane: usize, asked: Box<Ask>) {
+        let page = self.with_log(lab, |log| log.turn(&asked)).unwrap_or_default();
+        self.tell_blocking(Msg::Turned(Turned {
+            pane,
+            asked,
+            page: Box::new(page),
+        }));
+    }
+
+    fn hand_out(&self, lab: &str, what: view::Effect) {
+        let gone = || "the log cannot be read any more".to_owned();
+        let msg = match what {
+            view::Effect::Copy(_, range) => self
+                .with_log(lab, |log| hands::lines(log, range))
+                .map(|(text, cut)| Msg::Lines(text, cut)),
+            view::Effect::Save(save) => self
+                .with_log(lab, |log| {
+                    hands::saving(log, save.range, save.filter.as_ref(), save.raw)
+                })
+                .map(|saving| {
+                    let result = hands::save(saving, &save);
+                    Msg::Saved(save, result)
+                }),
+            view::Effect::Open {
+                editor,
+                range,
+                filter,
+                ..
+            } => self
+                .with_log(lab, |log| hands::saving(log, range, filter.as_ref(), false))
+                .map(|saving| match hands::copy(saving) {
+                    Ok(path) => Msg::Copied(path, editor),
+                    Err(error) => Msg::Said(format!("the log cannot be copied for another program: {error}")),
+                }),
+            view::Effect::Suspend | view::Effect::Redraw | view::Effect::Quit => return,
+        };
+        self.tell_blocking(msg.unwrap_or_else(|| Msg::Said(gone())));
     }
 }
 

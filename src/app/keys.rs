@@ -11,6 +11,7 @@ use super::{
     model::{Dialog, Model, Screen},
     run_view::RunView,
 };
+use crate::view;
 use host::HOST;
 use overlays::{
     CHANGE, CONFIRM, CONFIRM_TYPING, DIALOG, FILTER, HELP, PAGED, PROMPT, SCRIPT, SEARCH, SMALL, THEMES,
@@ -46,11 +47,6 @@ pub enum Intent {
     Mouse,
     Retry,
     Search,
-    NextMatch,
-    PreviousMatch,
-    Follow,
-    Wrap,
-    Zoom,
     Copy,
     New,
     Note,
@@ -68,6 +64,7 @@ pub enum Intent {
     Less,
     More,
     Place,
+    View(view::Intent),
     Stop,
 }
 
@@ -154,7 +151,7 @@ impl Place {
             Screen::Options if model.form().is_some_and(super::form::Form::is_typing) => Self::OptionsTyping,
             Screen::Options => Self::Options,
             Screen::Review => Self::Review,
-            Screen::Run if model.run.as_ref().is_some_and(|r| r.typing) => Self::Search,
+            Screen::Run if model.run.as_ref().is_some_and(|r| r.viewer.is_typing()) => Self::Search,
             Screen::Run => Self::Run,
             Screen::Result if model.run.as_ref().is_some_and(RunView::can_go_on) => Self::ResultOpen,
             Screen::Result => Self::Result,
@@ -211,12 +208,34 @@ impl Place {
     /// What a key means here.
     pub fn find(self, event: &KeyEvent) -> Option<Intent> {
         let chord = chord(event);
-        self.keys()
-            .iter()
-            .chain(self.common())
-            .find(|key| key.chords.contains(&chord))
-            .map(|key| key.does)
+        let look = |keys: &'static [Key]| {
+            let key = keys.iter().find(|key| key.chords.contains(&chord));
+            key.map(|key| key.does)
+        };
+        let log = || match view::keys::find(event) {
+            Some(view::Intent::Help) => Some(Intent::Help),
+            intent => intent.filter(|i| is_of_log(*i)).map(Intent::View),
+        };
+        let log = || if self == Self::Run { log() } else { None };
+        look(self.keys()).or_else(log).or_else(|| look(self.common()))
     }
+
+    /// The keys of the log viewer, where it is a part of the screen.
+    pub fn keys_of_log(self) -> impl Iterator<Item = &'static view::keys::Key> {
+        let inside = self == Self::Run;
+        view::keys::KEYS
+            .iter()
+            .filter(move |key| inside && is_of_log(key.does))
+    }
+}
+
+/// Whether a key of the viewer means the same inside a screen; the others are the screen's own.
+fn is_of_log(intent: view::Intent) -> bool {
+    use view::Intent as I;
+    !matches!(
+        intent,
+        I::SearchBack | I::Help | I::Quit | I::Suspend | I::Redraw | I::Interrupt | I::Back
+    )
 }
 
 /// A key press in the form of the tables: shift is part of the letter, not a modifier of it.

@@ -9,7 +9,6 @@
 pub mod attach;
 pub mod dialog;
 pub mod effect;
-pub mod entry;
 pub mod event_loop;
 pub mod form;
 mod inventory;
@@ -29,12 +28,14 @@ mod start;
 pub mod terminal;
 pub mod tuning;
 mod update;
+pub mod viewer;
 
 pub(crate) use jobs::perform as perform_job;
 pub(crate) use screens::menu;
 
+pub use crate::view::entry;
 pub use event_loop::{Exit, run};
 pub use job_list::{JobList, JobRow};
 pub use model::{Engine, Model, Screen, Setup};
-pub use msg::{Effect, Errand, HostSummary, Job, LogPage, Missing, Msg, Tone};
+pub use msg::{Effect, Errand, HostSummary, Job, Missing, Msg, Tone, Turned};
 pub use start::start;

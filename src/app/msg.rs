@@ -1,18 +1,19 @@
 //! What can happen to the model, and what it asks to be done. Log lines are no messages: a page of
 //! visible ones is asked for and answered.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use crossterm::event::Event as Input;
-use ratatui::text::Line;
 
 use crate::{
     backend::InstanceState,
     host::{Facts, Finding},
     labs::{SnapshotRow, World},
+    log::page::{Ask, Page},
     plan::Plan,
     run::{Event, Outcome, journal::Record, lock::Holder},
     stage::Answers,
+    view::{self, viewer::Save},
 };
 
 use super::job_list::JobRow;
@@ -53,10 +54,16 @@ pub enum Msg {
     Run(Event),
     /// It ended.
     Ended(Outcome),
-    /// The lines of a log that were asked for.
-    Page(LogPage),
-    /// A search in a log ended: lab, line.
-    Found(String, Option<usize>),
+    /// The page of a log that was asked for.
+    Turned(Turned),
+    /// There is more to show of the log of a lab: it was counted, searched or read on.
+    Log(String),
+    /// A part of a log was saved: the bytes; or why not, and whether the file is there already.
+    Saved(Box<Save>, Result<u64, (String, bool)>),
+    /// Lines of a log for the clipboard, and whether that is not all of them.
+    Lines(String, bool),
+    /// A copy of a log that another program is to show: in an editor, or a pager.
+    Copied(PathBuf, bool),
     /// The jobs were read, newest first.
     Jobs(Vec<JobRow>),
     /// A job was stopped, or jobs were forgotten: what came of it.
@@ -100,17 +107,15 @@ pub enum Tone {
     Bad,
 }
 
-/// A page of a log.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LogPage {
-    /// The lab.
-    pub lab: String,
-    /// Lines in the log.
-    pub total: usize,
-    /// The first line here.
-    pub from: usize,
-    /// The lines, safe to draw.
-    pub lines: Vec<Line<'static>>,
+/// A page of a log, and what was asked for.
+#[derive(Debug)]
+pub struct Turned {
+    /// Which pane asked.
+    pub pane: usize,
+    /// What it asked.
+    pub asked: Box<Ask>,
+    /// The answer.
+    pub page: Box<Page>,
 }
 
 /// Something to be done outside the model.
@@ -136,19 +141,10 @@ pub enum Effect {
     Cancel,
     /// A small job.
     Do(Job),
-    /// Read lines of the log of a lab: from a line on, or the last ones.
-    Page(String, Option<usize>, usize),
-    /// Search the log of a lab.
-    Find {
-        /// The lab.
-        lab: String,
-        /// The text.
-        needle: String,
-        /// From this line on, or before it.
-        from: usize,
-        /// The direction.
-        forward: bool,
-    },
+    /// Read a page of the log of a lab, for a pane.
+    Turn(String, usize, Box<Ask>),
+    /// Do something with the log of a lab: copy, save or open a part of it.
+    HandOut(String, view::Effect),
     /// Read the jobs.
     Jobs,
     /// Stop a job.
@@ -174,6 +170,10 @@ pub enum Errand {
     Suspend,
     /// Draw everything anew.
     Redraw,
+    /// Put a text on the clipboard.
+    Clipboard(String),
+    /// Show a file in `$EDITOR` or `$PAGER`, and remove it.
+    Open(PathBuf, bool),
     /// Take mouse events, or leave them to the terminal.
     Mouse(bool),
 }

@@ -2,20 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use ratatui::layout::Rect;
+
 use crate::{
+    log::clean,
     plan::Plan,
     run::{Event, Outcome},
+    view::Viewer,
 };
 
-use super::{
-    entry::Entry,
-    msg::{Effect, LogPage},
-};
+use super::msg::{Effect, Turned};
 
 /// Exit code of a run that can be gone on with.
 const RESUMABLE: u8 = 5;
-/// Columns that a sideways key moves.
-const SIDEWAYS: usize = 16;
 
 /// How far an action is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,7 +64,7 @@ pub struct Failure {
 
 /// A run on the screen.
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch that a key turns")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch")]
 pub struct RunView {
     /// The plan that was approved.
     pub plan: Plan,
@@ -81,24 +80,20 @@ pub struct RunView {
     pub verdicts: BTreeMap<String, (String, bool)>,
     /// What failed, in order.
     pub failures: Vec<Failure>,
-    /// One log a lab; `host` first where the host has actions.
-    pub logs: Vec<LogPane>,
-    /// The log that is shown.
-    pub shown: usize,
+    /// The labs that have a log; `host` first where the host has actions.
+    pub labs: Vec<String>,
+    /// Their logs on the screen.
+    pub viewer: Viewer,
+    /// A page is being read.
+    reading: bool,
     /// The user asked it to stop.
     pub stopping: bool,
     /// The program ends after it.
     pub then_quit: bool,
     /// How it ended.
     pub outcome: Option<Outcome>,
-    /// The search line has the keys.
-    pub typing: bool,
-    /// What is searched for.
-    pub search: Entry,
     /// The log takes the whole screen.
     pub zoomed: bool,
-    /// Long lines are wrapped.
-    pub wrap: bool,
     /// First line of the result that is shown.
     pub scroll: usize,
     /// The user chose which log is shown.
@@ -110,8 +105,14 @@ impl RunView {
     pub fn new(plan: Plan, now: u64) -> Self {
         let host = (!plan.host.is_empty()).then(|| "host".to_owned());
         let labs = host.into_iter().chain(plan.labs.iter().map(|t| t.lab.clone()));
+        let labs: Vec<String> = labs.collect();
+        let names = labs.iter().map(|lab| clean(lab).into_owned()).collect();
+        let mut viewer = Viewer::new(names, true);
+        viewer.inside = true;
         Self {
-            logs: labs.map(LogPane::new).collect(),
+            labs,
+            viewer,
+            reading: false,
             plan,
             id: None,
             began: now,
@@ -119,14 +120,10 @@ impl RunView {
             actions: BTreeMap::new(),
             verdicts: BTreeMap::new(),
             failures: vec![],
-            shown: 0,
             stopping: false,
             then_quit: false,
             outcome: None,
-            typing: false,
-            search: Entry::default(),
             zoomed: false,
-            wrap: true,
             scroll: 0,
             picked: false,
         }
@@ -158,18 +155,44 @@ impl RunView {
         )
     }
 
-    /// The log that is shown.
-    pub fn log(&self) -> Option<&LogPane> {
-        self.logs.get(self.shown)
+    /// The lab whose log has the keys.
+    pub fn shown(&self) -> Option<&str> {
+        let pane = self.viewer.pane()?;
+        self.labs.get(pane.log).map(String::as_str)
     }
 
-    /// The same, to change it.
-    pub fn log_mut(&mut self) -> Option<&mut LogPane> {
-        self.logs.get_mut(self.shown)
+    /// The log of a lab changed.
+    pub fn spoil(&mut self, lab: &str) {
+        if let Some(log) = self.labs.iter().position(|l| l == lab) {
+            self.viewer.spoil_log(log);
+        }
     }
 
-    /// Takes in an event; `rows` is how many lines a screen has.
-    pub fn hear(&mut self, event: Event, now: u64, rows: usize) -> Option<Effect> {
+    /// Asks for what is to be shown and is not there, unless a page is being read: then once more after it.
+    pub fn wish(&mut self, area: Rect) -> Vec<Effect> {
+        self.viewer.lay_out(area);
+        if self.reading || !self.viewer.is_stale() {
+            return vec![];
+        }
+        let asks = self.viewer.asks();
+        let labs = &self.labs;
+        let turn = |(pane, log, ask): (usize, usize, _)| {
+            let lab = labs.get(log)?.clone();
+            Some(Effect::Turn(lab, pane, Box::new(ask)))
+        };
+        let effects: Vec<Effect> = asks.into_iter().filter_map(turn).collect();
+        self.reading = !effects.is_empty();
+        effects
+    }
+
+    /// Takes a page in.
+    pub fn take(&mut self, turned: Turned) {
+        self.reading = false;
+        self.viewer.take(turned.pane, *turned.page, &turned.asked);
+    }
+
+    /// Takes in an event.
+    pub fn hear(&mut self, event: Event, now: u64) {
         match event {
             Event::Plan { run, .. } => self.id = Some(run),
             Event::StepStarted { id, lab, .. } => {
@@ -177,17 +200,11 @@ impl RunView {
                 state.mark = Mark::Running;
                 state.began = now;
                 self.follow_lab(&lab);
-                return self.log_mut().and_then(|log| log.wish(rows));
             }
             Event::Progress { id, text, percent } => {
                 self.actions.entry(id).or_default().progress = Some((text, percent));
             }
-            Event::Output { lab, bytes } => {
-                let shown = self.shown;
-                let (index, log) = self.logs.iter_mut().enumerate().find(|(_, l)| l.lab == lab)?;
-                log.bytes = bytes;
-                return if index == shown { log.wish(rows) } else { None };
-            }
+            Event::Output { lab, .. } => self.spoil(&lab),
             Event::StepFinished { id, millis, skipped } => {
                 let state = self.actions.entry(id).or_default();
                 state.mark = if skipped { Mark::Skipped } else { Mark::Done };
@@ -216,115 +233,18 @@ impl RunView {
             }
             Event::Done { .. } => {}
         }
-        None
     }
 
     /// Until the user picks a log, one of a lab that is being worked on is shown.
     fn follow_lab(&mut self, lab: &str) {
-        let shown = self.log().map(|l| format!("{}/", l.lab)).unwrap_or_default();
+        let shown = self.shown().map(|lab| format!("{lab}/")).unwrap_or_default();
         let at_work =
             |(id, state): (&String, &ActionState)| state.mark == Mark::Running && id.starts_with(&shown);
         if !self.picked
             && !self.actions.iter().any(at_work)
-            && let Some(index) = self.logs.iter().position(|l| l.lab == lab)
+            && let Some(index) = self.labs.iter().position(|l| l == lab)
         {
-            self.shown = index;
-        }
-    }
-}
-
-/// A window on a log.
-#[derive(Clone, Debug, Default)]
-pub struct LogPane {
-    /// The lab.
-    pub lab: String,
-    /// Bytes in the file, as last told.
-    pub bytes: u64,
-    /// The page that was read last.
-    pub page: LogPage,
-    /// The first line to show; none follows the end.
-    pub top: Option<usize>,
-    /// Columns that are scrolled away, where lines are not wrapped.
-    pub left: usize,
-    /// The line that a search found last.
-    pub hit: Option<usize>,
-    /// What the last search said, where it found nothing.
-    pub missed: bool,
-    /// A read is under way.
-    asked: bool,
-    /// More was told while it was.
-    stale: bool,
-}
-
-impl LogPane {
-    /// A log that nothing is known of yet.
-    pub fn new(lab: String) -> Self {
-        Self {
-            lab,
-            ..Self::default()
-        }
-    }
-
-    /// Asks for the lines to show, unless a read is under way: then once more after it.
-    pub fn wish(&mut self, rows: usize) -> Option<Effect> {
-        if self.asked {
-            self.stale = true;
-            return None;
-        }
-        self.asked = true;
-        Some(Effect::Page(self.lab.clone(), self.top, rows))
-    }
-
-    /// Takes a page in.
-    pub fn take(&mut self, page: LogPage, rows: usize) -> Option<Effect> {
-        self.page = page;
-        self.asked = false;
-        if std::mem::take(&mut self.stale) {
-            self.wish(rows)
-        } else {
-            None
-        }
-    }
-
-    /// Lines after the last one that is shown, while not following.
-    pub fn behind(&self, height: usize) -> usize {
-        let shown = self.top.map_or(self.page.total, |top| top + height);
-        self.page.total.saturating_sub(shown)
-    }
-
-    /// Moves by lines; back at the end it follows again.
-    pub fn scroll(&mut self, by: isize, height: usize) {
-        let last = self.page.total.saturating_sub(height);
-        let now = self.top.unwrap_or(last);
-        let next = now.saturating_add_signed(by);
-        self.top = (next < last || by < 0 && last > 0).then_some(next.min(last));
-    }
-
-    /// Moves sideways.
-    pub fn sideways(&mut self, right: bool) {
-        self.left = if right {
-            (self.left + SIDEWAYS).min(crate::log::sanitize::LINE_CELLS)
-        } else {
-            self.left.saturating_sub(SIDEWAYS)
-        };
-    }
-
-    /// Goes to a line that a search found.
-    pub fn go_to(&mut self, line: Option<usize>, height: usize) {
-        self.missed = line.is_none();
-        let Some(line) = line else { return };
-        self.hit = Some(line);
-        let last = self.page.total.saturating_sub(height);
-        self.top = Some(line.saturating_sub(height / 3).min(last));
-    }
-
-    /// Where the next search begins.
-    pub fn search_from(&self, forward: bool) -> usize {
-        match (self.hit, forward) {
-            (Some(hit), true) => hit + 1,
-            (Some(hit), false) => hit,
-            (None, true) => self.top.unwrap_or(0),
-            (None, false) => self.page.total,
+            self.viewer.show_log(index);
         }
     }
 }

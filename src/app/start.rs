@@ -36,6 +36,7 @@ use super::{
     model::{Model, Setup},
     msg::{Errand, Msg, Tone},
     terminal::Session,
+    viewer::hands,
 };
 
 /// Exit code where the terminal is gone: 128 and the number of SIGHUP.
@@ -134,6 +135,14 @@ async fn run_errand(
             let _ = kill_process(getpid(), Signal::STOP);
             session.take_back()?;
         }
+        Errand::Clipboard(text) => {
+            let mut out = io::stdout();
+            out.write_all(hands::clipboard(text).as_bytes())?;
+            out.flush()?;
+        }
+        Errand::Open(path, editor) => {
+            return show_copy(session, path.clone(), *editor).await;
+        }
         Errand::Job(id) => {
             let backend = match performer.backend().await {
                 Ok(backend) => backend,
@@ -167,6 +176,18 @@ async fn run_errand(
         }
     }
     Ok(Ok(String::new()))
+}
+
+/// Lets another program show a copy of a log.
+async fn show_copy(
+    session: &mut Session,
+    path: std::path::PathBuf,
+    editor: bool,
+) -> io::Result<Result<String, String>> {
+    session.lend();
+    let shown = tokio::task::spawn_blocking(move || hands::show(&path, editor)).await;
+    session.take_back()?;
+    Ok(shown.unwrap_or(Ok(())).map(|()| String::new()))
 }
 
 /// Lets sudo ask on the whole screen; what it answers is remembered by sudo, not by us.

@@ -4,8 +4,11 @@
 //! loop, which leaves), Ctrl-Z and SIGTSTP (given back, stopped, taken again).
 
 use std::{
-    io::{self, BufWriter, Stdout, Write as _, stdout},
-    sync::atomic::{AtomicBool, Ordering},
+    io::{self, BufWriter, Stdout, Write, stdout},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use crossterm::{
@@ -17,20 +20,45 @@ use crossterm::{
         Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
     },
 };
-use ratatui::{Terminal, backend::CrosstermBackend, layout::Rect};
+use ratatui::{Frame, Terminal, backend::CrosstermBackend, layout::Rect};
 
 /// One write a frame instead of one a kilobyte.
-const FRAME_BYTES: usize = 64 * 1024;
+const FRAME_BYTES: usize = 128 * 1024;
+/// The terminal shows what lies between these at once, where it can; others ignore them.
+const BEGIN_FRAME: &[u8] = b"\x1b[?2026h";
+const END_FRAME: &[u8] = b"\x1b[?2026l";
 
 /// Whether the terminal is ours, so that it is given back once.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// The way to the terminal: a frame is held back until it is whole.
+#[derive(Debug)]
+pub struct Output {
+    out: BufWriter<Stdout>,
+    held: Arc<AtomicBool>,
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.held.load(Ordering::Relaxed) {
+            Ok(())
+        } else {
+            self.out.flush()
+        }
+    }
+}
 
 /// The terminal while it is ours.
 #[derive(Debug)]
 pub struct Session {
     /// Where frames are drawn.
-    pub terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    pub terminal: Terminal<CrosstermBackend<Output>>,
     mouse: bool,
+    held: Arc<AtomicBool>,
 }
 
 impl Session {
@@ -38,14 +66,39 @@ impl Session {
     pub fn enter(mouse: bool) -> io::Result<Self> {
         hook_panics();
         take(mouse)?;
-        let out = BufWriter::with_capacity(FRAME_BYTES, stdout());
+        let held = Arc::new(AtomicBool::new(false));
+        let out = Output {
+            out: BufWriter::with_capacity(FRAME_BYTES, stdout()),
+            held: Arc::clone(&held),
+        };
         match Terminal::new(CrosstermBackend::new(out)) {
-            Ok(terminal) => Ok(Self { terminal, mouse }),
+            Ok(terminal) => Ok(Self {
+                terminal,
+                mouse,
+                held,
+            }),
             Err(error) => {
                 restore();
                 Err(error)
             }
         }
+    }
+
+    /// Draws a frame with one write, which the terminal shows at once.
+    pub fn draw(&mut self, render: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        self.terminal.backend_mut().write_all(BEGIN_FRAME)?;
+        self.held.store(true, Ordering::Relaxed);
+        let drawn = self.terminal.draw(render).map(|_| ());
+        self.held.store(false, Ordering::Relaxed);
+        drawn?;
+        self.terminal.backend_mut().write_all(END_FRAME)?;
+        Write::flush(self.terminal.backend_mut())
+    }
+
+    /// Sends something that is no frame.
+    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.terminal.backend_mut().write_all(bytes)?;
+        Write::flush(self.terminal.backend_mut())
     }
 
     /// Gives the terminal to something else for a while.

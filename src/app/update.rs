@@ -23,7 +23,7 @@ impl Model {
                 self.dirty = later && self.is_ticking();
                 // That a log grew is told at most so often: the last of a burst is found by looking.
                 if later && self.is_running() {
-                    self.reread_log()
+                    self.reread_logs()
                 } else if later && self.screen() == Screen::Jobs {
                     self.read_jobs()
                 } else {
@@ -56,17 +56,11 @@ impl Model {
             }
             Msg::Run(event) => self.take_event(event),
             Msg::Ended(outcome) => self.take_outcome(outcome),
-            Msg::Page(page) => {
-                let rows = usize::from(self.size.1);
-                let log = |r: &mut super::run_view::RunView| {
-                    let pane = r.logs.iter_mut().find(|l| l.lab == page.lab)?;
-                    pane.take(page, rows)
-                };
-                self.run.as_mut().and_then(log).into_iter().collect()
+            Msg::Turned(_) | Msg::Log(_) | Msg::Saved(..) | Msg::Lines(..) | Msg::Copied(..) => {
+                self.take_of_log(msg)
             }
             Msg::Jobs(rows) => self.take_jobs(rows),
             Msg::JobDone(done) => self.take_job_done(done),
-            Msg::Found(lab, line) => self.take_found(&lab, line),
             Msg::Returned(errand, result) => self.take_returned(&errand, result),
             Msg::Said(text) => {
                 self.say(Tone::Warning, text);
@@ -100,7 +94,12 @@ impl Model {
             // Whatever was done inside may have changed what the lists say.
             Errand::Shell(_) => vec![Effect::Look],
             Errand::Job(_) => self.read_jobs(),
-            Errand::Sudo | Errand::Suspend | Errand::Redraw | Errand::Mouse(_) => vec![],
+            Errand::Sudo
+            | Errand::Suspend
+            | Errand::Redraw
+            | Errand::Mouse(_)
+            | Errand::Clipboard(_)
+            | Errand::Open(..) => vec![],
         }
     }
 
@@ -113,7 +112,7 @@ impl Model {
             }
             Input::Resize(columns, rows) => {
                 self.size = (columns, rows);
-                self.reread_log()
+                self.read_logs()
             }
             Input::Mouse(mouse) => self.mouse(mouse),
             Input::Key(_) | Input::FocusGained | Input::FocusLost => {
@@ -125,6 +124,9 @@ impl Model {
 
     fn key(&mut self, key: KeyEvent) -> Vec<Effect> {
         let place = Place::of(self);
+        if place == Place::Search {
+            return self.key_of_log(key);
+        }
         let Some(intent) = place.find(&key) else {
             if place.is_typing() {
                 self.type_into(place, key);
@@ -165,7 +167,8 @@ impl Model {
             _ => {}
         }
         match place {
-            Place::Small => vec![],
+            // Keys of a line that is typed into went to the log before.
+            Place::Small | Place::Search => vec![],
             Place::Help => self.on_help(intent),
             Place::Themes => self.on_themes(intent),
             Place::Script => self.on_script(intent),
@@ -182,7 +185,6 @@ impl Model {
             Place::Options | Place::OptionsTyping => self.on_options(intent),
             Place::Review => self.on_review(intent),
             Place::Run => self.on_run(intent),
-            Place::Search => self.on_search(intent),
             Place::Result | Place::ResultOpen => self.on_result(intent),
         }
     }
@@ -254,11 +256,6 @@ impl Model {
                 self.picker.filter.key(key);
                 self.picker.cursor = 0;
             }
-            (Place::Search, _) => {
-                if let Some(run) = &mut self.run {
-                    run.search.key(key);
-                }
-            }
             (Place::OptionsTyping, _) => {
                 if let Some(form) = self.form_mut() {
                     form.key(key);
@@ -285,7 +282,7 @@ impl Model {
             (Place::Filter, _) => self.picker.filter.paste(text),
             (Place::Search, _) => {
                 if let Some(run) = &mut self.run {
-                    run.search.paste(text);
+                    run.viewer.paste(text);
                 }
             }
             (Place::OptionsTyping, _) => {

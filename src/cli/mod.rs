@@ -27,6 +27,7 @@ mod status;
 mod table;
 mod tune;
 mod undo;
+pub mod view;
 
 pub use exit::{Code, Stop};
 pub(crate) use job::show::Show;
@@ -54,6 +55,7 @@ Examples:
   halolab apply ai-lab --choose restore:clean    go back to the state after set-up
   halolab snapshot create ai-lab works -m 'ComfyUI runs'
   halolab status --json                          for scripts and agents
+  halolab view -f build.log                      follow a log; h shows the keys
 
 Exit: 0 ok, 1 failed, 2 usage, 3 blocked before any change, 5 failed and resumable,
 6 done and counts after a restart of the machine, 7 declined, 8 another halolab is at work,
@@ -139,6 +141,8 @@ pub enum Verb {
     Doctor(doctor::DoctorArgs),
     /// Run a kernel on every GPU and compare its result: does CUDA, HIP or Vulkan really work here?
     Prove(prove::ProveArgs),
+    /// Look at logs of any size: search, filter, follow; `h` shows the keys.
+    View(view::ViewArgs),
     /// How far a build is, out of its log: Spack, ninja, make, pip, uv, apt, dnf, pacman, cargo, Docker.
     Progress(progress::ProgressArgs),
     /// What labs are made of: list, show, check, schema.
@@ -191,6 +195,7 @@ pub async fn run(cli: Cli) -> Result<Code, Stop> {
         Some(Verb::Detect(args)) => detect::detect(&global, args).await,
         Some(Verb::Doctor(args)) => doctor::doctor(global, args).await,
         Some(Verb::Prove(args)) => prove::prove(global, args).await,
+        Some(Verb::View(args)) => view::view(global, args),
         Some(Verb::Progress(args)) => progress::progress(global, args).await,
         Some(Verb::Stage(verb)) => other::stage(&Setup::load(global)?, verb),
         Some(Verb::Runs(args)) => runs::run(&Setup::load(global)?, args).await,

@@ -1,10 +1,33 @@
 //! Logs: the file is the truth; what of it (and of any outside text) may reach a terminal is decided here.
+//!
+//! [`Document`] reads a log of any size a page at a time; everything else here is a part of it.
 
+use std::sync::Arc;
+
+pub mod blocks;
+pub mod document;
+pub mod index;
+pub mod lines;
+pub mod matcher;
+pub mod page;
+pub mod row;
+pub mod rules;
 pub mod sanitize;
+pub mod scan;
 pub mod severity;
 pub mod sgr;
-pub mod store;
+pub mod source;
+pub mod spool;
+pub mod strip;
+pub mod times;
+pub mod watch;
 
-pub use sanitize::{clean, sanitize, sanitize_line, sanitize_text};
+pub use document::Document;
+pub use matcher::Query;
+pub use page::{Ask, Motion, Page, Spot};
+pub use row::sanitize_line;
+pub use sanitize::{clean, sanitize, sanitize_text};
 pub use severity::{Severity, severity};
-pub use store::LogView;
+
+/// Called by threads when there is something new to show.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;

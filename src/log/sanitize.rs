@@ -7,17 +7,9 @@
 
 use std::borrow::Cow;
 
-use ratatui::{
-    style::Style,
-    text::{Line, Span},
-};
 use unicode_width::UnicodeWidthChar as _;
-use vte::{Params, Parser, Perform};
+use vte::{Parser, Perform};
 
-use super::sgr;
-
-/// Columns of a log line that are kept for display; the file keeps all of it.
-pub const LINE_CELLS: usize = 4096;
 /// Bytes of a raw line that are looked at for display.
 pub const LINE_BYTES: usize = 64 * 1024;
 /// Characters of a text that is no log that are kept; nobody reads a name of a megabyte.
@@ -26,7 +18,6 @@ const TEXT_CHARACTERS: usize = 8192;
 const CUT: &str = "...";
 /// Combining marks on one character; more is a drawing attack.
 const MARKS: usize = 8;
-const TAB: usize = 8;
 
 /// One line of safe text: control functions dropped, line breaks and tabs as spaces.
 pub fn sanitize(text: &str) -> String {
@@ -60,16 +51,6 @@ pub fn sanitize_text(text: &str) -> String {
     lines.join("\n")
 }
 
-/// One raw line of a log as it is drawn: colours stay, `\r` shows the last state of a progress bar,
-/// tabs are laid out, and the length is bounded.
-pub fn sanitize_line(bytes: &[u8]) -> Line<'static> {
-    let bytes = bytes.get(..LINE_BYTES).unwrap_or(bytes);
-    let mut row = Row::default();
-    let mut parser = Parser::new();
-    parser.advance(&mut row, bytes);
-    row.into_line()
-}
-
 fn plain(bytes: &[u8]) -> String {
     let mut text = Plain::default();
     Parser::new().advance(&mut text, bytes);
@@ -99,14 +80,14 @@ fn spelled(c: char) -> String {
 }
 
 /// What becomes of one printed character, as both machines below treat it.
-enum Shown {
+pub(super) enum Shown {
     Drop,
     Mark(char),
     Cell(char),
     Spelled(String),
 }
 
-fn shown(c: char, before: Option<char>, marks: usize) -> Shown {
+pub(super) fn shown(c: char, before: Option<char>, marks: usize) -> Shown {
     if c.is_control() || is_joint(c, before) {
         return Shown::Drop;
     }
@@ -146,105 +127,6 @@ impl Perform for Plain {
                 self.before = Some('>');
                 self.marks = 0;
             }
-        }
-    }
-}
-
-struct Cell {
-    base: char,
-    marks: String,
-    style: Style,
-}
-
-/// A line being printed: cells, and the place where the next one goes.
-#[derive(Default)]
-struct Row {
-    cells: Vec<Cell>,
-    at: usize,
-    style: Style,
-}
-
-impl Row {
-    fn put(&mut self, base: char) {
-        let cell = Cell {
-            base,
-            marks: String::new(),
-            style: sgr::visible(self.style),
-        };
-        if let Some(slot) = self.cells.get_mut(self.at) {
-            *slot = cell;
-        } else if self.cells.len() < LINE_CELLS {
-            self.cells.push(cell);
-        } else {
-            return;
-        }
-        self.at += 1;
-    }
-
-    fn last(&mut self) -> Option<&mut Cell> {
-        self.at.checked_sub(1).and_then(|i| self.cells.get_mut(i))
-    }
-
-    fn into_line(self) -> Line<'static> {
-        let mut spans: Vec<Span<'static>> = vec![];
-        let (mut text, mut style) = (String::new(), Style::default());
-        for cell in self.cells {
-            if cell.style != style && !text.is_empty() {
-                spans.push(Span::styled(std::mem::take(&mut text), style));
-            }
-            style = cell.style;
-            text.push(cell.base);
-            text.push_str(&cell.marks);
-        }
-        let text = text.trim_end();
-        if !text.is_empty() {
-            spans.push(Span::styled(text.to_owned(), style));
-        }
-        Line::from(spans)
-    }
-}
-
-impl Perform for Row {
-    fn print(&mut self, c: char) {
-        let (before, marks) = match self.last() {
-            Some(cell) => (Some(cell.base), cell.marks.chars().count()),
-            None => (None, 0),
-        };
-        match shown(c, before, marks) {
-            Shown::Drop => {}
-            Shown::Mark(c) => {
-                if let Some(cell) = self.last() {
-                    cell.marks.push(c);
-                }
-            }
-            Shown::Cell(c) => self.put(c),
-            Shown::Spelled(text) => text.chars().for_each(|c| self.put(c)),
-        }
-    }
-
-    fn execute(&mut self, byte: u8) {
-        match byte {
-            b'\r' => self.at = 0,
-            b'\t' => {
-                for _ in 0..TAB - self.at % TAB {
-                    self.put(' ');
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn csi_dispatch(&mut self, params: &Params, intermediates: &[u8], ignore: bool, action: char) {
-        if ignore || !intermediates.is_empty() {
-            return;
-        }
-        let first = params.iter().next().and_then(|p| p.first()).copied().unwrap_or(0);
-        match (action, first) {
-            ('m', _) => self.style = sgr::apply(self.style, params),
-            ('K', 0) => self.cells.truncate(self.at),
-            // Some progress bars go to the first column like this instead of by a carriage return.
-            ('G', 0 | 1) => self.at = 0,
-            _ => {}
         }
     }
 }

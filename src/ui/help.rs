@@ -31,12 +31,19 @@ pub(super) fn view(model: &Model, scroll: usize, frame: &mut Frame<'_>) {
     let width = WIDTH.min(frame.area().width);
     let place = Place::under_help(model);
     let keys = place.keys().iter().chain(place.common());
-    let lines: Vec<Line<'static>> = keys
-        .flat_map(|key| {
-            let names: Vec<String> = key.chords.iter().copied().map(keys::name).collect();
+    let shown: Vec<_> = place.keys().iter().flat_map(|k| k.chords).collect();
+    let of_log = place
+        .keys_of_log()
+        .filter(|key| key.chords.iter().any(|c| !shown.contains(&c)));
+    let all = keys
+        .map(|key| (key.chords, key.help))
+        .chain(of_log.map(|key| (key.chords, key.help)));
+    let lines: Vec<Line<'static>> = all
+        .flat_map(|(chords, help)| {
+            let names: Vec<String> = chords.iter().copied().map(keys::name).collect();
             let line = Line::from(vec![
                 Span::styled(column(&names.join(", "), NAMES, ".."), styles.key),
-                Span::styled(format!(" {}", key.help), styles.text),
+                Span::styled(format!(" {help}"), styles.text),
             ]);
             wrap(&line, width.saturating_sub(4), NAMES + 1)
         })

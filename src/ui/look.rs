@@ -1,8 +1,12 @@
 //! What the screens are drawn with: the theme, and glyphs that a plain terminal has too.
 
-use ratatui::{symbols::border, widgets::BorderType};
+use ratatui::{
+    style::{Modifier, Style},
+    symbols::border,
+    widgets::BorderType,
+};
 
-use crate::{backend::Status, labs::Presence};
+use crate::{backend::Status, labs::Presence, view::Palette};
 
 use super::theme::{Styles, Theme};
 
@@ -27,6 +31,42 @@ impl Look {
     /// The styles.
     pub fn styles(&self) -> &Styles {
         &self.theme.styles
+    }
+
+    /// What the log viewer is drawn with.
+    pub fn palette(&self) -> Palette {
+        let s = self.styles();
+        let reversed = Style::new().add_modifier(Modifier::REVERSED);
+        // Without colours only weight tells the status from the log.
+        let (status, focus) = if s.is_mono() {
+            (Style::new().add_modifier(Modifier::UNDERLINED), reversed)
+        } else {
+            (
+                s.input.patch(Style {
+                    fg: s.dim.fg,
+                    ..Style::new()
+                }),
+                s.input,
+            )
+        };
+        Palette {
+            text: s.text,
+            dim: s.dim,
+            title: s.title,
+            border: s.border,
+            key: s.key,
+            input: s.input,
+            matched: s.matched,
+            selected: s.selected,
+            ok: s.ok,
+            warn: s.warn,
+            error: s.error,
+            accent: s.accent,
+            status,
+            focus,
+            ascii: self.ascii,
+            colours: !s.is_mono(),
+        }
     }
 
     /// The lines of borders.
@@ -138,7 +178,7 @@ const ASCII: Glyphs = Glyphs {
 
 impl Look {
     /// Glyph, word and style of a lab's state.
-    pub fn state(&self, lab: &crate::labs::Lab) -> (&'static str, &'static str, ratatui::style::Style) {
+    pub fn state(&self, lab: &crate::labs::Lab) -> (&'static str, &'static str, Style) {
         let (g, s) = (&self.glyphs, self.styles());
         match (lab.presence, lab.instance.as_ref().map(|i| i.status)) {
             (Presence::Missing, _) | (_, None) => (g.missing, "not made", s.dim),

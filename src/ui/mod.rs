@@ -6,7 +6,6 @@ mod help;
 mod host;
 mod jobs;
 mod labs;
-mod log_pane;
 pub mod look;
 mod menu;
 mod options;
@@ -165,8 +164,10 @@ pub(crate) fn result_rows(model: &Model) -> usize {
     widgets::positions(count, area.height)
 }
 
-/// Lines of the log that are in view.
-pub(crate) fn log_height(model: &Model) -> usize {
-    let Some(run) = &model.run else { return 1 };
-    usize::from(log_pane::inside(run::areas(run, body(model)).log).height).max(1)
+/// Where the logs of the run go.
+pub(crate) fn log_area(model: &Model) -> Rect {
+    let Some(run) = &model.run else {
+        return Rect::default();
+    };
+    run::areas(run, body(model)).log
 }

@@ -24,10 +24,10 @@ use crate::{
     },
     log::clean,
     plan::{Action, Track},
+    view,
 };
 
 use super::{
-    log_pane,
     look::Look,
     review::chosen,
     widgets::{self, Listing},
@@ -37,21 +37,14 @@ use super::{
 pub(super) struct Areas {
     steps: Rect,
     pub(super) log: Rect,
-    search: Rect,
 }
 
 pub(super) fn areas(run: &RunView, body: Rect) -> Areas {
     let [bar, body] = Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(body);
-    let search = u16::from(run.typing);
-    let [body, search] = Layout::vertical([Constraint::Fill(1), Constraint::Length(search)]).areas(body);
     let _ = bar;
     if run.zoomed {
         let steps = Rect { height: 0, ..body };
-        return Areas {
-            steps,
-            log: body,
-            search,
-        };
+        return Areas { steps, log: body };
     }
     let [steps, log] = if body.width >= 76 {
         let width = (body.width / 3).clamp(30, 60);
@@ -59,7 +52,7 @@ pub(super) fn areas(run: &RunView, body: Rect) -> Areas {
     } else {
         Layout::vertical([Constraint::Fill(1), Constraint::Fill(1)]).areas(body)
     };
-    Areas { steps, log, search }
+    Areas { steps, log }
 }
 
 pub(super) fn view(model: &Model, frame: &mut Frame<'_>) {
@@ -72,12 +65,14 @@ pub(super) fn view(model: &Model, frame: &mut Frame<'_>) {
     if areas.steps.height > 0 {
         steps(model, run, frame, areas.steps);
     }
-    log_pane::view(look, run, frame, areas.log);
-    if areas.search.height > 0 {
-        let [label, line] =
-            Layout::horizontal([Constraint::Length(9), Constraint::Fill(1)]).areas(areas.search);
-        frame.render_widget(Line::styled(" search: ", look.styles().key), label);
-        super::dialog::entry(model, &run.search, true, frame, line);
+    let palette = look.palette();
+    let screen = view::Screen {
+        viewer: &run.viewer,
+        palette: &palette,
+    };
+    let typing = screen.draw(frame.buffer_mut(), areas.log);
+    if let Some(at) = typing.filter(|_| model.dialog.is_none() && model.help.is_none()) {
+        frame.set_cursor_position(at);
     }
 }
 

@@ -79,6 +79,16 @@ styles! {
     busy: "What is being done.",
 }
 
+impl Styles {
+    /// Whether nothing has a colour.
+    pub fn is_mono(&self) -> bool {
+        let coloured = |s: Style| s.fg.is_some() || s.bg.is_some();
+        ![self.text, self.error, self.ok, self.matched]
+            .into_iter()
+            .any(coloured)
+    }
+}
+
 /// A theme for one terminal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Theme {
@@ -187,6 +197,20 @@ impl Theme {
             }
         }
         (themes, errors)
+    }
+
+    /// One theme by its name, without reading the others.
+    pub fn load(folder: Option<&Path>, name: &str, depth: Depth) -> Result<Self, ThemeError> {
+        // A name is a file's name, and nothing of a path.
+        let plain = !name.is_empty() && !name.contains('/') && !name.starts_with('.');
+        let path = folder.filter(|_| plain).map(|f| f.join(format!("{name}.toml")));
+        if let Some(path) = path.filter(|p| p.is_file()) {
+            return read_user(&path, depth);
+        }
+        match embedded(name) {
+            Some(text) => Self::parse(name, text, depth),
+            None => Self::pick(&Self::embedded(depth), name),
+        }
     }
 
     /// One of them by name.

@@ -3,6 +3,7 @@
 use crossterm::event::{KeyCode, KeyModifiers};
 
 use super::{Chord, Intent, Key};
+use crate::view;
 
 pub(super) const fn plain(code: KeyCode) -> Chord {
     (code, KeyModifiers::NONE)
@@ -332,25 +333,38 @@ pub(super) const REVIEW: &[Key] = &[
     BOTTOM,
 ];
 
+/// The other keys of the log are those of the viewer.
 pub(super) const RUN: &[Key] = &[
-    key(&[c('f')], Intent::Follow, "follow", "follow the end of the log"),
-    key(&[c('/')], Intent::Search, "search", "search the log"),
     key(
-        &[c('n')],
-        Intent::NextMatch,
-        "",
-        "the next line that was searched for",
+        &[c('f')],
+        Intent::View(view::Intent::Follow),
+        "follow",
+        "follow the end of the log",
     ),
-    key(&[c('N')], Intent::PreviousMatch, "", "the one before"),
-    key(&[c('w')], Intent::Wrap, "wrap", "wrap long lines, or not"),
+    key(
+        &[c('/')],
+        Intent::View(view::Intent::Search),
+        "search",
+        "search the log",
+    ),
+    key(
+        &[c('w')],
+        Intent::View(view::Intent::Wrap),
+        "wrap",
+        "wrap long lines, or not",
+    ),
     key(
         &[c('z')],
-        Intent::Zoom,
+        Intent::View(view::Intent::Zoom),
         "full screen",
         "the log on the whole screen, or not",
     ),
-    key(&[TAB], Intent::Next, "next lab", "the log of the next lab"),
-    key(&[BACKTAB], Intent::Previous, "", "the log of the lab before"),
+    key(
+        &[TAB],
+        Intent::View(view::Intent::NextPane),
+        "next lab",
+        "the log of the next lab; with more panes, the next one",
+    ),
     key(
         &[ESC],
         Intent::Back,
@@ -358,14 +372,6 @@ pub(super) const RUN: &[Key] = &[
         "asks whether to stop or to keep on; after the end, back",
     ),
     key(&[ENTER], Intent::Enter, "", "after the end: the result"),
-    UPS,
-    DOWNS,
-    key(&[LEFT, c('h')], Intent::Left, "", "long lines: to the left"),
-    key(&[RIGHT, c('l')], Intent::Right, "", "long lines: to the right"),
-    PAGE_UP,
-    PAGE_DOWN,
-    TOP,
-    BOTTOM,
 ];
 
 const TO_LABS: Key = key(&[ENTER], Intent::Enter, "to the labs", "back to the labs");

@@ -1,24 +1,27 @@
 //! The run: its log, stopping it, and its result.
 
+use crossterm::event::KeyEvent;
+
 use crate::{
     app::{
         dialog::{Confirm, Dialog, Then},
         keys::Intent,
         model::{Model, Screen},
-        msg::{Effect, Errand, Tone},
+        msg::{Effect, Errand, Msg, Tone},
         run_view::RunView,
         update::moved,
     },
     plan::Track,
     run::{Event, Outcome, RESTART},
-    ui,
+    ui, view,
 };
 
 impl Model {
     pub(in crate::app) fn take_event(&mut self, event: Event) -> Vec<Effect> {
-        let (now, rows) = (self.now, usize::from(self.size.1));
-        let hear = |run: &mut RunView| run.hear(event, now, rows);
-        self.run.as_mut().and_then(hear).into_iter().collect()
+        if let Some(run) = &mut self.run {
+            run.hear(event, self.now);
+        }
+        self.read_logs()
     }
 
     pub(in crate::app) fn take_outcome(&mut self, outcome: Outcome) -> Vec<Effect> {
@@ -57,77 +60,91 @@ impl Model {
         [Effect::Look].into_iter().chain(machine).collect()
     }
 
-    pub(in crate::app) fn take_found(&mut self, lab: &str, line: Option<usize>) -> Vec<Effect> {
-        let height = ui::log_height(self);
-        let rows = usize::from(self.size.1);
-        let Some(log) = self
-            .run
-            .as_mut()
-            .and_then(|r| r.logs.iter_mut().find(|l| l.lab == lab))
-        else {
-            return vec![];
-        };
-        log.go_to(line, height);
-        let effect = log.wish(rows);
-        if line.is_none() {
-            self.say(Tone::Warning, "not found");
-        }
-        effect.into_iter().collect()
+    /// Asks for what the logs are to show and do not show yet.
+    pub(in crate::app) fn read_logs(&mut self) -> Vec<Effect> {
+        let area = ui::log_area(self);
+        self.run.as_mut().map(|run| run.wish(area)).unwrap_or_default()
     }
 
-    /// The window changed: the log shows another number of lines.
-    pub(in crate::app) fn reread_log(&mut self) -> Vec<Effect> {
-        let rows = usize::from(self.size.1);
-        let log = self.run.as_mut().and_then(RunView::log_mut);
-        log.and_then(|log| log.wish(rows)).into_iter().collect()
+    /// What came of a log.
+    pub(in crate::app) fn take_of_log(&mut self, msg: Msg) -> Vec<Effect> {
+        let Some(run) = &mut self.run else { return vec![] };
+        match msg {
+            Msg::Turned(turned) => run.take(turned),
+            Msg::Log(lab) => run.spoil(&lab),
+            Msg::Saved(save, result) => run.viewer.take_saved(&save, result),
+            Msg::Lines(text, cut) => {
+                run.viewer.take_copied(&text, cut);
+                return vec![Effect::Errand(Errand::Clipboard(text))];
+            }
+            Msg::Copied(path, editor) => return vec![Effect::Errand(Errand::Open(path, editor))],
+            _ => {}
+        }
+        self.read_logs()
+    }
+
+    /// The same, for all that is shown.
+    pub(in crate::app) fn reread_logs(&mut self) -> Vec<Effect> {
+        if let Some(run) = &mut self.run {
+            run.viewer.spoil();
+        }
+        self.read_logs()
     }
 
     pub(in crate::app) fn on_run(&mut self, intent: Intent) -> Vec<Effect> {
-        let height = ui::log_height(self);
         let Some(run) = &mut self.run else {
             self.back();
             return vec![];
         };
         let running = run.is_running();
         match intent {
+            Intent::Back if run.viewer.pane().is_some_and(|p| p.select.is_some()) => {
+                return self.on_log(view::Intent::Back);
+            }
             Intent::Back if running => self.ask_to_stop(false),
             Intent::Back | Intent::Enter if !running => {
                 self.stack.pop();
                 self.open(Screen::Result);
             }
-            Intent::Zoom => run.zoomed = !run.zoomed,
-            Intent::Wrap => run.wrap = !run.wrap,
-            Intent::Search => run.typing = true,
-            Intent::NextMatch | Intent::PreviousMatch => {
-                return find(run, intent == Intent::NextMatch);
-            }
-            Intent::Next | Intent::Previous => {
-                let count = run.logs.len().max(1);
-                let step = if intent == Intent::Next { 1 } else { count - 1 };
-                run.shown = (run.shown + step) % count;
-                run.picked = true;
-            }
-            _ => {
-                if let Some(log) = run.log_mut() {
-                    scroll(log, intent, height);
-                }
-            }
+            Intent::View(view::Intent::Zoom) if run.viewer.panes.len() < 2 => run.zoomed = !run.zoomed,
+            Intent::View(intent) => return self.on_log(intent),
+            Intent::Up => return self.on_log(view::Intent::Up),
+            Intent::Down => return self.on_log(view::Intent::Down),
+            _ => {}
         }
-        self.reread_log()
+        self.read_logs()
     }
 
-    pub(in crate::app) fn on_search(&mut self, intent: Intent) -> Vec<Effect> {
-        let Some(run) = &mut self.run else {
-            return vec![];
-        };
-        run.typing = false;
-        if intent == Intent::Enter {
-            if let Some(log) = run.log_mut() {
-                log.hit = None;
+    /// A key of the viewer.
+    fn on_log(&mut self, intent: view::Intent) -> Vec<Effect> {
+        let Some(run) = &mut self.run else { return vec![] };
+        let before = run.viewer.pane().map(|p| p.log);
+        let effects = run.viewer.update(intent);
+        run.picked |= before != run.viewer.pane().map(|p| p.log);
+        self.after_log(effects)
+    }
+
+    /// A key while the viewer asks something.
+    pub(in crate::app) fn key_of_log(&mut self, key: KeyEvent) -> Vec<Effect> {
+        let Some(run) = &mut self.run else { return vec![] };
+        let effects = run.viewer.key(key);
+        self.after_log(effects)
+    }
+
+    fn after_log(&mut self, effects: Vec<view::Effect>) -> Vec<Effect> {
+        let Some(run) = &self.run else { return vec![] };
+        let lab = |log: usize| run.labs.get(log).cloned().unwrap_or_default();
+        let outside = |effect: view::Effect| match &effect {
+            view::Effect::Copy(log, _) | view::Effect::Open { log, .. } => {
+                Some(Effect::HandOut(lab(*log), effect))
             }
-            return find(run, true);
-        }
-        vec![]
+            view::Effect::Save(save) => Some(Effect::HandOut(lab(save.log), effect)),
+            // Those keys are the screen's own here.
+            view::Effect::Suspend | view::Effect::Redraw | view::Effect::Quit => None,
+        };
+        let mut all: Vec<Effect> = effects.into_iter().filter_map(outside).collect();
+        all.extend(self.read_logs());
+        all
     }
 
     pub(in crate::app) fn ask_to_stop(&mut self, quit: bool) {
@@ -158,7 +175,7 @@ impl Model {
             Intent::Back => {
                 self.stack.pop();
                 self.open(Screen::Run);
-                return self.reread_log();
+                return self.reread_logs();
             }
             Intent::Shell => return self.shell_of_result(),
             Intent::Retry => return self.ask_to_go_on(),
@@ -191,31 +208,4 @@ impl Model {
 fn ready(run: &RunView) -> Option<String> {
     let good = |t: &&Track| !run.failures.iter().any(|f| f.lab == t.lab);
     run.plan.labs.iter().find(good).map(|t| t.lab.clone())
-}
-
-fn scroll(log: &mut crate::app::run_view::LogPane, intent: Intent, height: usize) {
-    let page = height.saturating_sub(1).max(1).cast_signed();
-    match intent {
-        Intent::Up => log.scroll(-1, height),
-        Intent::Down => log.scroll(1, height),
-        Intent::PageUp => log.scroll(-page, height),
-        Intent::PageDown => log.scroll(page, height),
-        Intent::Top => log.top = Some(0),
-        Intent::Bottom | Intent::Follow => log.top = None,
-        Intent::Left | Intent::Right => log.sideways(intent == Intent::Right),
-        _ => {}
-    }
-}
-
-fn find(run: &mut RunView, forward: bool) -> Vec<Effect> {
-    let needle = run.search.text().to_owned();
-    let Some(log) = run.log_mut().filter(|_| !needle.is_empty()) else {
-        return vec![];
-    };
-    vec![Effect::Find {
-        lab: log.lab.clone(),
-        needle,
-        from: log.search_from(forward),
-        forward,
-    }]
 }

@@ -11,13 +11,16 @@ mod host;
 mod machine;
 mod plans;
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    cell::RefCell,
+    sync::{Arc, LazyLock},
+};
 
 use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers};
 use halolab::{
-    app::{Effect, LogPage, Model, Msg, Setup},
+    app::{Effect, Model, Msg, Setup, Turned},
     config::Config,
-    log::sanitize_line,
+    log::{Document, document::SharedRules},
     run::{Event, Outcome},
     stage::Catalog,
     ui::{
@@ -107,24 +110,68 @@ pub(crate) fn review_create(width: u16, height: u16) -> Model {
 pub(crate) fn run(width: u16, height: u16) -> Model {
     let mut model = review_create(width, height);
     press(&mut model, "enter");
-    model.update(Msg::Started("20261122-050000000-abcd".into()));
+    tell(&mut model, Msg::Started("20261122-050000000-abcd".into()));
     for event in ["ai-lab", "dev-lab"].into_iter().flat_map(half_way) {
-        model.update(Msg::Run(event));
+        tell(&mut model, Msg::Run(event));
     }
-    let line = |n| {
-        let text = format!(
-            "\x1b[32m==>\x1b[0m installed package {n} of 60 from the mirror that answers fastest today"
-        );
-        sanitize_line(text.as_bytes())
-    };
-    model.update(Msg::Page(LogPage {
-        lab: "ai-lab".into(),
-        total: 60,
-        from: 0,
-        lines: (1..=60).map(line).collect(),
-    }));
-    model.update(Msg::Clock(now() + 72));
+    tell(&mut model, Msg::Log("ai-lab".into()));
+    tell(&mut model, Msg::Clock(now() + 72));
     model
+}
+
+/// Tells something, and answers what is asked then.
+pub(crate) fn tell(model: &mut Model, msg: Msg) -> Vec<Effect> {
+    let effects = model.update(msg);
+    answer(model, effects)
+}
+
+/// Answers what is asked of logs, as the program does; returns the other effects.
+fn answer(model: &mut Model, effects: Vec<Effect>) -> Vec<Effect> {
+    let mut others = vec![];
+    let mut waiting: std::collections::VecDeque<Effect> = effects.into();
+    while let Some(effect) = waiting.pop_front() {
+        match effect {
+            Effect::Turn(lab, pane, asked) => {
+                let page = Box::new(LOG.with_borrow_mut(|logs| turn(logs, &lab, &asked)));
+                waiting.extend(model.update(Msg::Turned(Turned { pane, asked, page })));
+            }
+            other => others.push(other),
+        }
+    }
+    others
+}
+
+/// A page of the sample log, once its lines are counted and searched.
+fn turn(log: &mut Document, lab: &str, asked: &halolab::log::Ask) -> halolab::log::Page {
+    if lab != "ai-lab" {
+        return halolab::log::Page::default();
+    }
+    loop {
+        let page = log.turn(asked);
+        let done = page.hits.is_none_or(|h| h.done) && page.filtered.is_none_or(|h| h.done);
+        if page.lines.is_some() && done {
+            // What was found while the page was made is on the next one.
+            return log.turn(asked);
+        }
+        std::thread::yield_now();
+    }
+}
+
+thread_local! {
+    static LOG: RefCell<Document> = RefCell::new(log());
+}
+
+fn log() -> Document {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ai-lab.log");
+    let line = |n| {
+        format!("\x1b[32m==>\x1b[0m installed package {n} of 60 from the mirror that answers fastest today\n")
+    };
+    std::fs::write(&path, (1..=60).map(line).collect::<String>()).unwrap();
+    let wake: halolab::log::Wake = Arc::new(|| {});
+    let mut log = Document::open(&path, &SharedRules::default(), &wake).unwrap();
+    log.count();
+    log
 }
 
 /// What a lab's track tells until it is half way.
@@ -224,9 +271,11 @@ pub(crate) fn key(name: &str) -> Input {
 
 /// Presses keys, named and separated by spaces; returns what was asked for.
 pub(crate) fn press(model: &mut Model, keys: &str) -> Vec<Effect> {
-    keys.split_whitespace()
-        .flat_map(|name| model.update(Msg::Input(key(name))))
-        .collect()
+    let mut all = vec![];
+    for name in keys.split_whitespace() {
+        all.extend(tell(model, Msg::Input(key(name))));
+    }
+    all
 }
 
 /// Types text, letter by letter.

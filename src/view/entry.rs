@@ -34,6 +34,11 @@ impl Entry {
         self.area.lines().first().map_or("", String::as_str)
     }
 
+    /// Characters before the cursor.
+    pub fn cursor(&self) -> usize {
+        self.area.cursor().1
+    }
+
     /// The widget behind it.
     pub fn area(&self) -> &TextArea<'static> {
         &self.area

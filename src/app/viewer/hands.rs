@@ -1,0 +1,133 @@
+//! What is handed out of a log: to the clipboard, to a file, to another program.
+
+use std::{
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+    process::ExitStatus,
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+
+use crate::{
+    log::{
+        Document,
+        document::save::{Saving, write_seen},
+        page::Filter,
+        sanitize, spool,
+    },
+    view::{Range, viewer::Save},
+};
+
+/// Terminals refuse more than this for the clipboard.
+const CLIPBOARD: usize = 70 * 1024;
+/// Raw bytes that are looked at for it.
+const LOOKED: u64 = 1024 * 1024;
+
+/// Lines as they are seen, and whether that is not all of them.
+pub fn lines(document: &mut Document, range: Range) -> (String, bool) {
+    let bytes = document.bytes(range.0, range.1, LOOKED);
+    let mut cut = bytes.len() as u64 >= LOOKED;
+    let mut out = vec![];
+    for line in bytes.split_inclusive(|b| *b == b'\n') {
+        let before = out.len();
+        // Writing to memory does not fail.
+        let _ = write_seen(&mut out, line);
+        if out.len().div_ceil(3) * 4 > CLIPBOARD {
+            out.truncate(before);
+            cut = true;
+            break;
+        }
+    }
+    (String::from_utf8_lossy(&out).into_owned(), cut)
+}
+
+/// The sequence that puts a text on the clipboard of the terminal.
+pub fn clipboard(text: &str) -> String {
+    format!("\x1b]52;c;{}\x07", BASE64_STANDARD.encode(text))
+}
+
+/// What is to be saved.
+pub fn saving(document: &Document, range: Option<Range>, filter: Option<&Filter>, raw: bool) -> Saving {
+    // A selection is what is meant, whatever is filtered.
+    let filter = filter.filter(|_| range.is_none());
+    let mut saving = document.saving(filter.map(|f| (&f.query, f.context)));
+    if let Some((from, to)) = range {
+        saving.limit(from, to);
+    }
+    saving.raw = raw;
+    saving
+}
+
+/// Saves; returns the bytes, or why not, and whether only because the file is there.
+///
+/// # Errors
+/// It cannot be written.
+pub fn save(saving: Saving, save: &Save) -> Result<u64, (String, bool)> {
+    let typed = save.path.trim();
+    let path = match (typed.strip_prefix("~/"), std::env::var_os("HOME")) {
+        (Some(rest), Some(home)) => Path::new(&home).join(rest),
+        _ => PathBuf::from(typed),
+    };
+    saving.write_to(&path, save.over).map_err(|error| {
+        let there = error.kind() == ErrorKind::AlreadyExists && path.is_file();
+        let name = sanitize(&path.to_string_lossy());
+        (format!("{name} cannot be written: {error}"), there)
+    })
+}
+
+/// A copy for another program, as it is seen, in a file of ours alone.
+///
+/// # Errors
+/// It cannot be written.
+pub fn copy(mut saving: Saving) -> io::Result<PathBuf> {
+    let (file, path) = spool::private_file(".log")?;
+    match saving.write(file) {
+        Ok(_) => Ok(path),
+        Err(error) => {
+            let _ = std::fs::remove_file(&path);
+            Err(error)
+        }
+    }
+}
+
+/// Shows a file in `$EDITOR` or `$PAGER` on the terminal, which must have been given to it, and removes the file.
+///
+/// # Errors
+/// There is no such program.
+pub fn show(path: &Path, editor: bool) -> Result<(), String> {
+    let (names, usual): (&[&str], _) = if editor {
+        (&["VISUAL", "EDITOR"], "vi")
+    } else {
+        (&["PAGER"], "less")
+    };
+    let named = names
+        .iter()
+        .find_map(|n| std::env::var(n).ok().filter(|v| !v.trim().is_empty()));
+    let program = named.unwrap_or_else(|| usual.to_owned());
+    let ended = run(&program, path);
+    let _ = std::fs::remove_file(path);
+    let variable = names.last().copied().unwrap_or_default();
+    match ended {
+        Ok(status) if status.code() == Some(127) || status.code() == Some(126) => Err(format!(
+            "{} cannot be run; set {variable} to a program that is installed",
+            sanitize(&program)
+        )),
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("no shell to run {}: {error}", sanitize(&program))),
+    }
+}
+
+fn run(program: &str, path: &Path) -> io::Result<ExitStatus> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it takes the terminal, which was given to it, for as long as it likes"
+    )]
+    let mut command = std::process::Command::new("/bin/sh");
+    // The variable may hold arguments, as in `less -R`; the path may hold anything.
+    command
+        .arg("-c")
+        .arg(format!("exec {program} \"$1\""))
+        .arg("sh")
+        .arg(path);
+    command.status()
+}

@@ -1,0 +1,191 @@
+//! Logs as text, where there is no terminal: as `cat`, or as `tail -f` until the reader goes away.
+
+use std::{
+    io::{self, BufWriter, ErrorKind, StdoutLock, Write as _, stdout},
+    os::fd::AsFd as _,
+    sync::Arc,
+    time::Duration,
+};
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+
+use crate::{
+    cli::Stop,
+    log::{
+        Wake,
+        blocks::Blocks,
+        document::save::write_seen,
+        lines::Lines,
+        source::{Change, Source},
+        watch::Watch,
+    },
+};
+
+use super::Request;
+
+/// Bytes that are written at a time.
+const CHUNK: usize = 128 * 1024;
+/// Lines that are written before what comes, as `tail` does.
+const LAST: usize = 10;
+/// Files that nobody tells of are looked at this often.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A log, and how far it was written.
+struct Log {
+    source: Source,
+    blocks: Blocks,
+    at: u64,
+}
+
+/// Writes the logs.
+pub(super) fn write(request: &Request) -> Result<u8, Stop> {
+    match written(request) {
+        // The reader has read enough.
+        Err(Failure::Write(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(0),
+        Err(Failure::Write(error)) => Err(error.into()),
+        Err(Failure::Open(text)) => Err(Stop::usage(text)),
+        Ok(()) => Ok(0),
+    }
+}
+
+enum Failure {
+    Open(String),
+    Write(io::Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Write(error)
+    }
+}
+
+fn written(request: &Request) -> Result<(), Failure> {
+    let threads =
+        Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(io::Error::from)?);
+    let told = Arc::clone(&threads);
+    let wake: Wake = Arc::new(move || {
+        let _ = rustix::io::write(&*told, &1_u64.to_ne_bytes());
+    });
+    let mut logs = vec![];
+    for path in &request.files {
+        let source = Source::open(path, &wake).map_err(|e| Failure::Open(e.to_string()))?;
+        let blocks = Blocks::new(Arc::clone(source.handle()), source.len());
+        logs.push(Log {
+            source,
+            blocks,
+            at: 0,
+        });
+    }
+    let mut watch = Watch::new();
+    if request.follow {
+        for log in &mut logs {
+            log.source.path().into_iter().for_each(|path| watch.add(path));
+            log.at = last_lines(&mut log.blocks);
+        }
+    }
+    let many = logs.len() > 1 && request.follow;
+    let mut out = BufWriter::with_capacity(CHUNK, stdout().lock());
+    let mut shown = usize::MAX;
+    loop {
+        let mut reading = false;
+        for (index, log) in logs.iter_mut().enumerate() {
+            // Asked before the look: what comes between the two is seen in the next round.
+            let ended = log.source.is_complete();
+            match log.source.look() {
+                Change::Cut | Change::Replaced => {
+                    log.blocks = Blocks::new(Arc::clone(log.source.handle()), log.source.len());
+                    log.at = 0;
+                }
+                _ => log.blocks.set_len(log.source.len()),
+            }
+            reading |= !ended;
+            if many && log.at < log.blocks.len() && std::mem::replace(&mut shown, index) != index {
+                writeln!(out, "==> {} <==", log.source.name())?;
+            }
+            log.write(&mut out, request.follow || !ended)?;
+        }
+        out.flush()?;
+        if !request.follow && !reading {
+            return broken(&logs);
+        }
+        if !wait(&mut watch, &threads, &mut out, request.follow)? {
+            return Ok(());
+        }
+    }
+}
+
+/// An archive that breaks is said at the end of what is in it.
+fn broken(logs: &[Log]) -> Result<(), Failure> {
+    match logs
+        .iter()
+        .find_map(|l| Some((l.source.name(), l.source.note()?)))
+    {
+        Some((name, note)) => Err(Failure::Open(format!("{name}: {note}"))),
+        None => Ok(()),
+    }
+}
+
+impl Log {
+    /// Writes what there is; of a log that goes on, whole lines only.
+    fn write(&mut self, out: &mut BufWriter<StdoutLock<'_>>, goes_on: bool) -> io::Result<()> {
+        let mut bytes = vec![];
+        while self.at < self.blocks.len() {
+            let end = Lines::new(&mut self.blocks, false).end_of(self.at);
+            bytes.clear();
+            self.blocks.read_into(self.at, end - self.at, &mut bytes);
+            if bytes.is_empty() || goes_on && end == self.blocks.len() && !bytes.ends_with(b"\n") {
+                return Ok(());
+            }
+            write_seen(out, &bytes)?;
+            self.at = end;
+        }
+        Ok(())
+    }
+}
+
+fn last_lines(blocks: &mut Blocks) -> u64 {
+    let mut lines = Lines::new(blocks, false);
+    let last = lines.last();
+    lines.back(last, LAST - 1).0
+}
+
+/// Waits for more; says whether anybody still reads.
+fn wait(
+    watch: &mut Watch,
+    threads: &impl std::ops::Deref<Target = std::os::fd::OwnedFd>,
+    out: &mut BufWriter<StdoutLock<'_>>,
+    follow: bool,
+) -> io::Result<bool> {
+    let most = (follow && watch.is_deaf())
+        .then(|| Timespec::try_from(LOOK).ok())
+        .flatten();
+    let reader = out.get_ref().as_fd();
+    loop {
+        let mut fds = vec![
+            PollFd::from_borrowed_fd(reader, PollFlags::empty()),
+            PollFd::new(&**threads, PollFlags::IN),
+        ];
+        fds.extend(watch.ears().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+        match poll(&mut fds, most.as_ref()) {
+            Err(rustix::io::Errno::INTR) => continue,
+            Err(error) => return Err(error.into()),
+            Ok(0) => return Ok(true),
+            Ok(_) => {}
+        }
+        let events: Vec<PollFlags> = fds.iter().map(PollFd::revents).collect();
+        if events
+            .first()
+            .is_some_and(|e| e.intersects(PollFlags::ERR | PollFlags::HUP))
+        {
+            return Ok(false);
+        }
+        if events.get(1).is_some_and(|e| !e.is_empty()) {
+            let mut count = [0; 8];
+            let _ = rustix::io::read(&**threads, &mut count);
+            return Ok(true);
+        }
+        if watch.hear() {
+            return Ok(true);
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! The loop of the viewer: waits for something to happen, then draws once. What happens first is shown at once, what
+//! follows at 60 frames a second, and at fewer where frames are dear.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crossterm::event::{self, Event};
+use ratatui::layout::Rect;
+use rustix::process::{Signal, getpid, kill_process};
+
+use crate::{
+    app::terminal::Session,
+    log::{Document, document::SharedRules, rules::Rules, watch::Watch},
+    view::{Effect, Palette, Screen, Viewer, viewer::Save},
+};
+
+use super::{ears::Ears, hands};
+
+/// Between two frames at least.
+const FRAME: Duration = Duration::from_millis(16);
+/// And at most, however dear they are.
+const SLOW_FRAME: Duration = Duration::from_millis(33);
+/// A frame may cost this share of the time: one sixteenth.
+const SHARE: u32 = 16;
+/// Between two keys of a storm of keys.
+const KEY_FRAME: Duration = Duration::from_millis(4);
+/// Files that nobody tells of are looked at this often.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// crossterm looks at nothing at all where it is given no time; given less than a millisecond, it does not wait.
+const AT_ONCE: Duration = Duration::from_micros(100);
+
+/// What a thread ended.
+enum Ended {
+    Saved(Box<Save>, Result<u64, (String, bool)>),
+    Copied(Result<PathBuf, String>, bool),
+}
+
+/// The viewer at work.
+pub(super) struct Serving {
+    viewer: Viewer,
+    logs: Vec<Document>,
+    watch: Watch,
+    session: Session,
+    palette: Palette,
+    ears: Ears,
+    area: Rect,
+    ended: (mpsc::Sender<Ended>, mpsc::Receiver<Ended>),
+    /// Something changed since the last frame, and whether it was a key.
+    dirty: bool,
+    keyed: bool,
+    /// Files may have changed since the last look.
+    changed: bool,
+    next_frame: Instant,
+    painted: Instant,
+}
+
+impl Serving {
+    pub(super) fn new(
+        viewer: Viewer,
+        logs: Vec<Document>,
+        session: Session,
+        palette: Palette,
+        ears: Ears,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            viewer,
+            watch: Watch::of(&logs),
+            logs,
+            session,
+            palette,
+            ears,
+            area: Rect::default(),
+            ended: mpsc::channel(),
+            dirty: true,
+            keyed: false,
+            changed: false,
+            next_frame: now,
+            painted: now,
+        }
+    }
+
+    /// Serves until the user leaves; returns the exit code.
+    pub(super) fn run(&mut self, rules: &SharedRules, folders: Vec<PathBuf>) -> io::Result<u8> {
+        self.paint()?;
+        // All that is not needed for the first frame comes after it.
+        for log in &mut self.logs {
+            log.count();
+        }
+        self.load_rules(Arc::clone(rules), folders);
+        loop {
+            let now = Instant::now();
+            let due = if self.keyed {
+                self.painted + KEY_FRAME
+            } else {
+                self.next_frame
+            };
+            if self.dirty && now >= due {
+                let keyed = self.keyed;
+                self.paint()?;
+                // Of keys that came together the last ones may lie in crossterm's own buffer.
+                if keyed && let Some(code) = self.take_keys()? {
+                    return Ok(code);
+                }
+                continue;
+            }
+            let most = if self.dirty {
+                Some(due.saturating_duration_since(now))
+            } else {
+                self.watch.is_deaf().then_some(LOOK)
+            };
+            // That files changed is known: to hear it again for each line would cost more than the frame.
+            let watch = if self.changed { None } else { Some(&mut self.watch) };
+            let heard = self.ears.listen(watch, most)?;
+            if let Some(code) = heard.end {
+                return Ok(code);
+            }
+            let by_clock = self.watch.is_deaf() && !self.dirty;
+            // Pipes and archives tell by their threads that they grew.
+            self.changed |= heard.files || heard.threads || by_clock;
+            self.dirty |= heard.files || by_clock || heard.threads || heard.window;
+            if heard.threads {
+                self.viewer.spoil();
+                self.take_ended()?;
+            }
+            if heard.window {
+                // Of a storm of sizes only the last one is seen, while the terminal lost what it showed.
+                self.session.redraw()?;
+            }
+            if heard.stop {
+                self.suspend()?;
+            }
+            if heard.keys
+                && let Some(code) = self.take_keys()?
+            {
+                return Ok(code);
+            }
+        }
+    }
+
+    fn load_rules(&self, rules: SharedRules, folders: Vec<PathBuf>) {
+        let wake = self.ears.wake();
+        // Without a thread nothing is coloured until the first `e`.
+        let _ = thread::Builder::new().name("rules".into()).spawn(move || {
+            let _ = rules.set(Arc::new(Rules::load(&folders).0));
+            wake();
+        });
+    }
+
+    /// Looks at the files, reads what is to be shown, and draws it.
+    fn paint(&mut self) -> io::Result<()> {
+        let began = Instant::now();
+        if std::mem::take(&mut self.changed) {
+            for (index, log) in self.logs.iter_mut().enumerate() {
+                if log.look() {
+                    self.viewer.spoil_log(index);
+                }
+            }
+        }
+        let size = self.session.terminal.size()?;
+        self.area = Rect::new(0, 0, size.width, size.height);
+        self.viewer.lay_out(self.area);
+        self.viewer.read(&mut self.logs);
+        let screen = Screen {
+            viewer: &self.viewer,
+            palette: &self.palette,
+        };
+        self.session.draw(|frame| {
+            let area = frame.area();
+            if let Some(at) = screen.draw(frame.buffer_mut(), area) {
+                frame.set_cursor_position(at);
+            }
+        })?;
+        (self.dirty, self.keyed) = (false, false);
+        self.painted = Instant::now();
+        let cost = self.painted.duration_since(began);
+        self.next_frame = began + (cost * SHARE).clamp(FRAME, SLOW_FRAME);
+        Ok(())
+    }
+
+    fn take_keys(&mut self) -> io::Result<Option<u8>> {
+        while event::poll(AT_ONCE)? {
+            let effects = match event::read()? {
+                Event::Key(key) if key.is_press() || key.is_repeat() => self.viewer.key(key),
+                Event::Paste(text) => {
+                    self.viewer.paste(&text);
+                    vec![]
+                }
+                Event::Mouse(mouse) => {
+                    self.viewer.mouse(mouse, self.area);
+                    vec![]
+                }
+                Event::Resize(..) => vec![],
+                Event::Key(_) | Event::FocusGained | Event::FocusLost => continue,
+            };
+            (self.dirty, self.keyed) = (true, true);
+            for effect in effects {
+                if effect == Effect::Quit {
+                    return Ok(Some(0));
+                }
+                self.perform(effect)?;
+            }
+            // A motion begins where the last one ended.
+            self.viewer.read(&mut self.logs);
+        }
+        Ok(None)
+    }
+
+    fn perform(&mut self, effect: Effect) -> io::Result<()> {
+        match effect {
+            Effect::Quit => {}
+            Effect::Suspend => self.suspend()?,
+            Effect::Redraw => self.session.redraw()?,
+            Effect::Copy(log, range) => {
+                if let Some(log) = self.logs.get_mut(log) {
+                    let (text, cut) = hands::lines(log, range);
+                    self.session.send(hands::clipboard(&text).as_bytes())?;
+                    self.viewer.take_copied(&text, cut);
+                }
+            }
+            Effect::Save(save) => {
+                let Some(log) = self.logs.get(save.log) else {
+                    return Ok(());
+                };
+                let saving = hands::saving(log, save.range, save.filter.as_ref(), save.raw);
+                self.viewer.message = Some("saving".into());
+                self.aside(move || {
+                    let result = hands::save(saving, &save);
+                    Ended::Saved(save, result)
+                });
+            }
+            Effect::Open {
+                log,
+                editor,
+                range,
+                filter,
+            } => {
+                let Some(log) = self.logs.get(log) else {
+                    return Ok(());
+                };
+                let saving = hands::saving(log, range, filter.as_ref(), false);
+                self.viewer.message = Some("making a copy for the other program".into());
+                self.aside(move || Ended::Copied(hands::copy(saving).map_err(|e| e.to_string()), editor));
+            }
+        }
+        Ok(())
+    }
+
+    /// Does something that may take long, so that keys are answered meanwhile.
+    fn aside(&mut self, work: impl FnOnce() -> Ended + Send + 'static) {
+        let (tell, wake) = (self.ended.0.clone(), self.ears.wake());
+        let begun = thread::Builder::new().name("save".into()).spawn(move || {
+            let _ = tell.send(work());
+            wake();
+        });
+        if let Err(error) = begun {
+            self.viewer.message = Some(format!("not done: {error}"));
+        }
+    }
+
+    fn take_ended(&mut self) -> io::Result<()> {
+        while let Ok(ended) = self.ended.1.try_recv() {
+            match ended {
+                Ended::Saved(save, result) => self.viewer.take_saved(&save, result),
+                Ended::Copied(Ok(path), editor) => self.show(&path, editor)?,
+                Ended::Copied(Err(why), _) => {
+                    self.viewer.message = Some(format!("no copy could be made: {why}"));
+                }
+            }
+            self.dirty = true;
+        }
+        Ok(())
+    }
+
+    fn show(&mut self, path: &Path, editor: bool) -> io::Result<()> {
+        self.session.lend();
+        let shown = hands::show(path, editor);
+        self.ears.forget_interrupts();
+        self.session.take_back()?;
+        self.viewer.message = shown.err();
+        self.changed = true;
+        Ok(())
+    }
+
+    fn suspend(&mut self) -> io::Result<()> {
+        self.session.lend();
+        let _ = kill_process(getpid(), Signal::STOP);
+        self.session.take_back()?;
+        (self.dirty, self.changed) = (true, true);
+        Ok(())
+    }
+}

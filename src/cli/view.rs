@@ -1,0 +1,69 @@
+//! `halolab view`: logs of any size on the screen, or as text where there is no terminal.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use super::{Code, Global, Stop};
+use crate::app::viewer::{Request, start};
+
+/// Which logs, and from where.
+#[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
+pub struct ViewArgs {
+    /// Begin at the end, and stay there while the log grows.
+    #[arg(short, long)]
+    pub follow: bool,
+    /// The logs; `-` is the standard input. Also `.gz` and `.zst`.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+const HELP: &str = "\
+The keys are those of less and of the screens; h shows them. Without a terminal the text is written to stdout without
+its colours and other sequences; with -f as it comes, until the reader goes away.
+
+What counts as an error or a warning (keys e and a) and what is coloured can be added to with files of the form of
+the built-in rules in ~/.config/halolab/log/NAME.toml.
+
+Examples:
+  halolab view build.log
+  halolab view -f build.log
+  make 2>&1 | halolab view -
+  halolab view old.log.gz new.log                tab goes to the other one, | shows both";
+
+#[derive(Debug, Parser)]
+#[command(name = "halolab view", bin_name = "halolab view", version)]
+struct Alone {
+    #[command(flatten)]
+    args: ViewArgs,
+    #[command(flatten)]
+    global: Global,
+}
+
+/// Shows the logs, where the verb is the first word of the command line; nothing else is looked at then.
+pub fn at_once() -> Option<Result<Code, Stop>> {
+    let mut words = std::env::args_os();
+    words.next();
+    if words.next()? != "view" {
+        return None;
+    }
+    let alone = Alone::parse_from(std::iter::once("halolab view".into()).chain(words));
+    if let Err(stop) = super::logging::start(&alone.global) {
+        return Some(Err(stop));
+    }
+    Some(view(alone.global, alone.args))
+}
+
+/// Shows logs.
+///
+/// # Errors
+/// None can be read, or the terminal cannot be used.
+pub(super) fn view(global: Global, args: ViewArgs) -> Result<Code, Stop> {
+    let request = Request {
+        files: args.files,
+        follow: args.follow,
+        global,
+    };
+    start(&request).map(Code)
+}

@@ -1,0 +1,293 @@
+//! What is searched for: a text or a pattern, found as it is seen. Upper and lower case differ only where the search
+//! has upper case.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use memchr::{memchr, memchr_iter, memmem, memrchr};
+use regex::bytes::{Regex, RegexBuilder};
+
+use super::{
+    rules::{Level, Rules},
+    strip::{begins_with, has_sequences, strip},
+};
+
+/// A compiled pattern may take this much memory.
+const PROGRAM: usize = 4 * 1024 * 1024;
+/// Matches that are marked in a line.
+const MARKED: usize = 256;
+
+/// A search as it was typed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query {
+    /// The text.
+    pub text: String,
+    /// It is a pattern; none: it is one where it looks like one.
+    pub pattern: Option<bool>,
+}
+
+impl Query {
+    /// A search for a text, or for a pattern where it looks like one.
+    pub fn new(text: &str) -> Self {
+        Self {
+            text: text.to_owned(),
+            pattern: None,
+        }
+    }
+
+    /// Whether it is taken for a pattern.
+    pub fn is_pattern(&self) -> bool {
+        self.pattern
+            .unwrap_or_else(|| self.text.contains(['\\', '^', '$', '|', '*', '+', '?', '[', '{']))
+    }
+
+    fn folds(&self) -> bool {
+        // `\S` is no upper case letter.
+        let mut escaped = false;
+        !self.text.chars().any(|c| {
+            let upper = c.is_uppercase() && !escaped;
+            escaped = c == '\\' && !escaped && self.is_pattern();
+            upper
+        })
+    }
+}
+
+#[derive(Debug)]
+enum Kind {
+    Text {
+        needle: Vec<u8>,
+        finder: Box<memmem::Finder<'static>>,
+    },
+    Folded {
+        needle: Vec<u8>,
+        regex: Regex,
+    },
+    Pattern(Regex),
+    Problem {
+        rules: Arc<Rules>,
+        level: Level,
+    },
+}
+
+/// A search, ready to find.
+#[derive(Debug)]
+pub struct Matcher(Kind);
+
+impl Matcher {
+    /// Compiles a search. A pattern that is none is searched for as text.
+    pub fn new(query: &Query) -> Self {
+        let fold = query.folds();
+        if query.is_pattern()
+            && let Ok(regex) = build(&query.text, fold)
+        {
+            return Self(Kind::Pattern(regex));
+        }
+        let needle = query.text.as_bytes().to_vec();
+        if fold && let Ok(regex) = build(&regex::escape(&query.text), true) {
+            return Self(Kind::Folded { needle, regex });
+        }
+        let finder = Box::new(memmem::Finder::new(&needle).into_owned());
+        Self(Kind::Text { needle, finder })
+    }
+
+    /// Finds errors or warnings.
+    pub fn problem(rules: &Arc<Rules>, level: Level) -> Self {
+        let rules = Arc::clone(rules);
+        Self(Kind::Problem { rules, level })
+    }
+
+    /// Whether the text can be found in raw bytes.
+    pub fn has_text(&self) -> bool {
+        matches!(self.0, Kind::Text { .. } | Kind::Folded { .. })
+    }
+
+    /// Whether a line, as it is seen, is meant.
+    pub fn is_match(&self, line: &[u8]) -> bool {
+        match &self.0 {
+            Kind::Text { finder, .. } => finder.find(line).is_some(),
+            Kind::Folded { regex, .. } | Kind::Pattern(regex) => regex.is_match(line),
+            Kind::Problem { rules, level } => rules.level(line) == Some(*level),
+        }
+    }
+
+    /// What to mark in a line that is drawn.
+    pub fn ranges(&self, text: &str) -> Vec<Range<usize>> {
+        let bytes = text.as_bytes();
+        let whole = |r: &Range<usize>| {
+            !r.is_empty() && text.is_char_boundary(r.start) && text.is_char_boundary(r.end)
+        };
+        match &self.0 {
+            Kind::Text { needle, finder } => {
+                let range = |at| at..at + needle.len();
+                finder
+                    .find_iter(bytes)
+                    .map(range)
+                    .filter(whole)
+                    .take(MARKED)
+                    .collect()
+            }
+            Kind::Folded { regex, .. } | Kind::Pattern(regex) => regex
+                .find_iter(bytes)
+                .map(|m| m.range())
+                .filter(whole)
+                .take(MARKED)
+                .collect(),
+            Kind::Problem { .. } => vec![],
+        }
+    }
+
+    /// The first place in raw bytes that may be meant.
+    fn candidate(&self, bytes: &[u8], from: usize) -> Option<usize> {
+        let rest = bytes.get(from..)?;
+        let found = match &self.0 {
+            Kind::Text { finder, .. } => finder.find(rest),
+            Kind::Folded { regex, .. } => regex.find(rest).map(|m| m.start()),
+            Kind::Problem { rules, .. } => rules.hint(rest),
+            Kind::Pattern(_) => None,
+        };
+        found.map(|at| from + at)
+    }
+
+    /// The first raw match, where only the text itself is looked for.
+    pub fn first_raw(&self, bytes: &[u8]) -> Option<usize> {
+        let mut from = 0;
+        while let Some(at) = self.candidate(bytes, from) {
+            let line = line_around(bytes, at);
+            if self.is_seen(bytes, &line) {
+                return Some(at);
+            }
+            from = line.end;
+        }
+        None
+    }
+
+    /// The lines of some bytes that are meant, in order: each as its range.
+    pub fn lines(&self, bytes: &[u8], scratch: &mut Vec<u8>) -> Vec<Range<usize>> {
+        if let Kind::Pattern(regex) = &self.0 {
+            return lines_of_pattern(regex, bytes, scratch);
+        }
+        let mut found = vec![];
+        let mut from = 0;
+        while let Some(at) = self.candidate(bytes, from) {
+            let line = line_around(bytes, at);
+            from = line.end;
+            if self.is_seen(bytes, &line) {
+                found.push(line);
+            }
+            if from >= bytes.len() {
+                break;
+            }
+        }
+        let broken = self.broken_by_colours(bytes);
+        if !broken.is_empty() {
+            found.extend(broken);
+            found.sort_by_key(|l| l.start);
+            found.dedup();
+        }
+        found
+    }
+
+    /// Whether a line that has the text somewhere in its bytes shows it.
+    fn is_seen(&self, bytes: &[u8], line: &Range<usize>) -> bool {
+        let raw = bytes.get(line.clone()).unwrap_or_default();
+        let raw = raw.strip_suffix(b"\n").unwrap_or(raw);
+        if has_sequences(raw) {
+            let mut text = vec![];
+            strip(raw, &mut text);
+            return self.is_match(&text);
+        }
+        !matches!(self.0, Kind::Problem { .. }) || self.is_match(raw)
+    }
+
+    /// Lines where a sequence stands within the text: at each one, the bytes before it are the text's beginning and
+    /// those after it the rest.
+    fn broken_by_colours(&self, bytes: &[u8]) -> Vec<Range<usize>> {
+        let (needle, fold) = match &self.0 {
+            Kind::Text { needle, .. } => (needle, false),
+            Kind::Folded { needle, .. } => (needle, true),
+            _ => return vec![],
+        };
+        let mut inner = [false; 256];
+        for byte in needle.iter().take(needle.len().saturating_sub(1)) {
+            for form in [byte.to_ascii_lowercase(), byte.to_ascii_uppercase(), *byte] {
+                if let Some(slot) = inner.get_mut(usize::from(form)) {
+                    *slot = true;
+                }
+            }
+        }
+        let mut found = vec![];
+        let mut from = 0;
+        for at in memchr_iter(0x1b, bytes) {
+            let before = at
+                .checked_sub(1)
+                .and_then(|i| bytes.get(i))
+                .copied()
+                .unwrap_or(b'\n');
+            if at < from || !inner.get(usize::from(before)).copied().unwrap_or(false) {
+                continue;
+            }
+            let begins = (1..needle.len()).any(|head| {
+                at.checked_sub(head)
+                    .is_some_and(|start| begins_with(bytes, start, needle, fold))
+            });
+            if begins {
+                let line = line_around(bytes, at);
+                from = line.end;
+                found.push(line);
+            }
+        }
+        found
+    }
+}
+
+fn build(text: &str, fold: bool) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(text)
+        .case_insensitive(fold)
+        .multi_line(true)
+        .crlf(true)
+        .size_limit(PROGRAM)
+        .dfa_size_limit(PROGRAM / 4)
+        .build()
+}
+
+/// The line of some bytes that holds a place, its line break included.
+fn line_around(bytes: &[u8], at: usize) -> Range<usize> {
+    let start = memrchr(b'\n', bytes.get(..at).unwrap_or_default()).map_or(0, |i| i + 1);
+    let end = memchr(b'\n', bytes.get(at..).unwrap_or_default()).map_or(bytes.len(), |i| at + i + 1);
+    start..end
+}
+
+/// Patterns are looked for in the text of all bytes at once; line breaks tell which line that was.
+fn lines_of_pattern(regex: &Regex, bytes: &[u8], scratch: &mut Vec<u8>) -> Vec<Range<usize>> {
+    scratch.clear();
+    let text: &[u8] = if memchr::memchr2(0x1b, b'\r', bytes).is_some() {
+        strip(bytes, scratch);
+        scratch
+    } else {
+        bytes
+    };
+    let mut found = vec![];
+    let (mut from, mut seen, mut raw) = (0, 0, 0);
+    while from <= text.len()
+        && let Some(hit) = regex.find_at(text, from)
+    {
+        let line = line_around(text, hit.start());
+        let alone = text.get(line.clone()).unwrap_or_default();
+        let alone = alone.strip_suffix(b"\n").unwrap_or(alone);
+        let past_last = line.is_empty() && line.start == text.len();
+        if !past_last && (hit.end() <= line.start + alone.len() || regex.is_match(alone)) {
+            let passed = memchr_iter(b'\n', text.get(seen..line.start).unwrap_or_default()).count();
+            for _ in 0..passed {
+                raw = end_of_line(bytes, raw);
+            }
+            seen = line.start;
+            found.push(raw..end_of_line(bytes, raw));
+        }
+        from = line.end.max(from + 1);
+    }
+    found
+}
+
+fn end_of_line(bytes: &[u8], from: usize) -> usize {
+    memchr(b'\n', bytes.get(from..).unwrap_or_default()).map_or(bytes.len(), |i| from + i + 1)
+}

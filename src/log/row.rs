@@ -1,0 +1,251 @@
+//! One raw line as it is drawn: colours stay, `\r` shows the last state of a progress bar, tabs are laid out, no
+//! other sequence survives, and the work is bounded.
+
+use memchr::{memchr, memchr_iter, memrchr};
+use ratatui::{
+    style::Style,
+    text::{Line, Span},
+};
+use vte::{Params, Parser, Perform};
+
+use super::{
+    sanitize::{LINE_BYTES, Shown, shown},
+    sgr,
+};
+
+/// Columns of a log line that are kept where nobody says how many are seen.
+pub const LINE_CELLS: usize = 4096;
+const TAB: usize = 8;
+/// Bytes that are decoded before it is asked whether more are seen.
+const PIECE: usize = 1024;
+/// Longer sequences are no colours.
+const SEQUENCE: usize = 128;
+
+/// A decoded line: text that is safe to draw, and its styles.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decoded {
+    /// The text, without trailing blanks.
+    pub text: String,
+    /// Styles in order, each with the byte of the text where it ends.
+    pub styles: Vec<(usize, Style)>,
+    /// The style in which the next line begins.
+    pub after: Style,
+    /// There was more than was asked for.
+    pub cut: bool,
+}
+
+/// Decodes a line, the first `cells` characters of it. `style` is the one that the line before left behind.
+pub fn decode(bytes: &[u8], style: Style, cells: usize) -> Decoded {
+    let bytes = strip_end(bytes);
+    if bytes.len() <= cells && style == Style::default() && bytes.iter().all(|b| (b' '..=b'~').contains(b)) {
+        return plain(bytes);
+    }
+    let mut row = Row {
+        style,
+        limit: cells,
+        ..Row::default()
+    };
+    // Of a progress bar only the end is seen; the styles before it count all the same.
+    let mut bytes = bytes;
+    if bytes.len() > LINE_BYTES && memrchr(b'\r', bytes).is_some() {
+        let (head, tail) = bytes.split_at(bytes.len() - LINE_BYTES);
+        let from = memchr(b'\r', tail).unwrap_or(0);
+        row.style = style_after(head, style);
+        bytes = tail.get(from..).unwrap_or(tail);
+    }
+    let returns = memchr(b'\r', bytes).is_some();
+    let mut parser = Parser::new();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let (piece, next) = rest.split_at(PIECE.min(rest.len()));
+        parser.advance(&mut row, piece);
+        rest = next;
+        if row.full && !returns {
+            break;
+        }
+    }
+    let after = style_after(rest, row.style);
+    row.finish(after)
+}
+
+/// One raw line of a log as a line of the screen.
+pub fn sanitize_line(bytes: &[u8]) -> Line<'static> {
+    let bytes = bytes.get(..LINE_BYTES).unwrap_or(bytes);
+    let decoded = decode(bytes, Style::default(), LINE_CELLS);
+    let mut from = 0;
+    let mut spans = vec![];
+    for (end, style) in decoded.styles {
+        let text = decoded.text.get(from..end).unwrap_or_default();
+        spans.push(Span::styled(text.to_owned(), style));
+        from = end;
+    }
+    Line::from(spans)
+}
+
+/// The style after some bytes, of which only the colours are looked at.
+pub fn style_after(bytes: &[u8], style: Style) -> Style {
+    let mut colours = Colours(style);
+    // What comes before the last full reset does not count.
+    let reset = memchr::memmem::rfind(bytes, b"\x1b[0m").max(memchr::memmem::rfind(bytes, b"\x1b[m"));
+    if let Some(at) = reset {
+        colours.0 = Style::default();
+        return continued(bytes.get(at + 1..).unwrap_or_default(), colours);
+    }
+    continued(bytes, colours)
+}
+
+fn continued(bytes: &[u8], mut colours: Colours) -> Style {
+    for at in memchr_iter(0x1b, bytes) {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let rest = rest.get(..SEQUENCE).unwrap_or(rest);
+        if rest.get(1) != Some(&b'[') {
+            continue;
+        }
+        let body = rest.get(2..).unwrap_or_default();
+        let Some(end) = body.iter().position(|b| (0x40..=0x7e).contains(b)) else {
+            continue;
+        };
+        if body.get(end) == Some(&b'm') {
+            Parser::new().advance(&mut colours, rest.get(..end + 3).unwrap_or_default());
+        }
+    }
+    colours.0
+}
+
+fn strip_end(bytes: &[u8]) -> &[u8] {
+    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    bytes.strip_suffix(b"\r").unwrap_or(bytes)
+}
+
+fn plain(bytes: &[u8]) -> Decoded {
+    let text = String::from_utf8_lossy(bytes.trim_ascii_end()).into_owned();
+    let styles = if text.is_empty() {
+        vec![]
+    } else {
+        vec![(text.len(), Style::default())]
+    };
+    Decoded {
+        text,
+        styles,
+        ..Decoded::default()
+    }
+}
+
+struct Colours(Style);
+
+impl Perform for Colours {
+    fn csi_dispatch(&mut self, params: &Params, intermediates: &[u8], ignore: bool, action: char) {
+        if !ignore && intermediates.is_empty() && action == 'm' {
+            self.0 = sgr::apply(self.0, params);
+        }
+    }
+}
+
+struct Cell {
+    base: char,
+    marks: String,
+    style: Style,
+}
+
+/// A line being printed: cells, and the place where the next one goes.
+#[derive(Default)]
+struct Row {
+    cells: Vec<Cell>,
+    at: usize,
+    style: Style,
+    limit: usize,
+    full: bool,
+}
+
+impl Row {
+    fn put(&mut self, base: char) {
+        let cell = Cell {
+            base,
+            marks: String::new(),
+            style: sgr::visible(self.style),
+        };
+        if let Some(slot) = self.cells.get_mut(self.at) {
+            *slot = cell;
+        } else if self.cells.len() < self.limit {
+            self.cells.push(cell);
+        } else {
+            self.full = true;
+            return;
+        }
+        self.at += 1;
+    }
+
+    fn last(&mut self) -> Option<&mut Cell> {
+        self.at.checked_sub(1).and_then(|i| self.cells.get_mut(i))
+    }
+
+    fn finish(self, after: Style) -> Decoded {
+        let mut decoded = Decoded {
+            after,
+            cut: self.full,
+            ..Decoded::default()
+        };
+        let (text, styles) = (&mut decoded.text, &mut decoded.styles);
+        let kept = self
+            .cells
+            .iter()
+            .rposition(|c| !c.base.is_whitespace() || !c.marks.is_empty());
+        for cell in self.cells.iter().take(kept.map_or(0, |k| k + 1)) {
+            text.push(cell.base);
+            text.push_str(&cell.marks);
+            match styles.last_mut() {
+                Some((end, style)) if *style == cell.style => *end = text.len(),
+                _ => styles.push((text.len(), cell.style)),
+            }
+        }
+        decoded
+    }
+}
+
+impl Perform for Row {
+    fn print(&mut self, c: char) {
+        if c.is_ascii_graphic() || c == ' ' {
+            return self.put(c);
+        }
+        let (before, marks) = match self.last() {
+            Some(cell) => (Some(cell.base), cell.marks.chars().count()),
+            None => (None, 0),
+        };
+        match shown(c, before, marks) {
+            Shown::Drop => {}
+            Shown::Mark(c) => {
+                if let Some(cell) = self.last() {
+                    cell.marks.push(c);
+                }
+            }
+            Shown::Cell(c) => self.put(c),
+            Shown::Spelled(text) => text.chars().for_each(|c| self.put(c)),
+        }
+    }
+
+    fn execute(&mut self, byte: u8) {
+        match byte {
+            b'\r' => self.at = 0,
+            b'\t' => {
+                for _ in 0..TAB - self.at % TAB {
+                    self.put(' ');
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn csi_dispatch(&mut self, params: &Params, intermediates: &[u8], ignore: bool, action: char) {
+        if ignore || !intermediates.is_empty() {
+            return;
+        }
+        let first = params.iter().next().and_then(|p| p.first()).copied().unwrap_or(0);
+        match (action, first) {
+            ('m', _) => self.style = sgr::apply(self.style, params),
+            ('K', 0) => self.cells.truncate(self.at),
+            // Some progress bars go to the first column like this instead of by a carriage return.
+            ('G', 0 | 1) => self.at = 0,
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The help: the keys from the table by which they work.
+
+use ratatui::{buffer::Buffer, layout::Rect, style::Style};
+use unicode_width::UnicodeWidthStr as _;
+
+use super::{
+    draw::{Palette, frame, put},
+    keys::{KEYS, name},
+    viewer::Viewer,
+};
+
+/// Columns of the widest help.
+const WIDTH: u16 = 84;
+/// Columns of the names of keys.
+const NAMES: usize = 26;
+
+/// Draws it over the panes; a scroll past the end shows the end.
+pub(super) fn draw(viewer: &Viewer, scroll: usize, palette: &Palette, buffer: &mut Buffer, area: Rect) {
+    let lines = lines(usize::from(WIDTH.min(area.width).saturating_sub(4)));
+    let width = WIDTH.min(area.width);
+    let wanted = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2);
+    let height = wanted.min(area.height);
+    let place = Rect::new(
+        area.x + (area.width - width) / 2,
+        area.y + (area.height - height) / 2,
+        width,
+        height,
+    );
+    let inside = frame(buffer, place, " keys ", palette);
+    let most = lines.len().saturating_sub(usize::from(inside.height));
+    let scroll = scroll.min(most);
+    let leaves = |does| viewer.inside && matches!(does, super::Intent::Quit);
+    let shown = lines
+        .iter()
+        .filter(|l| !leaves(l.2))
+        .skip(scroll)
+        .take(usize::from(inside.height));
+    for ((names, help, _), y) in shown.zip(inside.y..) {
+        let names_room = u16::try_from(NAMES - 1).unwrap_or(0).min(inside.width);
+        put(buffer, (inside.x, y), names, palette.key, names_room);
+        let at = inside.x + u16::try_from(NAMES).unwrap_or(0);
+        put(
+            buffer,
+            (at, y),
+            help,
+            palette.text,
+            inside.right().saturating_sub(at),
+        );
+    }
+    if most > 0 && height > 0 {
+        let text = if scroll < most {
+            " j/k: more "
+        } else {
+            " any key closes "
+        };
+        let y = place.bottom() - 1;
+        put(
+            buffer,
+            (place.x + 2, y),
+            text,
+            palette.dim,
+            place.width.saturating_sub(4),
+        );
+    }
+}
+
+type HelpLine = (String, String, super::Intent);
+
+fn lines(width: usize) -> Vec<HelpLine> {
+    let room = width.saturating_sub(NAMES).max(10);
+    let mut lines = vec![];
+    for key in KEYS {
+        let names: Vec<String> = key.chords.iter().copied().map(name).collect();
+        let mut names = names.join(", ");
+        let mut line = String::new();
+        for word in key.help.split(' ') {
+            if !line.is_empty() && line.width() + 1 + word.width() > room {
+                lines.push((std::mem::take(&mut names), std::mem::take(&mut line), key.does));
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        lines.push((names, line, key.does));
+    }
+    lines
+}
+
+/// A style for a row of the page under a selection.
+pub(super) fn selected(style: Style, palette: &Palette) -> Style {
+    style.patch(palette.selected)
+}

@@ -1,0 +1,365 @@
+//! `halolab view` on a terminal, and without one: what it shows while files grow, are cut, replaced and go away,
+//! and how it ends.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::format_collect,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "common/pty.rs"]
+mod pty;
+
+use std::{
+    fs::File,
+    io::{Read as _, Write as _},
+    os::unix::fs::FileExt as _,
+    path::Path,
+    process::{Child, Stdio},
+    time::{Duration, Instant},
+};
+
+use portable_pty::CommandBuilder;
+use pty::{Pty, environment, halolab};
+use rstest::rstest;
+use rustix::process::{Pid, Signal, kill_process};
+
+const NOBODY: &str = "/nonexistent/halolab-test/unix.socket";
+
+fn start(home: &Path, arguments: &[&str]) -> Pty {
+    let mut command = halolab(home, NOBODY);
+    command.arg("view");
+    command.args(arguments);
+    command.cwd(home);
+    Pty::start(command, 80, 24)
+}
+
+fn add(path: &Path, text: &str) {
+    let mut file = File::options().append(true).create(true).open(path).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+fn numbered(count: usize) -> String {
+    (1..=count).map(|n| format!("line number {n}\n")).collect()
+}
+
+#[test]
+fn it_follows_what_is_cut_replaced_and_gone() {
+    let home = tempfile::tempdir().unwrap();
+    let log = home.path().join("build.log");
+    add(&log, &numbered(100));
+    let mut pty = start(home.path(), &["-f", "build.log"]);
+    pty.wait_for("line number 100");
+    pty.wait_for("following");
+    add(&log, "one more\n");
+    pty.wait_for("one more");
+    pty.wait_for("of 101");
+    // Up: it stays where it is, and counts.
+    pty.send("k");
+    pty.wait_gone("following");
+    add(&log, "two\nthree\n");
+    pty.wait_for("+2 new");
+    pty.send("G");
+    pty.wait_for("three");
+    File::create(&log).unwrap();
+    pty.wait_for("was cut");
+    add(&log, "after the cut\n");
+    pty.wait_for("after the cut");
+    std::fs::rename(&log, home.path().join("build.log.1")).unwrap();
+    pty.wait_for("no file has this name");
+    add(&log, "a new file\n");
+    pty.wait_for("a new file");
+    pty.wait_for("was replaced");
+    std::fs::remove_file(&log).unwrap();
+    pty.wait_for("no file has this name");
+    pty.send("q");
+    assert_eq!(pty.end(), 0);
+    pty.assert_given_back();
+}
+
+#[test]
+fn it_searches_filters_and_saves() {
+    let home = tempfile::tempdir().unwrap();
+    let mut text = numbered(3000);
+    text.push_str("a nee\x1b[31mdle\x1b[0m in colours\n");
+    text.push_str(&numbered(3000));
+    add(&home.path().join("build.log"), &text);
+    std::fs::write(home.path().join("there.txt"), "mine").unwrap();
+    let mut pty = start(home.path(), &["build.log"]);
+    pty.answer("of 6,001", "/needle\r");
+    pty.wait_for("a needle in colours");
+    pty.wait_for("hit 1 of 1");
+    pty.send("&number 77\r");
+    pty.wait_for("22 lines");
+    pty.send("sthere.txt\r");
+    pty.answer("write over it?", "n");
+    pty.answer("nothing was written", "sout.txt\r");
+    pty.wait_for("bytes are in out.txt");
+    pty.send("q");
+    assert_eq!(pty.end(), 0);
+    assert_eq!(
+        std::fs::read_to_string(home.path().join("there.txt")).unwrap(),
+        "mine"
+    );
+    let saved = std::fs::read_to_string(home.path().join("out.txt")).unwrap();
+    assert_eq!(saved.lines().count(), 22);
+    assert!(saved.lines().all(|l| l.contains("number 77")));
+}
+
+#[test]
+fn copying_uses_the_clipboard_of_the_terminal() {
+    let home = tempfile::tempdir().unwrap();
+    add(&home.path().join("a.log"), &numbered(9));
+    let mut pty = start(home.path(), &["a.log"]);
+    pty.answer("of 9", "vjy");
+    pty.wait_for("2 lines are on the clipboard");
+    let bytes = String::from_utf8_lossy(&pty.bytes()).into_owned();
+    // "line number 1\nline number 2\n"
+    assert!(bytes.contains("\x1b]52;c;bGluZSBudW1iZXIgMQpsaW5lIG51bWJlciAyCg==\x07"));
+    pty.send("q");
+    pty.end();
+}
+
+#[test]
+fn another_program_gets_the_terminal_and_a_copy_that_goes_with_it() {
+    let home = tempfile::tempdir().unwrap();
+    let script = home.path().join("pager.sh");
+    std::fs::write(
+        &script,
+        "echo \"$2\" > seen; ls -l \"$2\" >> seen; cat \"$2\"; read answer\n",
+    )
+    .unwrap();
+    add(&home.path().join("a.log"), "\x1b]0;title\x07shown\n");
+    let mut command = halolab(home.path(), NOBODY);
+    command.args(["view", "a.log"]);
+    command.cwd(home.path());
+    command.env("PAGER", format!("sh {} -x", script.display()));
+    command.env("TMPDIR", home.path());
+    let mut pty = Pty::start(command, 80, 24);
+    pty.answer("line 1 of 1", "o");
+    // Outside the alternate screen: the program has the terminal.
+    pty.wait("the pager", |s| {
+        !s.alternate_screen() && s.contents().contains("shown")
+    });
+    pty.send("\n");
+    pty.wait("the viewer", |s| {
+        s.alternate_screen() && s.contents().contains("line 1 of 1")
+    });
+    pty.send("q");
+    assert_eq!(pty.end(), 0);
+    let seen = std::fs::read_to_string(home.path().join("seen")).unwrap();
+    let path = seen.lines().next().unwrap();
+    assert!(seen.contains("-rw-------"), "{seen}");
+    assert!(!Path::new(path).exists(), "the copy stays behind");
+}
+
+#[test]
+fn a_pipe_and_archives_are_shown() {
+    let home = tempfile::tempdir().unwrap();
+    let mut gz = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
+    gz.write_all(numbered(5000).as_bytes()).unwrap();
+    let gz = gz.finish().unwrap();
+    std::fs::write(home.path().join("old.log.gz"), &gz).unwrap();
+    std::fs::write(home.path().join("cut.gz"), &gz[..gz.len() / 2]).unwrap();
+    std::fs::write(
+        home.path().join("old.log.zst"),
+        zstd::encode_all(numbered(5000).as_bytes(), 1).unwrap(),
+    )
+    .unwrap();
+    let mut pty = start(home.path(), &["old.log.gz", "old.log.zst", "cut.gz"]);
+    pty.wait_for("of 5,000");
+    pty.send("G\t");
+    pty.wait_for("2 of 3");
+    pty.wait_for("of 5,000");
+    pty.send("\t");
+    pty.wait_for("broken after what is shown");
+    pty.send("q");
+    assert_eq!(pty.end(), 0);
+
+    let program = env!("CARGO_BIN_EXE_halolab");
+    let mut command = CommandBuilder::new("sh");
+    command.args([
+        "-c",
+        &format!("(echo first; sleep 0.2; echo ended) | {program} view -"),
+    ]);
+    environment(&mut command, home.path(), NOBODY);
+    let mut pty = Pty::start(command, 80, 24);
+    pty.wait_for("first");
+    pty.wait_for("ended");
+    pty.answer("of 2", "q");
+    pty.end();
+}
+
+#[test]
+fn a_line_of_100_mb_and_its_neighbours_are_shown_at_once() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("long.log");
+    let file = File::create(&path).unwrap();
+    file.write_all_at(b"before\n", 0).unwrap();
+    file.set_len(100 << 20).unwrap();
+    file.write_all_at(b"\nafter\n", 100 << 20).unwrap();
+    let mut pty = start(home.path(), &["long.log"]);
+    pty.wait_for("before");
+    pty.send("G");
+    pty.wait_for("after");
+    pty.send("gw");
+    pty.wait_for("before");
+    pty.wait_for("unwrapped");
+    pty.send("q");
+    assert_eq!(pty.end(), 0);
+}
+
+#[rstest]
+#[case(Signal::TERM, 143)]
+#[case(Signal::HUP, 129)]
+#[case(Signal::INT, 130)]
+fn a_signal_gives_the_terminal_back(#[case] signal: Signal, #[case] code: u32) {
+    let home = tempfile::tempdir().unwrap();
+    add(&home.path().join("a.log"), "text\n");
+    let mut pty = start(home.path(), &["-f", "a.log"]);
+    pty.wait_for("of 1");
+    let pid = i32::try_from(pty.pid()).unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+    assert_eq!(pty.end(), code);
+    pty.assert_given_back();
+}
+
+#[test]
+fn windows_of_every_size_are_drawn() {
+    let home = tempfile::tempdir().unwrap();
+    add(&home.path().join("a.log"), &numbered(500));
+    let mut pty = start(home.path(), &["a.log"]);
+    pty.answer("of 500", "|");
+    for (columns, rows) in [(200, 60), (1, 1), (2, 2), (60, 15), (500, 3), (3, 100), (80, 24)] {
+        pty.resize(columns, rows);
+        pty.send("jkwhqr");
+    }
+    pty.send("xG");
+    pty.wait_for("line number 500");
+    pty.send("q");
+    assert_eq!(pty.end(), 0);
+}
+
+fn cpu_ticks(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+#[test]
+fn an_idle_viewer_writes_nothing_and_costs_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    add(&home.path().join("a.log"), &numbered(500));
+    let mut pty = start(home.path(), &["-f", "a.log"]);
+    pty.wait_for("following");
+    pty.wait_for("of 500");
+    let rest = |time| std::thread::park_timeout(time);
+    // Until the rules are loaded, which colour nothing here.
+    let mut before = (0, 0);
+    while before != (pty.bytes().len(), cpu_ticks(pty.pid())) {
+        before = (pty.bytes().len(), cpu_ticks(pty.pid()));
+        rest(Duration::from_secs(1));
+    }
+    let end = Instant::now() + Duration::from_secs(2);
+    while Instant::now() < end {
+        rest(end.saturating_duration_since(Instant::now()));
+    }
+    assert_eq!(before, (pty.bytes().len(), cpu_ticks(pty.pid())));
+    pty.send("q");
+    pty.end();
+}
+
+#[test]
+fn a_terminal_that_is_gone_ends_it_even_where_hangups_are_ignored() {
+    let home = tempfile::tempdir().unwrap();
+    add(&home.path().join("a.log"), "here it is\n");
+    let note = home.path().join("pid");
+    // `script` holds the inner terminal; killed, it takes that away.
+    let inner = format!(
+        "trap '' HUP; echo $$ > {}; exec {} view -f a.log",
+        note.display(),
+        env!("CARGO_BIN_EXE_halolab")
+    );
+    let mut command = CommandBuilder::new("script");
+    command.args(["-q", "-c", &inner, "/dev/null"]);
+    environment(&mut command, home.path(), NOBODY);
+    command.env("SHELL", "/bin/bash");
+    command.cwd(home.path());
+    let mut pty = Pty::start(command, 80, 24);
+    pty.wait_for("here it is");
+    let pid: i32 = std::fs::read_to_string(&note).unwrap().trim().parse().unwrap();
+    let outer = i32::try_from(pty.pid()).unwrap();
+    kill_process(Pid::from_raw(outer).unwrap(), Signal::KILL).unwrap();
+    pty.end();
+    let end = Instant::now() + Duration::from_secs(20);
+    let gone = || {
+        let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        state.is_empty() || state.contains(") Z ")
+    };
+    while !gone() {
+        assert!(Instant::now() < end, "it lives on without a terminal");
+        std::thread::yield_now();
+    }
+}
+
+fn plain(home: &Path, arguments: &[&str]) -> Child {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "no terminal and no deadline are meant here"
+    )]
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_halolab"));
+    command
+        .arg("view")
+        .args(arguments)
+        .current_dir(home)
+        .env("HALOLAB_HOME", home)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn without_a_terminal_the_text_is_written_without_its_sequences() {
+    let home = tempfile::tempdir().unwrap();
+    add(
+        &home.path().join("a.log"),
+        "\x1b[31mred\x1b[0m\t1\r\n 10%\r 20%\nlast \x1b]52;c;eA==\x07word",
+    );
+    let ended = plain(home.path(), &["a.log"]).wait_with_output().unwrap();
+    assert!(ended.status.success());
+    assert_eq!(
+        String::from_utf8(ended.stdout).unwrap(),
+        "red     1\n 20%\nlast word\n"
+    );
+    let ended = plain(home.path(), &["nowhere.log"]).wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(2));
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(said.contains("nowhere.log cannot be read"), "{said}");
+}
+
+#[test]
+fn without_a_terminal_it_follows_until_the_reader_goes_away() {
+    let home = tempfile::tempdir().unwrap();
+    let log = home.path().join("a.log");
+    add(&log, &numbered(30));
+    let mut child = plain(home.path(), &["-f", "a.log"]);
+    let mut out = child.stdout.take().unwrap();
+    let mut seen = String::new();
+    let mut read = |until: &str| {
+        while !seen.contains(until) {
+            let mut bytes = [0; 4096];
+            let count = out.read(&mut bytes).unwrap();
+            assert!(count > 0, "it ended: {seen}");
+            seen.push_str(std::str::from_utf8(&bytes[..count]).unwrap());
+        }
+        seen.clone()
+    };
+    assert!(!read("number 30\n").contains("number 20\n"));
+    add(&log, "more\n");
+    read("more\n");
+    drop(out);
+    assert!(child.wait().unwrap().success());
+}

@@ -1,0 +1,308 @@
+//! The viewer's screens and keys, on logs of a few kinds.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use halolab::{
+    log::{Document, Wake, document::SharedRules, page::Landing, rules::Rules},
+    ui::{
+        look::Look,
+        theme::{Depth, Theme},
+    },
+    view::{Effect, Palette, Screen, Viewer, viewer::Save},
+};
+use ratatui::{Terminal, backend::TestBackend, layout::Rect};
+use rstest::rstest;
+
+/// How long a thread may take on a loaded machine before a test counts as hanging.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+struct Bench {
+    viewer: Viewer,
+    logs: Vec<Document>,
+    palette: Palette,
+    size: (u16, u16),
+    folder: tempfile::TempDir,
+}
+
+fn palette(depth: Depth, ascii: bool) -> Palette {
+    Look::new(Theme::load(None, "dark", depth).unwrap(), ascii).palette()
+}
+
+impl Bench {
+    fn new(texts: &[(&str, &str)], size: (u16, u16)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let rules = SharedRules::default();
+        rules.set(Arc::new(Rules::load(&[]).0)).unwrap();
+        let wake: Wake = Arc::new(|| {});
+        let open = |(name, text): &(&str, &str)| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            let mut log = Document::open(&path, &rules, &wake).unwrap();
+            log.count();
+            log
+        };
+        let logs: Vec<Document> = texts.iter().map(open).collect();
+        let names = texts.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let mut bench = Self {
+            viewer: Viewer::new(names, false),
+            logs,
+            palette: palette(Depth::Full, false),
+            size,
+            folder,
+        };
+        bench.settle();
+        bench
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Reads until nothing is being counted or searched any more.
+    fn settle(&mut self) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            self.viewer.lay_out(Rect::new(0, 0, self.size.0, self.size.1));
+            self.viewer.spoil();
+            self.viewer.read(&mut self.logs);
+            let done = self.viewer.panes.iter().all(|pane| {
+                let page = &pane.page;
+                let counted = page.lines.is_some() && page.hits.is_none_or(|h| h.done);
+                let landed = matches!(page.landing, Landing::None | Landing::Found(_) | Landing::Nowhere);
+                counted && landed && page.filtered.is_none_or(|h| h.done)
+            });
+            if done {
+                return;
+            }
+            assert!(Instant::now() < end, "never settled");
+            thread::yield_now();
+        }
+    }
+
+    /// Presses keys; `~` is enter, `^` escape.
+    fn press(&mut self, keys: &str) -> Vec<Effect> {
+        let mut all = vec![];
+        for letter in keys.chars() {
+            let code = match letter {
+                '~' => KeyCode::Enter,
+                '^' => KeyCode::Esc,
+                '\t' => KeyCode::Tab,
+                letter => KeyCode::Char(letter),
+            };
+            all.extend(self.viewer.key(KeyEvent::new(code, KeyModifiers::NONE)));
+            self.settle();
+        }
+        all
+    }
+
+    fn draw(&self) -> String {
+        let mut terminal = Terminal::new(TestBackend::new(self.size.0, self.size.1)).unwrap();
+        let screen = Screen {
+            viewer: &self.viewer,
+            palette: &self.palette,
+        };
+        terminal
+            .draw(|frame| {
+                screen.draw(frame.buffer_mut(), Rect::new(0, 0, self.size.0, self.size.1));
+            })
+            .unwrap();
+        terminal.backend().to_string()
+    }
+
+    fn status(&self) -> String {
+        self.draw().lines().last().unwrap().to_owned()
+    }
+}
+
+fn build(lines: usize) -> String {
+    let line = |n: usize| match n % 40 {
+        7 => format!("zoo.c:{n}:5: warning: unused variable 'x' [-Wunused-variable]\n"),
+        23 => format!("zoo.c:{n}:9: error: expected ';' before '}}' token\n"),
+        31 => format!(
+            "\x1b[1;32m==>\x1b[0m lab-zoo: Successfully installed part {n} of the stack, which is a rather long name for one\n"
+        ),
+        _ => format!("[{n}/{lines}] Building CXX object src/CMakeFiles/zoo.dir/part_{n}.cc.o\n"),
+    };
+    (1..=lines).map(line).collect()
+}
+
+#[rstest]
+#[case::top("top", "")]
+#[case::end("end", "G")]
+#[case::hit("hit", "/installed~n")]
+#[case::prompt("prompt", "/instal")]
+#[case::filtered("filtered", "&error~c")]
+#[case::unwrapped("unwrapped", "w/installed~")]
+#[case::selecting("selecting", "vjjj")]
+#[case::saving("saving", "s")]
+#[case::beside("beside", "|G")]
+#[case::below("below", "SG")]
+#[case::help("help", "h")]
+fn screen(#[case] name: &str, #[case] keys: &str) {
+    for size in [(80, 24), (200, 60), (60, 15)] {
+        let text = build(500);
+        let mut bench = Bench::new(
+            &[("build.log", text.as_str()), ("other.log", "the other log\n")],
+            size,
+        );
+        bench.press(keys);
+        insta::assert_snapshot!(format!("{name}_{}x{}", size.0, size.1), bench.draw());
+    }
+}
+
+#[test]
+fn ascii_screens_have_no_other_characters_and_no_colour_means_none() {
+    let text = build(100);
+    let mut bench = Bench::new(&[("build.log", &text), ("other.log", "x\n")], (80, 24));
+    bench.palette = palette(Depth::Mono, true);
+    for keys in ["", "|w", "h", "^&error~", "/", "^s"] {
+        bench.press(keys);
+        let screen = bench.draw();
+        assert!(screen.is_ascii(), "{keys}: {screen}");
+    }
+    bench.press("^");
+    let mut terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
+    let screen = Screen {
+        viewer: &bench.viewer,
+        palette: &bench.palette,
+    };
+    terminal
+        .draw(|frame| {
+            screen.draw(frame.buffer_mut(), Rect::new(0, 0, 80, 24));
+        })
+        .unwrap();
+    let coloured = |c: &ratatui::buffer::Cell| {
+        c.fg != ratatui::style::Color::Reset || c.bg != ratatui::style::Color::Reset
+    };
+    assert!(!terminal.backend().buffer().content().iter().any(coloured));
+}
+
+#[test]
+fn errors_and_warnings_are_gone_through_in_both_directions() {
+    let text = build(200);
+    let mut bench = Bench::new(&[("build.log", &text)], (80, 24));
+    let hit = |bench: &Bench| {
+        let pane = bench.viewer.pane().unwrap();
+        let row = pane
+            .page
+            .rows
+            .iter()
+            .find(|r| Some(r.offset) == pane.hit)
+            .unwrap();
+        row.text.clone()
+    };
+    bench.press("e");
+    assert!(hit(&bench).contains("zoo.c:23:9: error"));
+    bench.press("e");
+    assert!(hit(&bench).contains("zoo.c:63:9: error"));
+    bench.press("E");
+    assert!(hit(&bench).contains("zoo.c:23:9: error"));
+    bench.press("A");
+    assert!(hit(&bench).contains("zoo.c:7:5: warning"));
+    bench.press("A");
+    assert!(bench.status().contains("no warning above"));
+}
+
+#[test]
+fn lines_shares_marks_and_the_place_before_are_gone_to() {
+    let text = build(1000);
+    let mut bench = Bench::new(&[("build.log", &text)], (80, 24));
+    bench.press("120~");
+    assert!(bench.status().contains("line 120 of 1,000"), "{}", bench.status());
+    bench.press("ma:50%~");
+    assert!(bench.status().contains("line 50"), "{}", bench.status());
+    bench.press("'a");
+    assert!(bench.status().contains("line 120 of 1,000"));
+    bench.press("''");
+    assert!(bench.status().contains("line 50"));
+    bench.press("'q");
+    assert!(bench.status().contains("no place is marked q"));
+    bench.press(":whatever~");
+    assert!(bench.status().contains("go to what?"));
+    bench.press(":12:30~");
+    assert!(bench.status().contains("this log tells no times"));
+}
+
+#[test]
+fn a_selection_is_copied_saved_and_opened_as_it_is_seen() {
+    let text = build(100);
+    let mut bench = Bench::new(&[("build.log", &text)], (80, 24));
+    let first = text.find('\n').unwrap() as u64 + 1;
+    let lines = bench.press("jvjjy");
+    let third = text.match_indices('\n').nth(2).unwrap().0 as u64 + 1;
+    assert_eq!(lines, [Effect::Copy(0, (first, third))]);
+    let saves = bench.press("vjsout.log\t~");
+    let save = Save {
+        log: 0,
+        path: "out.log".into(),
+        raw: true,
+        over: false,
+        range: Some((first, text.match_indices('\n').nth(1).unwrap().0 as u64 + 1)),
+        filter: None,
+    };
+    assert_eq!(saves, [Effect::Save(Box::new(save.clone()))]);
+    // The file is there: nothing is written before a yes.
+    bench.viewer.take_saved(&save, Err(("it is there".into(), true)));
+    assert!(bench.status().contains("write over it?"));
+    assert_eq!(bench.press("n"), []);
+    bench.viewer.take_saved(&save, Err(("it is there".into(), true)));
+    let over = Save { over: true, ..save };
+    assert_eq!(bench.press("y"), [Effect::Save(Box::new(over))]);
+    let opened = bench.press("^&error~O");
+    let [
+        Effect::Open {
+            editor: true,
+            range: None,
+            filter: Some(filter),
+            ..
+        },
+    ] = opened.as_slice()
+    else {
+        unreachable!("{opened:?}")
+    };
+    assert_eq!(filter.query.text, "error");
+}
+
+#[test]
+fn panes_have_their_own_place_and_size_and_the_keys_go_to_one() {
+    let text = build(300);
+    let mut bench = Bench::new(&[("build.log", &text), ("other.log", "other\n")], (100, 30));
+    bench.press("|");
+    let logs: Vec<usize> = bench.viewer.panes.iter().map(|p| p.log).collect();
+    assert_eq!(logs, [0, 1], "the other log is shown beside");
+    bench.press("\t");
+    assert_eq!(bench.viewer.focus, 0);
+    bench.press("G");
+    assert!(bench.viewer.panes[0].page.at_end);
+    let before = bench.viewer.places(Rect::new(0, 0, 100, 30))[0].1.width;
+    bench.press("++");
+    assert!(bench.viewer.places(Rect::new(0, 0, 100, 30))[0].1.width > before);
+    bench.press("z");
+    assert_eq!(bench.viewer.places(Rect::new(0, 0, 100, 30)).len(), 1);
+    bench.press("zx");
+    assert_eq!(bench.viewer.panes.len(), 1);
+    assert_eq!(bench.viewer.pane().unwrap().log, 1);
+}
+
+#[test]
+fn what_follows_stops_with_a_move_and_counts_what_comes() {
+    let text = build(100);
+    let mut bench = Bench::new(&[("build.log", &text)], (80, 24));
+    bench.press("G");
+    assert!(bench.status().contains("following"));
+    bench.press("k");
+    std::fs::write(bench.path("build.log"), text.clone() + &build(34)).unwrap();
+    bench.logs[0].look();
+    bench.settle();
+    assert!(bench.status().contains("+34 new"), "{}", bench.status());
+    bench.press("F");
+    assert!(bench.status().contains("following") && bench.draw().contains("[34/34]"));
+}
