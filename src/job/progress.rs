@@ -53,7 +53,7 @@ impl From<Summary> for Progress {
 /// Reads progress out of a log.
 #[derive(Debug)]
 pub struct Reader {
-    reader: progress::Reader,
+    lines: progress::Reader,
     tree: Tree,
     times: Times,
     history: History,
@@ -69,7 +69,7 @@ impl Reader {
     pub fn new(state: &Path) -> Self {
         let memory = History::path(state);
         Self {
-            reader: progress::Reader::new(),
+            lines: progress::Reader::new(),
             tree: Tree::new(),
             times: Times::default(),
             history: History::load(&memory).unwrap_or_default(),
@@ -80,7 +80,7 @@ impl Reader {
 
     /// Takes the next bytes of the log; `offset` is where they begin.
     pub fn feed(&mut self, offset: u64, bytes: &[u8]) {
-        for event in self.reader.feed(bytes, offset) {
+        for event in self.lines.feed(bytes, offset) {
             self.tree.apply(&event, self.times.at(event.offset));
         }
     }
@@ -91,6 +91,7 @@ impl Reader {
     }
 
     /// The times of what was written before.
+    #[must_use]
     pub fn with_times(mut self, text: &str) -> Self {
         self.times = Times::parse(text);
         self
@@ -98,7 +99,7 @@ impl Reader {
 
     /// The job ended, by a signal or not.
     pub fn ended(&mut self, code: Option<i32>, killed: bool) {
-        for event in self.reader.finish() {
+        for event in self.lines.finish() {
             self.tree.apply(&event, self.times.at(event.offset));
         }
         // Which signal it was makes no difference to what is installed.
@@ -126,7 +127,7 @@ impl Reader {
 
     /// A new attempt begins anew.
     pub fn reset(&mut self) {
-        self.reader = progress::Reader::new();
+        self.lines = progress::Reader::new();
         self.tree = Tree::new();
         self.learnt = 0;
     }

@@ -56,7 +56,7 @@ impl Writer {
         let status = mirror.status();
         let state = mirror.folder().parent().and_then(Path::parent);
         let known = fs::read_to_string(mirror.folder().join("log.raw.times")).unwrap_or_default();
-        let mut reader = Reader::new(state.unwrap_or(mirror.folder())).with_times(&known);
+        let mut reader = Reader::new(state.unwrap_or_else(|| mirror.folder())).with_times(&known);
         let mut from = bytes.saturating_sub(RECENT).max(status.log.start.min(bytes));
         while from < bytes {
             let part = mirror.bytes(from, PART)?;
