@@ -37,6 +37,8 @@ pub async fn start(
     let before = Mirror::open(jobs, id).ok();
     let attempt = before.as_ref().map_or(0, |mirror| mirror.status().attempt) + 1;
     let mirror = mirror_of(backend, jobs, id, instance, order).await?;
+    // How an earlier attempt ended is not how this one stands.
+    mirror.queue()?;
     let text = serde_json::to_string(&mirror.job)
         .map_err(std::io::Error::from)
         .map_err(Error::file(mirror.folder()))?;
