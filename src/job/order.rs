@@ -48,7 +48,13 @@ pub async fn start(
         instance: &instance.name,
     };
     match inside.start(attempt, &text, &order.command).await {
-        Ok(_) => Ok(mirror),
+        Ok(_) => {
+            // Whoever watches already knows more.
+            if let Some(mut writer) = mirror.writer()? {
+                writer.began()?;
+            }
+            Ok(mirror)
+        }
         // Whether it began is looked at, never guessed: an answer can be lost after the deed.
         Err(Error::Backend(error)) => match stands(inside).await {
             Ok(Some(status)) if status.attempt == attempt => Ok(mirror),
