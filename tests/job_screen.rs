@@ -1,10 +1,11 @@
 //! The jobs' screen: what it shows, and that it asks before it ends or forgets anything.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "common/sample/mod.rs"]
 mod sample;
 
 use halolab::{
-    app::{Effect, Errand, JobRow, Model, Msg, Screen},
+    app::{Effect, Errand, JobRow, JobWish, Model, Msg, Screen},
     job::State,
 };
 use sample::{draw, press};
@@ -35,7 +36,7 @@ fn jobs(columns: u16, rows: u16) -> Model {
     let mut model = sample::labs(columns, rows);
     // They were asked for at the start.
     model.update(Msg::Jobs(vec![]));
-    assert_eq!(press(&mut model, "tab"), [Effect::Jobs]);
+    assert_eq!(press(&mut model, "tab"), [Effect::Jobs(JobWish::List)]);
     assert_eq!(model.screen(), Screen::Jobs);
     model.update(Msg::Jobs(vec![
         row("build-1", State::Running),
@@ -68,7 +69,10 @@ fn nothing_is_ended_or_forgotten_without_a_question() {
     assert_eq!(press(&mut model, "enter"), [], "Cancel is the default");
     press(&mut model, "s");
     press(&mut model, "tab");
-    assert_eq!(press(&mut model, "enter"), [Effect::StopJob("build-1".into())]);
+    assert_eq!(
+        press(&mut model, "enter"),
+        [Effect::Jobs(JobWish::Stop("build-1".into()))]
+    );
     press(&mut model, "r");
     assert!(
         draw(&model).contains("Forget 1 jobs that ended?"),

@@ -161,14 +161,8 @@ impl Performer {
                     shared.tell_blocking(Msg::Found(lab, found.flatten()));
                 });
             }
-            Effect::Jobs => {
-                tokio::spawn(async move { shared.list_jobs().await });
-            }
-            Effect::StopJob(id) => {
-                tokio::spawn(async move { shared.stop_job(&id).await });
-            }
-            Effect::ForgetJobs => {
-                tokio::spawn(async move { shared.forget_jobs().await });
+            Effect::Jobs(wish) => {
+                tokio::spawn(async move { shared.about_jobs(wish).await });
             }
             Effect::SaveTheme(name) => {
                 tokio::task::spawn_blocking(move || {

@@ -36,5 +36,5 @@ pub(crate) use screens::menu;
 pub use event_loop::{Exit, run};
 pub use job_list::{JobList, JobRow};
 pub use model::{Engine, Model, Screen, Setup};
-pub use msg::{Effect, Errand, HostSummary, Job, LogPage, Missing, Msg, Tone};
+pub use msg::{Effect, Errand, HostSummary, Job, JobWish, LogPage, Missing, Msg, Tone};
 pub use start::start;

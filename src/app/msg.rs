@@ -149,16 +149,23 @@ pub enum Effect {
         /// The direction.
         forward: bool,
     },
-    /// Read the jobs.
-    Jobs,
-    /// Stop a job.
-    StopJob(String),
-    /// Forget the jobs that ended.
-    ForgetJobs,
+    /// Something about jobs.
+    Jobs(JobWish),
     /// Remember the theme.
     SaveTheme(String),
     /// Something for the loop, which owns the terminal.
     Errand(Errand),
+}
+
+/// Something to be done about jobs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobWish {
+    /// Read them.
+    List,
+    /// Stop one.
+    Stop(String),
+    /// Forget those that ended.
+    Forget,
 }
 
 /// What only the owner of the terminal can do.
