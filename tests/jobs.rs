@@ -395,3 +395,25 @@ fn secrets_are_in_no_file() {
         "the name is known"
     );
 }
+
+#[test]
+fn looking_while_jobs_begin_calls_none_lost() {
+    let Some(home) = lab() else { return };
+    let looks = std::thread::scope(|scope| {
+        let busy = scope.spawn(|| {
+            let began = std::time::Instant::now();
+            let mut looks = 0;
+            while began.elapsed() < Duration::from_secs(8) {
+                home.ends(0, &["job", "list", "--all"]);
+                looks += 1;
+            }
+            looks
+        });
+        for code in 0..6 {
+            let id = home.job_run(&format!("exit {code}"));
+            home.ends(code, &["job", "wait", &id]);
+        }
+        busy.join().unwrap()
+    });
+    assert!(looks > 5, "only {looks} looks");
+}

@@ -69,6 +69,8 @@ fn flag_over_environment_over_user_over_system_over_default() {
                     data = \"/srv/halolab\"  # default\n\
                     pool = \"tank\"  # SYSTEM\n\
                     keep-safety = 7  # environment HALOLAB_KEEP_SAFETY\n\
+                    notify = false  # default\n\
+                    job.stuck-minutes = 10  # default\n\
                     remotes.images.lxd = \"https://mirror.example\"  # SYSTEM\n\
                     remotes.images.incus = \"https://images.linuxcontainers.org\"  # default\n\
                     remotes.mine.incus = \"https://own.example\"  # USER\n\

@@ -88,18 +88,18 @@ trap 'echo "INT 10 runner" >stop' INT
   trap - TERM INT HUP
   if command -v setsid >/dev/null 2>&1; then hears="$hears setsid"; fi
   (
-    # bash collects each child that ends: the command begins when its parent is bash no more.
-    if [ -n "${BASH_VERSION:-}" ] && read -r line </proc/self/stat; then
-      set -- "${line##*) ? }" "$@"
-      above=${1%% *} spins=0
-      shift
-      while read -r name <"/proc/$above/comm" && [ "$name" != sleep ] && [ $spins -lt 20000 ]; do
-        spins=$((spins + 1))
-      done
-    fi
+    # A shell may collect a child that ends at once: the command begins when its parent is a shell no more.
+    read -r line </proc/self/stat
+    read -r mine </proc/self/comm
+    set -- "${line##*) ? }" "$@"
+    above=${1%% *} spins=0
+    shift
+    while read -r name <"/proc/$above/comm" && [ "$name" = "$mine" ] && [ $spins -lt 1000 ]; do
+      spins=$((spins + 1))
+      [ $spins -lt 100 ] || sleep 0.01
+    done
     exec $hears "$@"
   ) </dev/null >>"$log" 2>&1 &
-  # From here on only what the shell does itself: waiting for another program would collect the command, too.
   stat_of $! && echo "$! $st_start" >"$dir/child"
   trap '' TERM INT HUP QUIT
   exec sleep 2147483647 </dev/null >/dev/null 2>&1

@@ -156,14 +156,8 @@ impl Performer {
             Effect::HandOut(lab, what) => {
                 tokio::task::spawn_blocking(move || shared.hand_out(&lab, what));
             }
-            Effect::Jobs => {
-                tokio::spawn(async move { shared.list_jobs().await });
-            }
-            Effect::StopJob(id) => {
-                tokio::spawn(async move { shared.stop_job(&id).await });
-            }
-            Effect::ForgetJobs => {
-                tokio::spawn(async move { shared.forget_jobs().await });
+            Effect::Jobs(wish) => {
+                tokio::spawn(async move { shared.about_jobs(wish).await });
             }
             Effect::SaveTheme(name) => {
                 tokio::task::spawn_blocking(move || {

@@ -22,7 +22,11 @@ use crate::{
     log::sanitize,
 };
 
-use super::{effect::Shared, job_list::JobRow, msg::Msg};
+use super::{
+    effect::Shared,
+    job_list::JobRow,
+    msg::{JobWish, Msg},
+};
 
 /// How often the reader looks whether it is still wanted.
 const LOOK: Timespec = Timespec {
@@ -114,8 +118,17 @@ fn keys(mut tty: File, wanted: &AtomicBool, pressed: &Notify) {
 const STOP: (&str, u32) = ("TERM", 10);
 
 impl Shared {
+    /// Does what is wished about jobs.
+    pub(super) async fn about_jobs(&self, wish: JobWish) {
+        match wish {
+            JobWish::List => self.list_jobs().await,
+            JobWish::Stop(id) => self.stop_job(&id).await,
+            JobWish::Forget => self.forget_jobs().await,
+        }
+    }
+
     /// Reads the jobs; steps that ended well are in their runs.
-    pub(super) async fn list_jobs(&self) {
+    async fn list_jobs(&self) {
         let jobs = self.jobs();
         let known = if job::ids(&jobs).is_empty() {
             vec![]
@@ -137,7 +150,7 @@ impl Shared {
     }
 
     /// Stops a job and waits for its end.
-    pub(super) async fn stop_job(&self, id: &str) {
+    async fn stop_job(&self, id: &str) {
         let stopped = async {
             let mirror = job::find(&self.jobs(), id)?;
             let backend = self.backend().await?;
@@ -149,7 +162,7 @@ impl Shared {
     }
 
     /// Forgets the jobs that ended.
-    pub(super) async fn forget_jobs(&self) {
+    async fn forget_jobs(&self) {
         let jobs = self.jobs();
         let mirrors = job::ids(&jobs)
             .into_iter()

@@ -145,16 +145,23 @@ pub enum Effect {
     Turn(String, usize, Box<Ask>),
     /// Do something with the log of a lab: copy, save or open a part of it.
     HandOut(String, view::Effect),
-    /// Read the jobs.
-    Jobs,
-    /// Stop a job.
-    StopJob(String),
-    /// Forget the jobs that ended.
-    ForgetJobs,
+    /// Something about jobs.
+    Jobs(JobWish),
     /// Remember the theme.
     SaveTheme(String),
     /// Something for the loop, which owns the terminal.
     Errand(Errand),
+}
+
+/// Something to be done about jobs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobWish {
+    /// Read them.
+    List,
+    /// Stop one.
+    Stop(String),
+    /// Forget those that ended.
+    Forget,
 }
 
 /// What only the owner of the terminal can do.

@@ -21,14 +21,7 @@ impl Model {
                 let later = now != self.now;
                 self.now = now;
                 self.dirty = later && self.is_ticking();
-                // That a log grew is told at most so often: the last of a burst is found by looking.
-                if later && self.is_running() {
-                    self.reread_logs()
-                } else if later && self.screen() == Screen::Jobs {
-                    self.read_jobs()
-                } else {
-                    vec![]
-                }
+                if later { self.look_at_what_grows() } else { vec![] }
             }
             Msg::Host(host) => {
                 self.host = Some(*host);
@@ -72,6 +65,17 @@ impl Model {
                 self.done = Some(code);
                 running.then_some(Effect::Cancel).into_iter().collect()
             }
+        }
+    }
+
+    /// Once a second: that a log grew is told at most so often, the last of a burst is found by looking.
+    fn look_at_what_grows(&mut self) -> Vec<Effect> {
+        if self.is_running() {
+            self.reread_logs()
+        } else if self.screen() == Screen::Jobs {
+            self.read_jobs()
+        } else {
+            vec![]
         }
     }
 

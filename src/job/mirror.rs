@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Error, JobFile, JobId, Result, SCHEMA, Status, Writer};
+use super::{Error, JobFile, JobId, Result, SCHEMA, State, Status, Writer};
 use crate::paths::{private_folder, write_private};
 
 /// Largest `job.json` and `status.json` that are read.
@@ -166,6 +166,24 @@ impl Mirror {
             fs::rename(&fresh, &path)
         };
         write().map_err(Error::file(&path))
+    }
+
+    /// It is asked for once more: nothing is known of the new attempt yet.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn queue(&self) -> Result<()> {
+        let status = Status {
+            state: State::Queued,
+            exit: None,
+            ended_at: None,
+            whole: false,
+            ..self.status()
+        };
+        let text = serde_json::to_vec(&status)
+            .map_err(io::Error::from)
+            .map_err(Error::file(&self.folder))?;
+        self.replace("status.json", &text)
     }
 
     /// Removes it from this host.

@@ -37,6 +37,8 @@ pub async fn start(
     let before = Mirror::open(jobs, id).ok();
     let attempt = before.as_ref().map_or(0, |mirror| mirror.status().attempt) + 1;
     let mirror = mirror_of(backend, jobs, id, instance, order).await?;
+    // How an earlier attempt ended is not how this one stands.
+    mirror.queue()?;
     let text = serde_json::to_string(&mirror.job)
         .map_err(std::io::Error::from)
         .map_err(Error::file(mirror.folder()))?;
@@ -46,7 +48,13 @@ pub async fn start(
         instance: &instance.name,
     };
     match inside.start(attempt, &text, &order.command).await {
-        Ok(_) => Ok(mirror),
+        Ok(_) => {
+            // Whoever watches already knows more.
+            if let Some(mut writer) = mirror.writer()? {
+                writer.began()?;
+            }
+            Ok(mirror)
+        }
         // Whether it began is looked at, never guessed: an answer can be lost after the deed.
         Err(Error::Backend(error)) => match stands(inside).await {
             Ok(Some(status)) if status.attempt == attempt => Ok(mirror),

@@ -20,6 +20,8 @@ const LONGEST: Duration = Duration::from_secs(5);
 const BESIDE: Duration = Duration::from_millis(100);
 /// Bytes that are read at once out of the mirror.
 const PART: u64 = 1 << 20;
+/// Seconds that a job may take to come into its lab.
+const BEGINNING: i64 = 60;
 /// How often a running lab may say no before we believe it.
 const REFUSALS: u32 = 5;
 
@@ -202,6 +204,10 @@ impl Watch<'_> {
 
     /// Whether nothing more is to be had: the job has ended, and its log is here.
     async fn is_finished(&mut self, writer: &mut Writer, round: Round, sink: Sink<'_>) -> Result<bool> {
+        if (round.no_job || round.gone) && self.is_beginning(writer.status()) {
+            sleep(SHORTEST).await;
+            return Ok(false);
+        }
         if round.no_job {
             writer.lost("the lab was restored or made anew: the job is not in it any more")?;
             return Ok(true);
@@ -237,6 +243,15 @@ impl Watch<'_> {
             });
         }
         Ok(whole)
+    }
+
+    /// Whether a job was asked for this moment: its files come into the lab one after the other.
+    fn is_beginning(&self, status: &Status) -> bool {
+        let asked = self.mirror.job.created_at.parse::<jiff::Timestamp>();
+        let age = asked.map_or(i64::MAX, |asked| {
+            jiff::Timestamp::now().as_second() - asked.as_second()
+        });
+        status.state == State::Queued && age < BEGINNING
     }
 
     /// Reads what is left of the log up to a length; false where the engine went away in it.

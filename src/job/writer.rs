@@ -139,6 +139,18 @@ impl Writer {
         self.change(status)
     }
 
+    /// Its runner has begun; nothing more is known of it yet.
+    ///
+    /// # Errors
+    /// The mirror cannot be written.
+    pub fn began(&mut self) -> Result<()> {
+        if self.status.state == State::Queued {
+            self.status.state = State::Starting;
+            self.store(false)?;
+        }
+        Ok(())
+    }
+
     /// Nobody will hear of it any more.
     ///
     /// # Errors

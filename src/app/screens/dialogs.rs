@@ -5,7 +5,7 @@ use crate::{
         dialog::{Dialog, PromptThen, ThemePicker, Then, wrong_name},
         keys::{Intent, Place},
         model::Model,
-        msg::{Effect, Job, Tone},
+        msg::{Effect, Job, JobWish, Tone},
         update::moved,
     },
     plan::Choice,
@@ -86,8 +86,8 @@ impl Model {
     fn then(&mut self, then: Then) -> Vec<Effect> {
         match then {
             Then::Do(job) => self.start_job(job),
-            Then::StopJob(id) => vec![Effect::StopJob(id)],
-            Then::ForgetJobs => vec![Effect::ForgetJobs],
+            Then::StopJob(id) => vec![Effect::Jobs(JobWish::Stop(id))],
+            Then::ForgetJobs => vec![Effect::Jobs(JobWish::Forget)],
             Then::Plan(lab, choice) => self.plan_for(&lab, choice),
             Then::GoOn(more) => {
                 self.ask_names(more);

@@ -5,7 +5,7 @@ use crate::app::{
     job_list::JobRow,
     keys::Intent,
     model::{Model, Screen},
-    msg::{Effect, Errand, Tone},
+    msg::{Effect, Errand, JobWish, Tone},
     update::moved,
 };
 
@@ -21,7 +21,7 @@ impl Model {
         if std::mem::replace(&mut self.jobs.asked, true) {
             return vec![];
         }
-        vec![Effect::Jobs]
+        vec![Effect::Jobs(JobWish::List)]
     }
 
     /// Takes the jobs that were read; the cursor stays on its job.
@@ -29,7 +29,7 @@ impl Model {
         let at = self.jobs.current().map(|row| row.id.clone());
         let again = at.and_then(|id| rows.iter().position(|row| row.id == id));
         let last = rows.len().saturating_sub(1);
-        self.jobs.cursor = again.unwrap_or(self.jobs.cursor.min(last));
+        self.jobs.cursor = again.unwrap_or_else(|| self.jobs.cursor.min(last));
         self.jobs.rows = Some(rows);
         self.jobs.asked = false;
         vec![]
