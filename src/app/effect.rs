@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     backend::{self, Backend},
+    cli::Global,
     config::{Config, set_theme},
     labs::snapshot_rows,
     log::{Ask, Document, Wake, document::SharedRules, rules::Rules, sanitize_text},
@@ -63,6 +64,8 @@ pub struct Surroundings {
     pub root: PathBuf,
     /// Exit code of a run that is stopped by a signal.
     pub stop_code: StopCode,
+    /// Options of every verb, for the viewer.
+    pub global: Global,
 }
 
 /// Performs effects.
@@ -180,6 +183,11 @@ impl Performer {
     /// Folder of all jobs.
     pub fn jobs(&self) -> PathBuf {
         self.shared.jobs()
+    }
+
+    /// Options of every verb.
+    pub fn global(&self) -> Global {
+        self.shared.around.global.clone()
     }
 
     /// The daemon, for a shell.
@@ -361,7 +369,9 @@ impl Shared {
                     Ok(path) => Msg::Copied(path, editor),
                     Err(error) => Msg::Said(format!("the log cannot be copied for another program: {error}")),
                 }),
-            view::Effect::Suspend | view::Effect::Redraw | view::Effect::Quit => return,
+            view::Effect::Build(_) | view::Effect::Suspend | view::Effect::Redraw | view::Effect::Quit => {
+                return;
+            }
         };
         self.tell_blocking(msg.unwrap_or_else(|| Msg::Said(gone())));
     }

@@ -257,6 +257,7 @@ mod tests {
             runs: home.path().join("runs"),
             lock: home.path().join("lock"),
             stop_code: StopCode::default(),
+            global: crate::cli::Global::default(),
         };
         let (messages, mut heard) = mpsc::channel(64);
         let _performer = Performer::new(around, messages);

@@ -1,23 +1,15 @@
-//! The log of a job on the user's terminal, until it has ended or a key goes back; the job goes on.
+//! The log of a job in the viewer, while what it writes is fetched behind it; and what else the screens do with jobs.
 
 use std::{
-    fs::File,
-    io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    time::Duration,
 };
 
-use crossterm::terminal;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     backend::Backend,
-    cli::Show,
+    cli::Global,
     job::{self, Known, Mirror, State, Watch},
     log::sanitize,
 };
@@ -26,91 +18,51 @@ use super::{
     effect::Shared,
     job_list::JobRow,
     msg::{JobWish, Msg},
+    viewer::{self, Request},
 };
 
-/// How often the reader looks whether it is still wanted.
-const LOOK: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 100_000_000,
-};
+/// How often it is looked whether a job that has just begun has a log.
+const LOOK: Duration = Duration::from_millis(50);
 
-/// Keys arrive as they are typed, Ctrl-C too: it must not reach the program.
-struct Raw;
-
-impl Drop for Raw {
-    fn drop(&mut self) {
-        let _ = terminal::disable_raw_mode();
-    }
-}
-
-/// Shows a job's log from its beginning.
+/// Shows a job's log on the user's terminal until they leave; the job goes on.
 ///
 /// # Errors
-/// There is no terminal, or the job cannot be watched.
-pub(super) async fn show(backend: &dyn Backend, jobs: &Path, id: &str) -> Result<(), String> {
+/// There is no terminal, or the job is not known.
+pub(super) async fn show(backend: &dyn Backend, jobs: &Path, id: &str, global: Global) -> Result<(), String> {
     let words = |error: &dyn std::fmt::Display| sanitize(&error.to_string());
     let mirror = job::find(jobs, id).map_err(|e| words(&e))?;
-    let tty = File::open("/dev/tty").map_err(|e| words(&e))?;
-    terminal::enable_raw_mode().map_err(|e| words(&e))?;
-    let _raw = Raw;
-    let (wanted, pressed) = (Arc::new(AtomicBool::new(true)), Arc::new(Notify::new()));
-    let reader = std::thread::spawn({
-        let (wanted, pressed) = (Arc::clone(&wanted), Arc::clone(&pressed));
-        move || keys(tty, &wanted, &pressed)
-    });
-    line(&format!("{id}: q goes back, and the job goes on"));
-    let mut out = Show::raw();
-    let ended = {
-        let mut sink = |bytes: &[u8]| out.bytes(bytes);
+    let request = Request {
+        files: vec![mirror.log()],
+        follow: true,
+        build: mirror.status().progress.total.is_some(),
+        global,
+    };
+    let viewing = async {
+        while !mirror.log().exists() {
+            tokio::time::sleep(LOOK).await;
+        }
+        let shown = tokio::task::spawn_blocking(move || viewer::start(&request)).await;
+        shown.map_or(Ok(()), |ended| {
+            ended.map(drop).map_err(|stop| sanitize(&stop.text))
+        })
+    };
+    let watching = async {
         let mut watch = Watch {
             backend,
             mirror: &mirror,
             from: 0,
             cancel: CancellationToken::new(),
             patience: None,
-            notice: &mut |why| line(&sanitize(why)),
+            notice: &mut |why| tracing::info!(why, "a job's log"),
         };
-        tokio::select! {
-            ended = watch.to_the_end(&mut sink) => Some(ended),
-            () = pressed.notified() => None,
+        if let Err(error) = watch.to_the_end(&mut |_: &[u8]| {}).await {
+            tracing::warn!(%error, "a job's log is not fetched any more");
         }
     };
-    out.end();
-    if let Some(ended) = ended {
-        line(&match ended {
-            Ok(status) => format!("{} {}: {}; q goes back", id, status.state.word(), status.ending()),
-            Err(error) => format!("{}; q goes back", words(&error)),
-        });
-        pressed.notified().await;
-    }
-    wanted.store(false, Ordering::Relaxed);
-    let _ = tokio::task::spawn_blocking(move || reader.join()).await;
-    Ok(())
-}
-
-/// A line of our own on a terminal in raw mode.
-fn line(text: &str) {
-    let _ = write!(io::stdout(), "\r\n-- {text}\r\n");
-    let _ = io::stdout().flush();
-}
-
-/// Tells of q, esc, enter and Ctrl-C; a terminal that is gone counts as one.
-fn keys(mut tty: File, wanted: &AtomicBool, pressed: &Notify) {
-    let mut buffer = [0; 256];
-    while wanted.load(Ordering::Relaxed) {
-        match poll(&mut [PollFd::new(&tty, PollFlags::IN)], Some(&LOOK)) {
-            Ok(0) => continue,
-            Ok(_) => {}
-            Err(_) => return pressed.notify_one(),
-        }
-        let count = tty.read(&mut buffer).unwrap_or(0);
-        let read = buffer.get(..count).unwrap_or_default();
-        if count == 0 || read.iter().any(|b| matches!(b, b'q' | b'\r' | 3 | 27)) {
-            pressed.notify_one();
-        }
-        if count == 0 {
-            return;
-        }
+    tokio::pin!(viewing);
+    tokio::select! {
+        shown = &mut viewing => shown,
+        () = watching => viewing.await,
     }
 }
 

@@ -68,6 +68,7 @@ pub async fn start(setup: cli::Setup) -> Result<u8, Stop> {
         lock: setup.lock(),
         root: host::folder(),
         stop_code,
+        global: setup.global.clone(),
     };
     let mut performer = Performer::new(around, messages);
     let ended = serve(&mut model, &mut session, &mut inbox, &mut performer, &ordered).await;
@@ -149,9 +150,9 @@ async fn run_errand(
                 Err(error) => return Ok(Err(error.to_string())),
             };
             session.lend();
-            let jobs = performer.jobs();
+            let (jobs, global) = (performer.jobs(), performer.global());
             let ended = tokio::select! {
-                shown = job_view::show(backend.as_ref(), &jobs, id) => shown.map(|()| String::new()),
+                shown = job_view::show(backend.as_ref(), &jobs, id, global) => shown.map(|()| String::new()),
                 () = ordered.cancelled() => Ok(String::new()),
             };
             session.take_back()?;

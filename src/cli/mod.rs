@@ -30,7 +30,6 @@ mod undo;
 pub mod view;
 
 pub use exit::{Code, Stop};
-pub(crate) use job::show::Show;
 pub use setup::Setup;
 pub use shell::login;
 

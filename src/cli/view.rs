@@ -14,6 +14,9 @@ pub struct ViewArgs {
     /// Begin at the end, and stay there while the log grows.
     #[arg(short, long)]
     pub follow: bool,
+    /// Begin with the build beside its log: packages, phases, time left (key T).
+    #[arg(short, long)]
+    pub build: bool,
     /// The logs; `-` is the standard input. Also `.gz` and `.zst`.
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
@@ -63,6 +66,7 @@ pub(super) fn view(global: Global, args: ViewArgs) -> Result<Code, Stop> {
     let request = Request {
         files: args.files,
         follow: args.follow,
+        build: args.build,
         global,
     };
     start(&request).map(Code)

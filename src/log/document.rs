@@ -9,6 +9,7 @@ pub mod save;
 mod walk;
 
 use std::{
+    fs::File,
     path::Path,
     sync::{Arc, OnceLock},
 };
@@ -85,6 +86,11 @@ impl Document {
     /// Its name, safe to draw.
     pub fn name(&self) -> &str {
         self.source.name()
+    }
+
+    /// Its bytes, for others who read them.
+    pub fn handle(&self) -> &Arc<File> {
+        self.source.handle()
     }
 
     /// The file to watch, where it is one.

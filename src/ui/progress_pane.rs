@@ -191,7 +191,7 @@ fn block(look: &Look, pane: ProgressPane<'_>) -> Block<'static> {
     if let Some(left) = pane.left {
         let text = format!(" {} left ", left.text());
         block = block.title(Line::styled(text, styles.accent).right_aligned());
-    } else if pane.tree.is_ok().is_none() && pane.tree.tool().is_some() {
+    } else if pane.tree.is_ok().is_none() && pane.tree.tool().is_some() && !pane.is_all_done() {
         block = block.title(Line::styled(" time left unknown ", styles.dim).right_aligned());
     }
     block
@@ -219,6 +219,12 @@ fn parts(inside: Rect) -> (Rect, Rect, Rect) {
 }
 
 impl ProgressPane<'_> {
+    /// Nothing is left to do, though nobody said yet that it is over.
+    fn is_all_done(&self) -> bool {
+        let counts = self.tree.counts();
+        counts.total == Some(counts.done)
+    }
+
     fn header(&self, look: &Look, width: usize) -> Line<'static> {
         let (styles, counts) = (look.styles(), self.tree.counts());
         let mut spans = vec![Span::styled(

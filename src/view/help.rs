@@ -29,7 +29,7 @@ pub(super) fn draw(viewer: &Viewer, scroll: usize, palette: &Palette, buffer: &m
     let inside = frame(buffer, place, " keys ", palette);
     let most = lines.len().saturating_sub(usize::from(inside.height));
     let scroll = scroll.min(most);
-    let leaves = |does| viewer.inside && matches!(does, super::Intent::Quit);
+    let leaves = |does| viewer.inside && matches!(does, super::Intent::Quit | super::Intent::Build);
     let shown = lines
         .iter()
         .filter(|l| !leaves(l.2))

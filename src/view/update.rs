@@ -71,6 +71,9 @@ impl Viewer {
             Intent::Quit => return vec![Effect::Quit],
             Intent::Suspend => return vec![Effect::Suspend],
             Intent::Redraw => return vec![Effect::Redraw],
+            Intent::Build if !self.inside => {
+                return vec![Effect::Build(self.pane().map_or(0, |pane| pane.log))];
+            }
             Intent::Help => self.help = Some(0),
             Intent::Interrupt => return self.interrupt(),
             Intent::Copy | Intent::Pager | Intent::Editor => return self.hand_out(intent),

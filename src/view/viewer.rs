@@ -33,6 +33,8 @@ pub enum Effect {
         /// What the filter lets through.
         filter: Option<Filter>,
     },
+    /// Show the build that a log is of, or hide it.
+    Build(usize),
     /// Stop until the shell's `fg`.
     Suspend,
     /// Draw everything anew.

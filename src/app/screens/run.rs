@@ -140,7 +140,9 @@ impl Model {
             }
             view::Effect::Save(save) => Some(Effect::HandOut(lab(save.log), effect)),
             // Those keys are the screen's own here.
-            view::Effect::Suspend | view::Effect::Redraw | view::Effect::Quit => None,
+            view::Effect::Build(_) | view::Effect::Suspend | view::Effect::Redraw | view::Effect::Quit => {
+                None
+            }
         };
         let mut all: Vec<Effect> = effects.into_iter().filter_map(outside).collect();
         all.extend(self.read_logs());

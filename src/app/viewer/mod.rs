@@ -4,6 +4,7 @@
 //! poll(terminal, files, threads, signals) ──▶ Viewer::key ──▶ Document::turn ──▶ one frame
 //! ```
 
+mod build;
 mod ears;
 pub mod hands;
 mod plain;
@@ -20,6 +21,7 @@ use crate::{
     config::{Config, Settings},
     log::{Document, document::SharedRules, sanitize},
     paths::Paths,
+    progress::History,
     ui::{
         look::Look,
         theme::{Depth, Theme},
@@ -38,6 +40,8 @@ pub struct Request {
     pub files: Vec<PathBuf>,
     /// Begin at the end, and stay there.
     pub follow: bool,
+    /// Begin with the build beside its log.
+    pub build: bool,
     /// Options of every verb.
     pub global: Global,
 }
@@ -70,8 +74,13 @@ pub fn start(request: &Request) -> Result<u8, Stop> {
     let (look, config, wrong) = look(request, paths.as_ref());
     viewer.message = viewer.message.or(wrong);
     let session = Session::enter(config.mouse)?;
+    let memory = paths.as_ref().map(|p| History::path(&p.state));
     let folders = paths.map(|p| vec![p.system.join("log"), p.config.join("log")]);
-    let mut serving = Serving::new(viewer, logs, session, look.palette(), ears);
+    let mut serving = Serving::new(viewer, logs, session, look, ears);
+    serving.remember(memory);
+    if request.build {
+        serving.show_build(0, false);
+    }
     let code = serving.run(&rules, folders.unwrap_or_default())?;
     Ok(code)
 }

@@ -9,17 +9,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossterm::event::{self, Event};
+use crossterm::event::{self, Event, KeyEvent};
 use ratatui::layout::Rect;
 use rustix::process::{Signal, getpid, kill_process};
 
 use crate::{
     app::terminal::Session,
     log::{Document, document::SharedRules, rules::Rules, watch::Watch},
+    ui::look::Look,
     view::{Effect, Palette, Screen, Viewer, viewer::Save},
 };
 
-use super::{ears::Ears, hands};
+use super::{
+    build::{Build, Did},
+    ears::Ears,
+    hands,
+};
 
 /// Between two frames at least.
 const FRAME: Duration = Duration::from_millis(16);
@@ -47,9 +52,14 @@ pub(super) struct Serving {
     logs: Vec<Document>,
     watch: Watch,
     session: Session,
+    look: Look,
     palette: Palette,
     ears: Ears,
     area: Rect,
+    /// The build beside the log.
+    build: Option<Build>,
+    /// Where durations of former builds are.
+    memory: Option<PathBuf>,
     ended: (mpsc::Sender<Ended>, mpsc::Receiver<Ended>),
     /// Something changed since the last frame, and whether it was a key.
     dirty: bool,
@@ -61,22 +71,19 @@ pub(super) struct Serving {
 }
 
 impl Serving {
-    pub(super) fn new(
-        viewer: Viewer,
-        logs: Vec<Document>,
-        session: Session,
-        palette: Palette,
-        ears: Ears,
-    ) -> Self {
+    pub(super) fn new(viewer: Viewer, logs: Vec<Document>, session: Session, look: Look, ears: Ears) -> Self {
         let now = Instant::now();
         Self {
             viewer,
             watch: Watch::of(&logs),
             logs,
             session,
-            palette,
+            palette: look.palette(),
+            look,
             ears,
             area: Rect::default(),
+            build: None,
+            memory: None,
             ended: mpsc::channel(),
             dirty: true,
             keyed: false,
@@ -144,6 +151,59 @@ impl Serving {
         }
     }
 
+    /// Durations of former builds are in this file.
+    pub(super) fn remember(&mut self, memory: Option<PathBuf>) {
+        self.memory = memory;
+    }
+
+    /// Shows the build that a log is of.
+    pub(super) fn show_build(&mut self, index: usize, focus: bool) {
+        if let Some(log) = self.logs.get(index) {
+            let mut build = Build::of(index, log, self.memory.as_deref(), self.ears.wake());
+            build.focus = focus;
+            self.build = Some(build);
+            self.viewer.spoil();
+        }
+    }
+
+    /// Shows the build of a log, gives it the keys, or hides it.
+    fn turn_build(&mut self, index: usize) {
+        match &mut self.build {
+            Some(build) if build.log == index => build.focus = true,
+            _ => self.show_build(index, true),
+        }
+    }
+
+    /// A key, where the build has the keys; false where it is for the log.
+    fn build_key(&mut self, key: KeyEvent) -> bool {
+        let asked = self.viewer.is_typing() || self.viewer.help.is_some();
+        let Some(build) = self.build.as_mut().filter(|build| build.focus && !asked) else {
+            return false;
+        };
+        match build.key(key) {
+            Did::Nothing => return false,
+            Did::Moved | Did::Left => {}
+            Did::Go(offset) => {
+                let log = build.log;
+                self.viewer.show_place(log, offset);
+            }
+            Did::Closed => {
+                self.build = None;
+                self.viewer.spoil();
+            }
+        }
+        true
+    }
+
+    /// Tells the build that its log grew; one whose log was replaced begins anew.
+    fn tell_build(&mut self) {
+        let Some(build) = &self.build else { return };
+        let log = self.logs.get(build.log);
+        if log.is_some_and(|log| !build.hear(log)) {
+            self.show_build(build.log, build.focus);
+        }
+    }
+
     fn load_rules(&self, rules: SharedRules, folders: Vec<PathBuf>) {
         let wake = self.ears.wake();
         // Without a thread nothing is coloured until the first `e`.
@@ -162,17 +222,26 @@ impl Serving {
                     self.viewer.spoil_log(index);
                 }
             }
+            self.tell_build();
         }
         let size = self.session.terminal.size()?;
-        self.area = Rect::new(0, 0, size.width, size.height);
+        let whole = Rect::new(0, 0, size.width, size.height);
+        let (area, beside) = match &self.build {
+            Some(_) => Build::split(whole),
+            None => (whole, Rect::default()),
+        };
+        self.area = area;
         self.viewer.lay_out(self.area);
         self.viewer.read(&mut self.logs);
         let screen = Screen {
             viewer: &self.viewer,
             palette: &self.palette,
         };
+        let (build, look) = (self.build.as_ref(), &self.look);
         self.session.draw(|frame| {
-            let area = frame.area();
+            if let Some(build) = build {
+                build.draw(look, frame, beside);
+            }
             if let Some(at) = screen.draw(frame.buffer_mut(), area) {
                 frame.set_cursor_position(at);
             }
@@ -187,6 +256,7 @@ impl Serving {
     fn take_keys(&mut self) -> io::Result<Option<u8>> {
         while event::poll(AT_ONCE)? {
             let effects = match event::read()? {
+                Event::Key(key) if (key.is_press() || key.is_repeat()) && self.build_key(key) => vec![],
                 Event::Key(key) if key.is_press() || key.is_repeat() => self.viewer.key(key),
                 Event::Paste(text) => {
                     self.viewer.paste(&text);
@@ -215,6 +285,7 @@ impl Serving {
     fn perform(&mut self, effect: Effect) -> io::Result<()> {
         match effect {
             Effect::Quit => {}
+            Effect::Build(log) => self.turn_build(log),
             Effect::Suspend => self.suspend()?,
             Effect::Redraw => self.session.redraw()?,
             Effect::Copy(log, range) => {

@@ -8,10 +8,8 @@ use tokio_util::sync::CancellationToken;
 const PIECE: usize = 64 * 1024;
 
 /// Standard output. When nobody reads it any more, the token is cancelled.
-pub(crate) struct Show {
+pub(super) struct Show {
     terminal: bool,
-    /// What ends a line: more on a terminal in raw mode.
-    newline: &'static str,
     piece: Vec<u8>,
     gone: CancellationToken,
 }
@@ -21,24 +19,13 @@ impl Show {
     pub(super) fn new(gone: CancellationToken) -> Self {
         Self {
             terminal: std::io::stdout().is_terminal(),
-            newline: "\n",
             piece: vec![],
             gone,
         }
     }
 
-    /// Writes to a terminal in raw mode.
-    pub(crate) fn raw() -> Self {
-        Self {
-            terminal: true,
-            newline: "\r\n",
-            piece: vec![],
-            gone: CancellationToken::new(),
-        }
-    }
-
     /// Shows the next bytes.
-    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
         let text = if self.terminal {
             self.safe(bytes)
         } else {
@@ -48,10 +35,10 @@ impl Show {
     }
 
     /// Shows a last line without its end.
-    pub(crate) fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         let rest = std::mem::take(&mut self.piece);
         if !rest.is_empty() {
-            let text = safe(&rest) + self.newline;
+            let text = safe(&rest) + "\n";
             self.write(text.as_bytes());
         }
     }
@@ -69,7 +56,7 @@ impl Show {
         for part in bytes.split_inclusive(|b| matches!(b, b'\n' | b'\r')) {
             self.piece.extend_from_slice(part);
             let end = match part.last() {
-                Some(b'\n') => self.newline,
+                Some(b'\n') => "\n",
                 Some(b'\r') => "\r",
                 _ if self.piece.len() > PIECE => "",
                 _ => continue,
@@ -114,7 +101,6 @@ mod tests {
         for cut in 0..log.len() {
             let mut show = Show {
                 terminal: true,
-                newline: "\n",
                 piece: vec![],
                 gone: CancellationToken::new(),
             };
