@@ -79,6 +79,49 @@ fn it_follows_what_is_cut_replaced_and_gone() {
 }
 
 #[test]
+fn the_build_beside_its_log_grows_with_it_and_leads_to_its_lines() {
+    let home = tempfile::tempdir().unwrap();
+    let log = home.path().join("build.log");
+    let id = |name: &str| {
+        format!(
+            "{name}-1.0-{}",
+            name.replace('-', "").repeat(8).get(..32).unwrap()
+        )
+    };
+    let (first, second) = (id("lab-abcd"), id("lab-efgh"));
+    add(
+        &log,
+        &format!("==> Installing {first} [1/3]\n==> lab-abcd: Executing phase: 'build'\n"),
+    );
+    add(&log, &numbered(100));
+    add(
+        &log,
+        &format!("[+] /opt/store/{first}\n==> Installing {second} [2/3]\n"),
+    );
+    let mut pty = start(home.path(), &["build.log"]);
+    pty.wait_for("Installing lab-abcd");
+    pty.send("T");
+    pty.wait_for("1 of 3");
+    add(&log, "==> lab-efgh: Executing phase: 'configure'\n");
+    add(&log, &numbered(100));
+    pty.wait_for("configure");
+    pty.send("\r");
+    pty.wait_for("Installing lab-efgh");
+    add(&log, &format!("[+] /opt/store/{second}\n"));
+    pty.wait_for("2 of 3");
+    // The log has the keys again, and the pane stays; then it has them, and goes.
+    pty.send("\t");
+    pty.send("g");
+    pty.wait_for("Installing lab-abcd");
+    pty.wait_for("2 of 3");
+    pty.send("TT");
+    pty.wait_gone("2 of 3");
+    pty.send("q");
+    assert_eq!(pty.end(), 0);
+    pty.assert_given_back();
+}
+
+#[test]
 fn it_searches_filters_and_saves() {
     let home = tempfile::tempdir().unwrap();
     let mut text = numbered(3000);
