@@ -361,7 +361,7 @@ fn groups_that_the_engine_would_change_are_kept_or_refused() {
 }
 
 #[test]
-fn podman_takes_cdi_names_as_devices() {
+fn podman_takes_cdi_names() {
     let host = Host::like("nvidia-rtx4090-580")
         .docker(
             "5.4.0",
@@ -378,7 +378,8 @@ fn podman_takes_cdi_names_as_devices() {
             "label=disable"
         ]
     );
-    assert!(passing.host_config.device_requests.is_empty());
+    assert!(passing.host_config.devices.is_empty(), "its API takes only nodes there");
+    assert_eq!(passing.host_config.device_requests[0].driver, "cdi");
 }
 
 #[test]

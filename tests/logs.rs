@@ -564,5 +564,9 @@ fn a_save_never_writes_over_a_file_and_takes_sequences_out() {
     raw.raw = true;
     raw.limit(0, 0);
     raw.write_to(&target, true).unwrap();
+    // Over the log itself nothing is written: neither it nor the extract would be left.
+    let before = std::fs::read(&bench.path).unwrap();
+    log.saving(None).write_to(&bench.path, true).unwrap_err();
+    assert_eq!(std::fs::read(&bench.path).unwrap(), before);
     assert_eq!(std::fs::read(&target).unwrap(), b"\x1b[31mred\x1b[0m\n");
 }

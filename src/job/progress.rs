@@ -1,11 +1,15 @@
 //! How far a job is, by what it wrote: the seam to [`crate::progress`]. A [`Reader`] is fed the bytes of the log with
 //! their offsets, in order, and the times at which they came, and tells a [`Progress`] at any time.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::OpenOptions,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
-use crate::progress::{self, Exit, History, Millis, Summary, Times, Tree, estimate};
+use crate::progress::{self, Exit, History, HistoryError, Millis, Summary, Times, Tree, estimate};
 
 /// How far a job is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,12 +121,27 @@ impl Reader {
     /// Remembers how long each package took that was finished since.
     pub fn learn(&mut self) {
         let done = self.tree.counts().done;
-        if std::mem::replace(&mut self.learnt, done) == done || !self.history.learn(&self.tree, None) {
+        if std::mem::replace(&mut self.learnt, done) == done {
             return;
         }
-        if let Err(error) = self.history.save(&self.memory) {
+        if let Err(error) = self.remember() {
             tracing::warn!(%error, "the durations of this build are not remembered");
         }
+    }
+
+    /// Adds to what others have remembered meanwhile; what cannot be read is not written over.
+    fn remember(&mut self) -> Result<(), HistoryError> {
+        let mut options = OpenOptions::new();
+        options.create(true).write(true).truncate(false).mode(0o600);
+        let lock = options.open(self.memory.with_extension("lock"));
+        // Where no lock can be had, two builds that end together lose one of their durations.
+        let _held = lock.and_then(|file| file.lock().map(|()| file));
+        let mut history = History::load(&self.memory)?;
+        if history.learn(&self.tree, None) {
+            history.save(&self.memory)?;
+        }
+        self.history = history;
+        Ok(())
     }
 
     /// A new attempt begins anew.

@@ -14,7 +14,7 @@ use crate::{
 use super::{
     Lab, World,
     gpus::{self, Gpus},
-    verdict::Verdict,
+    verdict::{self, Verdict},
 };
 
 /// What a proof stands on. An empty text is unknown.
@@ -142,7 +142,9 @@ pub fn moved(proof: &Verdict, now: &Ground) -> Vec<Moved> {
 fn missing(proof: &Verdict, was: &Ground, now: &Ground) -> Vec<Moved> {
     let then = places(&was.gpus);
     let here = places(&now.gpus);
-    let gone = proof.gpus.iter().filter(|gpu| {
+    // A proof of before the addresses were kept tells nothing, nor does a GPU that has none.
+    let told = |gpu: &&verdict::Gpu| !was.gpus.is_empty() && !gpu.pci.is_empty();
+    let gone = proof.gpus.iter().filter(told).filter(|gpu| {
         let at = place(&gpu.pci);
         then.contains(&at) && !here.contains(&at)
     });
@@ -369,7 +371,7 @@ mod tests {
     #[test]
     fn a_gpu_that_was_taken_away_has_moved() {
         let cards = |text: &str| ground(&[("kernel", "6.18.4"), ("gpu_addresses", text)]);
-        let gpu = |name: &str, pci: &str| super::super::verdict::Gpu {
+        let gpu = |name: &str, pci: &str| verdict::Gpu {
             name: name.into(),
             pci: pci.into(),
             ..Default::default()

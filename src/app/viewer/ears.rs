@@ -20,9 +20,10 @@ use rustix::{
     termios::isatty,
 };
 use signal_hook::{
+    SigId,
     consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH},
     flag,
-    low_level::pipe,
+    low_level::{pipe, unregister},
 };
 
 use crate::log::{Wake, watch::Watch};
@@ -50,6 +51,8 @@ const GONE: u8 = 129;
 
 #[derive(Debug)]
 struct Signals {
+    /// What is listened to, until it is dropped: a screen around the viewer goes on after it.
+    heard: Vec<SigId>,
     pipe: UnixStream,
     window: Arc<AtomicUsize>,
     stop: Arc<AtomicUsize>,
@@ -148,12 +151,21 @@ struct Ready {
     files: bool,
 }
 
+impl Drop for Signals {
+    fn drop(&mut self) {
+        for id in self.heard.drain(..) {
+            unregister(id);
+        }
+    }
+}
+
 impl Signals {
     fn listen() -> io::Result<Self> {
         let (pipe, told) = UnixStream::pair()?;
         pipe.set_nonblocking(true)?;
         let new = || Arc::new(AtomicUsize::new(0));
         let (window, stop, end) = (new(), new(), new());
+        let mut heard = vec![];
         let signals = [
             (SIGTERM, &end, 143),
             (SIGHUP, &end, usize::from(GONE)),
@@ -165,10 +177,11 @@ impl Signals {
         ];
         for (signal, told_by, value) in signals {
             // The flag first: who hears the pipe finds it set.
-            flag::register_usize(signal, Arc::clone(told_by), value)?;
-            pipe::register(signal, told.try_clone()?)?;
+            heard.push(flag::register_usize(signal, Arc::clone(told_by), value)?);
+            heard.push(pipe::register(signal, told.try_clone()?)?);
         }
         Ok(Self {
+            heard,
             pipe,
             window,
             stop,

@@ -31,7 +31,7 @@ pub struct HostConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Device {
-    /// The node; Podman takes a CDI name here too.
+    /// The node.
     pub path_on_host: String,
     /// Where the container sees it.
     pub path_in_container: String,

@@ -49,16 +49,12 @@ impl Work<'_> {
     pub(super) fn by_way(&mut self, gpus: &[&Gpu], way: Way, names: Vec<String>) {
         let podman = self.around.engine.kind == Kind::Podman;
         match way {
-            Way::Cdi if podman => {
-                // Its Docker API overlooks requests, and takes the names as devices.
-                for name in &names {
-                    self.out.host_config.node(name);
-                }
-                self.say("by CDI names, which Podman takes as devices: the specification brings nodes and libraries that fit the driver");
-            }
             Way::Cdi => {
                 self.request("cdi", names, &[]);
                 self.say("by CDI names: the specification brings nodes and libraries that fit the driver");
+                if podman {
+                    self.say("Podman's own command takes them always; over its Docker API, only a newer Podman hears of them");
+                }
             }
             Way::Nvidia => {
                 self.request("nvidia", names, CAPABILITIES);

@@ -1,9 +1,9 @@
 //! Writes a part of a log, or what a filter lets through, to a file; as it is, or as it is seen.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, BufWriter, Write},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::Path,
     sync::Arc,
 };
@@ -52,14 +52,27 @@ impl Saving {
     /// The file is there and `over` is not set, or it cannot be written.
     pub fn write_to(mut self, path: &Path, over: bool) -> io::Result<u64> {
         let mut options = OpenOptions::new();
-        options.write(true).mode(0o600);
-        if over {
-            options.create(true).truncate(true);
-        } else {
-            options.create_new(true);
+        options.write(true).create_new(true).mode(0o600);
+        if !over {
+            return self.write(options.open(path)?);
         }
-        let file = options.open(path)?;
-        self.write(file)
+        if let (Ok(there), Ok(log)) = (fs::metadata(path), self.blocks.file().metadata())
+            && (there.dev(), there.ino()) == (log.dev(), log.ino())
+        {
+            return Err(io::Error::other("that is the log itself; name another file"));
+        }
+        // What is there stays until all of the new one is written.
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".halolab-{}", std::process::id()));
+        let beside = path.with_file_name(name);
+        let written = options
+            .open(&beside)
+            .and_then(|file| self.write(file))
+            .and_then(|bytes| fs::rename(&beside, path).map(|()| bytes));
+        if written.is_err() {
+            let _ = fs::remove_file(&beside);
+        }
+        written
     }
 
     /// Writes it.
