@@ -378,7 +378,10 @@ fn podman_takes_cdi_names() {
             "label=disable"
         ]
     );
-    assert!(passing.host_config.devices.is_empty(), "its API takes only nodes there");
+    assert!(
+        passing.host_config.devices.is_empty(),
+        "its API takes only nodes there"
+    );
     assert_eq!(passing.host_config.device_requests[0].driver, "cdi");
 }
 

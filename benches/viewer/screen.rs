@@ -151,6 +151,12 @@ impl Screen {
         }
     }
 
+    /// The same after a key: what it changes begins to be written first.
+    pub(crate) fn settled(&self, sent: Instant, silence: Duration, deadline: Duration) -> Instant {
+        self.until(deadline, |seen| seen.last > sent);
+        self.quiet(silence, deadline)
+    }
+
     pub(crate) fn bytes(&self) -> u64 {
         self.seen.0.lock().unwrap().bytes
     }

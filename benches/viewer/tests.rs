@@ -115,7 +115,7 @@ fn scroll(ground: &Ground<'_>, figures: &mut Figures) {
         let mut took: Vec<f64> = (0..40)
             .map(|_| {
                 let sent = screen.send(viewer.page);
-                let last = screen.quiet(Duration::from_millis(60), Duration::from_secs(2));
+                let last = screen.settled(sent, Duration::from_millis(60), Duration::from_secs(2));
                 millis(sent, Some(last)).unwrap_or_default()
             })
             .collect();
@@ -216,7 +216,7 @@ fn hostile(ground: &Ground<'_>, figures: &mut Figures) {
             screen.quiet(SILENCE, PATIENCE);
             for (figure, keys) in [("page", viewer.page), ("end", viewer.end), ("top", viewer.top)] {
                 let sent = screen.send(keys);
-                let last = screen.quiet(SILENCE, PATIENCE);
+                let last = screen.settled(sent, SILENCE, Duration::from_secs(5));
                 figures.put(&name, figure, viewer, millis(sent, Some(last)));
             }
             let raw = screen.raw();
