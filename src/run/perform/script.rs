@@ -198,8 +198,14 @@ pub(super) async fn forget(worker: &Worker<'_>, action: &Action) {
     let mirrors = steps.filter_map(|id| Mirror::open(&jobs, &id).ok());
     let well = mirrors.filter(|mirror| mirror.status().state == State::Succeeded);
     for old in well.skip(LISTED) {
-        // Its output is in the log of its run.
-        let _ = old.remove();
+        // Another worker of this run may still look at its own.
+        if old.job.run.as_deref() == Some(worker.run) {
+            continue;
+        }
+        if let Ok(Some(_writer)) = old.writer() {
+            // Its output is in the log of its run.
+            let _ = old.remove();
+        }
     }
 }
 
