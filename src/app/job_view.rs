@@ -55,14 +55,23 @@ pub(super) async fn show(backend: &dyn Backend, jobs: &Path, id: &str, global: G
             patience: None,
             notice: &mut |why| tracing::info!(why, "a job's log"),
         };
-        if let Err(error) = watch.to_the_end(&mut |_: &[u8]| {}).await {
-            tracing::warn!(%error, "a job's log is not fetched any more");
+        match watch.to_the_end(&mut |_: &[u8]| {}).await {
+            // What is here of it may still be shown; where nothing is, nothing will come.
+            Err(error) if mirror.length() == 0 => Err(words(&error)),
+            Err(error) => {
+                tracing::warn!(%error, "a job's log is not fetched any more");
+                Ok(())
+            }
+            Ok(_) => Ok(()),
         }
     };
     tokio::pin!(viewing);
     tokio::select! {
         shown = &mut viewing => shown,
-        () = watching => viewing.await,
+        watched = watching => {
+            watched?;
+            viewing.await
+        }
     }
 }
 
@@ -123,11 +132,19 @@ impl Shared {
         let forgotten = async {
             let backend = self.backend().await.ok();
             let mut count = 0;
+            let mut left = String::new();
             for mirror in ended {
-                job::forget(backend.as_deref(), &mirror).await?;
-                count += 1;
+                match job::forget(backend.as_deref(), &mirror).await {
+                    Ok(None) => count += 1,
+                    Ok(Some(why)) => {
+                        count += 1;
+                        left = format!("; {why}");
+                    }
+                    // The others can be forgotten all the same.
+                    Err(error) => left = format!("; {error}"),
+                }
             }
-            Ok::<_, job::Error>(format!("{count} jobs are forgotten"))
+            Ok::<_, job::Error>(sanitize(&format!("{count} jobs are forgotten{left}")))
         };
         let done = forgotten.await.map_err(|error| sanitize(&error.to_string()));
         self.tell(Msg::JobDone(done)).await;

@@ -125,9 +125,10 @@ impl From<job::Error> for Stop {
             | job::Error::Name(_)
             | job::Error::Variable(_)
             | job::Error::Zero(_) => Self::usage(error),
-            job::Error::Runs(_) | job::Error::Differs { .. } | job::Error::NotBegun { .. } => {
-                Self::blocked(error)
-            }
+            job::Error::Runs(_)
+            | job::Error::Differs { .. }
+            | job::Error::NotBegun { .. }
+            | job::Error::Elsewhere { .. } => Self::blocked(error),
             error => Self::new(Code::FAILED, error),
         }
     }
@@ -141,14 +142,6 @@ fn find(setup: &Setup, id: &str) -> Result<Mirror, Stop> {
 /// The engine that a job runs on, where it is the one that is used now.
 async fn engine_of(setup: &Setup, mirror: &Mirror) -> Result<std::sync::Arc<dyn Backend>, Stop> {
     let backend = setup.backend().await?;
-    let address = backend.server().await?.address;
-    if address == mirror.job.engine {
-        return Ok(backend);
-    }
-    Err(Stop::blocked(format!(
-        "the job {} runs on the engine at {}, and this is the one at {address}; name it with `--lxd {}`",
-        mirror.id(),
-        mirror.job.engine,
-        mirror.job.engine
-    )))
+    mirror.compare_engine(backend.as_ref()).await?;
+    Ok(backend)
 }

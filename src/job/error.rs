@@ -69,6 +69,18 @@ pub enum Error {
         /// How.
         why: String,
     },
+    /// Another engine is connected than the one that it runs on.
+    #[error(
+        "the job {id} runs on the engine at {engine}, and this is the one at {address}; name it with `--lxd {engine}`"
+    )]
+    Elsewhere {
+        /// The job.
+        id: String,
+        /// Where it runs, sanitised.
+        engine: String,
+        /// Which one is connected.
+        address: String,
+    },
     /// The engine was away for too long; the job goes on without it.
     #[error(
         "{source}; the job {id} goes on inside {lab} all the same: come back with `halolab job attach {id}`"

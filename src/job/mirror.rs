@@ -11,7 +11,10 @@ use std::{
 };
 
 use super::{Error, JobFile, JobId, Result, SCHEMA, State, Status, Writer};
-use crate::paths::{private_folder, write_private};
+use crate::{
+    backend::Backend,
+    paths::{private_folder, write_private},
+};
 
 /// Largest `job.json` and `status.json` that are read.
 const LARGEST: u64 = 4 << 20;
@@ -184,6 +187,22 @@ impl Mirror {
             .map_err(io::Error::from)
             .map_err(Error::file(&self.folder))?;
         self.replace("status.json", &text)
+    }
+
+    /// Whether this engine is the one that it runs on: what another one does not know is not lost.
+    ///
+    /// # Errors
+    /// It is another one ([`Error::Elsewhere`]), or does not answer.
+    pub async fn compare_engine(&self, backend: &dyn Backend) -> Result<()> {
+        let address = backend.server().await?.address;
+        if address == self.job.engine {
+            return Ok(());
+        }
+        Err(Error::Elsewhere {
+            id: self.id.to_string(),
+            engine: crate::log::sanitize(&self.job.engine),
+            address,
+        })
     }
 
     /// Removes it from this host.

@@ -120,8 +120,9 @@ impl Watch<'_> {
         let (mut away, mut refused, mut pause) = (None, 0, SHORTEST);
         // Only what is told: whether the log goes on or begins anew is known before it is asked for.
         let mut seconds = if writer.length() == 0 { ROUND } else { 0 };
+        let mut compared = false;
         loop {
-            let asked = self.round(writer, seconds, sink).await;
+            let asked = self.ask(&mut compared, writer, seconds, sink).await?;
             writer.check()?;
             let error = match asked {
                 Ok(round) => {
@@ -174,6 +175,24 @@ impl Watch<'_> {
         }
     }
 
+    /// Asks once, after the engine was seen to be the one that the job runs on.
+    async fn ask(
+        &mut self,
+        compared: &mut bool,
+        writer: &mut Writer,
+        seconds: u32,
+        sink: Sink<'_>,
+    ) -> Result<backend::Result<Round>> {
+        if !*compared {
+            match self.mirror.compare_engine(self.backend).await {
+                Ok(()) => *compared = true,
+                Err(Error::Backend(error)) => return Ok(Err(error)),
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(self.round(writer, seconds, sink).await)
+    }
+
     /// Asks once, and puts what comes into the mirror.
     async fn round(&mut self, writer: &mut Writer, seconds: u32, sink: Sink<'_>) -> backend::Result<Round> {
         let cursor = writer.cursor();
@@ -214,7 +233,9 @@ impl Watch<'_> {
         }
         let status = writer.status().clone();
         if round.gone {
-            let _ = self.drain(writer, u64::MAX, sink).await?;
+            if !self.drain(writer, u64::MAX, sink).await? {
+                return Ok(false);
+            }
             writer.lost(
                 "its runner ended without a last word: the lab was restarted, or the runner was killed",
             )?;

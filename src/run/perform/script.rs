@@ -188,7 +188,8 @@ pub(super) async fn forget(worker: &Worker<'_>, action: &Action) {
     };
     for _ in 0..TRIES {
         match inside.forget().await {
-            Ok(_) => break,
+            Ok(true) => break,
+            Ok(false) => tracing::debug!(%id, "something of it still runs"),
             // At worst a few kilobytes stay in the lab, that do no harm.
             Err(error) => tracing::debug!(%error, %id, "its files are still in the lab"),
         }
@@ -198,8 +199,14 @@ pub(super) async fn forget(worker: &Worker<'_>, action: &Action) {
     let mirrors = steps.filter_map(|id| Mirror::open(&jobs, &id).ok());
     let well = mirrors.filter(|mirror| mirror.status().state == State::Succeeded);
     for old in well.skip(LISTED) {
-        // Its output is in the log of its run.
-        let _ = old.remove();
+        // Another worker of this run may still look at its own.
+        if old.job.run.as_deref() == Some(worker.run) {
+            continue;
+        }
+        if let Ok(Some(_writer)) = old.writer() {
+            // Its output is in the log of its run.
+            let _ = old.remove();
+        }
     }
 }
 
