@@ -226,6 +226,64 @@ fn how_a_job_ended_is_told_apart() {
 }
 
 #[test]
+fn a_stop_waits_for_all_of_it_whatever_its_variables_are_called() {
+    let Some(home) = lab() else { return };
+    let script = "echo $log $dir $id $ru_cwd; trap 'exit 0' TERM
+        (trap 'sleep 1; echo slow; exit' TERM; while :; do sleep 0.1; done) &
+        (trap '' TERM; while :; do sleep 0.1; done) &
+        echo ready; while :; do sleep 0.1; done";
+    let names = [
+        "log=/x",
+        "dir=/y",
+        "id=z",
+        "ru_cwd=w",
+        "IFS=/",
+        "line=",
+        "HALOLAB_JOB=no",
+    ];
+    let mut words = vec!["job", "run", home.lab()];
+    words.extend(names.iter().flat_map(|name| ["--env", name]));
+    words.extend(["--", "sh", "-c", script]);
+    let id = home.ends(0, &words).out.trim().to_owned();
+    until("the job to be ready", || {
+        home.ends(0, &["job", "logs", &id]).out == "/x /y z w\nready\n"
+    });
+    home.ends(0, &["job", "stop", &id, "--grace", "3"]);
+    let log = home.ends(0, &["job", "logs", &id]).out;
+    assert!(log.ends_with("slow\n"), "{log}");
+    assert_eq!(home.mirror(&id)["whole"], true);
+    let left = "grep -lsxzF HALOLAB_JOB=$ID /proc/[0-9]*/environ | wc -l".replace("$ID", &id);
+    assert_eq!(home.inside(home.lab(), &left).trim(), "0");
+}
+
+#[test]
+fn a_job_whose_runner_was_killed_is_neither_forgotten_nor_left_running() {
+    let Some(home) = lab() else { return };
+    let id = home.job_run("trap '' TERM; echo ready; while :; do sleep 0.1; done");
+    until("the job to be ready", || {
+        home.ends(0, &["job", "logs", &id]).out == "ready\n"
+    });
+    let folder = format!("/var/lib/halolab/jobs/{id}");
+    home.inside(
+        home.lab(),
+        &format!("read -r pid start <{folder}/runner.id; kill -9 $pid"),
+    );
+    until("it to be lost", || home.job_status(&id)["state"] == "lost");
+    let said = home.run(&["job", "rm", &id]);
+    assert!(said.code != 0 && said.err.contains("still runs"), "{}", said.err);
+    home.ends(0, &["job", "stop", &id, "--grace", "1"]);
+    home.inside(home.lab(), &format!("echo later >>{folder}/log.raw"));
+    assert_eq!(
+        home.ends(0, &["job", "rm", &id]).out.trim(),
+        format!("{id} is forgotten")
+    );
+    assert_eq!(
+        home.inside(home.lab(), &format!("ls -d {folder} 2>/dev/null || true")),
+        ""
+    );
+}
+
+#[test]
 fn want_of_memory_is_told_apart() {
     let Some(home) = lab() else { return };
     lxc(

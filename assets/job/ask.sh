@@ -46,10 +46,14 @@ case $verb in
     [ -e "$dir/spec" ] || { echo "the command did not arrive" >&2; exit 2; }
     chmod 700 /var/lib/halolab "$jobs" "$dir"
     cd "$dir" || exit 2
-    if lives runner.id; then exit 3; fi
+    if lives runner.id; then
+      # One whose command runs has read its own already.
+      [ ! -s child ] || rm -f spec
+      exit 3
+    fi
     # What a runner that was killed left running must not run beside the new one.
     if [ -s child ]; then signal_job KILL; fi
-    printf '%s' "$6" >runner && printf '%s\n' "$7" >job.json || exit 2
+    printf '%s' "$6" >runner && printf '%s\n' "$7" >job.json || { rm -f spec; exit 2; }
     rm -f runner.id child stop status.json "/run/halolab-job-$id"
     if command -v setsid >/dev/null 2>&1; then
       # The first makes a leader; the second, which is one, must fork. Nothing is left behind that waits.
@@ -61,6 +65,8 @@ case $verb in
     until [ -s status.json ] || [ -s "/run/halolab-job-$id" ]; do
       tries=$((tries + 1))
       if [ $tries -gt 500 ]; then
+        # The command may hold secrets.
+        rm -f spec
         echo "the runner did not begin: $(head -c 300 runner.said)" >&2
         exit 2
       fi
@@ -107,14 +113,24 @@ case $verb in
     if lives runner.id; then
       printf '%s %s %s\n' "$3" "$4" "$5" >stop.new && mv -f stop.new stop || exit 2
     elif [ -s child ]; then
-      # Its runner was killed: nobody else would hear.
+      # Its runner was killed: nobody else would hear, and who asks must ask again.
       signal_job "$3"
+      if members; then exit 4; fi
     fi
+    ;;
+  left) # ID: whether something of it runs without its runner
+    cd "$dir" 2>/dev/null || exit 0
+    if ! lives runner.id && members; then exit 4; fi
+    ;;
+  clear) # ID: the command of one that did not begin
+    cd "$dir" 2>/dev/null || exit 0
+    if lives runner.id; then exit 3; fi
+    rm -f spec
     ;;
   forget) # ID
     [ -n "$id" ] || exit 2
     cd "$jobs" 2>/dev/null || exit 0
-    if lives "$id/runner.id"; then exit 3; fi
+    if lives "$id/runner.id" || lives "$id/child"; then exit 3; fi
     rm -rf -- "$id" "/run/halolab-job-$id"
     ;;
   *) exit 2 ;;

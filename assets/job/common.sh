@@ -35,17 +35,33 @@ lives() {
   case $st_state in Z | X | x) return 1 ;; esac
 }
 
-# signal_job SIGNAL: to the command's group, and to what of it left the group (found by its environment).
-signal_job() {
-  sj_pid= sj_start=
-  read -r sj_pid sj_start 2>/dev/null <child || return 1
-  for sj_process in /proc/[0-9]*; do
-    sj_one=${sj_process#/proc/}
-    tr '\0' '\n' 2>/dev/null <"$sj_process/environ" | grep -qxF "HALOLAB_JOB=$id" || continue
-    stat_of "$sj_one" && [ "$st_group" != "$sj_pid" ] && kill -s "$1" "$sj_one" 2>/dev/null
-  done
+# members: me_group, the command's group, and what lives of the command: me_in in the group, me_out of what left it
+# (found by its environment). False where there is none.
+members() {
+  me_pid= me_start= me_group= me_in= me_out=
+  read -r me_pid me_start 2>/dev/null <child || return 1
   # The number of a group that ended may be somebody else's by now: its leader must be the one that we started.
-  if stat_of "$sj_pid" && [ "$st_start" = "$sj_start" ]; then kill -s "$1" -- "-$sj_pid" 2>/dev/null; fi
+  if stat_of "$me_pid" && [ "$st_start" = "$me_start" ]; then me_group=$me_pid; fi
+  for me_process in /proc/[0-9]*; do
+    me_one=${me_process#/proc/}
+    stat_of "$me_one" || continue
+    case $st_state in Z | X | x) continue ;; esac
+    if [ "$st_group" = "$me_group" ]; then
+      me_in="$me_in $me_one"
+    elif [ "$me_one" = "$me_group" ]; then
+      me_out="$me_out $me_one" # It does not lead its group yet.
+    elif tr '\0' '\n' 2>/dev/null <"$me_process/environ" | grep -qxF "HALOLAB_JOB=$id"; then
+      me_out="$me_out $me_one"
+    fi
+  done
+  [ -n "$me_in$me_out" ]
+}
+
+# signal_job SIGNAL: to the command's group, and to what of it left the group.
+signal_job() {
+  members || return 0
+  for sj_one in $me_out; do kill -s "$1" "$sj_one" 2>/dev/null; done
+  [ -z "$me_in" ] || kill -s "$1" -- "-$me_group" 2>/dev/null
   return 0
 }
 

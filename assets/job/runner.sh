@@ -10,7 +10,7 @@ unset HALOLAB_EXEC
 trap '' HUP
 stat_of $$ || exit 1
 my_start=$st_start
-echo "$$ $my_start" >runner.id
+echo "$$ $my_start" >runner.id || { echo "the disk is full" >&2; exit 1; }
 rm -f child stop status.json.new
 : >>log.raw
 read -r boot_id </proc/sys/kernel/random/boot_id || boot_id=
@@ -48,7 +48,7 @@ out_of_memory() {
   [ $oom_of = lab ] || [ "$name" = '"SIGKILL"' ] || [ "$code" = 137 ]
 }
 
-state=starting pid=null ended=null exit=null started= bytes=0
+state=starting elsewhere= pid=null ended=null exit=null started= bytes=0
 size_of log.raw
 log_start=$si_size
 save() { # [durable]
@@ -58,8 +58,14 @@ save() { # [durable]
   bytes=$si_size
   if [ "$bytes" != "${told:-none}" ]; then echo "$now_ms $bytes" >>log.raw.times && told=$bytes; fi
   json="{\"schema\":\"halolab.job/1\",\"job\":\"$id\",\"kind\":\"$kind\",\"container\":\"$instance\",\"state\":\"$state\",\"attempt\":$attempt,\"pid\":$pid,\"runner\":{\"pid\":$$,\"start\":$my_start,\"version\":1},\"host\":{\"boot_id\":\"$boot_id\"},\"started_at\":\"$started\",\"updated_at\":\"$now\",\"heartbeat_at\":\"$now\",\"ended_at\":$ended,\"exit\":$exit,\"log\":{\"raw\":\"log.raw\",\"start\":$log_start,\"bytes\":$bytes,\"events\":\"events.jsonl\"}}"
-  write || { rm -f reserve; write; } ||
-    { (printf '%s\n' "$json" >"/run/halolab-job-$id") 2>/dev/null; return 1; }
+  if write || { rm -f reserve; write; }; then
+    # What was said there while the disk was full is old now.
+    [ -z "$elsewhere" ] || { rm -f "/run/halolab-job-$id" && elsewhere=; }
+  else
+    (printf '%s\n' "$json" >"/run/halolab-job-$id") 2>/dev/null
+    elsewhere=yes
+    return 1
+  fi
   if [ $# -gt 0 ]; then durable log.raw status.json; fi
 }
 write() {
@@ -76,17 +82,18 @@ trap 'echo "INT 10 runner" >stop' INT
 # `exit 137` from a SIGKILL. A shell would make both 137.
 (
   exec 9>&-
-  export HALOLAB_JOB="$id"
-  cwd=/ log=$dir/log.raw
+  log=$dir/log.raw
   . ./spec
   rm -f ./spec
-  cd "$cwd" 2>>"$log" || set -- sh -c 'echo "the folder $1 cannot be entered" >&2; exit 126' sh "$cwd"
+  cd "$ru_cwd" 2>>"$log" || set -- sh -c 'echo "the folder $1 cannot be entered" >&2; exit 126' sh "$ru_cwd"
+  # By their paths: the job's PATH may be another one.
+  if setsid=$(command -v setsid 2>/dev/null); then set -- "$setsid" "$@"; fi
   # Shells start background commands deaf to SIGINT, by which some builds are stopped.
-  hears=
-  if env --default-signal=INT,QUIT true 2>/dev/null; then hears='env --default-signal=INT,QUIT'; fi
+  if env --default-signal=INT,QUIT true 2>/dev/null; then
+    set -- "$(command -v env)" --default-signal=INT,QUIT "$@"
+  fi
   umask 022
   trap - TERM INT HUP
-  if command -v setsid >/dev/null 2>&1; then hears="$hears setsid"; fi
   (
     # A shell may collect a child that ends at once: the command begins when its parent is a shell no more.
     read -r line </proc/self/stat
@@ -98,24 +105,48 @@ trap 'echo "INT 10 runner" >stop' INT
       spins=$((spins + 1))
       [ $spins -lt 100 ] || sleep 0.01
     done
-    exec $hears "$@"
+    # Last: from here on every name is the job's.
+    ru_exports
+    exec "$@"
   ) </dev/null >>"$log" 2>&1 &
-  stat_of $! && echo "$! $st_start" >"$dir/child"
+  stat_of $! || exit 1
+  tries=0
+  until (echo "$! $st_start" >"$dir/child") 2>/dev/null && [ -s "$dir/child" ]; do
+    # On a full disk, and before the command gets tired of waiting for us.
+    rm -f "$dir/reserve"
+    tries=$((tries + 1))
+    if [ $tries -gt 5 ]; then
+      kill -s KILL $!
+      exit 1
+    fi
+    if [ -n "$parts" ]; then sleep 0.2; fi
+  done
   trap '' TERM INT HUP QUIT
   exec sleep 2147483647 </dev/null >/dev/null 2>&1
 ) &
 parent=$!
+tries=0
 until [ -s child ]; do
   stat_of $parent && [ "$st_state" != Z ] || break
+  tries=$((tries + 1))
+  [ $tries -lt 3000 ] || break
   if [ -n "$parts" ]; then sleep 0.02; else sleep 1; fi
 done
-read -r pid child_start <child || { pid=null child_start=none; }
+begun=yes
+read -r pid child_start 2>/dev/null <child || { pid=null child_start=none begun=; }
 state=running
 save durable
 
 # In milliseconds since the start: how long it ran, when to beat and to sync next, when to kill.
-ran=0 beat=1000 sync=5000 killing= wish= signal=
-while stat_of $pid && [ "$st_start" = "$child_start" ] && [ "$st_state" != Z ]; do
+ran=0 beat=1000 sync=5000 killing= given_up= wish= signal=
+# goes_on: whether the command runs, or what it started where it was told to end: that writes, too.
+goes_on() {
+  if stat_of $pid && [ "$st_start" = "$child_start" ] && [ "$st_state" != Z ]; then return 0; fi
+  [ -n "$signal" ] && members || return 1
+  # What hangs in the kernel hears nothing.
+  [ -z "$given_up" ] || [ $ran -lt $given_up ]
+}
+while goes_on; do
   if [ -s stop ] && read -r stop_signal grace token <stop && [ "$wish" != "$stop_signal $token" ]; then
     wish="$stop_signal $token" signal=$stop_signal killing=$((ran + grace * 1000)) state=stopping
     signal_job "$signal"
@@ -125,12 +156,14 @@ while stat_of $pid && [ "$st_start" = "$child_start" ] && [ "$st_state" != Z ]; 
     # What is deaf to INT may still hear TERM.
     case $signal in
       INT) signal=TERM killing=$((ran + 3000)) ;;
-      *) signal=KILL killing= ;;
+      *) signal=KILL killing= given_up=$((ran + 8000)) ;;
     esac
     signal_job $signal
   fi
   if [ $ran -ge $beat ]; then
     beat=$((ran + 1000))
+    # What was born while it was sent.
+    [ -z "$given_up" ] || signal_job KILL
     save
     if [ $ran -ge $sync ]; then sync=$((ran + 5000)) && durable log.raw; fi
   fi
@@ -161,6 +194,10 @@ full() {
 oom_kills
 if [ "$code" = 0 ] && [ -z "$signal" ]; then
   state=succeeded
+elif [ -z "$begun" ]; then
+  # Its name could not be written down: it was killed before it began.
+  state=failed code=126 reason=unseen
+  if full; then reason=disk-full; fi
 else
   if [ -n "$signal" ]; then reason=stopped
   elif out_of_memory; then reason=oom oomed=true

@@ -2,43 +2,71 @@
 
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{Error, Known, Mirror, Result, State, Status, Watch, inside::Inside, order};
-use crate::backend::Backend;
+use crate::backend::{Backend, Status as Power};
 
 /// How long a job that was stopped may take to end after its grace: SIGKILL was sent by then.
 const MARGIN: u32 = 20;
 /// How long the engine may be away meanwhile.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How often it is looked whether something of a job is left.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Tells a job to end and waits for it: how it ended. One that has ended is left alone.
 ///
 /// # Errors
 /// The engine does not answer, or the job outlives a SIGKILL.
 pub async fn end(backend: &dyn Backend, mirror: &Mirror, signal: &str, grace: u32) -> Result<Status> {
-    let engine = backend.server().await?.address;
-    let known = Known::of(mirror.clone(), Some((backend, &engine))).await;
+    mirror.compare_engine(backend).await?;
+    let known = Known::of(mirror.clone(), Some((backend, &mirror.job.engine))).await;
     let status = known.status;
     if status.state.is_final() && status.state != State::Lost {
         return Ok(status);
     }
     // Of a lost one the command may still run, without its runner.
-    match order::stop(backend, mirror, signal, grace).await {
+    let left = match order::stop(backend, mirror, signal, grace).await {
         Err(error) if status.state == State::Lost => {
             tracing::debug!(%error, "nothing left to stop");
             return Ok(status);
         }
         other => other?,
+    };
+    let patience = Duration::from_secs(u64::from(grace.saturating_add(MARGIN)));
+    let undead = || Error::Undead {
+        id: mirror.id().to_string(),
+        seconds: patience.as_secs(),
+    };
+    if left && !outlived(backend, mirror, grace).await? {
+        return Err(undead());
     }
-    let patience = Duration::from_secs(u64::from(grace + MARGIN));
     match tokio::time::timeout(patience, quietly(backend, mirror)).await {
         Ok(ended) => ended,
-        Err(_) => Err(Error::Undead {
-            id: mirror.id().to_string(),
-            seconds: patience.as_secs(),
-        }),
+        Err(_) => Err(undead()),
     }
+}
+
+/// Waits for what is left of a job whose runner is gone, and kills it after the grace; whether it is gone then.
+async fn outlived(backend: &dyn Backend, mirror: &Mirror, grace: u32) -> Result<bool> {
+    let inside = Inside {
+        id: mirror.id(),
+        backend,
+        instance: &mirror.job.container,
+    };
+    for seconds in [grace, MARGIN] {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(seconds.into()) {
+            if !inside.is_left().await? {
+                return Ok(true);
+            }
+            sleep(LOOK).await;
+        }
+        order::stop(backend, mirror, "KILL", 0).await?;
+    }
+    Ok(false)
 }
 
 /// Watches a job to its end without showing it.
@@ -68,9 +96,9 @@ pub async fn forget(backend: Option<&dyn Backend>, mirror: &Mirror) -> Result<Op
         }
         return Err(differs(mirror, "there is no engine to compare it with"));
     };
+    mirror.compare_engine(backend).await?;
     if !lost {
-        let engine = backend.server().await?.address;
-        let known = Known::of(mirror.clone(), Some((backend, &engine))).await;
+        let known = Known::of(mirror.clone(), Some((backend, &mirror.job.engine))).await;
         if !known.status.state.is_final() {
             return Err(Error::Runs(mirror.id().to_string()));
         }
@@ -79,7 +107,7 @@ pub async fn forget(backend: Option<&dyn Backend>, mirror: &Mirror) -> Result<Op
             return Err(differs(mirror, "it is not here as a whole"));
         }
     }
-    let left = inside(backend, mirror).await;
+    let left = inside(backend, mirror, lost).await?;
     mirror.remove()?;
     Ok(left)
 }
@@ -93,19 +121,59 @@ fn differs(mirror: &Mirror, why: &str) -> Error {
 }
 
 /// Removes a job's files in its lab; a lab that is stopped keeps them, and another one of its name is left alone.
-async fn inside(backend: &dyn Backend, mirror: &Mirror) -> Option<String> {
+async fn inside(backend: &dyn Backend, mirror: &Mirror, lost: bool) -> Result<Option<String>> {
     let name = &mirror.job.container;
-    let found = backend.instance(name).await.ok().flatten()?;
+    let Some(found) = backend.instance(name).await? else {
+        return Ok(None);
+    };
     if found.uuid != mirror.job.uuid {
-        return None;
+        return Ok(None);
     }
     let inside = Inside {
         id: mirror.id(),
         backend,
         instance: name,
     };
-    inside.forget().await.err().map(|error| {
+    let kept = |why: &str| {
         let folder = super::inside::FOLDER;
-        format!("its files stay in {name} ({folder}/{}): {error}", mirror.id())
-    })
+        Ok(Some(format!(
+            "its files stay in {name} ({folder}/{}): {why}",
+            mirror.id()
+        )))
+    };
+    if found.status != Power::Running {
+        return kept("the lab does not run");
+    }
+    if lost && !rest(inside, mirror).await? {
+        return Err(differs(mirror, "its bytes are other ones"));
+    }
+    match inside.forget().await {
+        Ok(true) => Ok(None),
+        Ok(false) => Err(Error::Runs(mirror.id().to_string())),
+        Err(error) => kept(&error.to_string()),
+    }
+}
+
+/// Fetches the rest of the log of a job that is lost, and compares it: whether all that the lab has of it is here.
+async fn rest(inside: Inside<'_>, mirror: &Mirror) -> Result<bool> {
+    let Some(mut writer) = mirror.writer()? else {
+        return Err(differs(mirror, "somebody else watches it"));
+    };
+    let (mut hash, mut count) = (Sha256::new(), 0_u64);
+    let mut take = |bytes: &[u8]| {
+        hash.update(bytes);
+        let known = usize::try_from(writer.length().saturating_sub(count)).unwrap_or(usize::MAX);
+        count += bytes.len() as u64;
+        if let Some(more) = bytes.get(known..).filter(|more| !more.is_empty()) {
+            writer.append(more);
+        }
+    };
+    let never = CancellationToken::new();
+    let read = inside.read(0, i64::MAX.unsigned_abs(), &mut take, &never).await;
+    writer.check()?;
+    if let Err(error) = read {
+        return Err(differs(mirror, &format!("it cannot be read there: {error}")));
+    }
+    // Less is there, or nothing, where the lab was put back.
+    writer.verify(count, &hex::encode(hash.finalize()))
 }

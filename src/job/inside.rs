@@ -24,6 +24,10 @@ const ASK: &str = concat!(
 /// A question that has no answer in this time gets none.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// How often a job that still runs is tried to be forgotten, and the pause between.
+const FORGOTTEN: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(200);
+
 /// What runs as a job.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Command {
@@ -159,11 +163,12 @@ impl Inside<'_> {
         self.ask(&words, &mut take, cancel).await.map(drop)
     }
 
-    /// Asks a job to end: a signal now, and a harder one after the grace. Does not wait for it.
+    /// Asks a job to end: a signal now, and a harder one after the grace. Does not wait for it. True where its runner is
+    /// gone and something of it is left: who asks must send the harder one.
     ///
     /// # Errors
     /// The engine fails, or the lab's disk is full.
-    pub async fn stop(&self, signal: &str, grace: u32) -> Result<()> {
+    pub async fn stop(&self, signal: &str, grace: u32) -> Result<bool> {
         let (grace, token) = (
             grace.to_string(),
             jiff::Timestamp::now().as_nanosecond().to_string(),
@@ -177,29 +182,55 @@ impl Inside<'_> {
                 &CancellationToken::new(),
             )
             .await?;
-        if code == 0 {
-            return Ok(());
+        match code {
+            0 => Ok(false),
+            4 => Ok(true),
+            _ => Err(self.refused("stop", &words_of(&said)).into()),
         }
-        Err(backend::Error::Refused {
-            what: format!("stop the job {}", self.id),
-            message: words_of(&said),
-        }
-        .into())
     }
 
-    /// Removes the files of a job that ended. False where it still runs.
+    /// Whether something of a job runs without its runner.
     ///
     /// # Errors
     /// The engine fails.
+    pub async fn is_left(&self) -> backend::Result<bool> {
+        Ok(self.order("left").await? == 4)
+    }
+
+    /// Removes the files of a job that ended. False where it still runs, or its command does without a runner.
+    ///
+    /// # Errors
+    /// The engine fails, or the lab does not remove them.
     pub async fn forget(&self) -> backend::Result<bool> {
-        let code = self
-            .ask(
-                &["forget", self.id.as_str()],
-                &mut |_, _| {},
-                &CancellationToken::new(),
-            )
-            .await?;
-        Ok(code != 3)
+        // A runner that said its last word may still be there for a moment.
+        for _ in 0..FORGOTTEN {
+            match self.order("forget").await? {
+                0 => return Ok(true),
+                3 => tokio::time::sleep(PAUSE).await,
+                code => return Err(self.refused("forget", &format!("it ended with {code}"))),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Removes the command of a job that did not begin; its log stays. False where that cannot be.
+    ///
+    /// # Errors
+    /// The engine fails.
+    pub async fn clear(&self) -> backend::Result<bool> {
+        Ok(self.order("clear").await? == 0)
+    }
+
+    async fn order(&self, verb: &str) -> backend::Result<i32> {
+        let never = CancellationToken::new();
+        self.ask(&[verb, self.id.as_str()], &mut |_, _| {}, &never).await
+    }
+
+    fn refused(&self, what: &str, message: &str) -> backend::Error {
+        backend::Error::Refused {
+            what: format!("{what} the job {}", self.id),
+            message: message.to_owned(),
+        }
     }
 
     async fn push(&self, path: &str, bytes: &[u8]) -> backend::Result<()> {
@@ -226,7 +257,8 @@ impl Inside<'_> {
     }
 }
 
-/// The file that the runner reads and removes: folder, environment and command as shell.
+/// The file that the runner reads and removes: folder, environment and command as shell. The environment is a function,
+/// called when nothing of the runner's own is done any more: a variable may have the name of one of the runner's.
 fn spec(id: &JobId, command: &Command) -> Result<String> {
     let zero = |what, text: &str| {
         if text.contains('\0') {
@@ -234,7 +266,10 @@ fn spec(id: &JobId, command: &Command) -> Result<String> {
         }
         Ok(())
     };
-    let mut lines = vec![format!("cwd={}", quoted(&command.cwd))];
+    let mut lines = vec![
+        format!("ru_cwd={}", quoted(&command.cwd)),
+        "ru_exports() {".into(),
+    ];
     zero("folder", &command.cwd)?;
     for (name, value) in &command.env {
         let letters = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -244,6 +279,8 @@ fn spec(id: &JobId, command: &Command) -> Result<String> {
         zero("environment", value)?;
         lines.push(format!("export {name}={}", quoted(value)));
     }
+    // It is found by this, whatever else is set.
+    lines.push(format!("export HALOLAB_JOB={}\n}}", quoted(id.as_str())));
     let script = format!("{FOLDER}/{id}/script");
     let of_script = ["/bin/sh", "-eu", script.as_str()].map(str::to_owned).to_vec();
     let argv = if let Some(text) = &command.script {
@@ -374,7 +411,8 @@ mod tests {
             cwd: "/a b".into(),
             script: None,
         };
-        let text = spec(&id, &command).unwrap() + "printf '%s|%s|%s|%s' \"$cwd\" \"$A_1\" \"$1\" \"$2\"";
+        let text = spec(&id, &command).unwrap()
+            + "ru_exports\nprintf '%s|%s|%s|%s' \"$ru_cwd\" \"$A_1\" \"$1\" \"$2\"";
         let ran = std::process::Command::new("/bin/sh")
             .args(["-c", &text])
             .output()

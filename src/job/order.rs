@@ -1,14 +1,21 @@
 //! Starting jobs and telling them to end.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Error, JobFile, JobId, Mirror, Result, State, Status,
     inside::{Command, Heard, Inside},
 };
-use crate::backend::{Backend, Instance};
+use crate::backend::{self, Backend, Instance};
+
+/// How often a lab that says nothing is asked how a job stands, and the pause between.
+const ASKED: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(200);
+/// How long it is tried to take back what a job that did not begin left in its lab.
+const TAKEN_BACK: Duration = Duration::from_secs(10);
 
 /// What is to run, and for whom.
 #[derive(Clone, Debug, Default)]
@@ -58,15 +65,33 @@ pub async fn start(
         // Whether it began is looked at, never guessed: an answer can be lost after the deed.
         Err(Error::Backend(error)) => match stands(inside).await {
             Ok(Some(status)) if status.attempt == attempt => Ok(mirror),
-            _ => Err(error.into()),
+            _ => {
+                take_back(inside, &mirror, before.is_none()).await;
+                Err(error.into())
+            }
         },
         Err(error) => {
-            if before.is_none() {
-                // Nothing ran: there is nothing to keep.
-                let _ = mirror.remove();
-            }
+            take_back(inside, &mirror, before.is_none()).await;
             Err(error)
         }
+    }
+}
+
+/// Takes back what a job that did not begin left: its command may hold secrets. What could not be taken back stays
+/// known here, so that it can be forgotten later.
+async fn take_back(inside: Inside<'_>, mirror: &Mirror, first: bool) {
+    let clean = async {
+        if first {
+            inside.forget().await
+        } else {
+            // The log of the attempts before stays.
+            inside.clear().await
+        }
+    };
+    let clean = timeout(TAKEN_BACK, clean).await;
+    if first && matches!(clean, Ok(Ok(true))) {
+        // Nothing ran: there is nothing to keep.
+        let _ = mirror.remove();
     }
 }
 
@@ -94,9 +119,10 @@ pub async fn go_on(
     if !here {
         return Ok((start(backend, jobs, id, instance, order).await?, true));
     }
+    let address = backend.server().await?.address;
     let mirror = match Mirror::open(jobs, id) {
-        Ok(mirror) => mirror,
-        Err(_) => mirror_of(backend, jobs, id, instance, order).await?,
+        Ok(mirror) if mirror.job.engine == address => mirror,
+        _ => mirror_of(backend, jobs, id, instance, order).await?,
     };
     Ok((mirror, false))
 }
@@ -131,24 +157,38 @@ async fn mirror_of(
     Mirror::create(jobs, id, job)
 }
 
-/// How a job stands inside; none where there is none, or its runner is gone.
+/// How a job stands inside; none where the lab says that there is none, or that its runner is gone.
+///
+/// # Errors
+/// The engine fails, or the lab says nothing: then nobody knows, and a script must not run twice.
 async fn stands(inside: Inside<'_>) -> Result<Option<Status>> {
-    let (mut found, mut gone) = (None, false);
-    let mut heard = |heard: Heard<'_>| match heard {
-        Heard::Status(line) => found = Status::parse(line, inside.id.as_str()),
-        Heard::Gone => gone = true,
-        _ => {}
-    };
     let never = CancellationToken::new();
-    inside.follow((0, 0), 0, &mut heard, &never).await?;
-    Ok(found.filter(|_| !gone))
+    for _ in 0..ASKED {
+        let (mut found, mut none) = (None, false);
+        let mut heard = |heard: Heard<'_>| match heard {
+            Heard::Status(line) => found = Status::parse(line, inside.id.as_str()),
+            Heard::Gone | Heard::NoJob => none = true,
+            _ => {}
+        };
+        inside.follow((0, 0), 0, &mut heard, &never).await?;
+        if none || found.is_some() {
+            return Ok(found.filter(|_| !none));
+        }
+        // A runner that began this moment has not said anything yet.
+        sleep(PAUSE).await;
+    }
+    Err(Error::Backend(backend::Error::Refused {
+        what: format!("look at the job {} in {}", inside.id, inside.instance),
+        message: "the lab does not say whether it ran".into(),
+    }))
 }
 
 /// Tells a job to end: `signal` (as `TERM`) at once, and a harder one after `grace` seconds. Does not wait for its end.
+/// True where its runner is gone and something of it is left: nobody sends a harder one then.
 ///
 /// # Errors
 /// The engine does not answer.
-pub async fn stop(backend: &dyn Backend, mirror: &Mirror, signal: &str, grace: u32) -> Result<()> {
+pub async fn stop(backend: &dyn Backend, mirror: &Mirror, signal: &str, grace: u32) -> Result<bool> {
     let inside = Inside {
         id: mirror.id(),
         backend,

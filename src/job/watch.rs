@@ -233,7 +233,9 @@ impl Watch<'_> {
         }
         let status = writer.status().clone();
         if round.gone {
-            let _ = self.drain(writer, u64::MAX, sink).await?;
+            if !self.drain(writer, u64::MAX, sink).await? {
+                return Ok(false);
+            }
             writer.lost(
                 "its runner ended without a last word: the lab was restarted, or the runner was killed",
             )?;

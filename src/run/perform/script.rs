@@ -188,7 +188,8 @@ pub(super) async fn forget(worker: &Worker<'_>, action: &Action) {
     };
     for _ in 0..TRIES {
         match inside.forget().await {
-            Ok(_) => break,
+            Ok(true) => break,
+            Ok(false) => tracing::debug!(%id, "something of it still runs"),
             // At worst a few kilobytes stay in the lab, that do no harm.
             Err(error) => tracing::debug!(%error, %id, "its files are still in the lab"),
         }
