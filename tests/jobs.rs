@@ -55,7 +55,9 @@ fn killing_who_watches_loses_not_a_byte() {
     let log = build_log(1500, 7);
     assert!(log.len() > 4_000_000, "{}", log.len());
     push(&home, "/data.bin", &log);
-    let id = home.job_run(&writer("/data.bin", log.len(), 14));
+    // Slow until there were kills enough, however slow the machine is.
+    let script = writer("/data.bin", log.len(), 14).replace("sleep 0.03", "[ -e /enough ] || sleep 0.3");
+    let id = home.job_run(&script);
     let (mut kills, mut numbers) = (0, Numbers(11));
     while home.mirror(&id)["whole"] != true {
         let mut watcher = home.spawn(&["job", "attach", &id]);
@@ -65,6 +67,9 @@ fn killing_who_watches_loses_not_a_byte() {
         if watcher.try_wait().unwrap().is_none() {
             watcher.kill().unwrap();
             kills += 1;
+            if kills == 15 {
+                push(&home, "/enough", b"");
+            }
         }
         watcher.wait().unwrap();
         if let Some(beside) = &mut beside {
