@@ -5,20 +5,21 @@ mod host;
 mod overlays;
 mod tables;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::KeyEvent;
 
 use super::{
     model::{Dialog, Model, Screen},
     run_view::RunView,
 };
 use crate::view;
+pub use crate::view::keys::{Chord, chord, name};
 use host::HOST;
 use overlays::{
     CHANGE, CONFIRM, CONFIRM_TYPING, DIALOG, FILTER, HELP, PAGED, PROMPT, SCRIPT, SEARCH, SMALL, THEMES,
 };
 use tables::{
-    BACKTAB, COMMON, CONTROL, JOBS, LABS, MENU, OPTIONS, OPTIONS_TYPING, RESULT, RESULT_OPEN, REVIEW, RUN,
-    SNAPSHOTS, WELCOME,
+    COMMON, CONTROL, JOBS, LABS, MENU, OPTIONS, OPTIONS_TYPING, RESULT, RESULT_OPEN, REVIEW, RUN, SNAPSHOTS,
+    WELCOME,
 };
 
 /// What a key means.
@@ -67,9 +68,6 @@ pub enum Intent {
     View(view::Intent),
     Stop,
 }
-
-/// A key with what is held down.
-pub type Chord = (KeyCode, KeyModifiers);
 
 /// One line of a table.
 #[derive(Debug)]
@@ -236,36 +234,4 @@ fn is_of_log(intent: view::Intent) -> bool {
         intent,
         I::SearchBack | I::Help | I::Quit | I::Suspend | I::Redraw | I::Interrupt | I::Back
     )
-}
-
-/// A key press in the form of the tables: shift is part of the letter, not a modifier of it.
-fn chord(event: &KeyEvent) -> Chord {
-    let held = event.modifiers & (KeyModifiers::CONTROL | KeyModifiers::ALT);
-    match event.code {
-        KeyCode::BackTab => BACKTAB,
-        KeyCode::Char(letter) if held.contains(KeyModifiers::CONTROL) => {
-            (KeyCode::Char(letter.to_ascii_lowercase()), held)
-        }
-        code => (code, held),
-    }
-}
-
-/// A chord as people write it.
-pub fn name(chord: Chord) -> String {
-    let base = match chord.0 {
-        KeyCode::Char(' ') => "space".into(),
-        KeyCode::Char(letter) => letter.to_string(),
-        KeyCode::Enter => "enter".into(),
-        KeyCode::Esc => "esc".into(),
-        KeyCode::BackTab => "shift-tab".into(),
-        KeyCode::PageUp => "PgUp".into(),
-        KeyCode::PageDown => "PgDn".into(),
-        KeyCode::F(number) => format!("F{number}"),
-        other => other.to_string().to_lowercase(),
-    };
-    if chord.1.contains(KeyModifiers::CONTROL) {
-        format!("ctrl-{base}")
-    } else {
-        base
-    }
 }

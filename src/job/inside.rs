@@ -70,6 +70,14 @@ pub struct Inside<'a> {
 }
 
 impl Inside<'_> {
+    /// Asks, and hears the whole of a short answer: its exit code and its words.
+    async fn answer(&self, words: &[&str]) -> Result<(i32, Vec<u8>)> {
+        let mut said = vec![];
+        let mut take = |_: u8, bytes: &[u8]| keep(&mut said, bytes);
+        let code = self.ask(words, &mut take, &CancellationToken::new()).await?;
+        Ok((code, said))
+    }
+
     /// Puts a command in and starts it. False where that job runs already.
     ///
     /// # Errors
@@ -92,14 +100,7 @@ impl Inside<'_> {
             RUNNER,
             job,
         ];
-        let mut said = vec![];
-        let code = self
-            .ask(
-                &words,
-                &mut |_, bytes| keep(&mut said, bytes),
-                &CancellationToken::new(),
-            )
-            .await?;
+        let (code, said) = self.answer(&words).await?;
         match code {
             0 => Ok(true),
             3 => Ok(false),
@@ -174,14 +175,7 @@ impl Inside<'_> {
             jiff::Timestamp::now().as_nanosecond().to_string(),
         );
         let words = ["stop", self.id.as_str(), signal, &grace, &token];
-        let mut said = vec![];
-        let code = self
-            .ask(
-                &words,
-                &mut |_, bytes| keep(&mut said, bytes),
-                &CancellationToken::new(),
-            )
-            .await?;
+        let (code, said) = self.answer(&words).await?;
         match code {
             0 => Ok(false),
             4 => Ok(true),

@@ -253,7 +253,7 @@ pub fn find(event: &KeyEvent) -> Option<Intent> {
 }
 
 /// A key press in the form of the table: shift is part of the letter, not a modifier of it.
-fn chord(event: &KeyEvent) -> Chord {
+pub fn chord(event: &KeyEvent) -> Chord {
     let held = event.modifiers & (KeyModifiers::CONTROL | KeyModifiers::ALT);
     match event.code {
         KeyCode::BackTab => (KeyCode::BackTab, KeyModifiers::SHIFT),
