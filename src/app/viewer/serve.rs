@@ -23,7 +23,7 @@ use crate::{
 use super::{
     build::{Build, Did},
     ears::Ears,
-    hands,
+    hands, lean,
 };
 
 /// Between two frames at least.
@@ -210,6 +210,7 @@ impl Serving {
         let _ = thread::Builder::new().name("rules".into()).spawn(move || {
             let _ = rules.set(Arc::new(Rules::load(&folders).0));
             wake();
+            lean::give_back();
         });
     }
 
