@@ -1,9 +1,9 @@
 //! Embeds anew when a stage or a theme is added (the macro that embeds them sees changed files, not new ones), and
 //! writes the names of PCI devices as plain text, a line each: `10de 2330 GH100 [H100 SXM5 80GB]`.
 
-use std::{env, fmt::Write as _, fs, path::Path};
+use std::{env, error::Error, fmt::Write as _, fs, path::Path};
 
-fn main() {
+fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=build.rs");
     for folder in ["stages", "themes", "assets"] {
         if Path::new(folder).exists() {
@@ -13,9 +13,10 @@ fn main() {
     let mut names = String::from("\n");
     for vendor in pci_ids::Vendors::iter() {
         for device in vendor.devices() {
-            let _ = writeln!(names, "{:04x} {:04x} {}", vendor.id(), device.id(), device.name());
+            writeln!(names, "{:04x} {:04x} {}", vendor.id(), device.id(), device.name())?;
         }
     }
-    let folder = env::var_os("OUT_DIR").expect("Cargo sets OUT_DIR");
-    fs::write(Path::new(&folder).join("pci-names.txt"), names).expect("OUT_DIR can be written");
+    let folder = env::var("OUT_DIR")?;
+    fs::write(Path::new(&folder).join("pci-names.txt"), names)?;
+    Ok(())
 }

@@ -120,14 +120,14 @@ pub(crate) fn live(path: &Path, rate: u64, lasts: Duration) -> Vec<(u64, Instant
 
 /// The number of line breaks.
 pub(crate) fn lines(path: &Path) -> u64 {
-    let mut file = fs::File::open(path).unwrap();
+    let mut file = File::open(path).unwrap();
     let (mut buffer, mut lines) = (vec![0; 1 << 20], 0);
     loop {
         let read = file.read(&mut buffer).unwrap();
         if read == 0 {
             return lines;
         }
-        lines += buffer[..read].iter().filter(|byte| **byte == b'\n').count() as u64;
+        lines += memchr::memchr_iter(b'\n', &buffer[..read]).count() as u64;
     }
 }
 

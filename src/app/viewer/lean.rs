@@ -31,10 +31,11 @@ pub(super) fn give_back() {
 /// relocated ones would be lost.
 fn unchanged(maps: &str) -> Vec<Range<usize>> {
     let mut found = vec![];
-    let mut current = None;
+    let mut current: Option<Range<usize>> = None;
     for line in maps.lines() {
-        if let Some(range) = mapping(line) {
-            found.extend(std::mem::replace(&mut current, range));
+        if let Some((range, read_only)) = mapping(line) {
+            found.extend(current.take());
+            current = Some(range).filter(|_| read_only);
         } else if let Some((name, size)) = line.split_once(':') {
             let own = matches!(name, "Private_Dirty" | "Anonymous" | "Swap" | "Locked");
             if own && size.trim() != "0 kB" {
@@ -46,15 +47,15 @@ fn unchanged(maps: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// Of the first line of a mapping, where it is, if it is of the kind that is given back; none of other lines.
-fn mapping(line: &str) -> Option<Option<Range<usize>>> {
+/// Of the first line of a mapping, where it is, and whether it is a file that can only be read; none of other lines.
+fn mapping(line: &str) -> Option<(Range<usize>, bool)> {
     let mut words = line.split_ascii_whitespace();
     let (start, end) = words.next()?.split_once('-')?;
     let address = |text| usize::from_str_radix(text, 16).ok();
     let range = address(start)?..address(end)?;
     let read_only = matches!(words.next(), Some("r-xp" | "r--p"));
     let of_file = words.nth(3).is_some_and(|path| path.starts_with('/'));
-    Some((read_only && of_file).then_some(range))
+    Some((range, read_only && of_file))
 }
 
 #[cfg(test)]
