@@ -26,6 +26,8 @@ pub struct Order {
     pub title: String,
     /// What runs.
     pub command: Command,
+    /// Minutes without output after which it is called stuck.
+    pub stuck_minutes: Option<u64>,
     /// The run and its action, for a step of a stage.
     pub step: Option<(String, String)>,
 }
@@ -46,6 +48,7 @@ pub async fn start(
     let mirror = mirror_of(backend, jobs, id, instance, order).await?;
     // How an earlier attempt ended is not how this one stands.
     mirror.queue()?;
+    mirror.set_doom(None)?;
     let text = serde_json::to_string(&mirror.job)
         .map_err(std::io::Error::from)
         .map_err(Error::file(mirror.folder()))?;
@@ -150,6 +153,7 @@ async fn mirror_of(
         cwd: order.command.cwd.clone(),
         env: order.command.env.keys().cloned().collect(),
         created_at: jiff::Timestamp::now().to_string(),
+        stuck_minutes: order.stuck_minutes,
         run,
         action,
         ..JobFile::default()
@@ -188,7 +192,7 @@ async fn stands(inside: Inside<'_>) -> Result<Option<Status>> {
 ///
 /// # Errors
 /// The engine does not answer.
-pub async fn stop(backend: &dyn Backend, mirror: &Mirror, signal: &str, grace: u32) -> Result<bool> {
+pub(super) async fn stop(backend: &dyn Backend, mirror: &Mirror, signal: &str, grace: u32) -> Result<bool> {
     let inside = Inside {
         id: mirror.id(),
         backend,

@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::progress::{self, Exit, History, HistoryError, Millis, Summary, Times, Tree, estimate};
+use crate::progress::{Fold, History, HistoryError, Inside, Millis, Summary, Times, Tree};
 
 /// How far a job is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,9 +57,7 @@ impl From<Summary> for Progress {
 /// Reads progress out of a log.
 #[derive(Debug)]
 pub struct Reader {
-    lines: progress::Reader,
-    tree: Tree,
-    times: Times,
+    fold: Fold,
     history: History,
     /// Where the durations of packages are remembered.
     memory: PathBuf,
@@ -73,9 +71,7 @@ impl Reader {
     pub fn new(state: &Path) -> Self {
         let memory = History::path(state);
         Self {
-            lines: progress::Reader::new(),
-            tree: Tree::new(),
-            times: Times::default(),
+            fold: Fold::default(),
             history: History::load(&memory).unwrap_or_default(),
             memory,
             learnt: 0,
@@ -84,43 +80,44 @@ impl Reader {
 
     /// Takes the next bytes of the log; `offset` is where they begin.
     pub fn feed(&mut self, offset: u64, bytes: &[u8]) {
-        for event in self.lines.feed(bytes, offset) {
-            self.tree.apply(&event, self.times.at(event.offset));
-        }
+        self.fold.feed(offset, bytes);
     }
 
     /// At this time the log had so many bytes.
     pub fn time(&mut self, at: Millis, bytes: u64) {
-        self.times.add(at, bytes);
+        self.fold.time(at, bytes);
     }
 
     /// The times of what was written before.
     #[must_use]
     pub fn with_times(mut self, text: &str) -> Self {
-        self.times = Times::parse(text);
+        self.fold.set_times(Times::parse(text));
         self
     }
 
-    /// The job ended, by a signal or not.
+    /// The job ended, by a signal or not, and all that it wrote was taken.
     pub fn ended(&mut self, code: Option<i32>, killed: bool) {
-        for event in self.lines.finish() {
-            self.tree.apply(&event, self.times.at(event.offset));
-        }
-        // Which signal it was makes no difference to what is installed.
-        let signal = killed.then_some(15);
-        self.tree.ended(Exit { code, signal }, self.times.last());
+        self.fold.ended(code, killed);
+    }
+
+    /// How far a package is inside, out of its own log.
+    pub fn set_inside(&mut self, key: &str, inside: Inside) {
+        self.fold.set_inside(key, inside);
+    }
+
+    /// Packages, and what became of each.
+    pub fn tree(&self) -> &Tree {
+        self.fold.tree()
     }
 
     /// How far it is now.
     pub fn progress(&self) -> Progress {
-        let now = self.times.last();
-        let left = estimate(&self.tree, &self.history, None, now);
-        Summary::of(&self.tree, left, now).into()
+        self.fold.summary(&self.history).into()
     }
 
     /// Remembers how long each package took that was finished since.
     pub fn learn(&mut self) {
-        let done = self.tree.counts().done;
+        let done = self.fold.tree().counts().done;
         if std::mem::replace(&mut self.learnt, done) == done {
             return;
         }
@@ -137,7 +134,7 @@ impl Reader {
         // Where no lock can be had, two builds that end together lose one of their durations.
         let _held = lock.and_then(|file| file.lock().map(|()| file));
         let mut history = History::load(&self.memory)?;
-        if history.learn(&self.tree, None) {
+        if history.learn(self.fold.tree(), None) {
             history.save(&self.memory)?;
         }
         self.history = history;
@@ -146,8 +143,7 @@ impl Reader {
 
     /// A new attempt begins anew.
     pub fn reset(&mut self) {
-        self.lines = progress::Reader::new();
-        self.tree = Tree::new();
+        self.fold.restart();
         self.learnt = 0;
     }
 }

@@ -74,8 +74,7 @@ async fn to_the_end(
 ) -> Result<Result<Status, Code>, Stop> {
     let mut ear = Ear::listen()?;
     let known = mirror.status();
-    let over = known.state.is_final() && (known.whole || known.state == job::State::Lost);
-    if over {
+    if known.is_over() {
         // It may be of an engine that is not here.
         let mut at = from;
         loop {
@@ -189,6 +188,7 @@ pub(super) async fn wait(setup: &Setup, id: &str, notify: bool) -> Result<Code, 
             mirror: mirror.clone(),
             status: status.clone(),
             stale: String::new(),
+            frozen: false,
         };
         foreign_json(&known.glance(setup.config.job.stuck_minutes))?;
     }
