@@ -59,9 +59,11 @@ pub async fn start(
     };
     match inside.start(attempt, &text, &order.command).await {
         Ok(_) => {
-            // Whoever watches already knows more.
-            if let Some(mut writer) = mirror.writer()? {
-                writer.began()?;
+            // Whoever watches already knows more; and what a full disk does not take now is heard later: it runs.
+            if let Ok(Some(mut writer)) = mirror.writer()
+                && let Err(error) = writer.began()
+            {
+                tracing::warn!(%error, "that a job began is not written down here");
             }
             Ok(mirror)
         }
@@ -174,7 +176,7 @@ async fn stands(inside: Inside<'_>) -> Result<Option<Status>> {
             Heard::Gone | Heard::NoJob => none = true,
             _ => {}
         };
-        inside.follow((0, 0), 0, &mut heard, &never).await?;
+        inside.follow((0, 0), (0, false), &mut heard, &never).await?;
         if none || found.is_some() {
             return Ok(found.filter(|_| !none));
         }

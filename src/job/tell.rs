@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::{Mirror, Result, State, Status, events::Events};
+use super::{Mirror, Result, State, Status, events::Events, status::short};
 use crate::{
     config::JobConfig,
     progress::{self, Package, Tree},
@@ -80,7 +80,7 @@ impl Teller {
         let attempt = new.attempt;
         if attempt > self.started {
             (self.started, self.stuck) = (attempt, false);
-            let more = json!({ "title": mirror.job.title, "container": mirror.job.container });
+            let more = json!({ "title": short(&mirror.job.title), "container": mirror.job.container });
             self.events.add("start", attempt, offset, more);
         }
         let mut add = |event: &str, more: Value| self.events.add(event, attempt, offset, more);
@@ -196,4 +196,66 @@ fn event(package: &Package, word: &str, at: Option<progress::Millis>) -> Value {
         fields.insert("log".into(), json!(package.log));
     }
     more
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{JobFile, JobId};
+
+    fn line(heartbeat: &str) -> Vec<u8> {
+        format!(
+            r#"{{"schema":"halolab.job/1","job":"cmd-1-2","state":"running","attempt":1,"heartbeat_at":"{heartbeat}"}}"#
+        )
+        .into_bytes()
+    }
+
+    fn mirror(folder: &std::path::Path) -> Mirror {
+        let job = JobFile {
+            stuck_minutes: Some(10),
+            ..JobFile::default()
+        };
+        Mirror::create(folder, &JobId::parse("cmd-1-2").unwrap(), job).unwrap()
+    }
+
+    fn told(mirror: &Mirror, event: &str) -> Vec<Value> {
+        let text = std::fs::read_to_string(mirror.folder().join("events.jsonl")).unwrap();
+        let lines = text.lines().map(|l| serde_json::from_str::<Value>(l).unwrap());
+        lines.filter(|l| l["ev"] == event).collect()
+    }
+
+    #[test]
+    fn where_nothing_else_is_told_it_is_told_that_the_job_lives() {
+        let folder = tempfile::tempdir().unwrap();
+        let mirror = mirror(folder.path());
+        let long_ago = r#"{"v":1,"seq":1,"t":"2026-01-01T00:00:00Z","attempt":1,"ev":"start","off":0}"#;
+        std::fs::write(mirror.folder().join("events.jsonl"), format!("{long_ago}\n")).unwrap();
+        for _ in 0..3 {
+            let mut writer = mirror.writer().unwrap().unwrap();
+            writer.told(&line("2026-01-01T00:05:00Z")).unwrap();
+            writer.told(&line("2026-01-01T00:05:01Z")).unwrap();
+        }
+        assert_eq!(told(&mirror, "heartbeat").len(), 1);
+        assert_eq!(told(&mirror, "start").len(), 1, "it was told before");
+    }
+
+    #[test]
+    fn silence_is_by_the_clock_of_the_lab_and_told_once_by_whoever_watches() {
+        let folder = tempfile::tempdir().unwrap();
+        let mirror = mirror(folder.path());
+        let at = |text: &str| u64::try_from(text.parse::<Timestamp>().unwrap().as_millisecond()).unwrap();
+        let mut writer = mirror.writer().unwrap().unwrap();
+        writer.time(at("1999-01-01T00:00:00Z"), 5);
+        writer.told(&line("1999-01-01T00:09:59Z")).unwrap();
+        assert_eq!(told(&mirror, "warn").len(), 0);
+        writer.told(&line("1999-01-01T00:10:00Z")).unwrap();
+        drop(writer);
+        let mut writer = mirror.writer().unwrap().unwrap();
+        writer.told(&line("1999-01-01T00:11:00Z")).unwrap();
+        let warnings = told(&mirror, "warn");
+        assert_eq!((warnings.len(), &warnings[0]["what"]), (1, &json!("stuck")));
+        writer.time(at("1999-01-01T00:12:00Z"), 9);
+        writer.told(&line("1999-01-01T00:12:01Z")).unwrap();
+        assert_eq!(told(&mirror, "warn")[1]["what"], "alive");
+    }
 }

@@ -175,7 +175,7 @@ impl Watch<'_> {
         seconds: u32,
         sink: Sink<'_>,
     ) -> backend::Result<Round> {
-        let cursor = writer.cursor();
+        let (cursor, inside) = (writer.cursor(), writer.is_building());
         let (mut round, mut from) = (Round::default(), self.from);
         // A disk that takes no more ends the question: what comes after is asked for again.
         let stop = self.cancel.child_token();
@@ -193,11 +193,15 @@ impl Watch<'_> {
                 }
             }
             Heard::Time(ms, bytes) => writer.time(ms, bytes),
+            Heard::Inside(stage, step) => writer.inside(stage, step),
             Heard::Sum(bytes, sum) => round.sum = Some((bytes, sum.to_owned())),
             Heard::Gone => round.gone = true,
             Heard::NoJob => round.no_job = true,
         };
-        let asked = self.inside().follow(cursor, seconds, &mut take, &stop).await;
+        let asked = self
+            .inside()
+            .follow(cursor, (seconds, inside), &mut take, &stop)
+            .await;
         self.from = from;
         asked.map(|()| round)
     }

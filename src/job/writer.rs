@@ -140,6 +140,16 @@ impl Writer {
         self.reader.time(i64::try_from(ms).unwrap_or(i64::MAX), bytes);
     }
 
+    /// Whether packages are in work that have logs of their own.
+    pub(super) fn is_building(&self) -> bool {
+        self.reader.is_building()
+    }
+
+    /// How far a package is that is built in this stage: a line of its own log.
+    pub(super) fn inside(&mut self, stage: &str, step: &str) {
+        self.reader.inside(stage, step);
+    }
+
     /// Takes a line with a status that came from inside; one that is none changes nothing.
     ///
     /// # Errors
@@ -150,7 +160,7 @@ impl Writer {
         };
         status.keep_ours(&self.status);
         if let (Some(exit), Some(doom)) = (&mut status.exit, self.mirror.doom())
-            && exit.reason == "stopped"
+            && (exit.reason == "stopped" || is_of_an_end(exit))
         {
             // The lab's own end stopped it.
             exit.reason = format!("stopped: {doom}");
@@ -304,6 +314,12 @@ impl Writer {
     pub fn progress(&self) -> Progress {
         self.reader.progress()
     }
+}
+
+/// Whether a signal ended it that all get whose machine is stopped.
+fn is_of_an_end(exit: &Exit) -> bool {
+    let signals = ["SIGTERM", "SIGKILL", "SIGHUP"];
+    exit.reason == "signal" && exit.signal.as_deref().is_some_and(|s| signals.contains(&s))
 }
 
 /// Cuts a torn last line of the times off; what is left is a copy of the lab's first lines.

@@ -3,6 +3,7 @@
 use super::{
     estimate::{Estimate, estimate},
     history::History,
+    package::Inside,
     reader::Reader,
     summary::Summary,
     times::{Millis, Times},
@@ -43,9 +44,15 @@ impl Fold {
         self.tree.ended(Exit { code, signal }, self.times.last());
     }
 
-    /// How far a package is inside, out of its own log.
-    pub fn set_inside(&mut self, key: &str, inside: super::Inside) {
-        self.tree.set_inside(key, Some(inside));
+    /// How far a package in work is inside, out of its own log.
+    pub fn set_inside(&mut self, key: &str, inside: Inside) {
+        if self
+            .tree
+            .get(key)
+            .is_some_and(|package| package.state.is_active())
+        {
+            self.tree.set_inside(key, Some(inside));
+        }
     }
 
     /// Another log, or another attempt, begins; the times go on.

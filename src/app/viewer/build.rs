@@ -249,6 +249,9 @@ impl Worker {
         let Some(status) = told.and_then(|line| Status::parse(&line, &id)) else {
             return false;
         };
+        for (key, inside) in &status.progress.inside {
+            self.fold.set_inside(key, *inside);
+        }
         // What comes after a state that is final are the last bytes of the log.
         if !status.is_over() {
             return true;

@@ -108,6 +108,13 @@ impl Hand<'_> {
             .follow(backend, mirror, from, self.progress.cancel.clone())
             .await;
         let error = match ended {
+            Ok(status) if status.state == State::Lost => {
+                // Its end cannot be known any more: nothing of it must go on behind a run that failed.
+                if let Err(error) = job::stop(backend, mirror, "TERM", GRACE).await {
+                    tracing::debug!(%error, "nothing of it is left to end");
+                }
+                return Ok(status);
+            }
             Ok(status) => return Ok(status),
             Err(error) => error,
         };
