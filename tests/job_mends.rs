@@ -363,7 +363,7 @@ fn no_job_begins_where_this_disk_is_full() {
         } else {
             assert!(said.err.contains("No space left"), "{room}: {}", said.err);
             assert_eq!(
-                home.inside(home.lab(), "ps | grep -c '[s]leep 1000' || true"),
+                home.inside(home.lab(), "ps | grep -c '[s]leep 1000$' || true"),
                 "0",
                 "{room}"
             );

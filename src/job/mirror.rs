@@ -48,7 +48,11 @@ impl Mirror {
         let bytes = serde_json::to_vec_pretty(&job)
             .map_err(io::Error::from)
             .map_err(Error::file(&folder))?;
-        write_private(&folder.join("job.json"), &bytes)?;
+        if let Err(error) = write_private(&folder.join("job.json"), &bytes) {
+            // Only where nothing is in it.
+            let _ = fs::remove_dir(&folder);
+            return Err(error.into());
+        }
         Ok(Self {
             id: id.clone(),
             folder,

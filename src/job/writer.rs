@@ -57,14 +57,8 @@ impl Writer {
         let status = mirror.status();
         let state = mirror.folder().parent().and_then(Path::parent);
         let known = fs::read_to_string(mirror.folder().join("log.raw.times")).unwrap_or_default();
-        let mut reader = Reader::new(state.unwrap_or_else(|| mirror.folder())).with_times(&known);
-        let mut from = bytes.saturating_sub(RECENT).max(status.log.start.min(bytes));
-        while from < bytes {
-            let part = mirror.bytes(from, PART)?;
-            reader.feed(from, &part);
-            from += (part.len() as u64).max(1);
-        }
-        Ok(Self {
+        let reader = Reader::new(state.unwrap_or_else(|| mirror.folder())).with_times(&known);
+        let mut writer = Self {
             grew: mirror.last_growth(),
             mirror,
             _lock: lock,
@@ -77,7 +71,21 @@ impl Writer {
             status,
             reader,
             failed: None,
-        })
+        };
+        let start = writer.status.log.start;
+        writer.read_again(start)?;
+        Ok(writer)
+    }
+
+    /// Reads the log that is here for its progress, from where an attempt begins in it.
+    fn read_again(&mut self, start: u64) -> Result<()> {
+        let mut from = self.bytes.saturating_sub(RECENT).max(start.min(self.bytes));
+        while from < self.bytes {
+            let part = self.mirror.bytes(from, PART)?;
+            self.reader.feed(from, &part);
+            from += (part.len() as u64).max(1);
+        }
+        Ok(())
     }
 
     /// Bytes of the log that are here.
@@ -210,6 +218,8 @@ impl Writer {
                 status.anew += 1;
                 self.begin_anew()?;
             }
+            // Its first bytes may have come before the first word about it.
+            self.read_again(status.log.start)?;
         }
         self.reader.learn();
         status.progress = self.reader.progress();
