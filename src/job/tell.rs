@@ -40,7 +40,7 @@ impl Teller {
         let minutes = mirror
             .job
             .stuck_minutes
-            .unwrap_or(JobConfig::default().stuck_minutes);
+            .unwrap_or_else(|| JobConfig::default().stuck_minutes);
         let mut teller = Self {
             events,
             packages: BTreeSet::new(),
