@@ -64,7 +64,7 @@ fn killing_who_watches_loses_not_a_byte() {
     let script = writer("/data.bin", log.len(), 14).replace("sleep 0.03", "[ -e /enough ] || sleep 0.3");
     let id = home.job_run(&script);
     let (mut kills, mut numbers) = (0, Numbers(11));
-    while home.mirror(&id)["whole"] != true {
+    while home.mirror(&id)["whole"] != true && kills < 25 {
         let mut watcher = home.spawn(&["job", "attach", &id]);
         // Each fifth time a second one watches beside it, and outlives it.
         let mut beside = (kills % 5 == 4).then(|| home.spawn(&["job", "logs", "-f", &id]));
