@@ -25,7 +25,7 @@ pub fn under_way(jobs: &Path) -> Vec<Work> {
 /// The jobs that run, after their labs were asked.
 pub async fn ask_under_way(jobs: &Path, backend: &dyn Backend) -> Vec<Work> {
     let mut found = vec![];
-    for mirror in running(jobs) {
+    for mirror in running_on(jobs, backend).await {
         let engine = mirror.job.engine.clone();
         let known = Known::of(mirror, Some((backend, &engine))).await;
         if !known.status.state.is_final() {
@@ -41,6 +41,20 @@ fn running(jobs: &Path) -> Vec<Mirror> {
     mirrors.filter(|m| !m.status().state.is_final()).collect()
 }
 
+/// Those of this engine: another one knows nothing of them, and must not call them lost.
+async fn running_on(jobs: &Path, backend: &dyn Backend) -> Vec<Mirror> {
+    let mut found = running(jobs);
+    if !found.is_empty() {
+        let address = backend.server().await.map(|server| server.address);
+        found.retain(|mirror| {
+            address
+                .as_ref()
+                .is_ok_and(|address| *address == mirror.job.engine)
+        });
+    }
+    found
+}
+
 fn work(mirror: &Mirror) -> Work {
     Work {
         id: mirror.id().to_string(),
@@ -53,7 +67,7 @@ fn work(mirror: &Mirror) -> Work {
 /// An instance is about to be stopped, put back or removed: fetches the last bytes of its jobs, and remembers why they
 /// end. What cannot be fetched or remembered must not keep the user from it.
 pub async fn before(jobs: &Path, backend: &dyn Backend, instance: &str, why: &str) -> Vec<Mirror> {
-    let mut doomed = running(jobs);
+    let mut doomed = running_on(jobs, backend).await;
     doomed.retain(|mirror| mirror.job.container == instance);
     for mirror in &doomed {
         let mut watch = Watch {
