@@ -243,7 +243,7 @@ impl Shared {
     async fn job(&self, job: Job) {
         let result = match Lock::take(&self.around.lock, &job.doing()) {
             Ok(_lock) => match self.backend().await {
-                Ok(backend) => jobs::perform(backend.as_ref(), &job).await,
+                Ok(backend) => jobs::perform(backend.as_ref(), &self.jobs(), &job).await,
                 Err(error) => Err(sanitize_text(&error.to_string())),
             },
             Err(error) => Err(error.to_string()),

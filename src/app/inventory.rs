@@ -138,7 +138,9 @@ fn missing(error: &backend::Error, absent: bool) -> Missing {
 async fn show_world(shared: &Shared, known: &Known, backend: &dyn Backend) -> backend::Result<()> {
     let around = &shared.around;
     let aliases = plan::aliases(&around.catalog, &[]);
-    let world = World::observe(backend, facts(known), around.config.clone(), &aliases).await?;
+    let mut world = World::observe(backend, facts(known), around.config.clone(), &aliases).await?;
+    // Without asking labs: each question is a change on the daemon, after which it would be looked again.
+    world.jobs = crate::run::jobs::under_way(&shared.jobs());
     let labs = world.labs(&around.catalog);
     let found = world.clone();
     shared.tell(Msg::World(Ok(Box::new(world)))).await;

@@ -142,10 +142,15 @@ fn ask(setup: &Setup, plan: &Plan) -> Result<(), Stop> {
         )));
     }
     out(&text(plan));
-    let _ = write!(std::io::stdout(), "Do this? Type yes to go on [no]: ");
+    yes("Do this?")
+}
+
+/// Asks on the terminal; an error where the answer is not yes.
+pub(super) fn yes(question: &str) -> Result<(), Stop> {
+    let _ = write!(std::io::stdout(), "{question} Type yes to go on [no]: ");
     let _ = std::io::stdout().flush();
     let mut line = String::new();
-    stdin.lock().read_line(&mut line)?;
+    std::io::stdin().lock().read_line(&mut line)?;
     if matches!(line.trim(), "yes" | "y") {
         return Ok(());
     }

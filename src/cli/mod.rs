@@ -128,7 +128,7 @@ pub enum Verb {
     /// Start labs; without a name, LXD or Incus itself where it does not run.
     Start(labs::StartArgs),
     /// Stop labs.
-    Stop(labs::NamesArgs),
+    Stop(labs::StopArgs),
     /// Enter a lab, or run one command in it.
     Shell(shell::ShellArgs),
     /// Long commands in labs that go on without a terminal: run, list, status, attach, logs, stop, wait, rm.

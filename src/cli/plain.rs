@@ -206,7 +206,7 @@ async fn menu(setup: &Setup, world: &World, lab: &Lab) -> Result<Option<Choice>,
             return Ok(None);
         }
         Entry::Start => return snapshots::change(setup, Job::Start(name)).await.map(|()| None),
-        Entry::Stop => return snapshots::change(setup, Job::Stop(name)).await.map(|()| None),
+        Entry::Stop => return stop(setup, name).await.map(|()| None),
         Entry::Restore => return Box::pin(snapshots::choose(setup, lab)).await,
         Entry::Create => Choice::Create,
         Entry::Recreate => Choice::Recreate,
@@ -365,4 +365,21 @@ async fn wait_for_other(setup: &Setup) -> Result<bool, Left> {
     .await?;
     say("It has ended.");
     Ok(true)
+}
+
+/// Stops a lab; asks before where jobs end with it.
+async fn stop(setup: &Setup, lab: String) -> Result<(), Left> {
+    let world = setup.world(&[]).await.map_err(Stop::from)?;
+    let under = world.under_way().filter(|work| work.instance == lab);
+    let list: Vec<String> = under
+        .map(|work| format!("{} ({})", work.id, work.title))
+        .collect();
+    if !list.is_empty() {
+        let list = crate::log::sanitize(&list.join(", "));
+        let question = format!("These jobs run in it and end with it: {list}. Stop it?");
+        if !ask::yes(&question, false).await? {
+            return Ok(());
+        }
+    }
+    snapshots::change(setup, Job::Stop(lab)).await
 }

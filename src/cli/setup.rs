@@ -14,7 +14,7 @@ use crate::{
     labs::World,
     paths::Paths,
     plan,
-    run::{Connect, Lock},
+    run::{self, Connect, Lock},
     stage::{Answers, Catalog},
 };
 
@@ -112,13 +112,15 @@ impl Setup {
             Err(error) => return Err(error),
         };
         let aliases = plan::aliases(&self.catalog, answers);
-        World::observe(
+        let mut world = World::observe(
             backend.as_ref(),
             self.facts().clone(),
             self.config.clone(),
             &aliases,
         )
-        .await
+        .await?;
+        world.jobs = run::jobs::ask_under_way(&self.jobs(), backend.as_ref()).await;
+        Ok(world)
     }
 
     /// The same, and a world too where the daemon is installed and does not run: its plan is to start it.

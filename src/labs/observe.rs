@@ -58,6 +58,7 @@ impl World {
             networks,
             profiles: found,
             images,
+            jobs: vec![],
         })
     }
 

@@ -5,6 +5,7 @@ mod create;
 mod ground;
 mod host;
 mod images;
+mod jobs;
 pub mod planner;
 pub mod script;
 pub mod step;

@@ -107,11 +107,18 @@ pub fn log_file(runs: &Path, run: &str, lab: &str) -> PathBuf {
 pub(super) struct Worker<'a> {
     pub(super) cx: &'a Context,
     pub(super) run: &'a str,
+    plan: &'a Plan,
     journal: Mutex<Journal>,
     backend: OnceCell<Arc<dyn Backend>>,
 }
 
 impl Worker<'_> {
+    /// What was chosen for a lab.
+    pub(super) fn choice(&self, lab: &str) -> Option<&Choice> {
+        let track = self.plan.labs.iter().find(|track| track.lab == lab);
+        track.map(|track| &track.choice)
+    }
+
     /// The daemon, found when it is first needed.
     pub(super) async fn backend(&self) -> Result<&dyn Backend, backend::Error> {
         Ok(self
@@ -191,6 +198,7 @@ pub async fn apply(plan: &Plan, run: &str, cx: &Context) -> Outcome {
     let worker = Worker {
         cx,
         run,
+        plan,
         journal: Mutex::new(journal),
         backend: OnceCell::new(),
     };

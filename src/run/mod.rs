@@ -4,6 +4,7 @@ mod advice;
 pub mod apply;
 mod certificates;
 mod identity;
+pub mod jobs;
 pub mod journal;
 pub mod lock;
 pub mod output;

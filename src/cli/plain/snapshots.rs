@@ -77,7 +77,7 @@ pub(super) async fn change(setup: &Setup, job: Job) -> Result<(), Left> {
     setup.may_change()?;
     let _lock = Lock::take(&setup.lock(), &job.doing())?;
     let backend = setup.backend().await?;
-    match perform_job(backend.as_ref(), &job).await {
+    match perform_job(backend.as_ref(), &setup.jobs(), &job).await {
         Ok(done) => say(&format!("Done: {done}.")),
         Err(text) => return Err(Left::Failed(Stop::new(Code::FAILED, text))),
     }
