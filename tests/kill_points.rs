@@ -65,6 +65,7 @@ fn points(workers: &Workers) -> (Vec<Point>, std::collections::BTreeMap<&'static
             }
         }
     }
+    println!("{} points", points.len());
     (points, references)
 }
 

@@ -141,6 +141,11 @@ impl Worker<'_> {
         self.journal(|j| j.begun(id))
     }
 
+    /// Whether an action was begun, however it ended.
+    fn touched(&self, id: &str) -> bool {
+        self.begun(id) || self.finished(id)
+    }
+
     /// Whether an action whose id begins like this ended well in an earlier attempt of this run.
     pub(super) fn finished_earlier(&self, prefix: &str) -> bool {
         self.journal(|j| j.finished_earlier(prefix))
@@ -346,6 +351,13 @@ async fn track(worker: &Worker<'_>, lab: &str, actions: &[Action], whole: Option
             return End::Cancelled;
         }
         if worker.finished(&action.id) {
+            if actions
+                .get(index + 1)
+                .is_none_or(|next| !worker.touched(&next.id))
+            {
+                // An earlier attempt may have been killed between the journal's line and this.
+                perform::tidy(worker, action).await;
+            }
             worker.tell(Event::StepStarted {
                 id: action.id.clone(),
                 lab: lab.into(),

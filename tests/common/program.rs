@@ -63,7 +63,9 @@ impl Home {
 
     /// The program with these arguments, its environment set.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_halolab"));
+        // Another build of it can be tried with the same tests.
+        let program = std::env::var_os("HALOLAB_TEST_PROGRAM");
+        let mut command = Command::new(program.unwrap_or_else(|| env!("CARGO_BIN_EXE_halolab").into()));
         command
             .args(arguments)
             .env("HALOLAB_HOME", self.folder.path())

@@ -203,6 +203,14 @@ impl Ground {
             self.frozen.insert(state, frozen);
             self.wipe();
         }
+        // A first run makes its data folder; every other one finds it.
+        let data = self.data().parent().unwrap().to_owned();
+        if state == State::Nothing {
+            let _ = fs::remove_dir_all(data.parent().unwrap());
+        } else {
+            fs::create_dir_all(data).unwrap();
+            fs::write(self.data(), "a model").unwrap();
+        }
         let (instances, profiles) = &self.frozen[&state];
         self.runtime.block_on(async {
             for profile in profiles {
@@ -225,9 +233,6 @@ impl Ground {
                 }
             }
         });
-        if state != State::Nothing {
-            fs::write(self.data(), "a model").unwrap();
-        }
         self.settle();
         self.proxy.arm(None);
     }
