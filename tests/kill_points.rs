@@ -26,53 +26,22 @@ mod common {
     pub(super) mod raw;
 }
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::faults::{
     ground::Ground,
-    picture::{Difference, Picture, is_as_before, lost},
-    points::{Workers, amount, sample, scenarios},
-    proxy::{Act, Call, Phase},
-    scenario::{LONG, Reference, Scenario, tail},
+    picture::{Picture, is_as_before, lost},
+    points::{Workers, amount, sample},
+    proxy::{Act, Phase},
+    scenario::{LONG, tail},
     table::{Row, Table, Verdict},
+    trial::{Point, converges, phases},
 };
 
-/// A moment in which the program is killed.
-#[derive(Clone, Debug)]
-struct Point {
-    scenario: Scenario,
-    call: Call,
-    phase: Phase,
-    /// How manyth it is; by this a second kill gets another place than the first one.
-    number: usize,
-}
-
-/// All moments of all scenarios, as the undisturbed runs show them.
-fn points(workers: &Workers) -> (Vec<Point>, std::collections::BTreeMap<&'static str, Reference>) {
-    let wanted = scenarios();
-    let references = workers.references(wanted.clone());
-    let mut points = vec![];
-    for scenario in wanted {
-        let calls = references[scenario.name].calls.iter();
-        for call in calls.filter(|call| call.changes() || call.waits()) {
-            for phase in Phase::ALL {
-                points.push(Point {
-                    scenario,
-                    call: call.clone(),
-                    phase,
-                    number: points.len(),
-                });
-            }
-        }
-    }
-    println!("{} points", points.len());
-    (points, references)
-}
-
 /// Runs a scenario and kills it; what is wrong right then, or that the moment never came.
-fn kill(ground: &mut Ground, point: &Point) -> Result<Vec<String>, ()> {
+fn kill(ground: &mut Ground, point: &Point<Phase>) -> Result<Vec<String>, ()> {
     ground.reset(point.scenario.from);
-    let act = Act::Cut(point.phase, ground.killer());
+    let act = Act::Cut(point.what, ground.killer());
     ground.proxy.arm(Some((point.call.clone(), act)));
     let ran = ground.run(&point.scenario.arguments(ground), LONG);
     let hit = ground.proxy.was_hit() && ran.code.is_none() && !ran.hung;
@@ -94,52 +63,21 @@ fn kill(ground: &mut Ground, point: &Point) -> Result<Vec<String>, ()> {
     Ok(wrong)
 }
 
-/// What a try came to.
-fn judge(wrong: &[String], difference: &Difference) -> (Verdict, Vec<String>) {
-    let mut notes = wrong.to_vec();
-    notes.extend(difference.missing.iter().map(|name| format!("missing {name}")));
-    notes.extend(difference.extra.iter().map(|name| format!("left over {name}")));
-    notes.extend(difference.other.iter().cloned());
-    let verdict = match difference {
-        _ if !wrong.is_empty() => Verdict::Lost,
-        d if !d.missing.is_empty() => Verdict::Lost,
-        d if !d.extra.is_empty() => Verdict::Orphan,
-        d if !d.other.is_empty() => Verdict::Differs,
-        _ => Verdict::Ok,
-    };
-    (verdict, notes)
-}
-
 /// Tries one point; `between` comes after the kill and before what goes on.
-fn recovers(ground: &mut Ground, point: &Point, end: &Picture, between: impl Fn(&Ground)) -> Row {
-    let began = Instant::now();
-    let (verdict, notes) = match kill(ground, point) {
+fn recovers(ground: &mut Ground, point: &Point<Phase>, end: &Picture, between: impl Fn(&Ground)) -> Row {
+    point.row(|| match kill(ground, point) {
         Err(()) => (Verdict::NotHit, vec![]),
         Ok(wrong) => {
             between(ground);
-            match point.scenario.go_on(ground) {
-                Err(said) => {
-                    let (_, mut notes) = judge(&wrong, &end.compare(&Picture::of(ground)));
-                    notes.insert(0, said);
-                    (Verdict::Stuck, notes)
-                }
-                Ok(_) => judge(&wrong, &end.compare(&Picture::of(ground))),
-            }
+            converges(ground, &point.scenario, &wrong, end)
         }
-    };
-    Row {
-        scenario: point.scenario.name.into(),
-        point: format!("{:?} {}", point.phase, point.call),
-        verdict,
-        notes,
-        seconds: began.elapsed().as_secs_f32(),
-    }
+    })
 }
 
 #[test]
 fn whatever_call_it_is_killed_at_it_goes_on_and_ends_as_if_it_had_not_been() {
     let Some(workers) = Workers::new() else { return };
-    let (points, references) = points(&workers);
+    let (points, references) = phases(&workers);
     let table = Table::new("killed");
     workers.each(sample(points, amount(20)), |ground, point| {
         let end = &references[point.scenario.name].end;
@@ -151,7 +89,7 @@ fn whatever_call_it_is_killed_at_it_goes_on_and_ends_as_if_it_had_not_been() {
 #[test]
 fn killed_again_while_it_goes_on_it_still_ends_as_if_it_had_not_been() {
     let Some(workers) = Workers::new() else { return };
-    let (points, references) = points(&workers);
+    let (points, references) = phases(&workers);
     let table = Table::new("killed twice");
     let count = amount(4).map_or(points.len() / 2, |some| some.min(points.len()));
     workers.each(sample(points, Some(count)), |ground, point| {
@@ -175,24 +113,16 @@ fn killed_again_while_it_goes_on_it_still_ends_as_if_it_had_not_been() {
 #[test]
 fn whatever_call_it_is_killed_at_undo_leaves_the_lab_as_it_was() {
     let Some(workers) = Workers::new() else { return };
-    let (mut points, _) = points(&workers);
+    let (mut points, _) = phases(&workers);
     points.retain(|p| ["restore", "recreate", "recreate:clean", "update"].contains(&p.scenario.name));
     let table = Table::new("killed and undone");
     let count = amount(4).map_or(points.len() / 2, |some| some.min(points.len()));
     workers.each(sample(points, Some(count)), |ground, point| {
-        let began = Instant::now();
-        let (verdict, notes) = match kill(ground, &point) {
+        table.add(point.row(|| match kill(ground, &point) {
             Err(()) => (Verdict::NotHit, vec![]),
             Ok(wrong) if !wrong.is_empty() => (Verdict::Lost, wrong),
             Ok(_) => undone(ground),
-        };
-        table.add(Row {
-            scenario: point.scenario.name.into(),
-            point: format!("{:?} {}", point.phase, point.call),
-            verdict,
-            notes,
-            seconds: began.elapsed().as_secs_f32(),
-        });
+        }));
     });
     table.end();
 }

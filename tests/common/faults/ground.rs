@@ -74,7 +74,11 @@ pub struct Ground {
 impl Ground {
     /// On the private daemon; none where the environment says to skip what needs one.
     pub fn new() -> Option<Self> {
-        let home = Home::new(1)?;
+        Home::new(1).map(Self::on)
+    }
+
+    /// With this home, on its daemon.
+    pub fn on(home: Home) -> Self {
         let runtime = Runtime::new().unwrap();
         let upstream = PathBuf::from(&home.socket);
         let folder = upstream.parent().unwrap().to_owned();
@@ -85,7 +89,7 @@ impl Ground {
         // Beside the daemon's own: commands that repair something name the folder that they find it in.
         let socket = folder.join(format!("{lab}.socket"));
         let proxy = Proxy::start(&socket, &upstream, vec![(lab, "LAB".into())]);
-        Some(Self {
+        Self {
             home,
             proxy,
             lxd,
@@ -93,7 +97,7 @@ impl Ground {
             runtime,
             pid: Arc::default(),
             frozen: BTreeMap::new(),
-        })
+        }
     }
 
     pub fn lab(&self) -> &str {

@@ -12,6 +12,7 @@
     clippy::disallowed_methods
 )]
 
+pub mod daemon;
 pub mod ground;
 pub mod http;
 pub mod picture;
@@ -19,3 +20,4 @@ pub mod points;
 pub mod proxy;
 pub mod scenario;
 pub mod table;
+pub mod trial;

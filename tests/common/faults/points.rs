@@ -3,11 +3,13 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     env, panic,
+    path::Path,
     sync::Mutex,
     thread,
 };
 
 use super::{
+    super::program::Home,
     ground::Ground,
     scenario::{ALL, Reference, Scenario},
 };
@@ -58,6 +60,11 @@ impl Workers {
             .unwrap_or(3);
         let grounds: Option<Vec<_>> = (0..count).map(|_| Ground::new().map(Mutex::new)).collect();
         grounds.map(Self)
+    }
+
+    /// One, on a daemon of its own.
+    pub fn on(socket: &Path) -> Self {
+        Self(vec![Mutex::new(Ground::on(Home::on(1, socket)))])
     }
 
     /// Does each piece of work on the next lab that is free.

@@ -18,6 +18,8 @@ pub enum Verdict {
     Ok,
     /// The moment never came.
     NotHit,
+    /// The engine's own record is broken, and the command that mends it was said and mends it.
+    Named,
     /// Something of the user's is gone.
     Lost,
     /// Something is left over.
@@ -81,7 +83,7 @@ impl Table {
         self.rows.lock().unwrap().push(row);
     }
 
-    /// The table, and a failure where anything but `Ok` and `NotHit` is in it, or nothing at all.
+    /// The table, and a failure where anything but `Ok`, `NotHit` and `Named` is in it, or nothing at all.
     pub fn end(&self) {
         let rows = self.rows.lock().unwrap();
         let mut counts: BTreeMap<&str, BTreeMap<Verdict, usize>> = BTreeMap::new();
@@ -94,12 +96,13 @@ impl Table {
             *counts.entry("all").or_default().entry(row.verdict).or_default() += 1;
         }
         let mut text = format!(
-            "{}\n{:<16} {:>6} {:>9} {:>7} {:>5} {:>7} {:>7} {:>6} {:>5} {:>5}\n",
+            "{}\n{:<16} {:>6} {:>9} {:>7} {:>6} {:>5} {:>7} {:>7} {:>6} {:>5} {:>5}\n",
             self.name,
             "scenario",
             "points",
             "recovered",
             "not hit",
+            "mended",
             "lost",
             "orphans",
             "differs",
@@ -111,10 +114,11 @@ impl Table {
             let count = |verdict: Verdict| by.get(&verdict).copied().unwrap_or(0);
             writeln!(
                 text,
-                "{scenario:<16} {:>6} {:>9} {:>7} {:>5} {:>7} {:>7} {:>6} {:>5} {:>5}",
+                "{scenario:<16} {:>6} {:>9} {:>7} {:>6} {:>5} {:>7} {:>7} {:>6} {:>5} {:>5}",
                 by.values().sum::<usize>(),
                 count(Verdict::Ok),
                 count(Verdict::NotHit),
+                count(Verdict::Named),
                 count(Verdict::Lost),
                 count(Verdict::Orphan),
                 count(Verdict::Differs),
@@ -127,7 +131,7 @@ impl Table {
         println!("{text}");
         let bad = rows
             .iter()
-            .filter(|r| !matches!(r.verdict, Verdict::Ok | Verdict::NotHit));
+            .filter(|r| !matches!(r.verdict, Verdict::Ok | Verdict::NotHit | Verdict::Named));
         let bad: Vec<_> = bad
             .map(|r| {
                 format!(
