@@ -214,7 +214,7 @@ fn a_second_halolab_is_told_who_is_at_work_and_touches_nothing() {
             let (verdict, mut notes) = disturbed(ground, &point, Act::Tell(Phase::Sent, hook), &references);
             let second = second.lock().unwrap().take();
             match (verdict, second) {
-                (Verdict::Ok, Some((_, Some(3), said))) if said.contains("pid") => (verdict, notes),
+                (Verdict::Ok, Some((_, Some(8), said))) if said.contains("pid") => (verdict, notes),
                 // What is there by now is not what it could work on: it changed nothing either.
                 (Verdict::Ok, Some((_, Some(2 | 3), _))) => (verdict, notes),
                 (Verdict::Ok, Some((_, code, said))) => (
