@@ -141,6 +141,7 @@ fn disturbed<T>(
     ground.reset(point.scenario.from);
     ground.proxy.arm(Some((point.call.clone(), act)));
     let ran = ground.run(&point.scenario.arguments(ground), DEADLINE + LONG / 4);
+    ground.proxy.rest();
     if !ground.proxy.was_hit() {
         return (Verdict::NotHit, vec![]);
     }

@@ -93,6 +93,8 @@ struct Shared {
     /// The same for the so manyth call that changes something or waits.
     nth: Option<(usize, Act)>,
     hit: bool,
+    /// Hooks that have not returned.
+    hooks: usize,
 }
 
 /// The proxy; it ends with its value.
@@ -156,6 +158,13 @@ impl Proxy {
         self.shared.lock().unwrap().calls.clone()
     }
 
+    /// Waits until what was called at a call has returned.
+    pub fn rest(&self) {
+        while self.shared.lock().unwrap().hooks > 0 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Whether the call of the rule came.
     pub fn was_hit(&self) -> bool {
         self.shared.lock().unwrap().hit
@@ -209,8 +218,10 @@ impl Shared {
     }
 }
 
-async fn call(hook: Hook) {
+async fn call(hook: Hook, shared: &Mutex<Shared>) {
+    shared.lock().unwrap().hooks += 1;
     let _ = tokio::task::spawn_blocking(move || hook()).await;
+    shared.lock().unwrap().hooks -= 1;
 }
 
 async fn serve(mut client: UnixStream, upstream: &Path, shared: &Mutex<Shared>) -> std::io::Result<()> {
@@ -220,10 +231,10 @@ async fn serve(mut client: UnixStream, upstream: &Path, shared: &Mutex<Shared>) 
     let act = shared.lock().unwrap().enter(&request);
     match &act {
         Some(Act::Cut(Phase::Before, hook)) => {
-            call(Arc::clone(hook)).await;
+            call(Arc::clone(hook), shared).await;
             return Ok(());
         }
-        Some(Act::Tell(Phase::Before, hook)) => call(Arc::clone(hook)).await,
+        Some(Act::Tell(Phase::Before, hook)) => call(Arc::clone(hook), shared).await,
         Some(Act::Delay(by)) => tokio::time::sleep(*by).await,
         Some(Act::Status500) => {
             let body = r#"{"type":"error","error":"injected: the database is locked","error_code":500}"#;
@@ -235,14 +246,14 @@ async fn serve(mut client: UnixStream, upstream: &Path, shared: &Mutex<Shared>) 
     daemon.write_all(&request.last_of_its_connection()).await?;
     match &act {
         Some(Act::Cut(Phase::Sent, hook)) => {
-            call(Arc::clone(hook)).await;
+            call(Arc::clone(hook), shared).await;
             return Ok(());
         }
-        Some(Act::Tell(Phase::Sent, hook)) => call(Arc::clone(hook)).await,
+        Some(Act::Tell(Phase::Sent, hook)) => call(Arc::clone(hook), shared).await,
         _ => {}
     }
     if request.upgrade {
-        return stream(client, daemon, act).await;
+        return stream(client, daemon, act, shared).await;
     }
     let mut bytes = vec![];
     let mut one = [0; 1];
@@ -251,18 +262,23 @@ async fn serve(mut client: UnixStream, upstream: &Path, shared: &Mutex<Shared>) 
         // The daemon sees that too, as without us.
         _ = client.read(&mut one) => return Ok(()),
     }
-    give(client, bytes, act).await
+    give(client, bytes, act, shared).await
 }
 
 /// Hands an answer on, as far as the rule lets it.
-async fn give(mut client: UnixStream, bytes: Vec<u8>, act: Option<Act>) -> std::io::Result<()> {
+async fn give(
+    mut client: UnixStream,
+    bytes: Vec<u8>,
+    act: Option<Act>,
+    shared: &Mutex<Shared>,
+) -> std::io::Result<()> {
     let bytes = match act {
         Some(Act::Cut(Phase::After, hook)) => {
-            call(hook).await;
+            call(hook, shared).await;
             return Ok(());
         }
         Some(Act::Tell(Phase::After, hook)) => {
-            call(hook).await;
+            call(hook, shared).await;
             bytes
         }
         Some(Act::Hang) => return hang(client).await,
@@ -282,7 +298,12 @@ async fn hang(mut client: UnixStream) -> std::io::Result<()> {
 }
 
 /// A websocket: bytes both ways, as far as the rule lets them.
-async fn stream(mut client: UnixStream, mut daemon: UnixStream, act: Option<Act>) -> std::io::Result<()> {
+async fn stream(
+    mut client: UnixStream,
+    mut daemon: UnixStream,
+    act: Option<Act>,
+    shared: &Mutex<Shared>,
+) -> std::io::Result<()> {
     if matches!(act, Some(Act::Hang)) {
         return hang(client).await;
     }
@@ -292,10 +313,10 @@ async fn stream(mut client: UnixStream, mut daemon: UnixStream, act: Option<Act>
     }
     match act {
         Some(Act::Cut(Phase::After, hook)) => {
-            call(hook).await;
+            call(hook, shared).await;
             return Ok(());
         }
-        Some(Act::Tell(Phase::After, hook)) => call(hook).await,
+        Some(Act::Tell(Phase::After, hook)) => call(hook, shared).await,
         Some(Act::Garbage | Act::WrongLength) => {
             return client.write_all(&answer("200 OK", "no websocket")).await;
         }
