@@ -92,7 +92,7 @@ impl Fault {
 
 /// Whether a run that did not end well says why and what to type next.
 fn says_what_next(ran: &Ran) -> bool {
-    ran.said.contains("halolab ") || ran.said.contains("sudo ")
+    ran.said.contains("`halolab") || ran.said.contains("`sudo")
 }
 
 /// What a run with a fault in it came to, and then what goes on with it.

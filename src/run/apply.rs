@@ -224,8 +224,12 @@ pub async fn apply(plan: &Plan, run: &str, cx: &Context) -> Outcome {
 /// The journal of a new run, or of one that goes on with all the secrets that it had.
 fn open_journal(plan: &Plan, run: &str, cx: &Context) -> Result<Journal, String> {
     let folder = cx.runs.join(run);
-    let failed =
-        |error: std::io::Error| format!("the journal in {} cannot be written: {error}", folder.display());
+    let failed = |error: std::io::Error| {
+        format!(
+            "the journal in {} cannot be written: {error}; mend that, then give the same `halolab` command again",
+            folder.display()
+        )
+    };
     let old = folder.join("plan.json").exists();
     let opened = if old {
         Journal::open(&folder)
