@@ -278,7 +278,13 @@ async fn rename(setup: &Setup, lab: &str, name: &str, new: &str) -> Result<Code,
 }
 
 async fn remove(setup: &Setup, lab: &str, name: &str, yes: bool) -> Result<Code, Stop> {
-    let row = one(setup, lab, name).await?;
+    let row = match one(setup, lab, name).await {
+        Ok(row) => row,
+        Err(missing) => {
+            forget_gone(setup, lab).await;
+            return Err(missing);
+        }
+    };
     if row.pinned {
         let (lab, snapshot) = (lab.into(), name.into());
         return Err(snapshots::SnapshotError::Pinned { lab, snapshot }.into());
@@ -308,6 +314,9 @@ async fn prune(
         return Ok(Code::OK);
     }
     if old.is_empty() {
+        if !dry_run {
+            forget_gone(setup, lab).await;
+        }
         return said(setup, "nothing to prune", lab, "");
     }
     if !setup.global.json {
@@ -336,6 +345,16 @@ async fn prune(
         lab,
         "",
     )
+}
+
+/// Forgets the marks that a deletion left which was killed before its end; the next one tries it again.
+async fn forget_gone(setup: &Setup, lab: &str) {
+    let (Ok(_lock), Ok(backend)) = (setup.hold(&format!("snapshot rm {lab}")), setup.backend().await) else {
+        return;
+    };
+    if let Err(error) = snapshots::tidy(backend.as_ref(), lab).await {
+        tracing::debug!(%error, lab, "marks of deleted snapshots are still there");
+    }
 }
 
 /// Asks a yes or no question; without a terminal it names the flag.

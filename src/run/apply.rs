@@ -148,6 +148,11 @@ impl Worker<'_> {
         self.journal(|j| j.begun(id))
     }
 
+    /// Whether an action was begun, however it ended.
+    fn touched(&self, id: &str) -> bool {
+        self.begun(id) || self.finished(id)
+    }
+
     /// Whether an action whose id begins like this ended well in an earlier attempt of this run.
     pub(super) fn finished_earlier(&self, prefix: &str) -> bool {
         self.journal(|j| j.finished_earlier(prefix))
@@ -227,8 +232,12 @@ pub async fn apply(plan: &Plan, run: &str, cx: &Context) -> Outcome {
 /// The journal of a new run, or of one that goes on with all the secrets that it had.
 fn open_journal(plan: &Plan, run: &str, cx: &Context) -> Result<Journal, String> {
     let folder = cx.runs.join(run);
-    let failed =
-        |error: std::io::Error| format!("the journal in {} cannot be written: {error}", folder.display());
+    let failed = |error: std::io::Error| {
+        format!(
+            "the journal in {} cannot be written: {error}; mend that, then give the same `halolab` command again",
+            folder.display()
+        )
+    };
     let old = folder.join("plan.json").exists();
     let opened = if old {
         Journal::open(&folder)
@@ -354,6 +363,13 @@ async fn track(worker: &Worker<'_>, lab: &str, actions: &[Action], whole: Option
             return End::Cancelled;
         }
         if worker.finished(&action.id) {
+            if actions
+                .get(index + 1)
+                .is_none_or(|next| !worker.touched(&next.id))
+            {
+                // An earlier attempt may have been killed between the journal's line and this.
+                perform::tidy(worker, action).await;
+            }
             worker.tell(Event::StepStarted {
                 id: action.id.clone(),
                 lab: lab.into(),

@@ -40,6 +40,11 @@ impl Home {
         if socket == "skip" {
             return None;
         }
+        Some(Self::on(labs, Path::new(&socket)))
+    }
+
+    /// A home with this many labs on the daemon behind a socket.
+    pub fn on(labs: usize, socket: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/labs/mini-lab/stage.toml");
         let text = std::fs::read_to_string(fixture).unwrap();
@@ -53,7 +58,11 @@ impl Home {
             )
             .unwrap();
         }
-        Some(Self { folder, socket, labs })
+        Self {
+            folder,
+            socket: socket.display().to_string(),
+            labs,
+        }
     }
 
     /// The first lab.
@@ -63,7 +72,9 @@ impl Home {
 
     /// The program with these arguments, its environment set.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_halolab"));
+        // Another build of it can be tried with the same tests.
+        let program = std::env::var_os("HALOLAB_TEST_PROGRAM");
+        let mut command = Command::new(program.unwrap_or_else(|| env!("CARGO_BIN_EXE_halolab").into()));
         command
             .args(arguments)
             .env("HALOLAB_HOME", self.folder.path())
