@@ -32,6 +32,7 @@ use crate::{
 };
 
 use super::{
+    guard,
     inventory::look,
     jobs,
     msg::{Effect, Job, Msg, Turned},
@@ -129,6 +130,12 @@ impl Performer {
                         shared.tell_blocking(Msg::Unfinished(Box::new(record)));
                     }
                 });
+            }
+            Effect::Amend(id, change) => {
+                tokio::task::spawn_blocking(move || shared.amend(&id, &change));
+            }
+            Effect::Bundle(id, secrets) => {
+                tokio::spawn(async move { shared.bundle(&id, secrets).await });
             }
             Effect::LookAtMachine => {
                 tokio::spawn(shared.look_at_machine());
@@ -286,6 +293,9 @@ impl Shared {
             tokio::task::spawn_blocking(move || told.load_rules(&rules, &paths));
         }
         self.tell(Msg::Started(id.clone())).await;
+        guard::say(&format!(
+            "halolab was killed; the run {id} is not finished: start halolab again, or type `halolab runs resume {id}`"
+        ));
         let (events, heard) = mpsc::unbounded_channel();
         let forward = tokio::spawn(forward(heard, self.messages.clone()));
         let cx = Context {
@@ -299,6 +309,7 @@ impl Shared {
         };
         let outcome = Box::pin(run::apply(&plan, &id, &cx)).await;
         drop((cx, lock));
+        guard::say("");
         // Every event is told before the end is.
         let _ = forward.await;
         self.tell(Msg::Ended(outcome)).await;

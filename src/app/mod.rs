@@ -6,11 +6,13 @@
 //!               └──── Msg ◀── effect::Performer ◀─────────┘
 //! ```
 
+mod aftermath;
 pub mod attach;
 pub mod dialog;
 pub mod effect;
 pub mod event_loop;
 pub mod form;
+mod guard;
 mod inventory;
 mod job_list;
 mod job_view;
@@ -22,6 +24,7 @@ pub mod msg;
 pub mod others;
 pub mod resume;
 pub mod run_view;
+pub(crate) mod report;
 mod screens;
 pub mod seen;
 mod start;
@@ -39,3 +42,4 @@ pub use job_list::{JobList, JobRow};
 pub use model::{Engine, Model, Screen, Setup};
 pub use msg::{Effect, Errand, HostSummary, Job, JobWish, Missing, Msg, Tone, Turned};
 pub use start::start;
+pub(crate) use viewer::hands::edit;

@@ -32,7 +32,7 @@ use super::{
     attach::attach,
     effect::{Performer, Surroundings},
     event_loop::{self, Exit, now},
-    job_view,
+    guard, job_view,
     model::{Model, Setup},
     msg::{Errand, Msg, Tone},
     terminal::Session,
@@ -54,6 +54,7 @@ pub async fn start(setup: cli::Setup) -> Result<u8, Stop> {
     let size = session.terminal.size()?;
     model.update(Msg::Input(Input::Resize(size.width, size.height)));
     session.terminal.draw(|frame| crate::ui::view(&model, frame))?;
+    guard::start();
     let (messages, mut inbox) = mpsc::channel(WAITING);
     let ordered = CancellationToken::new();
     let stop_code = StopCode::default();
@@ -143,6 +144,13 @@ async fn run_errand(
         }
         Errand::Open(path, editor) => {
             return show_copy(session, path.clone(), *editor).await;
+        }
+        Errand::Edit(_, _, script) => {
+            let script = script.clone();
+            session.lend();
+            let edited = tokio::task::spawn_blocking(move || hands::edit(&script)).await;
+            session.take_back()?;
+            return Ok(edited.unwrap_or_else(|error| Err(error.to_string())));
         }
         Errand::Job(id) => {
             let backend = match performer.backend().await {

@@ -54,6 +54,14 @@ impl Model {
             }
             Msg::Jobs(rows) => self.take_jobs(rows),
             Msg::JobDone(done) => self.take_job_done(done),
+            Msg::Bundled(result) => {
+                match result {
+                    Ok(text) => self.say(Tone::Good, text),
+                    Err(text) => self.say(Tone::Bad, text),
+                }
+                vec![]
+            }
+            Msg::Returned(Errand::Edit(run, id, before), result) => self.take_edited(run, id, &before, result),
             Msg::Returned(errand, result) => self.take_returned(&errand, result),
             Msg::Said(text) => {
                 self.say(Tone::Warning, text);
@@ -103,6 +111,7 @@ impl Model {
             | Errand::Redraw
             | Errand::Mouse(_)
             | Errand::Clipboard(_)
+            | Errand::Edit(..)
             | Errand::Open(..) => vec![],
         }
     }
@@ -327,6 +336,11 @@ impl Model {
             Place::Jobs => self.jobs.cursor = row,
             Place::Menu => self.menu_cursor = row,
             Place::Snapshots | Place::Filter => self.picker.cursor = row,
+            Place::ResultOpen => {
+                if let Some(run) = &mut self.run {
+                    run.way = row;
+                }
+            }
             Place::Options | Place::OptionsTyping => {
                 if let Some(form) = self.form_mut() {
                     let by = row.cast_signed() - form.cursor.cast_signed();
