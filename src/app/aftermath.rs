@@ -29,6 +29,7 @@ impl Model {
     pub(super) fn choose_way(&mut self, way: Way) -> Vec<Effect> {
         let Some(run) = &self.run else { return vec![] };
         let Some(id) = run.id.clone() else { return vec![] };
+        let labs: Vec<String> = run.plan.labs.iter().map(|t| t.lab.clone()).collect();
         match &way {
             Way::Leave => {
                 self.back_to_labs();
@@ -39,7 +40,7 @@ impl Model {
                 self.say(Tone::Good, "saving a report of this run");
                 return vec![Effect::Bundle(id, self.secrets_of_run())];
             }
-            _ if self.refuse_read_only() || self.refuse_stale() || self.refuse_busy() => return vec![],
+            _ if self.refuse_read_only() || self.refuse_stale() || self.refuse_busy(&labs) => return vec![],
             _ => {}
         }
         match way {

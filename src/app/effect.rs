@@ -24,7 +24,7 @@ use crate::{
     plan::Plan,
     run::{
         self, Connect, Context, Event, Lock, Outcome, StopCode, journal,
-        lock::{Holder, LockError},
+        lock::{Holder, LockError, Scope},
         log_file, unfinished,
     },
     stage::{Answers, Catalog},
@@ -61,6 +61,8 @@ pub struct Surroundings {
     pub runs: PathBuf,
     /// The lock of runs.
     pub lock: PathBuf,
+    /// The daemon, as locks name it.
+    pub daemon: String,
     /// `/`, or the tree of files that a test shows as the machine.
     pub root: PathBuf,
     /// Exit code of a run that is stopped by a signal.
@@ -248,7 +250,8 @@ impl Shared {
     }
 
     async fn job(&self, job: Job) {
-        let result = match Lock::take(&self.around.lock, &job.doing()) {
+        let scope = Scope::labs(&self.around.daemon, [job.lab()]);
+        let result = match Lock::take_for(&self.around.lock, &scope, &job.doing()) {
             Ok(_lock) => match self.backend().await {
                 Ok(backend) => jobs::perform(backend.as_ref(), &job).await,
                 Err(error) => Err(sanitize_text(&error.to_string())),
@@ -270,7 +273,8 @@ impl Shared {
             code,
             summary: vec![text],
         };
-        let lock = match Lock::take(&self.around.lock, &format!("run {id}")) {
+        let scope = Scope::of(&plan, &self.around.daemon);
+        let lock = match Lock::take_for(&self.around.lock, &scope, &format!("run {id}")) {
             Ok(lock) => lock,
             Err(LockError::Held(who)) => {
                 self.tell(Msg::Busy(Holder::parse(&who))).await;

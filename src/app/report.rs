@@ -20,7 +20,7 @@ impl Shared {
     /// Writes a change into the journal of a run, and tells of the run as it is then.
     pub(super) fn amend(&self, id: &str, change: &Amendment) {
         let around = &self.around;
-        match amend(&around.runs, &around.lock, id, change) {
+        match amend(&around.runs, &around.lock, &around.daemon, id, change) {
             Ok(record) => self.tell_blocking(Msg::Unfinished(Box::new(record))),
             Err(error) => self.tell_blocking(Msg::Said(sanitize_text(&error.to_string()))),
         }

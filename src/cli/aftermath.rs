@@ -18,8 +18,8 @@ use super::{
     table::{json, note, out},
 };
 
-/// What failed, why, what was kept, and what to type; empty where nothing failed.
-pub(super) fn aftermath(record: &Record) -> Vec<String> {
+/// What failed, why, and what was kept.
+pub(super) fn failed(record: &Record) -> Vec<String> {
     let mut lines = vec![];
     for failed in failures(record) {
         let word = if failed.optional { "left out (optional)" } else { "FAILED" };
@@ -32,6 +32,12 @@ pub(super) fn aftermath(record: &Record) -> Vec<String> {
         }
         lines.push(format!("  kept    {}", failed.kept));
     }
+    lines
+}
+
+/// The same, and what to type.
+pub(super) fn aftermath(record: &Record) -> Vec<String> {
+    let mut lines = failed(record);
     if record.code == Some(0) {
         return lines;
     }
@@ -71,7 +77,7 @@ pub(super) fn changed(setup: &Setup, record: &Record, trace: bool, skip: bool) -
         setup.may_change()?;
     }
     for change in &wanted {
-        now = amend(&setup.runs(), &setup.lock(), &record.id, change)?;
+        now = amend(&setup.runs(), &setup.lock(), &setup.daemon(), &record.id, change)?;
     }
     Ok(now)
 }
@@ -97,7 +103,7 @@ pub(super) fn edit(setup: &Setup, record: &Record) -> Result<(), Stop> {
     for line in difference(before, &script) {
         out(&line);
     }
-    amend(&setup.runs(), &setup.lock(), &record.id, &Amendment::Edit { id, script })?;
+    amend(&setup.runs(), &setup.lock(), &setup.daemon(), &record.id, &Amendment::Edit { id, script })?;
     out(&format!(
         "Changed in the journal of this run only; go on with `halolab runs resume {}`.",
         record.id

@@ -4,11 +4,12 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
     path::Path,
 };
 
 use serde_json::{Map, Value, json};
+
+use crate::paths::open_private;
 
 use super::{Error, Result};
 
@@ -26,12 +27,7 @@ impl Events {
     /// Opens it; a last line that was cut is ended, so that the next one is whole.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let open = || {
-            let mut file = OpenOptions::new()
-                .read(true)
-                .create(true)
-                .append(true)
-                .mode(0o600)
-                .open(path)?;
+            let mut file = open_private(OpenOptions::new().read(true).create(true).append(true), path)?;
             let length = file.metadata()?.len();
             file.seek(SeekFrom::Start(length.saturating_sub(END)))?;
             let mut end = vec![];

@@ -11,7 +11,7 @@ use super::{
     apply::log_file,
     causes::{self, Cause},
     journal::{Entry, Journal, Record, record},
-    lock::{Lock, LockError},
+    lock::{Lock, LockError, Scope},
 };
 
 /// First line of a script that shows each of its commands before it runs.
@@ -216,10 +216,18 @@ pub enum AmendError {
 ///
 /// # Errors
 /// The run or the action does not fit, another halolab is at work, or the disk is full.
-pub fn amend(runs: &Path, lock: &Path, run: &str, change: &Amendment) -> Result<Record, AmendError> {
+pub fn amend(
+    runs: &Path,
+    lock: &Path,
+    daemon: &str,
+    run: &str,
+    change: &Amendment,
+) -> Result<Record, AmendError> {
     let missing = || AmendError::Missing(run.to_owned());
     let folder = runs.join(run);
-    let _lock = Lock::take(lock, &format!("changing run {run}"))?;
+    let found = record(&folder).ok_or_else(missing)?;
+    let scope = Scope::of(&found.plan, daemon);
+    let _lock = Lock::take_for(lock, &scope, &format!("changing run {run}"))?;
     let found = record(&folder).ok_or_else(missing)?;
     let entries = entries(&found, change)?;
     let failed = |source| AmendError::Journal {

@@ -5,13 +5,15 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{File, OpenOptions},
     io::{self, BufRead as _, BufReader, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
-use crate::plan::Plan;
+use crate::{
+    paths::{open_private, private_folder, write_private},
+    plan::Plan,
+};
 
 /// Version of the journal's format.
 const VERSION: u32 = 1;
@@ -100,12 +102,9 @@ impl Journal {
     /// # Errors
     /// The folder cannot be written; nothing was changed then.
     pub fn create(folder: &Path, plan: &Plan) -> io::Result<Self> {
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)?;
+        private_folder(folder)?;
         let bytes = serde_json::to_vec_pretty(plan)?;
-        crate::paths::write_private(&folder.join("plan.json"), &bytes).map_err(io::Error::other)?;
+        write_private(&folder.join("plan.json"), &bytes)?;
         Self::open(folder)
     }
 
@@ -116,11 +115,7 @@ impl Journal {
     pub fn open(folder: &Path) -> io::Result<Self> {
         let path = folder.join("journal.jsonl");
         let entries = if path.exists() { read(&path)? } else { vec![] };
-        let mut file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(&path)?;
+        let mut file = open_private(OpenOptions::new().create(true).append(true), &path)?;
         if !entries.is_empty() {
             // Ends a line that a crash may have cut.
             file.write_all(b"\n")?;

@@ -54,15 +54,19 @@ pub(super) struct Areas {
     menu: Rect,
 }
 
-/// The text has at least half of the height.
+/// The menu is right below the text, which has at least half of the height.
 pub(super) fn areas(model: &Model, body: Rect) -> Areas {
     let rows = u16::try_from(model.ways().len()).unwrap_or(u16::MAX);
     let rows = rows.min((body.height / 2).saturating_sub(1));
     let title = u16::from(rows > 0);
-    let [text, title, menu] = Layout::vertical([
-        Constraint::Fill(1),
+    let room = body.height.saturating_sub(rows + title);
+    let lines = model.run.as_ref().map_or(0, |run| text(model, run, body.width).len());
+    let lines = if rows > 0 { u16::try_from(lines).unwrap_or(room) } else { room };
+    let [text, title, menu, _] = Layout::vertical([
+        Constraint::Length(lines.min(room)),
         Constraint::Length(title),
         Constraint::Length(rows),
+        Constraint::Fill(1),
     ])
     .areas(body);
     Areas { text, title, menu }
