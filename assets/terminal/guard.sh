@@ -1,8 +1,9 @@
 # Beside a program that has the terminal: waits for its end, and gives the terminal back where it was killed.
-# $1: the terminal. Standard output is it, too. Lines of standard input: `modes WORDS OF STTY`, `words WHAT TO SAY`,
-# `screen` or `shell` when the terminal is taken, `given` when it is given back. Without a last `given` it was killed.
+# $1: the terminal; standard output is it, too. $2: its modes of before, as words of stty. $3: what to say. $4: `screen`,
+# or `shell`, while the terminal is taken. What follows comes as lines of standard input: `modes ...`, `words ...`, and
+# `screen`, `shell` or `given`. Without a last `given` the program was killed.
 trap '' HUP INT QUIT TERM TSTP TTIN TTOU PIPE
-has='' modes='' words=''
+modes=$2 words=$3 has=$4
 while IFS= read -r line; do
   case $line in
     screen | shell) has=$line ;;

@@ -98,13 +98,16 @@ impl Model {
     ) -> Vec<Effect> {
         match edited {
             Err(text) => self.say(Tone::Bad, text),
-            Ok(script) if script == before => self.say(Tone::Good, "the script is as it was; nothing was done"),
+            Ok(script) if script == before => {
+                self.say(Tone::Good, "the script is as it was; nothing was done")
+            }
             Ok(script) => {
                 let text = difference(before, &script);
                 let then = Then::Amend(run, Amendment::Edit { id, script });
                 let mut confirm = Confirm::new("Go on with this change?".into(), "Use it and retry", then);
                 confirm.text = text;
-                confirm.keeps = vec!["the stage as it is: the change is in the journal of this run only".into()];
+                confirm.keeps =
+                    vec!["the stage as it is: the change is in the journal of this run only".into()];
                 self.dialog = Some(Dialog::Confirm(Box::new(confirm)));
             }
         }
@@ -117,8 +120,16 @@ impl Model {
             Answer::Text(text) => Some(text),
             _ => None,
         };
-        let typed = self.wizard.forms.values().flat_map(|form| form.secrets().into_values());
-        let given = self.resume.begun.iter().flat_map(|goes_on| goes_on.secrets.values());
+        let typed = self
+            .wizard
+            .forms
+            .values()
+            .flat_map(|form| form.secrets().into_values());
+        let given = self
+            .resume
+            .begun
+            .iter()
+            .flat_map(|goes_on| goes_on.secrets.values());
         let given = given.flat_map(|answers| answers.values().cloned());
         typed.chain(given).filter_map(text).collect()
     }

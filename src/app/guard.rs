@@ -56,11 +56,15 @@ impl Guard {
     }
 
     fn tell_taken(&mut self) {
-        self.tell(match self.taken {
+        self.tell(self.word());
+    }
+
+    fn word(&self) -> &'static str {
+        match self.taken {
             Some(Taken::Screen) => "screen",
             Some(Taken::Shell) => "shell",
             None => "given",
-        });
+        }
     }
 }
 
@@ -70,11 +74,7 @@ pub(super) fn start() {
     if guard.pipe.is_some() || guard.taken.is_none() || !isatty(stdout()) {
         return;
     }
-    guard.pipe = spawn().ok();
-    let (modes, words) = (guard.modes.clone(), guard.words.clone());
-    guard.tell(&format!("modes {modes}"));
-    guard.tell(&format!("words {}", or_usual(&words)));
-    guard.tell_taken();
+    guard.pipe = spawn(&guard).ok();
 }
 
 /// The terminal is about to be taken: its modes are as they shall be afterwards.
@@ -114,7 +114,8 @@ fn or_usual(words: &str) -> &str {
     }
 }
 
-fn spawn() -> io::Result<ChildStdin> {
+/// All that it has to know it knows from its first moment on.
+fn spawn(guard: &Guard) -> io::Result<ChildStdin> {
     let terminal = stdout().as_fd().try_clone_to_owned()?;
     let name = read_link("/proc/self/fd/1").unwrap_or_else(|_| "/dev/tty".into());
     #[expect(
@@ -129,6 +130,7 @@ fn spawn() -> io::Result<ChildStdin> {
         .arg(script.join("\n"))
         .arg("halolab-guard")
         .arg(name)
+        .args([&guard.modes, or_usual(&guard.words), guard.word()])
         .env_clear()
         .env("PATH", "/usr/local/bin:/usr/bin:/bin")
         .current_dir("/")
@@ -174,6 +176,10 @@ fn words_of(modes: &Termios) -> String {
         ("parenb", control.contains(ControlModes::PARENB)),
         ("cs7", control & ControlModes::CSIZE == ControlModes::CS7),
     ];
-    let words: Vec<&str> = flags.iter().filter(|(_, on)| *on).map(|(word, _)| *word).collect();
+    let words: Vec<&str> = flags
+        .iter()
+        .filter(|(_, on)| *on)
+        .map(|(word, _)| *word)
+        .collect();
     words.join(" ")
 }

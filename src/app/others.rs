@@ -97,7 +97,12 @@ impl Model {
     /// Says so where another halolab is at work on these labs; on anything, where there are none.
     pub(in crate::app) fn refuse_busy(&mut self, labs: &[String]) -> bool {
         let scope = Scope::labs("", labs.iter().cloned());
-        if !self.others.holder.as_ref().is_some_and(|h| h.is_in_the_way_of(&scope)) {
+        if !self
+            .others
+            .holder
+            .as_ref()
+            .is_some_and(|h| h.is_in_the_way_of(&scope))
+        {
             return false;
         }
         let Some(words) = self.other_words() else {

@@ -154,7 +154,10 @@ impl RunView {
     /// The run as its journal tells it, as far as the screens know it.
     pub fn record(&self) -> Record {
         let marked = |wanted: &[Mark]| {
-            let ids = self.actions.iter().filter(|(_, state)| wanted.contains(&state.mark));
+            let ids = self
+                .actions
+                .iter()
+                .filter(|(_, state)| wanted.contains(&state.mark));
             ids.map(|(id, _)| id.clone()).collect()
         };
         let failed = self.failures.iter().map(|f| (f.id.clone(), f.error.clone()));

@@ -61,7 +61,9 @@ impl Model {
                 }
                 vec![]
             }
-            Msg::Returned(Errand::Edit(run, id, before), result) => self.take_edited(run, id, &before, result),
+            Msg::Returned(Errand::Edit(run, id, before), result) => {
+                self.take_edited(run, id, &before, result)
+            }
             Msg::Returned(errand, result) => self.take_returned(&errand, result),
             Msg::Said(text) => {
                 self.say(Tone::Warning, text);

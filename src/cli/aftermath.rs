@@ -6,7 +6,7 @@ use crate::{
     app::{edit as open_editor, report},
     plan::{Choice, Request, planner::HOST},
     run::{
-        aftermath::{Amendment, AmendError, Way, amend, difference, failures, ways},
+        aftermath::{AmendError, Amendment, Way, amend, difference, failures, ways},
         journal::Record,
         unfinished::{ways_to_undo, worked_on_since},
     },
@@ -22,7 +22,11 @@ use super::{
 pub(super) fn failed(record: &Record) -> Vec<String> {
     let mut lines = vec![];
     for failed in failures(record) {
-        let word = if failed.optional { "left out (optional)" } else { "FAILED" };
+        let word = if failed.optional {
+            "left out (optional)"
+        } else {
+            "FAILED"
+        };
         lines.push(format!("{}: \"{}\": {word}", failed.lab, failed.sentence));
         lines.push(format!("  why     {}", failed.error));
         if let Some(cause) = failed.cause {
@@ -88,7 +92,8 @@ pub(super) fn edit(setup: &Setup, record: &Record) -> Result<(), Stop> {
         Way::Edit(id) => Some(id),
         _ => None,
     });
-    let id = way.ok_or_else(|| Stop::blocked("nothing was changed: what failed in this run runs no script"))?;
+    let id =
+        way.ok_or_else(|| Stop::blocked("nothing was changed: what failed in this run runs no script"))?;
     setup.may_change()?;
     if setup.global.no_input || !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
         return Err(Stop::usage("an editor needs a terminal; nothing was changed"));
@@ -103,7 +108,13 @@ pub(super) fn edit(setup: &Setup, record: &Record) -> Result<(), Stop> {
     for line in difference(before, &script) {
         out(&line);
     }
-    amend(&setup.runs(), &setup.lock(), &setup.daemon(), &record.id, &Amendment::Edit { id, script })?;
+    amend(
+        &setup.runs(),
+        &setup.lock(),
+        &setup.daemon(),
+        &record.id,
+        &Amendment::Edit { id, script },
+    )?;
     out(&format!(
         "Changed in the journal of this run only; go on with `halolab runs resume {}`.",
         record.id

@@ -140,11 +140,7 @@ impl Mirror {
     pub fn writer(&self) -> Result<Option<Writer>> {
         let path = self.folder.join("lock");
         let mut options = OpenOptions::new();
-        options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false);
+        options.read(true).write(true).create(true).truncate(false);
         let lock = open_private(&mut options, &path).map_err(Error::file(&path))?;
         match lock.try_lock() {
             Ok(()) => {}

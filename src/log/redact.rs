@@ -25,7 +25,8 @@ const PATTERNS: &[&str] = &[
 ];
 
 /// The patterns are ours: a test shows that each can be used.
-static LOOKS: LazyLock<Vec<Regex>> = LazyLock::new(|| PATTERNS.iter().filter_map(|p| Regex::new(p).ok()).collect());
+static LOOKS: LazyLock<Vec<Regex>> =
+    LazyLock::new(|| PATTERNS.iter().filter_map(|p| Regex::new(p).ok()).collect());
 
 /// A text without its secrets: known values first, then what looks like one.
 pub fn text(text: &str, known: &[String]) -> String {
@@ -52,13 +53,25 @@ mod tests {
     fn what_looks_like_a_secret_goes_and_the_rest_stays() {
         assert_eq!(LOOKS.len(), PATTERNS.len());
         let cases = [
-            ("export HF_TOKEN=hf_AbCdEfGhIjKlMnOpQrSt", "export HF_TOKEN=[redacted]"),
+            (
+                "export HF_TOKEN=hf_AbCdEfGhIjKlMnOpQrSt",
+                "export HF_TOKEN=[redacted]",
+            ),
             ("password: hunter2", "password: [redacted]"),
-            (r#"{"api_key": "abc123def", "n": 1}"#, r#"{"api_key": "[redacted]", "n": 1}"#),
-            ("git clone https://me:s3cret@example.org/x", "git clone https://[redacted]@example.org/x"),
+            (
+                r#"{"api_key": "abc123def", "n": 1}"#,
+                r#"{"api_key": "[redacted]", "n": 1}"#,
+            ),
+            (
+                "git clone https://me:s3cret@example.org/x",
+                "git clone https://[redacted]@example.org/x",
+            ),
             ("Authorization: Basic dXNlcjpwYXNz", "Authorization: [redacted]"),
             ("got ghp_0123456789abcdefghij0123 back", "got [redacted] back"),
-            ("-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n-----END OPENSSH PRIVATE KEY-----\nnext", "-----BEGIN OPENSSH PRIVATE KEY-----[redacted]\nnext"),
+            (
+                "-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n-----END OPENSSH PRIVATE KEY-----\nnext",
+                "-----BEGIN OPENSSH PRIVATE KEY-----[redacted]\nnext",
+            ),
             ("Unable to locate package token", "Unable to locate package token"),
             ("the secret is given as a file", "the secret is given as a file"),
         ];
@@ -69,9 +82,17 @@ mod tests {
 
     #[test]
     fn known_values_go_wherever_they_stand_and_doing_it_again_changes_nothing() {
-        let once = text("say canary-1 and xcanary-1x, no", &["canary-1".into(), "no".into()]);
+        let once = text(
+            "say canary-1 and xcanary-1x, no",
+            &["canary-1".into(), "no".into()],
+        );
         assert_eq!(once, "say [redacted] and x[redacted]x, no");
-        for given in ["TOKEN=abcdef", "https://a:b@c/", "Bearer abcdefghij", "password: x1y2"] {
+        for given in [
+            "TOKEN=abcdef",
+            "https://a:b@c/",
+            "Bearer abcdefghij",
+            "password: x1y2",
+        ] {
             let once = text(given, &[]);
             assert_eq!(text(&once, &[]), once);
         }

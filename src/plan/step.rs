@@ -230,14 +230,18 @@ impl Step {
     /// The shell text that it runs, where it runs one.
     pub fn script(&self) -> Option<&str> {
         match self {
-            Self::HostScript { script, .. } | Self::Exec { script, .. } | Self::Verify { script, .. } => Some(script),
+            Self::HostScript { script, .. } | Self::Exec { script, .. } | Self::Verify { script, .. } => {
+                Some(script)
+            }
             _ => None,
         }
     }
 
     pub(super) fn script_mut(&mut self) -> Option<&mut String> {
         match self {
-            Self::HostScript { script, .. } | Self::Exec { script, .. } | Self::Verify { script, .. } => Some(script),
+            Self::HostScript { script, .. } | Self::Exec { script, .. } | Self::Verify { script, .. } => {
+                Some(script)
+            }
             _ => None,
         }
     }

@@ -265,7 +265,11 @@ fn entries(record: &Record, change: &Amendment) -> Result<Vec<Entry>, AmendError
         Amendment::Edit { id, script } => {
             let before = action(id)?.step.script().ok_or_else(|| unfit(id))?;
             let same = before == script;
-            Ok(if same { vec![] } else { vec![edited(id, script.clone())] })
+            Ok(if same {
+                vec![]
+            } else {
+                vec![edited(id, script.clone())]
+            })
         }
         Amendment::LeaveOut(ids) => {
             let left = |id: &String| {

@@ -66,7 +66,11 @@ fn logs(record: &Record) -> Vec<(String, String)> {
 fn clean(name: &str, text: &str, extra: &Extra) -> String {
     // JSON escapes what could drive a terminal; a line of a log that is cut is still a line.
     let safe = name.contains(".json");
-    let text = if safe { text.to_owned() } else { sanitize_text(text) };
+    let text = if safe {
+        text.to_owned()
+    } else {
+        sanitize_text(text)
+    };
     let text = redact::text(&text, &extra.secrets);
     match extra.home.as_deref().filter(|home| home.len() > 1) {
         Some(home) => text.replace(home, "~"),
@@ -77,17 +81,26 @@ fn clean(name: &str, text: &str, extra: &Extra) -> String {
 fn readme(record: &Record) -> String {
     let mut lines = vec![
         format!("Report of the halolab run {}", record.id),
-        format!("halolab {} on {}", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH),
+        format!(
+            "halolab {} on {}",
+            env!("CARGO_PKG_VERSION"),
+            std::env::consts::ARCH
+        ),
         format!(
             "{} of {} actions ended well; the run {}",
             record.finished,
             record.plan.actions().count(),
-            record.code.map_or("never ended".to_owned(), |code| format!("ended with {code}")),
+            record
+                .code
+                .map_or("never ended".to_owned(), |code| format!("ended with {code}")),
         ),
         String::new(),
     ];
     for failed in aftermath::failures(record) {
-        lines.push(format!("{}: \"{}\" failed: {}", failed.lab, failed.sentence, failed.error));
+        lines.push(format!(
+            "{}: \"{}\" failed: {}",
+            failed.lab, failed.sentence, failed.error
+        ));
         if let Some(cause) = failed.cause {
             lines.push(format!("  likely cause: {}", cause.is));
             lines.push(format!("  the line: {}", cause.evidence));

@@ -102,6 +102,9 @@ impl Journal {
     /// # Errors
     /// The folder cannot be written; nothing was changed then.
     pub fn create(folder: &Path, plan: &Plan) -> io::Result<Self> {
+        if let Some(runs) = folder.parent().filter(|runs| !runs.as_os_str().is_empty()) {
+            private_folder(runs)?;
+        }
         private_folder(folder)?;
         let bytes = serde_json::to_vec_pretty(plan)?;
         write_private(&folder.join("plan.json"), &bytes)?;

@@ -80,7 +80,13 @@ impl Scope {
     fn files(&self, lock: &Path) -> Vec<PathBuf> {
         let daemon = hex::encode(Sha256::digest(self.daemon.as_bytes()));
         let daemon = daemon.get(..8).unwrap_or_default().to_owned();
-        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+        let plain = |c: char| {
+            if c.is_ascii_alphanumeric() || c == '-' {
+                c
+            } else {
+                '_'
+            }
+        };
         let name = |lab: &String| format!("{daemon}-{}", lab.chars().map(plain).collect::<String>());
         self.labs.iter().map(|lab| folder(lock).join(name(lab))).collect()
     }
@@ -125,7 +131,11 @@ pub struct Holder {
 
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let user = if self.user.is_empty() { String::new() } else { format!(" of {}", self.user) };
+        let user = if self.user.is_empty() {
+            String::new()
+        } else {
+            format!(" of {}", self.user)
+        };
         write!(f, "{}, pid {}{user}, since {}", self.what, self.pid, self.since)
     }
 }
@@ -156,7 +166,9 @@ impl Holder {
     pub fn of(lock: &Path) -> Option<Self> {
         let labs = std::fs::read_dir(folder(lock)).into_iter().flatten().flatten();
         let labs = labs.map(|entry| entry.path());
-        std::iter::once(lock.to_owned()).chain(labs).find_map(|path| Self::of_file(&path))
+        std::iter::once(lock.to_owned())
+            .chain(labs)
+            .find_map(|path| Self::of_file(&path))
     }
 
     /// Who stands in the way of a change of these labs; of everything, where the scope names none.
@@ -165,7 +177,9 @@ impl Holder {
             return Self::of(lock);
         }
         let files = scope.files(lock).into_iter();
-        std::iter::once(lock.to_owned()).chain(files).find_map(|path| Self::of_file(&path))
+        std::iter::once(lock.to_owned())
+            .chain(files)
+            .find_map(|path| Self::of_file(&path))
     }
 
     fn of_file(path: &Path) -> Option<Self> {
@@ -173,7 +187,10 @@ impl Holder {
         let mut file = File::open(path).ok()?;
         file.read_to_string(&mut text).ok()?;
         let mut holder = Self::parse(&text);
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
         if let Some((_, lab)) = name.split_once('-') {
             lab.clone_into(&mut holder.lab);
         }
@@ -262,13 +279,23 @@ fn take(
             let text = written(&file);
             let other = || who_else().map_or_else(String::new, |holder| holder.to_string());
             let text = if text.is_empty() { other() } else { text };
-            return Err(LockError::Held(if text.is_empty() { JUST_BEGUN.into() } else { text }));
+            return Err(LockError::Held(if text.is_empty() {
+                JUST_BEGUN.into()
+            } else {
+                text
+            }));
         }
         Err(TryLockError::Error(source)) => return Err(failed(path)(source)),
     }
     let now = jiff::Timestamp::now().strftime("%F %T");
-    let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_default();
-    let user = if user.is_empty() { user } else { format!(" of {user}") };
+    let user = std::env::var("SUDO_USER")
+        .or_else(|_| std::env::var("USER"))
+        .unwrap_or_default();
+    let user = if user.is_empty() {
+        user
+    } else {
+        format!(" of {user}")
+    };
     let who = format!("{who}, pid {}{user}, since {now} UTC\n", std::process::id());
     file.set_len(0)
         .and_then(|()| file.write_all(who.as_bytes()))
@@ -282,13 +309,18 @@ mod tests {
 
     #[test]
     fn what_is_written_down_is_read_again() {
-        let holder = Holder::parse("taking snapshot a, pid 1 of b, pid 42 of anna, since 2026-11-22 05:00:00 UTC\n");
+        let holder =
+            Holder::parse("taking snapshot a, pid 1 of b, pid 42 of anna, since 2026-11-22 05:00:00 UTC\n");
         assert_eq!(
             (holder.what.as_str(), holder.pid, holder.since.as_str()),
             ("taking snapshot a, pid 1 of b", 42, "2026-11-22 05:00:00 UTC")
         );
         assert_eq!(holder.user, "anna");
-        assert!(holder.to_string().ends_with(", pid 42 of anna, since 2026-11-22 05:00:00 UTC"));
+        assert!(
+            holder
+                .to_string()
+                .ends_with(", pid 42 of anna, since 2026-11-22 05:00:00 UTC")
+        );
         assert_eq!(Holder::parse("what ever").pid, 0);
     }
 

@@ -60,8 +60,15 @@ pub(super) fn areas(model: &Model, body: Rect) -> Areas {
     let rows = rows.min((body.height / 2).saturating_sub(1));
     let title = u16::from(rows > 0);
     let room = body.height.saturating_sub(rows + title);
-    let lines = model.run.as_ref().map_or(0, |run| text(model, run, body.width).len());
-    let lines = if rows > 0 { u16::try_from(lines).unwrap_or(room) } else { room };
+    let lines = model
+        .run
+        .as_ref()
+        .map_or(0, |run| text(model, run, body.width).len());
+    let lines = if rows > 0 {
+        u16::try_from(lines).unwrap_or(room)
+    } else {
+        room
+    };
     let [text, title, menu, _] = Layout::vertical([
         Constraint::Length(lines.min(room)),
         Constraint::Length(title),
@@ -176,7 +183,13 @@ fn failed(model: &Model, run: &RunView, failure: &Failure, width: u16) -> Lines 
     if let Some(cause) = &failure.cause {
         lines.extend(labelled(look, "  likely", &clean(&cause.is), styles.warn, width));
         if !failure.error.contains(&cause.evidence) {
-            lines.extend(labelled(look, "  line", &clean(&cause.evidence), styles.dim, width));
+            lines.extend(labelled(
+                look,
+                "  line",
+                &clean(&cause.evidence),
+                styles.dim,
+                width,
+            ));
         }
         lines.extend(labelled(look, "  mend", &clean(&cause.mend), styles.text, width));
     }

@@ -402,7 +402,12 @@ pub(super) const RESULT: &[Key] = &[
 
 /// Of a run that can be gone on with.
 pub(super) const RESULT_OPEN: &[Key] = &[
-    key(&[ENTER], Intent::Enter, "do it", "do what is marked; at first that is nothing"),
+    key(
+        &[ENTER],
+        Intent::Enter,
+        "do it",
+        "do what is marked; at first that is nothing",
+    ),
     key(&[UP, c('k')], Intent::Up, "", "what can be done before"),
     key(&[DOWN, c('j')], Intent::Down, "choose", "what can be done next"),
     key(

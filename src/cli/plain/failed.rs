@@ -27,7 +27,9 @@ pub(super) async fn menu(setup: &Setup, id: &str, code: Code) -> Result<Option<C
             say(&line);
         }
         let world = setup.glance().await.ok();
-        let back = world.as_ref().is_some_and(|world| !ways_back(&record, world).is_empty());
+        let back = world
+            .as_ref()
+            .is_some_and(|world| !ways_back(&record, world).is_empty());
         let all = ways(&record, back);
         say("What now?");
         for (number, way) in (1..).zip(&all) {
@@ -64,7 +66,8 @@ async fn go(setup: &Setup, record: &Record, way: Way) -> Result<Option<Code>, Le
         _ => None,
     };
     if let Some(change) = change {
-        amend(&setup.runs(), &setup.lock(), &setup.daemon(), &record.id, &change).map_err(crate::cli::Stop::from)?;
+        amend(&setup.runs(), &setup.lock(), &setup.daemon(), &record.id, &change)
+            .map_err(crate::cli::Stop::from)?;
     }
     let now = journal::record(&setup.runs().join(&record.id));
     Box::pin(resume::go_on(setup, now.as_ref().unwrap_or(record))).await
