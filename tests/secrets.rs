@@ -94,6 +94,35 @@ fn start(home: &Home, umask: &str, arguments: &[&str]) -> Child {
     command.spawn().unwrap()
 }
 
+/// No file below a folder holds the canary, however it is packed.
+fn assert_nowhere_below(folder: &Path) {
+    for path in tree(folder) {
+        let Ok(bytes) = fs::read(&path) else { continue };
+        let bytes = if path.extension().is_some_and(|e| e == "gz") {
+            let mut text = vec![];
+            std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(bytes.as_slice()), &mut text)
+                .unwrap();
+            text
+        } else {
+            bytes
+        };
+        assert!(
+            !String::from_utf8_lossy(&bytes).contains(CANARY),
+            "{}",
+            path.display()
+        );
+    }
+}
+
+/// Files are 0600 and folders 0700.
+fn assert_private(folder: &Path) {
+    for path in tree(folder) {
+        let found = fs::symlink_metadata(&path).unwrap();
+        let wanted = if found.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(found.mode() & 0o777, wanted, "{}", path.display());
+    }
+}
+
 #[test]
 fn a_secret_is_nowhere_but_in_the_lab_while_its_script_runs() {
     let Some(home) = Home::new(1) else { return };
@@ -142,22 +171,7 @@ fn a_secret_is_nowhere_but_in_the_lab_while_its_script_runs() {
         "{}",
         shown.out
     );
-    for path in tree(home.folder.path()) {
-        let Ok(bytes) = fs::read(&path) else { continue };
-        let bytes = if path.extension().is_some_and(|e| e == "gz") {
-            let mut text = vec![];
-            std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(bytes.as_slice()), &mut text)
-                .unwrap();
-            text
-        } else {
-            bytes
-        };
-        assert!(
-            !String::from_utf8_lossy(&bytes).contains(CANARY),
-            "{}",
-            path.display()
-        );
-    }
+    assert_nowhere_below(home.folder.path());
     let folder = Path::new(&home.socket).parent().unwrap();
     let config = Command::new("lxc")
         .args(["config", "show", &lab, "--expanded"])
@@ -168,14 +182,8 @@ fn a_secret_is_nowhere_but_in_the_lab_while_its_script_runs() {
         config.contains("user.halolab.stage") && !config.contains(CANARY),
         "{config}"
     );
-    for path in ["state", "run"]
-        .iter()
-        .flat_map(|f| tree(&home.folder.path().join(f)))
-    {
-        let found = fs::symlink_metadata(&path).unwrap();
-        let wanted = if found.is_dir() { 0o700 } else { 0o600 };
-        assert_eq!(found.mode() & 0o777, wanted, "{}", path.display());
-    }
+    assert_private(&home.folder.path().join("state"));
+    assert_private(&home.folder.path().join("run"));
 }
 
 #[test]
@@ -189,11 +197,7 @@ fn a_mask_that_takes_everything_from_everybody_changes_nothing() {
         "{}",
         String::from_utf8_lossy(&ended.stderr)
     );
-    for path in tree(&home.folder.path().join("state")) {
-        let found = fs::symlink_metadata(&path).unwrap();
-        let wanted = if found.is_dir() { 0o700 } else { 0o600 };
-        assert_eq!(found.mode() & 0o777, wanted, "{}", path.display());
-    }
+    assert_private(&home.folder.path().join("state"));
 }
 
 #[test]

@@ -91,8 +91,7 @@ impl Model {
     /// The editor was left: what was changed is shown before it counts.
     pub(super) fn take_edited(
         &mut self,
-        run: String,
-        id: String,
+        (run, id): (String, String),
         before: &str,
         edited: Result<String, String>,
     ) -> Vec<Effect> {
@@ -110,6 +109,15 @@ impl Model {
                     vec!["the stage as it is: the change is in the journal of this run only".into()];
                 self.dialog = Some(Dialog::Confirm(Box::new(confirm)));
             }
+        }
+        vec![]
+    }
+
+    /// A report was saved, or not.
+    pub(super) fn take_bundled(&mut self, saved: Result<String, String>) -> Vec<Effect> {
+        match saved {
+            Ok(text) => self.say(Tone::Good, text),
+            Err(text) => self.say(Tone::Bad, text),
         }
         vec![]
     }

@@ -147,11 +147,7 @@ async fn run_errand(
             return show_copy(session, path.clone(), *editor).await;
         }
         Errand::Edit(_, _, script) => {
-            let script = script.clone();
-            session.lend();
-            let edited = tokio::task::spawn_blocking(move || hands::edit(&script)).await;
-            session.take_back()?;
-            return Ok(edited.unwrap_or_else(|error| Err(error.to_string())));
+            return edit(session, script.clone()).await;
         }
         Errand::Job(id) => {
             let backend = match performer.backend().await {
@@ -186,6 +182,14 @@ async fn run_errand(
         }
     }
     Ok(Ok(String::new()))
+}
+
+/// Lets the user change a script in an editor.
+async fn edit(session: &mut Session, script: String) -> io::Result<Result<String, String>> {
+    session.lend();
+    let edited = tokio::task::spawn_blocking(move || hands::edit(&script)).await;
+    session.take_back()?;
+    Ok(edited.unwrap_or_else(|error| Err(error.to_string())))
 }
 
 /// Lets another program show a copy of a log.

@@ -54,16 +54,7 @@ impl Model {
             }
             Msg::Jobs(rows) => self.take_jobs(rows),
             Msg::JobDone(done) => self.take_job_done(done),
-            Msg::Bundled(result) => {
-                match result {
-                    Ok(text) => self.say(Tone::Good, text),
-                    Err(text) => self.say(Tone::Bad, text),
-                }
-                vec![]
-            }
-            Msg::Returned(Errand::Edit(run, id, before), result) => {
-                self.take_edited(run, id, &before, result)
-            }
+            Msg::Bundled(result) => self.take_bundled(result),
             Msg::Returned(errand, result) => self.take_returned(&errand, result),
             Msg::Said(text) => {
                 self.say(Tone::Warning, text);
@@ -90,6 +81,9 @@ impl Model {
     }
 
     fn take_returned(&mut self, errand: &Errand, result: Result<String, String>) -> Vec<Effect> {
+        if let Errand::Edit(run, id, before) = errand {
+            return self.take_edited((run.clone(), id.clone()), before, result);
+        }
         let well = result.is_ok();
         match result {
             Ok(text) if text.is_empty() => {}

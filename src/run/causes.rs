@@ -75,8 +75,9 @@ pub fn likely(lines: &[String]) -> Option<Cause> {
 /// The likely cause of an action that failed with an error: looked for in the error and in what the action said last in
 /// its log, which begins with a line `==> SENTENCE`.
 pub(super) fn of_action(error: &str, log: &Path, sentence: &str) -> Option<Cause> {
-    let mut lines = said(log, sentence);
-    lines.extend(error.lines().map(sanitize));
+    // Of two lines that say the same the one of the log is shown: the error quotes it.
+    let mut lines: Vec<String> = error.lines().map(sanitize).collect();
+    lines.extend(said(log, sentence));
     likely(&lines)
 }
 
@@ -113,97 +114,98 @@ mod tests {
         likely(&lines).map(|c| c.id)
     }
 
+    const REAL: &[(&str, &str)] = &[
+        (
+            "no-space",
+            "tar: ./usr/lib/x: Cannot write: No space left on device",
+        ),
+        (
+            "out-of-memory",
+            "c++: fatal error: Killed signal terminated program cc1plus",
+        ),
+        (
+            "out-of-memory",
+            "torch.OutOfMemoryError: HIP out of memory. Tried to allocate 2.00 GiB",
+        ),
+        ("dns", "curl: (6) Could not resolve host: archlinux.org"),
+        ("dns", "  Temporary failure resolving 'deb.debian.org'"),
+        ("dns", "wget: bad address 'example.org'"),
+        (
+            "proxy",
+            "curl: (56) Received HTTP code 407 from proxy after CONNECT: 407 Proxy Authentication Required",
+        ),
+        (
+            "tls",
+            "curl: (60) SSL certificate problem: unable to get local issuer certificate",
+        ),
+        (
+            "tls",
+            "Get \"https://x/\": x509: certificate signed by unknown authority",
+        ),
+        (
+            "network",
+            "curl: (7) Failed to connect to 10.0.0.1 port 443 after 3 ms: Connection refused",
+        ),
+        (
+            "apt-lock",
+            "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 812 (unattended-upgr)",
+        ),
+        (
+            "apt-lock",
+            "error: failed to init transaction (unable to lock database)",
+        ),
+        (
+            "package-database",
+            "E: dpkg was interrupted, you must manually run 'dpkg --configure -a'",
+        ),
+        (
+            "signature",
+            "error: archlinux-keyring: signature from \"X <x@y>\" is unknown trust",
+        ),
+        ("missing-package", "E: Unable to locate package python3-pipx"),
+        ("missing-package", "error: target not found: rocm-hip-sdk"),
+        (
+            "missing-package",
+            "ERROR: No matching distribution found for torch==9.9",
+        ),
+        (
+            "checksum",
+            "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES: hashes do not match",
+        ),
+        (
+            "image-not-found",
+            "Failed creating instance: Image \"nowhere/bb\" not found",
+        ),
+        (
+            "gpu-busy",
+            "RuntimeError: CUDA error: all CUDA-capable devices are busy or unavailable",
+        ),
+        (
+            "gpu-missing",
+            "RuntimeError: No CUDA GPUs are available; no GPU found",
+        ),
+        (
+            "gpu-missing",
+            "Failed to initialize NVML: Driver/library version mismatch",
+        ),
+        (
+            "permission",
+            "mkdir: cannot create directory '/models/x': Permission denied",
+        ),
+        ("daemon", "LXD daemon is shutting down"),
+        ("tool-missing", "sh: 3: git: not found"),
+        ("killed", "the script ended with 137: "),
+    ];
+
     #[test]
     fn every_row_can_be_read_and_has_a_real_line() {
         assert!(rows().is_some_and(|rows| rows.len() > 15));
-        let real = [
-            (
-                "no-space",
-                "tar: ./usr/lib/x: Cannot write: No space left on device",
-            ),
-            (
-                "out-of-memory",
-                "c++: fatal error: Killed signal terminated program cc1plus",
-            ),
-            (
-                "out-of-memory",
-                "torch.OutOfMemoryError: HIP out of memory. Tried to allocate 2.00 GiB",
-            ),
-            ("dns", "curl: (6) Could not resolve host: archlinux.org"),
-            ("dns", "  Temporary failure resolving 'deb.debian.org'"),
-            ("dns", "wget: bad address 'example.org'"),
-            (
-                "proxy",
-                "curl: (56) Received HTTP code 407 from proxy after CONNECT: 407 Proxy Authentication Required",
-            ),
-            (
-                "tls",
-                "curl: (60) SSL certificate problem: unable to get local issuer certificate",
-            ),
-            (
-                "tls",
-                "Get \"https://x/\": x509: certificate signed by unknown authority",
-            ),
-            (
-                "network",
-                "curl: (7) Failed to connect to 10.0.0.1 port 443 after 3 ms: Connection refused",
-            ),
-            (
-                "apt-lock",
-                "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 812 (unattended-upgr)",
-            ),
-            (
-                "apt-lock",
-                "error: failed to init transaction (unable to lock database)",
-            ),
-            (
-                "package-database",
-                "E: dpkg was interrupted, you must manually run 'dpkg --configure -a'",
-            ),
-            (
-                "signature",
-                "error: archlinux-keyring: signature from \"X <x@y>\" is unknown trust",
-            ),
-            ("missing-package", "E: Unable to locate package python3-pipx"),
-            ("missing-package", "error: target not found: rocm-hip-sdk"),
-            (
-                "missing-package",
-                "ERROR: No matching distribution found for torch==9.9",
-            ),
-            (
-                "checksum",
-                "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES: hashes do not match",
-            ),
-            (
-                "image-not-found",
-                "Failed creating instance: Image \"nowhere/bb\" not found",
-            ),
-            (
-                "gpu-busy",
-                "RuntimeError: CUDA error: all CUDA-capable devices are busy or unavailable",
-            ),
-            (
-                "gpu-missing",
-                "RuntimeError: No CUDA GPUs are available; no GPU found",
-            ),
-            (
-                "gpu-missing",
-                "Failed to initialize NVML: Driver/library version mismatch",
-            ),
-            (
-                "permission",
-                "mkdir: cannot create directory '/models/x': Permission denied",
-            ),
-            ("daemon", "LXD daemon is shutting down"),
-            ("tool-missing", "sh: 3: git: not found"),
-            ("killed", "the script ended with 137: "),
-        ];
-        for (id, line) in real {
-            assert_eq!(cause(&[line]).as_deref(), Some(id), "{line}");
+        for (id, line) in REAL {
+            assert_eq!(cause(&[line]).as_deref(), Some(*id), "{line}");
         }
         for row in rows().unwrap() {
             assert!(
-                real.iter().any(|(id, _)| *id == row.1.id) || row.1.id == "read-only",
+                REAL.iter().any(|(id, _)| *id == row.1.id) || row.1.id == "read-only",
                 "{}",
                 row.1.id
             );
