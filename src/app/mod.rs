@@ -6,11 +6,13 @@
 //!               └──── Msg ◀── effect::Performer ◀─────────┘
 //! ```
 
+mod aftermath;
 pub mod attach;
 pub mod dialog;
 pub mod effect;
 pub mod event_loop;
 pub mod form;
+mod guard;
 mod inventory;
 mod job_list;
 mod job_view;
@@ -20,6 +22,7 @@ pub mod machine;
 pub mod model;
 pub mod msg;
 pub mod others;
+pub(crate) mod report;
 pub mod resume;
 pub mod run_view;
 mod screens;
@@ -39,3 +42,4 @@ pub use job_list::{JobList, JobRow};
 pub use model::{Engine, Model, Screen, Setup};
 pub use msg::{Effect, Errand, HostSummary, Job, JobWish, Missing, Msg, Tone, Turned};
 pub use start::start;
+pub(crate) use viewer::hands::edit;

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     plan::{Action, Plan, Undo, script::exact},
-    run::{self, Context, Event, Lock, StopCode, journal},
+    run::{self, Context, Event, Lock, StopCode, journal, lock::Scope},
     stage::Answers,
 };
 
@@ -165,7 +165,8 @@ pub(super) async fn carry_out(
     id: &str,
     secrets: std::collections::BTreeMap<String, Answers>,
 ) -> Result<Code, Stop> {
-    let _lock = Lock::take(&setup.lock(), &format!("run {id}"))?;
+    let scope = Scope::of(plan, &setup.daemon());
+    let _lock = Lock::take_for(&setup.lock(), &scope, &format!("run {id}"))?;
     let (events, mut heard) = mpsc::unbounded_channel();
     let cancel = CancellationToken::new();
     let cx = Context {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+mod aftermath;
 mod consent;
 mod detect;
 mod doctor;
@@ -147,7 +148,7 @@ pub enum Verb {
     /// What labs are made of: list, show, check, schema.
     #[command(subcommand)]
     Stage(other::StageVerb),
-    /// Earlier runs: list (also without a word), show, resume.
+    /// Earlier runs: list (also without a word), show, resume, undo, edit, bundle.
     Runs(runs::RunsArgs),
     /// Settings and where each comes from.
     #[command(subcommand)]

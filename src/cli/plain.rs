@@ -2,6 +2,7 @@
 //! readers and pipes. The same menu, forms, planner and runner; the end of the input cancels what is not agreed to yet.
 
 mod ask;
+mod failed;
 mod form;
 mod resume;
 mod snapshots;
@@ -18,7 +19,10 @@ use crate::{
     host,
     labs::{Lab, Presence, World},
     plan::{Choice, Plan, Request, planner},
-    run::{journal, lock::Holder},
+    run::{
+        journal,
+        lock::{Holder, Scope},
+    },
     stage::{Answers, answers::IMAGE_FILE},
 };
 
@@ -30,6 +34,9 @@ const OTHERS: Duration = Duration::from_secs(1);
 
 /// Exit code where the input ended, or Ctrl-C, before anything was agreed to.
 const CANCELLED: Code = Code(130);
+
+/// Exit code of a run that failed and can be gone on with.
+const RESUMABLE: Code = Code(5);
 
 /// Asks what to do, does it, and asks again, until `q` or the end of the input.
 pub(super) async fn wizard(global: Global) -> Result<Code, Stop> {
@@ -333,7 +340,7 @@ async fn agree_and_run(
             _ => say("Please type y to do it, n to leave it, or s."),
         }
     }
-    if wait_for_other(setup).await? {
+    if wait_for_other(setup, plan).await? {
         return Ok(None);
     }
     let code = Box::pin(consent::carry_out(setup, plan, id, secrets)).await?;
@@ -341,13 +348,16 @@ async fn agree_and_run(
         Code::OK => say("Done."),
         Code(code) => say(&format!("Ended with {code}; see `halolab runs`.")),
     }
+    if code == RESUMABLE {
+        return Box::pin(failed::menu(setup, id, code)).await;
+    }
     Ok(Some(code))
 }
 
 /// Waits for the end of another halolab that is at work, where the user wants that; whether there was one.
-async fn wait_for_other(setup: &Setup) -> Result<bool, Left> {
-    let lock = setup.lock();
-    let Some(holder) = Holder::of(&lock) else {
+async fn wait_for_other(setup: &Setup, plan: &Plan) -> Result<bool, Left> {
+    let (lock, scope) = (setup.lock(), Scope::of(plan, &setup.daemon()));
+    let Some(holder) = Holder::against(&lock, &scope) else {
         return Ok(false);
     };
     say(&format!(
@@ -358,7 +368,7 @@ async fn wait_for_other(setup: &Setup) -> Result<bool, Left> {
         return Err(Stop::new(Code::LOCKED, text).into());
     }
     unless_interrupted(async {
-        while Holder::of(&lock).is_some() {
+        while Holder::against(&lock, &scope).is_some() {
             tokio::time::sleep(OTHERS).await;
         }
     })

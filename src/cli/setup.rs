@@ -14,7 +14,7 @@ use crate::{
     labs::World,
     paths::Paths,
     plan,
-    run::{self, Connect, Lock},
+    run::{self, Connect, Lock, lock::Scope},
     stage::{Answers, Catalog},
 };
 
@@ -163,13 +163,19 @@ impl Setup {
         self.paths.runtime.join("lock")
     }
 
-    /// Takes the lock for a change that is no run, as `snapshot create ai-lab`.
+    /// The daemon, as locks name it.
+    pub fn daemon(&self) -> String {
+        lxd::address_of(self.config.lxd.as_deref())
+    }
+
+    /// Takes the lock of labs for a change that is no run, as `snapshot create ai-lab`; of everything where it names none.
     ///
     /// # Errors
-    /// It is read-only, or another halolab is at work.
-    pub fn hold(&self, what: &str) -> Result<Lock, Stop> {
+    /// It is read-only, or another halolab is at work there.
+    pub fn hold(&self, labs: &[&str], what: &str) -> Result<Lock, Stop> {
         self.may_change()?;
-        Ok(Lock::take(&self.lock(), what)?)
+        let scope = Scope::labs(&self.daemon(), labs.iter().copied());
+        Ok(Lock::take_for(&self.lock(), &scope, what)?)
     }
 
     /// Refuses a change under `--read-only`.

@@ -216,7 +216,7 @@ async fn list(setup: &Setup, lab: &str) -> Result<Code, Stop> {
 }
 
 async fn create(setup: &Setup, lab: &str, name: Option<String>, message: &str) -> Result<Code, Stop> {
-    let _lock = setup.hold(&format!("snapshot create {lab}"))?;
+    let _lock = setup.hold(&[lab], &format!("snapshot create {lab}"))?;
     let rows = ours(setup, lab).await?;
     let taken = |n: &String| rows.iter().any(|r| r.name == *n);
     let name = match name {
@@ -257,14 +257,14 @@ async fn mark(
     name: &str,
     change: impl FnOnce(&mut marks::Mark) + Send,
 ) -> Result<Code, Stop> {
-    let _lock = setup.hold(&format!("snapshot note or pin {lab} {name}"))?;
+    let _lock = setup.hold(&[lab], &format!("snapshot note or pin {lab} {name}"))?;
     one(setup, lab, name).await?;
     marks::change(setup.backend().await?.as_ref(), lab, name, change).await?;
     said(setup, &format!("noted on {lab}/{name}"), lab, name)
 }
 
 async fn rename(setup: &Setup, lab: &str, name: &str, new: &str) -> Result<Code, Stop> {
-    let _lock = setup.hold(&format!("snapshot rename {lab} {name}"))?;
+    let _lock = setup.hold(&[lab], &format!("snapshot rename {lab} {name}"))?;
     one(setup, lab, name).await?;
     check_name(new)?;
     snapshots::rename(setup.backend().await?.as_ref(), lab, name, new).await?;
@@ -298,7 +298,7 @@ async fn remove(setup: &Setup, lab: &str, name: &str, yes: bool) -> Result<Code,
         &format!("Delete the snapshot {name} of {lab} for good?"),
         yes,
     )?;
-    let _lock = setup.hold(&format!("snapshot rm {lab} {name}"))?;
+    let _lock = setup.hold(&[lab], &format!("snapshot rm {lab} {name}"))?;
     snapshots::delete(setup.backend().await?.as_ref(), lab, name).await?;
     said(setup, &format!("deleted {lab}/{name}"), lab, name)
 }
@@ -331,7 +331,7 @@ async fn prune(
         &format!("Delete these {} safety snapshots of {lab} for good?", old.len()),
         yes,
     )?;
-    let _lock = setup.hold(&format!("snapshot prune {lab}"))?;
+    let _lock = setup.hold(&[lab], &format!("snapshot prune {lab}"))?;
     let backend = setup.backend().await?;
     for row in old {
         snapshots::delete(backend.as_ref(), lab, &row.name).await?;
@@ -349,7 +349,10 @@ async fn prune(
 
 /// Forgets the marks that a deletion left which was killed before its end; the next one tries it again.
 async fn forget_gone(setup: &Setup, lab: &str) {
-    let (Ok(_lock), Ok(backend)) = (setup.hold(&format!("snapshot rm {lab}")), setup.backend().await) else {
+    let (Ok(_lock), Ok(backend)) = (
+        setup.hold(&[lab], &format!("snapshot rm {lab}")),
+        setup.backend().await,
+    ) else {
         return;
     };
     if let Err(error) = snapshots::tidy(backend.as_ref(), lab).await {

@@ -7,12 +7,13 @@ use std::{
     collections::BTreeMap,
     fs::{File, OpenOptions},
     io::{self, Read as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
     path::Path,
 };
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+
+use crate::paths::open_private;
 
 use super::{Error, Result};
 
@@ -37,9 +38,7 @@ impl Events {
     /// Opens it, with what is in it; a last line that was cut is ended, so that the next one is whole.
     pub(super) fn open(path: &Path) -> Result<(Self, Vec<Value>)> {
         let open = || {
-            let mut options = OpenOptions::new();
-            options.read(true).create(true).append(true).mode(0o600);
-            let mut file = options.open(path)?;
+            let mut file = open_private(OpenOptions::new().read(true).create(true).append(true), path)?;
             let mut text = vec![];
             io::Read::by_ref(&mut file).take(LARGEST).read_to_end(&mut text)?;
             if text.last().is_some_and(|byte| *byte != b'\n') {

@@ -6,14 +6,13 @@
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
 use super::{Error, JobFile, JobId, Result, SCHEMA, State, Status, Writer};
 use crate::{
     backend::Backend,
-    paths::{private_folder, write_private},
+    paths::{open_private, private_folder, write_private},
 };
 
 /// Largest `job.json` and `status.json` that are read.
@@ -148,13 +147,8 @@ impl Mirror {
     pub fn writer(&self) -> Result<Option<Writer>> {
         let path = self.folder.join("lock");
         let mut options = OpenOptions::new();
-        options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600);
-        let lock = options.open(&path).map_err(Error::file(&path))?;
+        options.read(true).write(true).create(true).truncate(false);
+        let lock = open_private(&mut options, &path).map_err(Error::file(&path))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
@@ -213,8 +207,8 @@ impl Mirror {
         let (path, fresh) = (self.folder.join(name), self.folder.join(format!("{name}.new")));
         let write = || -> io::Result<()> {
             let mut options = OpenOptions::new();
-            options.write(true).create(true).truncate(true).mode(0o600);
-            options.open(&fresh)?.write_all(bytes)?;
+            options.write(true).create(true).truncate(true);
+            open_private(&mut options, &fresh)?.write_all(bytes)?;
             fs::rename(&fresh, &path)
         };
         write().map_err(Error::file(&path))

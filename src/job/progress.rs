@@ -4,13 +4,15 @@
 use std::{
     collections::BTreeMap,
     fs::OpenOptions,
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
-use crate::progress::{self, Fold, History, HistoryError, Inside, Millis, Package, Summary, Times, Tree};
+use crate::{
+    paths::open_private,
+    progress::{self, Fold, History, HistoryError, Inside, Millis, Package, Summary, Times, Tree},
+};
 
 /// Packages whose own logs are told of at most.
 const MOST: usize = 8;
@@ -163,8 +165,8 @@ impl Reader {
     /// Adds to what others have remembered meanwhile; what cannot be read is not written over.
     fn remember(&mut self) -> Result<(), HistoryError> {
         let mut options = OpenOptions::new();
-        options.create(true).write(true).truncate(false).mode(0o600);
-        let lock = options.open(self.memory.with_extension("lock"));
+        options.create(true).write(true).truncate(false);
+        let lock = open_private(&mut options, &self.memory.with_extension("lock"));
         // Where no lock can be had, two builds that end together lose one of their durations.
         let _held = lock.and_then(|file| file.lock().map(|()| file));
         let mut history = History::load(&self.memory)?;

@@ -3,14 +3,13 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
     path::Path,
 };
 
 use sha2::{Digest as _, Sha256};
 
 use super::{Error, Exit, Mirror, Progress, Result, State, Status, progress::Reader, tell::Teller};
-use crate::paths::write_private;
+use crate::paths::{open_private, write_private};
 
 /// How much of a log's end is read again for its progress: a build's whole log as a rule (measured: 250 packages of
 /// Spack write less than 1 MB, and a second of reading is 40 MB).
@@ -44,8 +43,8 @@ impl Writer {
         let append = |name: &str| -> Result<(File, u64)> {
             let path = mirror.folder().join(name);
             let mut options = OpenOptions::new();
-            options.create(true).append(true).mode(0o600);
-            let opened = options.open(&path).and_then(|f| Ok((f.metadata()?.len(), f)));
+            options.create(true).append(true);
+            let opened = open_private(&mut options, &path).and_then(|f| Ok((f.metadata()?.len(), f)));
             opened
                 .map(|(length, file)| (file, length))
                 .map_err(Error::file(path))

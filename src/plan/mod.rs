@@ -130,6 +130,15 @@ impl Plan {
         self.host.iter().chain(self.labs.iter().flat_map(|t| &t.actions))
     }
 
+    /// Gives an action another script; one without a script stays as it is.
+    pub fn edit(&mut self, id: &str, text: &str) {
+        let labs = self.labs.iter_mut().flat_map(|t| &mut t.actions);
+        let mut all = self.host.iter_mut().chain(labs);
+        if let Some(script) = all.find(|a| a.id == id).and_then(|a| a.step.script_mut()) {
+            text.clone_into(script);
+        }
+    }
+
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.actions().next().is_none()

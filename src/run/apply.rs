@@ -25,7 +25,8 @@ use crate::{
 use super::{
     Entry, Event, Journal,
     advice::{Advice, advice, host_advice},
-    identity,
+    causes, identity,
+    inhibit::Awake,
     output::Output,
     perform::{self, Failure},
 };
@@ -213,6 +214,7 @@ pub async fn apply(plan: &Plan, run: &str, cx: &Context) -> Outcome {
         digest: plan.digest(),
         actions,
     });
+    let _awake = Awake::keep(run);
     let (code, summary) = match identity::replaced(plan, &worker).await {
         None => tracks(plan, &worker).await,
         Some(why) => (3, vec![format!("nothing was changed: {why}")]),
@@ -452,7 +454,9 @@ fn end_badly(worker: &Worker<'_>, lab: &str, action: &Action, ended: Entry, told
 }
 
 fn failed(worker: &Worker<'_>, lab: &str, action: &Action, error: &str, advice: Advice) {
+    let log = log_file(&worker.cx.runs, worker.run, lab);
     worker.tell(Event::Failed {
+        cause: causes::of_action(error, &log, &action.sentence),
         id: action.id.clone(),
         lab: lab.into(),
         error: error.into(),

@@ -14,7 +14,7 @@ use ratatui::layout::Rect;
 use rustix::process::{Signal, getpid, kill_process};
 
 use crate::{
-    app::terminal::Session,
+    app::{guard, terminal::Session},
     log::{Document, document::SharedRules, rules::Rules, watch::Watch},
     ui::look::Look,
     view::{Effect, Palette, Screen, Viewer, viewer::Save},
@@ -103,6 +103,7 @@ impl Serving {
     pub(super) fn run(&mut self, rules: &SharedRules, folders: Vec<PathBuf>) -> io::Result<u8> {
         self.paint()?;
         // All that is not needed for the first frame comes after it.
+        guard::start();
         for log in &mut self.logs {
             log.count();
         }
