@@ -1,6 +1,6 @@
 //! Dialogs: a question before something is destroyed, lines of text, and the theme picker.
 
-use crate::plan::Choice;
+use crate::{labs::identity::Seen, plan::Choice};
 
 use super::{entry::Entry, machine::ChangeView, msg::Job, resume::Unfinished};
 
@@ -126,8 +126,8 @@ pub enum PromptThen {
     NewSnapshot(String),
     /// A note: lab, snapshot.
     Note(String, String),
-    /// Another name: lab, snapshot.
-    Rename(String, String),
+    /// Another name: lab, snapshot, and what was seen.
+    Rename(String, String, Seen),
     /// The secrets of the run that goes on.
     Secrets,
 }

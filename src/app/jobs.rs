@@ -3,7 +3,7 @@
 use crate::{
     backend::{self, Backend, Power},
     labs::{
-        SnapshotKind, marks,
+        SnapshotKind, identity::Seen, marks,
         snapshots::{self, SnapshotError},
     },
     log::sanitize_text,
@@ -45,7 +45,8 @@ async fn attempt(backend: &dyn Backend, job: &Job) -> Result<String, JobError> {
             backend.power(lab, Power::Start).await?;
             format!("{lab} runs")
         }
-        Job::Stop(lab) => {
+        Job::Stop(lab, seen) => {
+            seen.still(backend, lab).await.map_err(SnapshotError::from)?;
             let seconds = STOP_SECONDS;
             backend.power(lab, Power::Stop { seconds }).await?;
             format!("{lab} is stopped")
@@ -66,17 +67,17 @@ async fn attempt(backend: &dyn Backend, job: &Job) -> Result<String, JobError> {
                 format!("{name} is not pinned any more")
             }
         }
-        Job::RenameSnapshot(lab, from, to) => {
-            snapshots::rename(backend, lab, from, to).await?;
+        Job::RenameSnapshot(lab, from, to, seen) => {
+            snapshots::rename(backend, lab, (from, to), seen).await?;
             format!("{from} is {to} now{}", without(from))
         }
         Job::DeleteSnapshots(lab, names) => return delete_all(backend, lab, names).await,
     })
 }
 
-async fn delete_all(backend: &dyn Backend, lab: &str, names: &[String]) -> Result<String, JobError> {
-    for (removed, name) in names.iter().enumerate() {
-        if let Err(cause) = snapshots::delete(backend, lab, name).await {
+async fn delete_all(backend: &dyn Backend, lab: &str, names: &[(String, Seen)]) -> Result<String, JobError> {
+    for (removed, (name, seen)) in names.iter().enumerate() {
+        if let Err(cause) = snapshots::delete(backend, lab, name, seen).await {
             return Err(JobError::Partly {
                 removed,
                 all: names.len(),
@@ -86,7 +87,7 @@ async fn delete_all(backend: &dyn Backend, lab: &str, names: &[String]) -> Resul
         }
     }
     Ok(match names {
-        [name] => format!("snapshot {name} of {lab} removed"),
+        [(name, _)] => format!("snapshot {name} of {lab} removed"),
         _ => format!("{} snapshots of {lab} removed", names.len()),
     })
 }

@@ -186,6 +186,15 @@ impl Backend for Fake {
         })
     }
 
+    async fn find_snapshot(&self, name: &str, snapshot: &str) -> Result<Option<Snapshot>> {
+        let all = self.snapshots(name).await;
+        let found = |all: Vec<Snapshot>| all.into_iter().find(|s| s.name == snapshot);
+        match all {
+            Err(Error::Missing { .. }) => Ok(None),
+            all => all.map(found),
+        }
+    }
+
     async fn snapshot_names(&self, of: &[&str]) -> Result<BTreeMap<String, Vec<String>>> {
         let mut names = self.look(World::snapshot_names);
         names.retain(|name, _| of.contains(&name.as_str()));
@@ -236,8 +245,8 @@ impl Backend for Fake {
         self.change("rename a snapshot", |w| w.rename_snapshot(name, from, to))
     }
 
-    async fn restore(&self, name: &str, snapshot: &str) -> Result<()> {
-        self.change("restore a snapshot", |w| w.restore(name, snapshot))
+    async fn restore(&self, name: &str, snapshot: &str, uuid: &str) -> Result<()> {
+        self.change("restore a snapshot", |w| w.restore(name, snapshot, uuid))
     }
 
     async fn exec(

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::{backend::Power, labs::Presence, plan::PlanError};
+use crate::{backend::Power, labs::{Presence, identity::Seen}, plan::PlanError};
 
 use super::{Code, Setup, Stop, status::unknown, table::out};
 
@@ -55,6 +55,9 @@ async fn power(setup: &Setup, args: NamesArgs, wanted: Power, word: &str) -> Res
     }
     let backend = setup.backend().await?;
     for lab in &args.labs {
+        if matches!(wanted, Power::Stop { .. }) {
+            Seen::instance(&world, lab).still(backend.as_ref(), lab).await?;
+        }
         backend.power(lab, wanted).await?;
         if !setup.global.quiet && !setup.global.json {
             out(&format!("{lab} {word}"));

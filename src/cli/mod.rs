@@ -25,6 +25,7 @@ mod signals;
 mod snapshot;
 mod status;
 mod table;
+mod trust;
 mod tune;
 mod undo;
 pub mod view;

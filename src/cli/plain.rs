@@ -16,13 +16,13 @@ use crate::{
         menu::{Entry, menu_items},
     },
     host,
-    labs::{Lab, Presence, World},
+    labs::{Lab, Presence, World, identity::Seen},
     plan::{Choice, Plan, Request, planner},
     run::{journal, lock::Holder},
     stage::{Answers, answers::IMAGE_FILE},
 };
 
-use super::{Code, Global, Setup, Stop, consent, plan::SERVER_WAIT, status::state_word};
+use super::{Code, Global, Setup, Stop, consent, plan::SERVER_WAIT, status::state_word, trust};
 use ask::{Left, numbers, say, unless_interrupted};
 
 /// Between two looks at whether another halolab has ended.
@@ -206,7 +206,11 @@ async fn menu(setup: &Setup, world: &World, lab: &Lab) -> Result<Option<Choice>,
             return Ok(None);
         }
         Entry::Start => return snapshots::change(setup, Job::Start(name)).await.map(|()| None),
-        Entry::Stop => return snapshots::change(setup, Job::Stop(name)).await.map(|()| None),
+        Entry::Stop => {
+            let uuid = lab.instance.as_ref().map(|i| i.uuid.clone()).unwrap_or_default();
+            let seen = Seen { uuid, ..Seen::default() };
+            return snapshots::change(setup, Job::Stop(name, seen)).await.map(|()| None);
+        }
         Entry::Restore => return Box::pin(snapshots::choose(setup, lab)).await,
         Entry::Create => Choice::Create,
         Entry::Recreate => Choice::Recreate,
@@ -215,6 +219,8 @@ async fn menu(setup: &Setup, world: &World, lab: &Lab) -> Result<Option<Choice>,
         Entry::Update => Choice::Update,
         Entry::Prove => Choice::Prove,
         Entry::GoBack(snapshot) => Choice::Restore(snapshot),
+        Entry::Undo(choice) => choice,
+        Entry::SetAside => Choice::SetAside,
         Entry::Adopt => {
             say(
                 "halolab did not make this instance. Adopted, it is managed like any other lab; nothing inside changes.",
@@ -336,12 +342,29 @@ async fn agree_and_run(
     if wait_for_other(setup).await? {
         return Ok(None);
     }
+    // What goes on was trusted when it began.
+    if !setup.runs().join(id).exists() {
+        look_and_trust(setup, plan).await?;
+    }
     let code = Box::pin(consent::carry_out(setup, plan, id, secrets)).await?;
     match code {
         Code::OK => say("Done."),
         Code(code) => say(&format!("Ended with {code}; see `halolab runs`.")),
     }
     Ok(Some(code))
+}
+
+/// Shows each stage from elsewhere that was not trusted yet, and asks.
+async fn look_and_trust(setup: &Setup, plan: &Plan) -> Result<(), Left> {
+    let mut given = vec![];
+    for (_, stranger) in trust::strangers(setup, plan) {
+        say(&trust::text(&stranger));
+        if !ask::yes("Trust it", false).await? {
+            return Err(Stop::new(Code::DECLINED, "nothing was changed").into());
+        }
+        given.push(stranger.sha256);
+    }
+    Ok(trust::gate(setup, plan, &given)?)
 }
 
 /// Waits for the end of another halolab that is at work, where the user wants that; whether there was one.

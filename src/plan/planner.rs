@@ -243,6 +243,7 @@ fn track(request: &Request, case: &Case<'_>) -> Result<Track, PlanError> {
         Choice::RecreateFromClean => swap::recreate_from_clean(case),
         Choice::BringBack(kept) => swap::bring_back(case, kept),
         Choice::Update => change::update(case),
+        Choice::SetAside => Ok(swap::set_aside(case)),
         Choice::Remove => Ok(change::remove(case)),
         Choice::Adopt => change::adopt(case),
         Choice::Prove => change::prove(case),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     backend::{ConfigEdit, Instance, InstanceSpec, Power, Profile, RemoteImage, types::TAG},
     host::boot::{Proposal, Wish},
-    labs::{SnapshotKind, UPDATING, tag},
+    labs::{SnapshotKind, UPDATING, expiry::Expired, tag},
 };
 
 /// One change of the machine.
@@ -205,6 +205,16 @@ pub enum Step {
         /// What the restore must leave as it is; none in the plans of older halolabs.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         keep: Option<Keep>,
+        /// When the snapshot was taken: another one of its name is not meant. Empty where it was not seen.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        taken: String,
+    },
+    /// Removes safety snapshots whose days are over; those that are not what was shown any more stay.
+    Expire {
+        /// The instance.
+        name: String,
+        /// The snapshots.
+        snapshots: Vec<Expired>,
     },
     /// Changes tags, profiles or the description of an instance.
     Edit {

@@ -69,7 +69,8 @@ impl StopCode {
         self.0.store(code, Ordering::SeqCst);
     }
 
-    fn get(&self) -> u8 {
+    /// The code.
+    pub fn get(&self) -> u8 {
         self.0.load(Ordering::SeqCst)
     }
 }
@@ -317,6 +318,7 @@ async fn tracks(plan: &Plan, worker: &Worker<'_>) -> (u8, Vec<String>) {
 /// What can be done with a lab whose track ended well.
 fn done(track: &Track) -> String {
     match &track.choice {
+        Choice::SetAside => format!("set aside; `halolab undo {}` brings it back", track.lab),
         Choice::Remove => "removed".into(),
         Choice::Adopt => "taken over as it is".into(),
         Choice::RestoreAs(_, name) => format!("copied; enter the copy with `halolab shell {name}`"),

@@ -5,6 +5,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     backend::{Backend, Error, Progress},
+    labs::identity::Mistaken,
     plan::{Action, Step},
 };
 
@@ -56,6 +57,15 @@ impl From<Error> for Failure {
         match error {
             Error::Cancelled { .. } => Self::Cancelled,
             other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<Mistaken> for Failure {
+    fn from(error: Mistaken) -> Self {
+        match error {
+            Mistaken::Backend(error) => error.into(),
+            other => Self::Blocked(other.to_string()),
         }
     }
 }
@@ -181,7 +191,9 @@ impl<'a> Hand<'a> {
                 snapshot,
                 uuid,
                 keep,
-            } => self.restore(name, snapshot, uuid, keep.as_ref()).await,
+                taken,
+            } => self.restore(name, (snapshot, taken), uuid, keep.as_ref()).await,
+            Step::Expire { name, snapshots } => self.expire(name, snapshots).await,
             Step::Edit { name, edit, uuid } => self.edit(name, edit, uuid).await,
             Step::Delete { name, uuid, only_if } => self.delete(name, uuid, only_if.as_deref()).await,
         }

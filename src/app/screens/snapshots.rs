@@ -50,7 +50,7 @@ impl Model {
         self.job = None;
         match result {
             Ok(text) => {
-                if let Job::NewSnapshot(_, name, _) | Job::RenameSnapshot(_, _, name) = job {
+                if let Job::NewSnapshot(_, name, _) | Job::RenameSnapshot(_, _, name, _) = job {
                     self.picker.made = Some(name.clone());
                 }
                 self.say(Tone::Good, text);
@@ -154,6 +154,7 @@ impl Model {
     }
 
     fn prompt_for(&mut self, intent: Intent, lab: &str, row: &SnapshotRow) {
+        let seen = self.seen(lab).with(row);
         let (lab, name) = (lab.to_owned(), row.name.clone());
         match intent {
             Intent::Copy => {
@@ -171,7 +172,7 @@ impl Model {
             }
             _ => {
                 let lines = vec![("New name", Entry::new(&name))];
-                self.open_prompt(format!("Rename {name}"), lines, PromptThen::Rename(lab, name));
+                self.open_prompt(format!("Rename {name}"), lines, PromptThen::Rename(lab, name, seen));
             }
         }
     }

@@ -148,6 +148,14 @@ impl Backend for Lxd {
         self.list_snapshots(name).await
     }
 
+    async fn find_snapshot(&self, name: &str, snapshot: &str) -> Result<Option<Snapshot>> {
+        match self.read_snapshot(name, snapshot).await {
+            Ok(found) => Ok(Some(found.into())),
+            Err(Error::Missing { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn snapshot_names(&self, of: &[&str]) -> Result<BTreeMap<String, Vec<String>>> {
         self.list_snapshot_names(of).await
     }
@@ -194,8 +202,8 @@ impl Backend for Lxd {
         self.name_snapshot(name, from, to).await
     }
 
-    async fn restore(&self, name: &str, snapshot: &str) -> Result<()> {
-        self.restore_snapshot(name, snapshot).await
+    async fn restore(&self, name: &str, snapshot: &str, uuid: &str) -> Result<()> {
+        self.restore_snapshot(name, snapshot, uuid).await
     }
 
     async fn exec(
