@@ -35,6 +35,7 @@ fn slow() -> Option<Home> {
     let (before, rest) = text.split_once("echo \"$OPT_GREETING in").unwrap();
     let (_, after) = rest.split_once("'''").unwrap();
     fs::write(&stage, format!("{before}{script}\n'''{after}")).unwrap();
+    home.trust();
     Some(home)
 }
 

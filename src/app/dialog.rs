@@ -2,7 +2,7 @@
 
 use crate::{labs::identity::Seen, plan::Choice};
 
-use super::{entry::Entry, machine::ChangeView, msg::Job, resume::Unfinished};
+use super::{entry::Entry, machine::ChangeView, msg::Job, reading::Reading, resume::Unfinished};
 
 /// What lies over the screen and has the keys.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub enum Dialog {
     Script(ScriptView),
     /// A change of the machine, as a diff.
     Change(Box<ChangeView>),
+    /// What differs from a snapshot, or a stage from elsewhere.
+    Text(Box<Reading>),
 }
 
 /// A question whose default is to do nothing.

@@ -20,6 +20,7 @@ pub mod machine;
 pub mod model;
 pub mod msg;
 pub mod others;
+pub mod reading;
 pub mod resume;
 pub mod run_view;
 mod screens;

@@ -17,6 +17,7 @@ use crate::{
 };
 
 use super::job_list::JobRow;
+use super::reading::Subject;
 use super::machine::{Agreed, Aim, Machine, Proposed};
 
 /// Something that happened.
@@ -34,6 +35,8 @@ pub enum Msg {
     Proposed(Result<Box<Proposed>, String>),
     /// A change of it ended.
     Changed(Result<String, String>),
+    /// What differs, as lines; or why it cannot be said.
+    Compared(Subject, Result<Vec<String>, String>),
     /// The engine was looked at.
     World(Result<Box<World>, Missing>),
     /// Live facts of the running labs.
@@ -133,6 +136,12 @@ pub enum Effect {
     Change(Box<Agreed>),
     /// Read the snapshots of a lab.
     Snapshots(String),
+    /// Say what differs between a snapshot of a lab and now: lab, snapshot.
+    Compare(String, String),
+    /// Nobody wants to know it any more.
+    StopCompare,
+    /// Remember that a stage is trusted.
+    Trust(String),
     /// Carry this plan out, with the values of secret options by lab.
     Start(Box<Plan>, BTreeMap<String, Answers>),
     /// Go on with this run, with its plan and the values of its secrets by lab.

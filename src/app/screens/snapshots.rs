@@ -124,6 +124,7 @@ impl Model {
         };
         match intent {
             Intent::Enter => return self.plan_for(&lab, Choice::Restore(row.name)),
+            Intent::Diff => return self.compare_with(&lab, &row.name),
             Intent::Pin => return self.start_job(Job::Pin(lab, row.name, !row.pinned)),
             Intent::Copy | Intent::Note | Intent::Rename => self.prompt_for(intent, &lab, &row),
             Intent::Delete => self.ask_to_delete(&lab, &row),
