@@ -30,6 +30,6 @@ done | head -n 64 | while IFS= read -r file; do
 done
 echo '@@files'
 find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /var/tmp -o -path /var/run \
-  -o -path /var/cache -o -path /var/lib/halolab/jobs -o -path /opt/halolab \) -prune \
+  -o -path /var/cache -o -path /var/lib/halolab/jobs -o -path /opt/halolab -o -path /etc/hostname \) -prune \
   -o \( -type f -o -type l \) -exec stat -c '%f %s %Y %n' {} + 2>/dev/null || true
 echo '@@end'

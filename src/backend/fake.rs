@@ -373,6 +373,20 @@ impl Backend for Fake {
         self.change("make a storage pool", |w| w.create_pool(name, driver, size))
     }
 
+    async fn delete_pool(&self, name: &str) -> Result<()> {
+        self.change("delete a storage pool", |w| {
+            let gone = w.pools.remove(name).map(drop);
+            gone.ok_or_else(|| world::missing(format!("storage pool `{name}`")))
+        })
+    }
+
+    async fn delete_network(&self, name: &str) -> Result<()> {
+        self.change("delete a bridge", |w| {
+            let gone = w.networks.remove(name).map(drop);
+            gone.ok_or_else(|| world::missing(format!("bridge `{name}`")))
+        })
+    }
+
     async fn networks(&self) -> Result<Vec<Network>> {
         Ok(self.look(|w| w.networks.values().cloned().collect()))
     }

@@ -121,6 +121,10 @@ pub trait Backend: Send + Sync {
     async fn pools(&self) -> Result<Vec<Pool>>;
     /// Makes a storage pool.
     async fn create_pool(&self, name: &str, driver: &str, size: Option<u64>) -> Result<()>;
+    /// Removes a storage pool that nothing is on.
+    async fn delete_pool(&self, name: &str) -> Result<()>;
+    /// Removes a managed bridge that nothing uses.
+    async fn delete_network(&self, name: &str) -> Result<()>;
     /// Managed bridges.
     async fn networks(&self) -> Result<Vec<Network>>;
     /// Makes a managed bridge with IPv4 NAT.

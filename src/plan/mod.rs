@@ -10,6 +10,7 @@ pub mod script;
 pub mod step;
 mod swap;
 mod tune;
+pub mod uninstall;
 mod words;
 
 use serde::{Deserialize, Serialize};

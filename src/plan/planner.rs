@@ -15,7 +15,7 @@ use crate::{
 use super::{Choice, Plan, Track, change, create, host, swap, words::Words};
 
 /// Version of the plan format.
-const VERSION: u32 = 1;
+pub const VERSION: u32 = 1;
 
 /// The name under which the host's own stage gets its answers.
 pub const HOST: &str = "host";

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     backend::{self, Backend},
-    plan::{Action, Choice, Plan, Step, Track},
+    plan::{Action, Choice, Plan, Step, Track, planner},
     stage::Answers,
 };
 
@@ -220,6 +220,9 @@ pub async fn apply(plan: &Plan, run: &str, cx: &Context) -> Outcome {
 /// The journal of a new run, or of one that goes on with all the secrets that it had.
 fn open_journal(plan: &Plan, run: &str, cx: &Context) -> Result<Journal, String> {
     let folder = cx.runs.join(run);
+    if plan.version > planner::VERSION {
+        return Err("this run was planned by a newer halolab, and only that one can go on with it".into());
+    }
     let failed =
         |error: std::io::Error| format!("the journal in {} cannot be written: {error}", folder.display());
     let old = folder.join("plan.json").exists();

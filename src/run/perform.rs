@@ -17,6 +17,7 @@ mod instance;
 mod prove;
 mod script;
 mod snapshot;
+mod uninstall;
 
 /// Why an action did not end well.
 pub(super) enum Failure {
@@ -152,6 +153,12 @@ impl<'a> Hand<'a> {
                 boot: since,
                 root,
             } => boot::await_restart(wish, since, root.as_ref()),
+            Step::Unknown { .. } => Err(Failure::Blocked("only a newer halolab knows this step".into())),
+            Step::UndoBoot { id } => self.undo_boot(id).await,
+            Step::Revert { made, script } => self.revert(sentence, made, script).await,
+            Step::DeleteImage { .. } | Step::DeletePool { .. } | Step::DeleteNetwork { .. } => {
+                self.delete_ground(step).await
+            }
             Step::WaitDaemon { seconds } => self.wait_daemon(*seconds).await,
             Step::CreatePool { .. }
             | Step::CreateNetwork { .. }

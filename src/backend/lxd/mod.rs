@@ -274,6 +274,14 @@ impl Backend for Lxd {
         self.make_pool(name, driver, size).await
     }
 
+    async fn delete_pool(&self, name: &str) -> Result<()> {
+        self.remove_place("storage-pools", "storage pool", name).await
+    }
+
+    async fn delete_network(&self, name: &str) -> Result<()> {
+        self.remove_place("networks", "bridge", name).await
+    }
+
     async fn networks(&self) -> Result<Vec<Network>> {
         self.list_networks().await
     }
