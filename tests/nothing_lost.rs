@@ -36,7 +36,11 @@ fn lxc(home: &Home, arguments: &[&str]) -> String {
         .stdin(std::process::Stdio::null())
         .output()
         .unwrap();
-    assert!(said.status.success(), "lxc {arguments:?}: {}", String::from_utf8_lossy(&said.stderr));
+    assert!(
+        said.status.success(),
+        "lxc {arguments:?}: {}",
+        String::from_utf8_lossy(&said.stderr)
+    );
     String::from_utf8_lossy(&said.stdout).into_owned()
 }
 
@@ -54,12 +58,28 @@ fn undo_after_a_restore_brings_back_files_settings_devices_and_description() {
     let whole = lxc(&home, &["query", &format!("/1.0/instances/{lab}")]);
     let mut body: Value = serde_json::from_str(&whole).unwrap();
     body["description"] = "what I wrote".into();
-    lxc(&home, &["query", "-X", "PUT", "--wait", "-d", &body.to_string(), &format!("/1.0/instances/{lab}")]);
+    lxc(
+        &home,
+        &[
+            "query",
+            "-X",
+            "PUT",
+            "--wait",
+            "-d",
+            &body.to_string(),
+            &format!("/1.0/instances/{lab}"),
+        ],
+    );
 
     home.ends(0, &["snapshot", "restore", lab, "clean", "--yes"]);
     assert_eq!(home.inside(lab, "cat /root/work 2>/dev/null; true"), "");
-    let now = || -> Value { serde_json::from_str(&lxc(&home, &["query", &format!("/1.0/instances/{lab}")])).unwrap() };
-    assert!(now()["config"]["user.mine"].is_null(), "the daemon takes it back too");
+    let now = || -> Value {
+        serde_json::from_str(&lxc(&home, &["query", &format!("/1.0/instances/{lab}")])).unwrap()
+    };
+    assert!(
+        now()["config"]["user.mine"].is_null(),
+        "the daemon takes it back too"
+    );
     assert!(now()["devices"]["extra"].is_null());
     assert_eq!(now()["description"], "what I wrote", "a restore leaves it");
 
@@ -90,7 +110,12 @@ fn a_lab_that_is_set_aside_comes_back_whole() {
     home.ends(0, &["undo", lab, "--yes"]);
     assert_eq!(home.inside(lab, "cat /root/work"), "mine");
     let rows = json(&home, &["snapshot", "list", lab, "--json"]);
-    let works = rows["snapshots"].as_array().unwrap().iter().find(|r| r["name"] == "works").cloned();
+    let works = rows["snapshots"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|r| r["name"] == "works")
+        .cloned();
     assert_eq!(works.unwrap()["note"], "all of it");
 }
 
@@ -98,13 +123,19 @@ fn a_lab_that_is_set_aside_comes_back_whole() {
 fn a_comparison_tells_what_changed_and_leaves_nothing() {
     let Some(home) = made() else { return };
     let lab = home.lab();
-    home.inside(lab, "echo mine > /root/work; rm /etc/shadow; echo more >> /etc/passwd");
+    home.inside(
+        lab,
+        "echo mine > /root/work; rm /etc/shadow; echo more >> /etc/passwd",
+    );
     lxc(&home, &["config", "set", lab, "user.mine=yes"]);
     let told = json(&home, &["snapshot", "diff", lab, "--json"]);
     assert_eq!(told["from"], "clean");
     let file = |path: &str| {
         let files = told["files"].as_array().unwrap();
-        files.iter().find(|f| f["path"] == path).map(|f| f["change"].clone())
+        files
+            .iter()
+            .find(|f| f["path"] == path)
+            .map(|f| f["change"].clone())
     };
     assert_eq!(file("/root/work").unwrap(), "added");
     assert_eq!(file("/etc/shadow").unwrap(), "removed");
@@ -121,7 +152,11 @@ fn a_comparison_tells_what_changed_and_leaves_nothing() {
     let two = json(&home, &["snapshot", "diff", lab, "clean", "later", "--json"]);
     assert_eq!(two["count"], told["count"]);
     let same = json(&home, &["snapshot", "diff", lab, "later", "--json"]);
-    assert_eq!(same["count"]["added"].as_u64().unwrap() + same["count"]["removed"].as_u64().unwrap(), 0, "{same}");
+    assert_eq!(
+        same["count"]["added"].as_u64().unwrap() + same["count"]["removed"].as_u64().unwrap(),
+        0,
+        "{same}"
+    );
     assert!(!lxc(&home, &["list", "-f", "csv", "-c", "nd"]).contains("halolab looks into it"));
 }
 
@@ -155,7 +190,10 @@ fn comparing(home: &Home) -> Child {
 fn a_comparison_that_is_killed_is_cleaned_up_by_the_next_start_and_one_that_is_stopped_by_itself() {
     let Some(home) = made() else { return };
     // Makes the look take its time.
-    home.inside(home.lab(), "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo $i > /root/$i; done");
+    home.inside(
+        home.lab(),
+        "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo $i > /root/$i; done",
+    );
     let mut killed = comparing(&home);
     let process = killed.id();
     killed.kill().unwrap();
@@ -184,11 +222,17 @@ fn what_changed_behind_our_back_is_not_restored_or_deleted() {
     let digest = plan["digest"].as_str().unwrap();
     lxc(&home, &["delete", &format!("{lab}/works")]);
     lxc(&home, &["snapshot", lab, "works"]);
-    let said = home.ends(3, &["apply", lab, "--choose", "restore:works", "--accept-plan", digest]);
+    let said = home.ends(
+        3,
+        &["apply", lab, "--choose", "restore:works", "--accept-plan", digest],
+    );
     assert!(said.err.contains("the plan is another one now"), "{}", said.err);
     // And between check and call: the run's own first step gives the time.
     let folder = home.folder.path().join("state/runs");
-    let mut run = home.command(&["apply", lab, "--choose", "restore:works", "--yes"]).spawn().unwrap();
+    let mut run = home
+        .command(&["apply", lab, "--choose", "restore:works", "--yes"])
+        .spawn()
+        .unwrap();
     let until = Instant::now() + Duration::from_secs(30);
     while !newest_journal(&folder).contains("before-restore-1") {
         assert!(Instant::now() < until);
@@ -215,7 +259,11 @@ fn what_changed_behind_our_back_is_not_restored_or_deleted() {
 }
 
 fn newest_journal(folder: &std::path::Path) -> String {
-    let mut runs: Vec<_> = std::fs::read_dir(folder).unwrap().flatten().map(|e| e.path()).collect();
+    let mut runs: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .flatten()
+        .map(|e| e.path())
+        .collect();
     runs.sort();
     let newest = runs.pop().unwrap_or_default();
     std::fs::read_to_string(newest.join("journal.jsonl")).unwrap_or_default()
@@ -225,20 +273,45 @@ fn newest_journal(folder: &std::path::Path) -> String {
 fn a_stage_from_elsewhere_runs_only_once_its_text_is_trusted() {
     let Some(home) = Home::new(1) else { return };
     let lab = home.lab();
-    let file = home.folder.path().join("config/stages").join(lab).join("stage.toml");
+    let file = home
+        .folder
+        .path()
+        .join("config/stages")
+        .join(lab)
+        .join("stage.toml");
     let text = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, text.replace("echo \"$OPT_GREETING", "echo evil; echo \"$OPT_GREETING")).unwrap();
+    std::fs::write(
+        &file,
+        text.replace("echo \"$OPT_GREETING", "echo evil; echo \"$OPT_GREETING"),
+    )
+    .unwrap();
     let said = home.ends(3, &["apply", lab, "--yes"]);
-    assert!(said.err.contains("was changed since you trusted it"), "{}", said.err);
+    assert!(
+        said.err.contains("was changed since you trusted it"),
+        "{}",
+        said.err
+    );
     assert_eq!(home.status(lab)["presence"], "missing");
     let shown = json(&home, &["stage", "trust", lab, "--json"]);
-    assert_eq!((&shown["trusted"], &shown["changed"]), (&false.into(), &true.into()));
+    assert_eq!(
+        (&shown["trusted"], &shown["changed"]),
+        (&false.into(), &true.into())
+    );
     assert!(shown["text"].to_string().contains("+"), "{shown}");
     assert!(shown["text"].to_string().contains("echo evil"), "{shown}");
     home.ends(3, &["apply", lab, "--yes", "--trust", &"0".repeat(64)]);
     let plan = json(&home, &["plan", lab, "--json"]);
     assert_eq!(plan["untrusted"][0]["id"], lab);
-    home.ends(0, &["apply", lab, "--yes", "--trust", shown["sha256"].as_str().unwrap()]);
+    home.ends(
+        0,
+        &[
+            "apply",
+            lab,
+            "--yes",
+            "--trust",
+            shown["sha256"].as_str().unwrap(),
+        ],
+    );
     // What needs none of its text is possible all the same.
     std::fs::write(&file, text.replace("order = 50", "order = 51")).unwrap();
     home.ends(0, &["remove", lab, "--yes"]);

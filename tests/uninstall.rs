@@ -46,7 +46,16 @@ fn host_stage(home: &Home) -> std::path::PathBuf {
     fs::write(stage.join("stage.toml"), text).unwrap();
     let shown = home.ends(0, &["stage", "trust", "host", "--json"]).out;
     let shown: Value = serde_json::from_str(&shown).unwrap();
-    home.ends(0, &["stage", "trust", "host", "--trust", shown["sha256"].as_str().unwrap()]);
+    home.ends(
+        0,
+        &[
+            "stage",
+            "trust",
+            "host",
+            "--trust",
+            shown["sha256"].as_str().unwrap(),
+        ],
+    );
     folder
 }
 
@@ -57,13 +66,21 @@ fn it_takes_back_what_was_made_and_keeps_labs_that_are_not_named() {
     let (gone, kept) = (home.labs[0].clone(), home.labs[1].clone());
     home.ends(0, &["apply", &gone, &kept, "--yes"]);
     assert!(folder.join("after").exists());
-    assert_eq!(fs::read_to_string(folder.join("lines")).unwrap(), "first\nadded by halolab\n");
+    assert_eq!(
+        fs::read_to_string(folder.join("lines")).unwrap(),
+        "first\nadded by halolab\n"
+    );
 
     // Nobody agreed: nothing happens.
-    let shown = home.ends(0, &["uninstall", "--with-labs", &gone, "--dry-run", "--json"]).out;
+    let shown = home
+        .ends(0, &["uninstall", "--with-labs", &gone, "--dry-run", "--json"])
+        .out;
     let shown: Value = serde_json::from_str(&shown).unwrap();
     let text = shown.to_string();
-    assert!(text.contains("host/after") && !text.contains("host/before"), "{text}");
+    assert!(
+        text.contains("host/after") && !text.contains("host/before"),
+        "{text}"
+    );
     assert!(text.contains(&kept), "it says what stays: {text}");
     home.ends(2, &["uninstall", "--with-labs", &gone]);
     home.ends(2, &["uninstall", "--with-labs", "no-such-lab", "--yes"]);
@@ -76,7 +93,15 @@ fn it_takes_back_what_was_made_and_keeps_labs_that_are_not_named() {
     let digest = shown["digest"].as_str().unwrap();
     home.ends(
         0,
-        &["uninstall", "--with-labs", &gone, "--files", "cache", "--accept-plan", digest],
+        &[
+            "uninstall",
+            "--with-labs",
+            &gone,
+            "--files",
+            "cache",
+            "--accept-plan",
+            digest,
+        ],
     );
     assert!(!folder.join("after").exists());
     assert_eq!(fs::read_to_string(folder.join("before")).unwrap(), "the user's");
@@ -85,7 +110,10 @@ fn it_takes_back_what_was_made_and_keeps_labs_that_are_not_named() {
     assert!(!cache.exists(), "named");
     assert!(home.folder.path().join("state").exists() && home.folder.path().join("config").exists());
     // Lines in the files of user ids belong to labs, and one lab is left.
-    assert_eq!(fs::read_to_string(folder.join("lines")).unwrap(), "first\nadded by halolab\n");
+    assert_eq!(
+        fs::read_to_string(folder.join("lines")).unwrap(),
+        "first\nadded by halolab\n"
+    );
 
     // Once more: nothing is left to do but what was kept.
     let again = home.ends(0, &["uninstall", "--yes"]);
@@ -115,7 +143,12 @@ fn the_engine_goes_last_and_only_without_labs() {
         ],
     };
     let ids = |world: &World, wish: &Wish| -> Vec<String> {
-        uninstall(world, wish).plan.host.iter().map(|a| a.id.clone()).collect()
+        uninstall(world, wish)
+            .plan
+            .host
+            .iter()
+            .map(|a| a.id.clone())
+            .collect()
     };
     let with = World {
         instances: vec![Instance {
@@ -125,9 +158,15 @@ fn the_engine_goes_last_and_only_without_labs() {
         }],
         ..World::default()
     };
-    assert_eq!(ids(&with, &wish), ["uninstall/boot-20261122-1", "uninstall/group"]);
+    assert_eq!(
+        ids(&with, &wish),
+        ["uninstall/boot-20261122-1", "uninstall/group"]
+    );
     let keeps = uninstall(&with, &wish).keeps.join("\n");
-    assert!(keeps.contains("ai-lab") && keeps.contains("apt lxd") && keeps.contains("teleport"), "{keeps}");
+    assert!(
+        keeps.contains("ai-lab") && keeps.contains("apt lxd") && keeps.contains("teleport"),
+        "{keeps}"
+    );
     let named = Wish {
         labs: vec!["ai-lab".into()],
         ..wish.clone()
@@ -147,5 +186,9 @@ fn the_engine_goes_last_and_only_without_labs() {
         asleep: Some("LXD".into()),
         ..World::default()
     };
-    assert_eq!(ids(&asleep, &wish), ids(&with, &wish), "nobody knows whether it holds labs");
+    assert_eq!(
+        ids(&asleep, &wish),
+        ids(&with, &wish),
+        "nobody knows whether it holds labs"
+    );
 }

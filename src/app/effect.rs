@@ -144,18 +144,8 @@ impl Performer {
             Effect::Snapshots(lab) => {
                 tokio::spawn(async move { shared.snapshots(lab).await });
             }
-            Effect::Compare(lab, snapshot) => {
-                let cancel = CancellationToken::new();
-                let handle = tokio::spawn(shared.compare(lab, snapshot, cancel.clone()));
-                if let Some((before, _)) = self.compare.replace((cancel, handle)) {
-                    before.cancel();
-                }
-            }
-            Effect::StopCompare => {
-                if let Some((cancel, _)) = &self.compare {
-                    cancel.cancel();
-                }
-            }
+            Effect::Compare(lab, snapshot) => self.compare(lab, snapshot),
+            Effect::StopCompare => self.stop_compare(),
             Effect::Trust(id) => {
                 tokio::task::spawn_blocking(move || shared.trust(&id));
             }
@@ -190,6 +180,19 @@ impl Performer {
             }
             // The loop does these itself.
             Effect::Errand(_) => {}
+        }
+    }
+
+    fn compare(&mut self, lab: String, snapshot: String) {
+        self.stop_compare();
+        let cancel = CancellationToken::new();
+        let look = Arc::clone(&self.shared).compare(lab, snapshot, cancel.clone());
+        self.compare = Some((cancel, tokio::spawn(look)));
+    }
+
+    fn stop_compare(&self) {
+        if let Some((cancel, _)) = &self.compare {
+            cancel.cancel();
         }
     }
 

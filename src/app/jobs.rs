@@ -3,7 +3,9 @@
 use crate::{
     backend::{self, Backend, Power},
     labs::{
-        SnapshotKind, identity::Seen, marks,
+        SnapshotKind,
+        identity::Seen,
+        marks,
         snapshots::{self, SnapshotError},
     },
     log::sanitize_text,

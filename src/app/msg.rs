@@ -17,8 +17,8 @@ use crate::{
 };
 
 use super::job_list::JobRow;
-use super::reading::Subject;
 use super::machine::{Agreed, Aim, Machine, Proposed};
+use super::reading::Subject;
 
 /// Something that happened.
 #[derive(Debug)]

@@ -59,7 +59,11 @@ impl Model {
         vec![Effect::Compare(lab.into(), snapshot.into())]
     }
 
-    pub(in crate::app) fn take_compared(&mut self, of: &Subject, lines: Result<Vec<String>, String>) -> Vec<Effect> {
+    pub(in crate::app) fn take_compared(
+        &mut self,
+        of: &Subject,
+        lines: Result<Vec<String>, String>,
+    ) -> Vec<Effect> {
         if let Some(Dialog::Text(reading)) = &mut self.dialog
             && reading.of == *of
         {
@@ -144,7 +148,8 @@ impl Shared {
         };
         let lines = found.map(|difference| text(&difference, FILES));
         let lines = lines.map_err(|error| sanitize_text(&error.to_string()));
-        self.tell(Msg::Compared(Subject::Difference(lab, snapshot), lines)).await;
+        self.tell(Msg::Compared(Subject::Difference(lab, snapshot), lines))
+            .await;
     }
 
     /// Remembers that a stage is trusted.

@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 pub const TAG: &str = "user.halolab.";
 
 /// What is said where another instance has the name of the one that was meant.
-pub(crate) const REPLACED: &str = "it is another instance by now: someone replaced it, and it was not touched";
+pub(crate) const REPLACED: &str =
+    "it is another instance by now: someone replaced it, and it was not touched";
 
 /// A daemon that answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

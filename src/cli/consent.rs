@@ -22,7 +22,10 @@ use super::{
 
 /// Prints a plan: text, or one JSON document with its digest.
 pub(super) fn show(setup: &Setup, plan: &Plan, scripts: bool) -> Result<(), Stop> {
-    let strangers: Vec<Stranger> = trust::strangers(setup, plan).into_iter().map(|(_, s)| s).collect();
+    let strangers: Vec<Stranger> = trust::strangers(setup, plan)
+        .into_iter()
+        .map(|(_, s)| s)
+        .collect();
     if setup.global.json {
         return json(&serde_json::json!({
             "v": 1, "digest": plan.digest(), "seconds": plan.seconds(), "destroys": plan.destroys(), "plan": plan,

@@ -2,7 +2,11 @@
 
 use clap::Args;
 
-use crate::{backend::Power, labs::{Presence, identity::Seen}, plan::PlanError};
+use crate::{
+    backend::Power,
+    labs::{Presence, identity::Seen},
+    plan::PlanError,
+};
 
 use super::{Code, Setup, Stop, status::unknown, table::out};
 

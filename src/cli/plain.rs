@@ -208,8 +208,13 @@ async fn menu(setup: &Setup, world: &World, lab: &Lab) -> Result<Option<Choice>,
         Entry::Start => return snapshots::change(setup, Job::Start(name)).await.map(|()| None),
         Entry::Stop => {
             let uuid = lab.instance.as_ref().map(|i| i.uuid.clone()).unwrap_or_default();
-            let seen = Seen { uuid, ..Seen::default() };
-            return snapshots::change(setup, Job::Stop(name, seen)).await.map(|()| None);
+            let seen = Seen {
+                uuid,
+                ..Seen::default()
+            };
+            return snapshots::change(setup, Job::Stop(name, seen))
+                .await
+                .map(|()| None);
         }
         Entry::Restore => return Box::pin(snapshots::choose(setup, lab)).await,
         Entry::Create => Choice::Create,

@@ -364,7 +364,11 @@ pub(super) async fn remove(setup: &Setup, args: RemoveArgs) -> Result<Code, Stop
             lab: args.lab,
             consent: args.consent,
         },
-        if args.keep { Choice::SetAside } else { Choice::Remove },
+        if args.keep {
+            Choice::SetAside
+        } else {
+            Choice::Remove
+        },
     )
     .await
 }

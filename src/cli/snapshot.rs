@@ -5,7 +5,15 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    labs::{SnapshotKind, SnapshotRow, World, compare::{self, Question}, expiry, identity::Seen, marks, sizes::Room, snapshot_rows, snapshots},
+    labs::{
+        SnapshotKind, SnapshotRow, World,
+        compare::{self, Question},
+        expiry,
+        identity::Seen,
+        marks,
+        sizes::Room,
+        snapshot_rows, snapshots,
+    },
     plan::{Choice, without},
     run::StopCode,
 };
@@ -168,7 +176,9 @@ pub(super) async fn run(setup: &Setup, verb: SnapshotVerb) -> Result<Code, Stop>
             let rows = rows_in(setup, &setup.glance().await?, &lab).await?;
             let newest = || rows.first().map(|r| r.name.clone());
             let from = snapshot.or_else(newest).ok_or_else(|| {
-                Stop::blocked(format!("{lab} has no snapshot; `halolab snapshot create {lab}` takes one"))
+                Stop::blocked(format!(
+                    "{lab} has no snapshot; `halolab snapshot create {lab}` takes one"
+                ))
             })?;
             let to = other;
             diff(setup, &Question { lab, from, to, deep }, files).await

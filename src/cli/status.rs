@@ -328,7 +328,10 @@ pub(super) fn snapshots_text(rows: &[SnapshotRow], days: u32) -> String {
             ]
         })
         .collect();
-    table(&["SNAPSHOT", "AGE", "SIZE", "KEPT TO", "VERDICT", "HOLDS", "NOTE"], &cells)
+    table(
+        &["SNAPSHOT", "AGE", "SIZE", "KEPT TO", "VERDICT", "HOLDS", "NOTE"],
+        &cells,
+    )
 }
 
 pub(super) fn unknown(name: &str, labs: &[Lab]) -> Stop {

@@ -26,7 +26,10 @@ fn store(setup: &Setup) -> Store {
 /// The stages whose text a plan carries out and that were not trusted.
 pub(super) fn strangers<'s>(setup: &'s Setup, plan: &Plan) -> Vec<(&'s Stage, Stranger)> {
     let store = store(setup);
-    let stages = plan.runs_stages().into_iter().filter_map(|id| setup.catalog.get(id));
+    let stages = plan
+        .runs_stages()
+        .into_iter()
+        .filter_map(|id| setup.catalog.get(id));
     stages
         .filter_map(|stage| Some((stage, store.stranger(stage)?)))
         .collect()

@@ -94,7 +94,9 @@ pub(super) async fn uninstall(setup: &Setup, args: UninstallArgs) -> Result<Code
         let id = journal::new_id(&plan);
         let code = consent::carry_out(setup, &plan, &id, std::collections::BTreeMap::new()).await?;
         if code != Code::OK {
-            note("nothing of halolab's own was removed; go on with `halolab runs resume`, or type the same again");
+            note(
+                "nothing of halolab's own was removed; go on with `halolab runs resume`, or type the same again",
+            );
             return Ok(code);
         }
     }
@@ -154,11 +156,18 @@ fn show(
         out(&consent::text(plan));
     }
     for path in program {
-        out(&format!("  then remove {}", crate::log::sanitize(&path.display().to_string())));
+        out(&format!(
+            "  then remove {}",
+            crate::log::sanitize(&path.display().to_string())
+        ));
     }
     for own in Own::ALL {
         let folder = own.folder(setup);
-        let word = if args.files.contains(&own) { "then remove" } else { "keeps " };
+        let word = if args.files.contains(&own) {
+            "then remove"
+        } else {
+            "keeps "
+        };
         if folder.exists() {
             out(&format!("  {word} {} ({})", folder.display(), own.title()));
         }
@@ -175,7 +184,8 @@ fn type_names(setup: &Setup, args: &UninstallArgs) -> Result<(), Stop> {
         return Ok(());
     }
     for lab in &args.with_labs {
-        let question = format!("This deletes {lab} with all that is inside, for good. Type its name to go on: ");
+        let question =
+            format!("This deletes {lab} with all that is inside, for good. Type its name to go on: ");
         if ask(setup, &question)?.as_deref() != Some(lab.as_str()) {
             return Err(Stop::new(Code::DECLINED, "nothing was changed"));
         }
@@ -205,7 +215,8 @@ fn own_files(setup: &Setup, args: &UninstallArgs) -> Result<(), Stop> {
         }
         let question = format!("Remove {} ({})? Type yes [no]: ", folder.display(), own.title());
         let wanted = args.files.contains(&own)
-            || (!args.consent.yes && ask(setup, &question)?.is_some_and(|a| matches!(a.as_str(), "yes" | "y")));
+            || (!args.consent.yes
+                && ask(setup, &question)?.is_some_and(|a| matches!(a.as_str(), "yes" | "y")));
         if wanted {
             remove(folder)?;
             said(setup, folder);
@@ -216,7 +227,10 @@ fn own_files(setup: &Setup, args: &UninstallArgs) -> Result<(), Stop> {
 
 fn said(setup: &Setup, path: &Path) {
     if !setup.global.json {
-        out(&format!("removed {}", crate::log::sanitize(&path.display().to_string())));
+        out(&format!(
+            "removed {}",
+            crate::log::sanitize(&path.display().to_string())
+        ));
     }
 }
 
@@ -230,7 +244,10 @@ fn remove(path: &Path) -> Result<(), Stop> {
     match gone {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Stop::new(
             Code::FAILED,
-            format!("{} could not be removed: {error}; remove it by hand", path.display()),
+            format!(
+                "{} could not be removed: {error}; remove it by hand",
+                path.display()
+            ),
         )),
         _ => Ok(()),
     }

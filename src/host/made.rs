@@ -127,7 +127,10 @@ impl Ledger {
             .map(|entry| entry.map(|e| e.path()))
             .collect::<io::Result<Vec<_>>>()?;
         paths.retain(|path| {
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default();
             !name.starts_with('.')
         });
         paths.sort();
@@ -137,10 +140,7 @@ impl Ledger {
 
 /// The script that takes things of one kind back; none for a kind that is not known here.
 pub fn revert(kind: &str, made: &[&Made]) -> Option<String> {
-    let each = |line: fn(&[&str]) -> Option<String>| {
-        let lines: Vec<String> = made.iter().filter_map(|m| line(&m.words())).collect();
-        Some(lines.join("\n"))
-    };
+    let each = |line: fn(&[&str]) -> Option<String>| lines_of(made, line);
     match kind {
         "package" => Some(packages(made)),
         "group" => each(|words| match words {
@@ -176,6 +176,29 @@ pub fn revert(kind: &str, made: &[&Made]) -> Option<String> {
                 file = quote(file)
             ))
         }),
+        "process" => each(|words| match words {
+            ["lxd"] => {
+                Some("! command -v lxd >/dev/null || timeout 60 lxd shutdown --timeout 30 || true".into())
+            }
+            ["incusd"] => Some(
+                "! command -v incus >/dev/null || timeout 60 incus admin shutdown --timeout 30 || true"
+                    .into(),
+            ),
+            _ => None,
+        }),
+        _ => firewall(kind, made),
+    }
+}
+
+/// The lines that take back things of one kind.
+fn lines_of(made: &[&Made], line: fn(&[&str]) -> Option<String>) -> Option<String> {
+    let lines: Vec<String> = made.iter().filter_map(|m| line(&m.words())).collect();
+    Some(lines.join("\n"))
+}
+
+fn firewall(kind: &str, made: &[&Made]) -> Option<String> {
+    let each = |line: fn(&[&str]) -> Option<String>| lines_of(made, line);
+    match kind {
         "rule" => each(|words| {
             let rule: Vec<String> = words.iter().map(|word| quote(word)).collect();
             let rule = rule.join(" ");
@@ -195,13 +218,6 @@ pub fn revert(kind: &str, made: &[&Made]) -> Option<String> {
                  ufw route delete allow out on {0} || true",
                 quote(bridge)
             )),
-            _ => None,
-        }),
-        "process" => each(|words| match words {
-            ["lxd"] => Some("! command -v lxd >/dev/null || timeout 60 lxd shutdown --timeout 30 || true".into()),
-            ["incusd"] => {
-                Some("! command -v incus >/dev/null || timeout 60 incus admin shutdown --timeout 30 || true".into())
-            }
             _ => None,
         }),
         _ => None,
@@ -268,15 +284,21 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let ledger = Ledger::new(state.path());
         assert!(ledger.read().unwrap().is_empty());
-        ledger.add("20261122-1", "host/pool", &made("pool", "default")).unwrap();
+        ledger
+            .add("20261122-1", "host/pool", &made("pool", "default"))
+            .unwrap();
         let file = ledger.open("20261122-2", "host/packages").unwrap();
         fs::write(&file, "package apt lxd\nnewer-kind some thing\nbroken\n").unwrap();
         // A resumed run says the same once more.
-        ledger.add("20261122-3", "host/pool", &made("pool", "default")).unwrap();
+        ledger
+            .add("20261122-3", "host/pool", &made("pool", "default"))
+            .unwrap();
         let all = ledger.read().unwrap();
         assert_eq!(all.len(), 3, "{all:?}");
         assert_eq!(all[0], made("pool", "default"));
-        ledger.forget(&[made("package", "apt lxd"), made("pool", "default")]).unwrap();
+        ledger
+            .forget(&[made("package", "apt lxd"), made("pool", "default")])
+            .unwrap();
         assert_eq!(ledger.read().unwrap(), [made("newer-kind", "some thing")]);
         let text = fs::read_to_string(&file).unwrap();
         assert!(text.contains("broken"), "what cannot be read stays");

@@ -179,9 +179,9 @@ fn add_lists(difference: &mut Difference, old: &List, new: &List) {
     let all = files.len();
     difference.files = files.into_iter().take(MOST_FILES).collect();
     if all > MOST_FILES {
-        difference
-            .notes
-            .push(format!("{all} files differ; the {MOST_FILES} most important are told"));
+        difference.notes.push(format!(
+            "{all} files differ; the {MOST_FILES} most important are told"
+        ));
     }
     if !old.whole || !new.whole {
         difference
@@ -235,4 +235,3 @@ fn items(kind: &'static str, old: &BTreeMap<String, String>, new: &BTreeMap<Stri
     }
     found
 }
-

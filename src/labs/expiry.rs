@@ -104,8 +104,13 @@ impl World {
         }
         let kept = self.kept(lab).into_iter().filter(|k| !k.replacement && k.whole);
         let kept = kept.map(|k| (Choice::BringBack(k.name), k.created));
-        let safety = self.instance(lab).map(|i| self.safety_marks(i)).unwrap_or_default();
-        let safety = safety.into_iter().map(|(name, mark)| (Choice::Restore(name), mark.taken));
+        let safety = self
+            .instance(lab)
+            .map(|i| self.safety_marks(i))
+            .unwrap_or_default();
+        let safety = safety
+            .into_iter()
+            .map(|(name, mark)| (Choice::Restore(name), mark.taken));
         let time = |taken: &str| taken.parse::<Timestamp>().ok();
         safety.chain(kept).max_by_key(|(_, taken)| time(taken))
     }

@@ -34,7 +34,9 @@ pub enum Mistaken {
         snapshot: String,
     },
     /// It is not there any more.
-    #[error("there is no snapshot `{snapshot}` of {lab} any more: someone removed or renamed it; nothing was changed")]
+    #[error(
+        "there is no snapshot `{snapshot}` of {lab} any more: someone removed or renamed it; nothing was changed"
+    )]
     Gone {
         /// The lab.
         lab: String,
@@ -89,7 +91,12 @@ impl Seen {
     ///
     /// # Errors
     /// It is another one or gone, or the daemon does not answer.
-    pub async fn still_taken(&self, backend: &dyn Backend, lab: &str, snapshot: &str) -> Result<(), Mistaken> {
+    pub async fn still_taken(
+        &self,
+        backend: &dyn Backend,
+        lab: &str,
+        snapshot: &str,
+    ) -> Result<(), Mistaken> {
         let named = || (lab.to_owned(), crate::log::sanitize(snapshot));
         let Some(found) = backend.find_snapshot(lab, snapshot).await? else {
             let (lab, snapshot) = named();

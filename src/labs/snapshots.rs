@@ -3,9 +3,10 @@
 use crate::backend::{Backend, Error, Instance};
 
 use super::{
+    Presence, SnapshotKind, SnapshotRow, UPDATING,
     expiry::Expired,
     identity::{Mistaken, Seen},
-    Presence, SnapshotKind, SnapshotRow, UPDATING, marks, notes_profile, presence,
+    marks, notes_profile, presence,
 };
 
 /// Why a snapshot was not changed.
@@ -229,7 +230,9 @@ pub async fn expire(backend: &dyn Backend, lab: &str, gone: &Expired) -> Result<
     };
     match delete(backend, lab, &gone.snapshot, &seen).await {
         Ok(()) => Ok(true),
-        Err(SnapshotError::Pinned { .. } | SnapshotError::WayBack { .. } | SnapshotError::Mistaken(_)) => Ok(false),
+        Err(SnapshotError::Pinned { .. } | SnapshotError::WayBack { .. } | SnapshotError::Mistaken(_)) => {
+            Ok(false)
+        }
         Err(error) => Err(error),
     }
 }

@@ -98,7 +98,9 @@ impl Verdict {
         let v = u32::try_from(rest.remove("v")?.as_u64()?).ok()?;
         let mut text = |key: &str| {
             let found = rest.remove(key);
-            found.and_then(|text| text.as_str().map(str::to_owned)).unwrap_or_default()
+            found
+                .and_then(|text| text.as_str().map(str::to_owned))
+                .unwrap_or_default()
         };
         let (date, stale) = (text("date"), text("stale"));
         let ok = rest.remove("ok").and_then(|ok| ok.as_bool()).unwrap_or(false);

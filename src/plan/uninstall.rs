@@ -27,7 +27,15 @@ pub struct Uninstall {
 
 /// Kinds that labs need; in the order in which they are taken back.
 const OF_LABS: [&str; 9] = [
-    "image", "network", "pool", "rule", "firewalld", "ufw", "process", "enabled", "package",
+    "image",
+    "network",
+    "pool",
+    "rule",
+    "firewalld",
+    "ufw",
+    "process",
+    "enabled",
+    "package",
 ];
 
 /// Kinds that labs do not need, or need only to be reached more easily.
@@ -59,17 +67,36 @@ pub fn uninstall(world: &World, wish: &Wish) -> Uninstall {
         .collect();
     // Whether labs are there cannot be asked of an engine that does not run.
     let stays = !left.is_empty() || world.asleep.is_some();
-    let mut keeps = vec![];
     let kinds = OWN.iter().chain(OF_LABS.iter().filter(|_| !stays));
     for kind in kinds {
-        let things: Vec<&made::Made> = wish.made.iter().filter(|m| m.kind == **kind).filter(|m| !(stays && is_of_labs(m))).collect();
+        let things: Vec<&made::Made> = wish
+            .made
+            .iter()
+            .filter(|m| m.kind == **kind)
+            .filter(|m| !(stays && is_of_labs(m)))
+            .collect();
         host.extend(action(&words, kind, &things));
     }
+    let keeps = keeps(wish, stays, &left);
+    let plan = Plan {
+        version: super::planner::VERSION,
+        host,
+        labs: vec![],
+    };
+    Uninstall { plan, keeps }
+}
+
+/// What stays, and why.
+fn keeps(wish: &Wish, stays: bool, left: &[&str]) -> Vec<String> {
+    let mut keeps = vec![];
     if stays {
         let why = if left.is_empty() {
             "the engine does not run, and whether it holds labs is not known: `halolab start`".to_owned()
         } else {
-            format!("these use it: {}; name labs that go too with --with-labs", left.join(", "))
+            format!(
+                "these use it: {}; name labs that go too with --with-labs",
+                left.join(", ")
+            )
         };
         let engine = wish.made.iter().filter(|m| is_of_labs(m));
         let things: Vec<String> = engine.map(|m| format!("{} {}", m.kind, m.rest)).collect();
@@ -80,17 +107,20 @@ pub fn uninstall(world: &World, wish: &Wish) -> Uninstall {
         }
     }
     let known = |m: &&made::Made| OWN.contains(&m.kind.as_str()) || OF_LABS.contains(&m.kind.as_str());
-    let strange: Vec<&str> = wish.made.iter().filter(|m| !known(m)).map(|m| m.kind.as_str()).collect();
+    let strange: Vec<&str> = wish
+        .made
+        .iter()
+        .filter(|m| !known(m))
+        .map(|m| m.kind.as_str())
+        .collect();
     if !strange.is_empty() {
-        keeps.push(format!("what a newer halolab made, which only it can take back: {}", strange.join(", ")));
+        keeps.push(format!(
+            "what a newer halolab made, which only it can take back: {}",
+            strange.join(", ")
+        ));
     }
     keeps.push("data folders of labs, with all that is in them".into());
-    let plan = Plan {
-        version: super::planner::VERSION,
-        host,
-        labs: vec![],
-    };
-    Uninstall { plan, keeps }
+    keeps
 }
 
 /// Whether labs that stay need it.

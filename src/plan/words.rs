@@ -210,7 +210,11 @@ impl Words<'_> {
             ..self.action(
                 &format!("expire-{name}"),
                 format!("remove the safety snapshots of {name} that are older than {days} days: {dated}"),
-                format!("{} delete {name}/{}", self.client, snapshots.first().map_or("", |s| s.snapshot.as_str())),
+                format!(
+                    "{} delete {name}/{}",
+                    self.client,
+                    snapshots.first().map_or("", |s| s.snapshot.as_str())
+                ),
                 Step::Expire {
                     name: name.into(),
                     snapshots,

@@ -260,7 +260,11 @@ fn read_plan(bytes: &[u8]) -> Option<Plan> {
         if serde_json::from_value::<Choice>(choice.clone()).is_err() {
             *choice = serde_json::to_value(Choice::Skip).ok()?;
         }
-        track.get_mut("actions")?.as_array_mut()?.iter_mut().for_each(known);
+        track
+            .get_mut("actions")?
+            .as_array_mut()?
+            .iter_mut()
+            .for_each(known);
     }
     told.get_mut("host")?.as_array_mut()?.iter_mut().for_each(known);
     serde_json::from_value(told).ok()
@@ -268,7 +272,9 @@ fn read_plan(bytes: &[u8]) -> Option<Plan> {
 
 /// Puts a step that can be read in the place of one that cannot.
 fn known(action: &mut Value) {
-    let Some(step) = action.get_mut("step") else { return };
+    let Some(step) = action.get_mut("step") else {
+        return;
+    };
     if serde_json::from_value::<Step>(step.clone()).is_err() {
         let what = step.to_string();
         *step = serde_json::json!({ "unknown": { "what": what } });

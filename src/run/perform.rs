@@ -153,12 +153,12 @@ impl<'a> Hand<'a> {
                 boot: since,
                 root,
             } => boot::await_restart(wish, since, root.as_ref()),
-            Step::Unknown { .. } => Err(Failure::Blocked("only a newer halolab knows this step".into())),
-            Step::UndoBoot { id } => self.undo_boot(id).await,
-            Step::Revert { made, script } => self.revert(sentence, made, script).await,
-            Step::DeleteImage { .. } | Step::DeletePool { .. } | Step::DeleteNetwork { .. } => {
-                self.delete_ground(step).await
-            }
+            Step::Unknown { .. }
+            | Step::UndoBoot { .. }
+            | Step::Revert { .. }
+            | Step::DeleteImage { .. }
+            | Step::DeletePool { .. }
+            | Step::DeleteNetwork { .. } => self.take_back_here(sentence, step).await,
             Step::WaitDaemon { seconds } => self.wait_daemon(*seconds).await,
             Step::CreatePool { .. }
             | Step::CreateNetwork { .. }

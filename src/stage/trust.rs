@@ -157,7 +157,10 @@ fn whole(files: &BTreeMap<String, String>) -> Vec<String> {
     let mut lines = vec![];
     for (name, text) in files {
         lines.push(format!("==> {name}"));
-        lines.extend(text.lines().map(|line| format!("    {}", line.replace('\t', "    "))));
+        lines.extend(
+            text.lines()
+                .map(|line| format!("    {}", line.replace('\t', "    "))),
+        );
     }
     lines
 }
@@ -227,7 +230,11 @@ mod tests {
     #[test]
     fn shipped_stages_are_trusted() {
         let store = Store::new(Path::new("/nowhere"));
-        assert!(super::super::Catalog::shipped().iter().all(|s| store.is_trusted(s)));
+        assert!(
+            super::super::Catalog::shipped()
+                .iter()
+                .all(|s| store.is_trusted(s))
+        );
     }
 
     #[test]

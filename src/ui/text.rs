@@ -33,13 +33,21 @@ pub(super) fn view(model: &Model, reading: &Reading, frame: &mut Frame<'_>) {
     let room = usize::from(frame.area().width).saturating_sub(6);
     let title = fit(&clean(&reading.title), room, look.glyphs.more);
     let area = popup(look, frame, &title, size(frame.area()));
-    scrolled(look, frame, area, text(model, reading, area.width), reading.scroll);
+    scrolled(
+        look,
+        frame,
+        area,
+        text(model, reading, area.width),
+        reading.scroll,
+    );
 }
 
 fn text(model: &Model, reading: &Reading, width: u16) -> Lines {
     let styles = model.look.styles();
     let Some(lines) = &reading.lines else {
-        let busy = model.look.own("looking into the snapshot and the lab… esc stops it");
+        let busy = model
+            .look
+            .own("looking into the snapshot and the lab… esc stops it");
         return wrap(&Line::styled(busy, styles.busy), width, 0);
     };
     let mut shown = vec![];

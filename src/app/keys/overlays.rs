@@ -90,7 +90,12 @@ pub(super) const SCRIPT: &[Key] = &[
 ];
 
 pub(super) const DIFFERENCE: &[Key] = &[
-    key(&[ESC, c('q'), c('D'), ENTER], Intent::Back, "close", "close this, and stop comparing"),
+    key(
+        &[ESC, c('q'), c('D'), ENTER],
+        Intent::Back,
+        "close",
+        "close this, and stop comparing",
+    ),
     UPS,
     DOWNS,
     PAGE_UP,
@@ -106,7 +111,12 @@ pub(super) const STRANGER: &[Key] = &[
         "trust it",
         "trust this text, and go on; a changed one is asked about again",
     ),
-    key(&[ESC, c('q')], Intent::Back, "cancel", "back to the plan; nothing runs"),
+    key(
+        &[ESC, c('q')],
+        Intent::Back,
+        "cancel",
+        "back to the plan; nothing runs",
+    ),
     UPS,
     DOWNS,
     PAGE_UP,

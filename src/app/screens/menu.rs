@@ -131,7 +131,10 @@ fn undo(lab: &Lab, world: &World) -> Option<MenuItem> {
     Some(MenuItem {
         entry: Entry::Undo(choice),
         title: "Undo".into(),
-        line: format!("the last change: back to {name} of {}", when.trim_end_matches(" UTC")),
+        line: format!(
+            "the last change: back to {name} of {}",
+            when.trim_end_matches(" UTC")
+        ),
     })
 }
 
@@ -183,13 +186,30 @@ fn ours(lab: &Lab, world: &World, moved: &[Moved], skip: MenuItem) -> Vec<MenuIt
     items.push(item(Entry::Prove, "Prove again", why_prove(moved)));
     items.extend(undo(lab, world));
     items.push(skip);
+    items.extend(lasting(lab, world, running));
+    items
+}
+
+/// What is there in every state: the lab itself, its earlier versions, and its end.
+fn lasting(lab: &Lab, world: &World, running: bool) -> Vec<MenuItem> {
+    let item = |entry, title: &str, line: String| MenuItem {
+        entry,
+        title: title.into(),
+        line,
+    };
+    let mut items = vec![];
     if running {
         items.push(item(Entry::Shell, "Shell", "a shell inside the lab".into()));
         items.push(item(Entry::Stop, "Stop", "shut it down; nothing is lost".into()));
     } else {
         items.push(item(Entry::Start, "Start", "start it".into()));
     }
-    items.extend(lab.kept.iter().filter(|kept| kept.whole).map(|kept| bring_back(kept, world.config.keep_days)));
+    items.extend(
+        lab.kept
+            .iter()
+            .filter(|kept| kept.whole)
+            .map(|kept| bring_back(kept, world.config.keep_days)),
+    );
     items.push(item(
         Entry::SetAside,
         "Set aside",
@@ -220,7 +240,11 @@ fn bring_back(kept: &Kept, days: u32) -> MenuItem {
     MenuItem {
         entry: Entry::BringBack(kept.name.clone()),
         title: "Bring back".into(),
-        line: format!("{} of {}{until}: {proof}", kept.name, made.trim_end_matches(" UTC")),
+        line: format!(
+            "{} of {}{until}: {proof}",
+            kept.name,
+            made.trim_end_matches(" UTC")
+        ),
     }
 }
 

@@ -41,7 +41,10 @@ impl Model {
 
     /// By what a lab is known again, as it is shown now.
     pub(in crate::app) fn seen(&self, lab: &str) -> Seen {
-        self.world.as_ref().map(|world| Seen::instance(world, lab)).unwrap_or_default()
+        self.world
+            .as_ref()
+            .map(|world| Seen::instance(world, lab))
+            .unwrap_or_default()
     }
 
     fn other_snapshots(&self, name: &str) -> Vec<String> {
@@ -71,9 +74,14 @@ impl Model {
             return;
         };
         let many = prunable(rows, keep);
-        let now = i64::try_from(self.now).ok().and_then(|now| Timestamp::from_second(now).ok());
+        let now = i64::try_from(self.now)
+            .ok()
+            .and_then(|now| Timestamp::from_second(now).ok());
         let over = expiry::over(rows, self.setup.config.keep_days, now.unwrap_or_default());
-        let old: Vec<&SnapshotRow> = rows.iter().filter(|r| many.contains(r) || over.contains(r)).collect();
+        let old: Vec<&SnapshotRow> = rows
+            .iter()
+            .filter(|r| many.contains(r) || over.contains(r))
+            .collect();
         if old.is_empty() {
             self.say(
                 Tone::Good,
@@ -84,7 +92,10 @@ impl Model {
         let lab = self.picker.lab.clone();
         let title = format!("Prune the safety snapshots of {lab}?");
         let seen = self.seen(&lab);
-        let names = old.iter().map(|r| (r.name.clone(), seen.clone().with(r))).collect();
+        let names = old
+            .iter()
+            .map(|r| (r.name.clone(), seen.clone().with(r)))
+            .collect();
         let mut confirm = Confirm::new(title, "Remove these", Then::Do(Job::DeleteSnapshots(lab, names)));
         confirm.text = vec!["Only what is listed here is removed.".into()];
         confirm.loses = old.iter().map(|row| in_a_line(row, self.now)).collect();

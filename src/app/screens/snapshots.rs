@@ -173,7 +173,11 @@ impl Model {
             }
             _ => {
                 let lines = vec![("New name", Entry::new(&name))];
-                self.open_prompt(format!("Rename {name}"), lines, PromptThen::Rename(lab, name, seen));
+                self.open_prompt(
+                    format!("Rename {name}"),
+                    lines,
+                    PromptThen::Rename(lab, name, seen),
+                );
             }
         }
     }

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use super::Fake;
 use crate::backend::{
     ConfigEdit, Error, ExecSpec, ImageInfo, Instance, InstanceSpec, InstanceState, Network, Pool, Power,
-    Profile, Result, Snapshot, Status, error::fold, types::{REPLACED, is_name},
+    Profile, Result, Snapshot, Status,
+    error::fold,
+    types::{REPLACED, is_name},
 };
 
 /// Files by path.

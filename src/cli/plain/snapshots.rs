@@ -46,7 +46,11 @@ pub(super) async fn choose(setup: &Setup, lab: &Lab) -> Result<Option<Choice>, L
         say(&format!("  {number}. {entry}"));
     }
     let uuid = lab.instance.as_ref().map(|i| i.uuid.clone()).unwrap_or_default();
-    let seen = Seen { uuid, ..Seen::default() }.with(row);
+    let seen = Seen {
+        uuid,
+        ..Seen::default()
+    }
+    .with(row);
     let (lab, name) = (lab.name.clone(), row.name.clone());
     let job = match ask::number(&format!("What to do with {name}"), ENTRIES.len(), None).await? {
         1 => return Ok(Some(Choice::Restore(name))),

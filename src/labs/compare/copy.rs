@@ -174,7 +174,11 @@ struct Owner {
 
 impl std::fmt::Display for Owner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {} {} {}", self.machine, self.boot, self.process, self.began)
+        write!(
+            f,
+            "{} {} {} {}",
+            self.machine, self.boot, self.process, self.began
+        )
     }
 }
 
@@ -245,8 +249,14 @@ mod tests {
             change(&mut owner);
             owner
         };
-        assert!(other(|o| o.began = "1".into()).is_gone(""), "its number is used again");
-        assert!(other(|o| o.boot = "before".into()).is_gone(""), "the machine was restarted");
+        assert!(
+            other(|o| o.began = "1".into()).is_gone(""),
+            "its number is used again"
+        );
+        assert!(
+            other(|o| o.boot = "before".into()).is_gone(""),
+            "the machine was restarted"
+        );
         let stranger = other(|o| o.machine = "another".into());
         assert!(!stranger.is_gone(&jiff::Timestamp::now().to_string()));
         assert!(stranger.is_gone("2026-01-01T00:00:00Z"));

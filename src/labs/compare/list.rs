@@ -94,7 +94,13 @@ fn change(path: &str, change: Change, before: Option<u64>, after: Option<u64>) -
 /// How likely a person made a file: their own first, then settings, then what programs write by themselves, last what
 /// belongs to packages, which are told by name.
 fn rank(path: &str) -> u8 {
-    let noise = ["/site-packages/", "/node_modules/", "/__pycache__/", "/.cache/", "/.git/"];
+    let noise = [
+        "/site-packages/",
+        "/node_modules/",
+        "/__pycache__/",
+        "/.cache/",
+        "/.git/",
+    ];
     if noise.iter().any(|part| path.contains(part)) {
         return 5;
     }

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
-    backend::{Backend, ConfigEdit, Error, ExecSpec, Instance, InstanceSpec, Power, Progress, Status, types::REPLACED},
+    backend::{
+        Backend, ConfigEdit, Error, ExecSpec, Instance, InstanceSpec, Power, Progress, Status,
+        types::REPLACED,
+    },
     labs::{
         UPDATING, marks, notes_profile, profile_name, tag,
         verdict::{Check, Verdict},

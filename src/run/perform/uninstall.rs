@@ -16,8 +16,17 @@ use crate::{
 use super::{DID, Ended, Failure, Hand, SKIPPED};
 
 impl Hand<'_> {
+    pub(super) async fn take_back_here(&mut self, sentence: &str, step: &Step) -> Ended {
+        match step {
+            Step::UndoBoot { id } => self.undo_boot(id).await,
+            Step::Revert { made, script } => self.revert(sentence, made, script).await,
+            Step::Unknown { .. } => Err(Failure::Blocked("only a newer halolab knows this step".into())),
+            _ => self.delete_ground(step).await,
+        }
+    }
+
     /// Takes a change of the boot configuration back, by the files as they are by then.
-    pub(super) async fn undo_boot(&mut self, id: &str) -> Ended {
+    async fn undo_boot(&mut self, id: &str) -> Ended {
         let runs = &self.worker.cx.runs;
         let keeper = Keeper::new(runs.parent().unwrap_or(runs), &crate::host::folder());
         let done = |e: &&crate::run::receipt::Entry| e.id == id && e.state == State::Undone;
@@ -33,8 +42,11 @@ impl Hand<'_> {
     }
 
     /// Runs the script as root, then forgets what it took back.
-    pub(super) async fn revert(&mut self, what: &str, made: &[Made], script: &str) -> Ended {
-        let left = self.ledger().read().map_err(|e| Failure::Blocked(e.to_string()))?;
+    async fn revert(&mut self, what: &str, made: &[Made], script: &str) -> Ended {
+        let left = self
+            .ledger()
+            .read()
+            .map_err(|e| Failure::Blocked(e.to_string()))?;
         if !made.iter().any(|m| left.contains(m)) {
             return SKIPPED;
         }
@@ -56,7 +68,7 @@ impl Hand<'_> {
         DID
     }
 
-    pub(super) async fn delete_ground(&mut self, step: &Step) -> Ended {
+    async fn delete_ground(&mut self, step: &Step) -> Ended {
         let backend = self.backend().await?;
         let (kind, name, gone) = match step {
             Step::DeleteImage { alias } => ("image", alias, backend.delete_image(alias).await),
