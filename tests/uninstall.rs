@@ -86,7 +86,7 @@ fn it_takes_back_what_was_made_and_keeps_labs_that_are_not_named() {
     home.ends(2, &["uninstall", "--with-labs", "no-such-lab", "--yes"]);
     home.ends(3, &["uninstall", "--yes", "--read-only"]);
     assert!(folder.join("after").exists());
-    assert_eq!(home.status(&gone)["state"], "running");
+    assert_eq!(home.status(&gone)["status"], "running");
 
     let cache = home.folder.path().join("cache");
     fs::create_dir_all(&cache).unwrap();
@@ -106,7 +106,7 @@ fn it_takes_back_what_was_made_and_keeps_labs_that_are_not_named() {
     assert!(!folder.join("after").exists());
     assert_eq!(fs::read_to_string(folder.join("before")).unwrap(), "the user's");
     assert_eq!(home.status(&gone)["presence"], "missing");
-    assert_eq!(home.status(&kept)["state"], "running");
+    assert_eq!(home.status(&kept)["status"], "running");
     assert!(!cache.exists(), "named");
     assert!(home.folder.path().join("state").exists() && home.folder.path().join("config").exists());
     // Lines in the files of user ids belong to labs, and one lab is left.

@@ -186,8 +186,11 @@ fn type_names(setup: &Setup, args: &UninstallArgs) -> Result<(), Stop> {
     for lab in &args.with_labs {
         let question =
             format!("This deletes {lab} with all that is inside, for good. Type its name to go on: ");
-        if ask(setup, &question)?.as_deref() != Some(lab.as_str()) {
-            return Err(Stop::new(Code::DECLINED, "nothing was changed"));
+        match ask(setup, &question)? {
+            Some(typed) if typed == *lab => {}
+            Some(_) => return Err(Stop::new(Code::DECLINED, "nothing was changed")),
+            // Without a terminal the question for the plan says which flag answers it.
+            None => return Ok(()),
         }
     }
     Ok(())

@@ -140,7 +140,7 @@ impl Ledger {
 
 /// The script that takes things of one kind back; none for a kind that is not known here.
 pub fn revert(kind: &str, made: &[&Made]) -> Option<String> {
-    let each = |line: fn(&[&str]) -> Option<String>| lines_of(made, line);
+    let each = |line: fn(&[&str]) -> Option<String>| Some(lines_of(made, line));
     match kind {
         "package" => Some(packages(made)),
         "group" => each(|words| match words {
@@ -191,13 +191,13 @@ pub fn revert(kind: &str, made: &[&Made]) -> Option<String> {
 }
 
 /// The lines that take back things of one kind.
-fn lines_of(made: &[&Made], line: fn(&[&str]) -> Option<String>) -> Option<String> {
+fn lines_of(made: &[&Made], line: fn(&[&str]) -> Option<String>) -> String {
     let lines: Vec<String> = made.iter().filter_map(|m| line(&m.words())).collect();
-    Some(lines.join("\n"))
+    lines.join("\n")
 }
 
 fn firewall(kind: &str, made: &[&Made]) -> Option<String> {
-    let each = |line: fn(&[&str]) -> Option<String>| lines_of(made, line);
+    let each = |line: fn(&[&str]) -> Option<String>| Some(lines_of(made, line));
     match kind {
         "rule" => each(|words| {
             let rule: Vec<String> = words.iter().map(|word| quote(word)).collect();

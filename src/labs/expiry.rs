@@ -18,6 +18,15 @@ pub struct Expired {
     pub taken: String,
 }
 
+/// Where an undo leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Back {
+    /// To this safety snapshot.
+    Restore(String),
+    /// To this earlier version.
+    BringBack(String),
+}
+
 /// When something that was made then may go; none for ever.
 pub fn end(since: &str, days: u32) -> Option<Timestamp> {
     let since: Timestamp = since.parse().ok().filter(|_| days > 0)?;
@@ -96,21 +105,20 @@ impl World {
         self.kept(lab).into_iter().filter(goes).collect()
     }
 
-    /// What `halolab undo` would go back to, by what the marks say: the choice, and when it was kept.
-    pub fn undo(&self, lab: &str) -> Option<(crate::plan::Choice, String)> {
-        use crate::plan::Choice;
+    /// What `halolab undo` would go back to, by what the marks say, and when that was kept.
+    pub fn undo(&self, lab: &str) -> Option<(Back, String)> {
         if let Some(back) = self.way_back(lab) {
-            return Some((Choice::Restore(back.to_owned()), String::new()));
+            return Some((Back::Restore(back.to_owned()), String::new()));
         }
         let kept = self.kept(lab).into_iter().filter(|k| !k.replacement && k.whole);
-        let kept = kept.map(|k| (Choice::BringBack(k.name), k.created));
+        let kept = kept.map(|k| (Back::BringBack(k.name), k.created));
         let safety = self
             .instance(lab)
             .map(|i| self.safety_marks(i))
             .unwrap_or_default();
         let safety = safety
             .into_iter()
-            .map(|(name, mark)| (Choice::Restore(name), mark.taken));
+            .map(|(name, mark)| (Back::Restore(name), mark.taken));
         let time = |taken: &str| taken.parse::<Timestamp>().ok();
         safety.chain(kept).max_by_key(|(_, taken)| time(taken))
     }

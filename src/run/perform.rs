@@ -142,17 +142,7 @@ impl<'a> Hand<'a> {
             Step::HostScript { script, check, env } => {
                 self.host_script(sentence, script, check.as_deref(), env).await
             }
-            Step::TuneBoot {
-                what,
-                wish,
-                proposal,
-                root,
-            } => self.tune_boot(what, wish, proposal, root.as_ref()).await,
-            Step::AwaitRestart {
-                wish,
-                boot: since,
-                root,
-            } => boot::await_restart(wish, since, root.as_ref()),
+            Step::TuneBoot { .. } | Step::AwaitRestart { .. } => self.boot(step).await,
             Step::Unknown { .. }
             | Step::UndoBoot { .. }
             | Step::Revert { .. }

@@ -13,7 +13,7 @@ use crate::{
     labs::{
         Kept, Lab, Presence, World,
         drift::{self, Moved},
-        expiry,
+        expiry::{self, Back},
         gpus::Gpus,
     },
     log::clean,
@@ -122,10 +122,10 @@ fn is_provable(lab: &Lab, catalog: &Catalog) -> bool {
 /// Back to before the last change, where something was kept of it.
 fn undo(lab: &Lab, world: &World) -> Option<MenuItem> {
     // Where an update did not end well, "Go back" is the same.
-    let (choice, taken) = world.undo(&lab.name).filter(|_| lab.updating.is_none())?;
-    let name = match &choice {
-        Choice::Restore(name) | Choice::BringBack(name) => clean(name).into_owned(),
-        _ => return None,
+    let (back, taken) = world.undo(&lab.name).filter(|_| lab.updating.is_none())?;
+    let (name, choice) = match back {
+        Back::Restore(name) => (clean(&name).into_owned(), Choice::Restore(name)),
+        Back::BringBack(name) => (clean(&name).into_owned(), Choice::BringBack(name)),
     };
     let when = date(&taken);
     Some(MenuItem {
