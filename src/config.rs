@@ -34,6 +34,8 @@ pub struct Config {
     pub remotes: BTreeMap<String, Remote>,
     /// Safety snapshots kept a lab when pruning.
     pub keep_safety: usize,
+    /// Days for which safety snapshots and earlier versions are kept; 0 is for ever.
+    pub keep_days: u32,
     /// Tell the terminal (bell, notification) when a job that is watched has ended.
     pub notify: bool,
     /// Jobs.
@@ -105,6 +107,7 @@ impl Default for Config {
                 ("ubuntu".into(), both("https://cloud-images.ubuntu.com/releases")),
             ]),
             keep_safety: 3,
+            keep_days: 14,
             notify: false,
             job: JobConfig::default(),
         }

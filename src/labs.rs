@@ -8,8 +8,11 @@
 //! pins of snapshots are on the lab's profile, because a restore throws instance config away.
 //! `verdict` is JSON, see [`verdict`].
 
+pub mod compare;
 pub mod drift;
+pub mod expiry;
 pub mod gpus;
+pub mod identity;
 pub mod marks;
 mod observe;
 pub mod sizes;
@@ -153,6 +156,8 @@ pub struct World {
     pub server: Option<Server>,
     /// `LXD` or `Incus` where it is installed and does not run: what it holds is not known before it does.
     pub asleep: Option<String>,
+    /// When it was looked at; none where nothing may count as over.
+    pub now: Option<jiff::Timestamp>,
     /// Host facts.
     pub facts: Facts,
     /// The configuration.
@@ -161,6 +166,8 @@ pub struct World {
     pub instances: Vec<Instance>,
     /// Names of the snapshots of our instances, sorted, by instance.
     pub snapshots: BTreeMap<String, Vec<String>>,
+    /// When snapshots were taken, by instance, as far as it was asked: RFC 3339.
+    pub taken: BTreeMap<String, BTreeMap<String, String>>,
     /// Storage pools.
     pub pools: Vec<Pool>,
     /// Managed bridges.
@@ -191,6 +198,12 @@ impl World {
     /// Names of the snapshots of one of our instances, sorted.
     pub fn snapshots_of(&self, name: &str) -> &[String] {
         self.snapshots.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// When a snapshot was taken; empty where it was not asked.
+    pub fn taken(&self, lab: &str, snapshot: &str) -> &str {
+        let taken = self.taken.get(lab).and_then(|all| all.get(snapshot));
+        taken.map_or("", String::as_str)
     }
 
     /// The snapshot of before an update that did not end well, where it is still there.

@@ -343,6 +343,7 @@ fn slow(home: &Home) {
     let slow = text.replace("echo \"$OPT_GREETING", "sleep 4; echo \"$OPT_GREETING");
     assert_ne!(text, slow);
     std::fs::write(&stage, slow).unwrap();
+    home.trust();
 }
 
 /// Starts a run and waits until it greets.
@@ -472,6 +473,7 @@ fn with_shelf(home: &Home) {
     let shelf =
         "\n[profile.device.shelf]\nwhen = 'option.colour == \"blue\"'\nconfig = { type = \"none\" }\n";
     std::fs::write(&stage, text + shelf).unwrap();
+    home.trust();
 }
 
 /// What the daemon's own client says.

@@ -57,6 +57,7 @@ fn lab_with(more: impl FnOnce(&Path) -> String) -> Option<(Home, PathBuf)> {
         }
     }
     fs::write(&stage, text).unwrap();
+    home.trust();
     Some((home, folder))
 }
 

@@ -415,6 +415,7 @@ fn the_memory_of_the_gpu_is_asked_about_before_a_lab_with_one_is_made() {
     let mut text = std::fs::read_to_string(&stage).unwrap();
     text.push_str("\n[profile.device.gpu]\nconfig = { type = \"gpu\" }\n");
     std::fs::write(&stage, text).unwrap();
+    home.trust();
     let kept = run(7, &format!("{answers}\nn\n"));
     assert!(
         kept.out.contains(question) && kept.out.contains("the kernel's default"),

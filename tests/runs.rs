@@ -17,7 +17,7 @@ mod common {
 use common::bench::{Bench, LAB};
 use halolab::{
     backend::{Backend, Power, fake::Fault},
-    labs::{snapshot_rows, snapshots, verdict::Verdict},
+    labs::{identity::Seen, snapshot_rows, snapshots, verdict::Verdict},
     plan::{self, Choice, Plan},
     run::{self, Event, Journal, journal},
 };
@@ -173,8 +173,8 @@ async fn a_failed_update_names_the_way_back() {
         assert!(why.contains("way back") && why.contains("halolab undo"), "{why}");
     };
     let fake = bench.fake.as_ref();
-    refused(snapshots::delete(fake, LAB, "before-update-1").await);
-    refused(snapshots::rename(fake, LAB, "before-update-1", "other").await);
+    refused(snapshots::delete(fake, LAB, "before-update-1", &Seen::default()).await);
+    refused(snapshots::rename(fake, LAB, ("before-update-1", "other"), &Seen::default()).await);
     let rows = snapshot_rows(fake, LAB).await.unwrap();
     assert!(snapshots::prunable(&rows, 0).is_empty());
     let back = bench.plan(Choice::Restore("before-update-1".into())).await;
@@ -182,7 +182,9 @@ async fn a_failed_update_names_the_way_back() {
     assert_eq!(updating(), None, "a restore ends it");
     let rows = snapshot_rows(fake, LAB).await.unwrap();
     assert!(!snapshots::prunable(&rows, 0).is_empty());
-    snapshots::delete(fake, LAB, "before-update-1").await.unwrap();
+    snapshots::delete(fake, LAB, "before-update-1", &Seen::default())
+        .await
+        .unwrap();
     bench.holds_everything().unwrap();
 }
 

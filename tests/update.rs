@@ -208,6 +208,7 @@ fn a_snapshot_is_not_removed_on_one_key_nor_on_a_second_enter(#[case] key: &str)
     } else {
         &["update-3", "update-1"]
     };
+    let names: Vec<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, expected, "pinned ones, clean and the user's own stay");
 }
 

@@ -89,7 +89,7 @@ async fn operations(backend: &dyn Backend, peers: &Peers, rounds: usize) {
                     backend.power(&name, Power::Start).await.unwrap();
                 });
                 timed!(times[1][0], backend.snapshot(&name, "s").await.unwrap());
-                timed!(times[2][0], backend.restore(&name, "s").await.unwrap());
+                timed!(times[2][0], backend.restore(&name, "s", "").await.unwrap());
                 timed!(times[3][0], {
                     backend.power(&name, Power::Stop { seconds: 0 }).await.unwrap();
                     backend.delete(&name).await.unwrap();

@@ -1,8 +1,8 @@
 //! Dialogs: a question before something is destroyed, lines of text, and the theme picker.
 
-use crate::{plan::Choice, run::aftermath::Amendment};
+use crate::{labs::identity::Seen, plan::Choice, run::aftermath::Amendment};
 
-use super::{entry::Entry, machine::ChangeView, msg::Job, resume::Unfinished};
+use super::{entry::Entry, machine::ChangeView, msg::Job, reading::Reading, resume::Unfinished};
 
 /// What lies over the screen and has the keys.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub enum Dialog {
     Script(ScriptView),
     /// A change of the machine, as a diff.
     Change(Box<ChangeView>),
+    /// What differs from a snapshot, or a stage from elsewhere.
+    Text(Box<Reading>),
 }
 
 /// A question whose default is to do nothing.
@@ -128,8 +130,8 @@ pub enum PromptThen {
     NewSnapshot(String),
     /// A note: lab, snapshot.
     Note(String, String),
-    /// Another name: lab, snapshot.
-    Rename(String, String),
+    /// Another name: lab, snapshot, and what was seen.
+    Rename(String, String, Seen),
     /// The secrets of the run that goes on.
     Secrets,
 }

@@ -41,6 +41,8 @@ use super::{
 
 /// How long a run may take to end its action when the program is told to end.
 const LAST_ACTION: Duration = Duration::from_mins(1);
+/// How long a comparison may take to clean up; the next start does what is left.
+const LAST_LOOK: Duration = Duration::from_secs(10);
 /// Exit code where something stood in the way before any change.
 const BLOCKED: u8 = 3;
 /// Between two looks at whether another halolab is at work.
@@ -76,6 +78,7 @@ pub struct Performer {
     shared: Arc<Shared>,
     run: Option<(CancellationToken, JoinHandle<()>)>,
     change: Option<JoinHandle<()>>,
+    compare: Option<(CancellationToken, JoinHandle<()>)>,
 }
 
 pub(super) struct Shared {
@@ -118,6 +121,7 @@ impl Performer {
             shared,
             run: None,
             change: None,
+            compare: None,
         }
     }
 
@@ -148,6 +152,11 @@ impl Performer {
             Effect::Change(agreed) => self.change = Some(tokio::spawn(shared.change(*agreed))),
             Effect::Snapshots(lab) => {
                 tokio::spawn(async move { shared.snapshots(lab).await });
+            }
+            Effect::Compare(lab, snapshot) => self.compare(lab, snapshot),
+            Effect::StopCompare => self.stop_compare(),
+            Effect::Trust(id) => {
+                tokio::task::spawn_blocking(move || shared.trust(&id));
             }
             Effect::Start(plan, secrets) => {
                 let id = journal::new_id(&plan);
@@ -183,6 +192,19 @@ impl Performer {
         }
     }
 
+    fn compare(&mut self, lab: String, snapshot: String) {
+        self.stop_compare();
+        let cancel = CancellationToken::new();
+        let look = Arc::clone(&self.shared).compare(lab, snapshot, cancel.clone());
+        self.compare = Some((cancel, tokio::spawn(look)));
+    }
+
+    fn stop_compare(&self) {
+        if let Some((cancel, _)) = &self.compare {
+            cancel.cancel();
+        }
+    }
+
     fn start(&mut self, id: String, plan: Plan, secrets: BTreeMap<String, Answers>) {
         let cancel = CancellationToken::new();
         let run = Arc::clone(&self.shared).start(id, plan, secrets, cancel.clone());
@@ -211,6 +233,11 @@ impl Performer {
         if let Some((cancel, handle)) = self.run.take() {
             cancel.cancel();
             let _ = timeout(LAST_ACTION, handle).await;
+        }
+        // The copy that it looks into is removed.
+        if let Some((cancel, handle)) = self.compare.take() {
+            cancel.cancel();
+            let _ = timeout(LAST_LOOK, handle).await;
         }
         // A boot configuration that is half written is worse than a wait.
         if let Some(handle) = self.change.take() {

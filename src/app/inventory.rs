@@ -10,7 +10,7 @@ use tokio::{sync::mpsc, time::timeout};
 use crate::{
     backend::{self, Backend},
     host::{self, Facts, Finding},
-    labs::{World, states},
+    labs::{World, compare, states},
     log::sanitize,
     plan,
 };
@@ -141,6 +141,10 @@ async fn show_world(shared: &Shared, known: &Known, backend: &dyn Backend) -> ba
     let mut world = World::observe(backend, facts(known), around.config.clone(), &aliases).await?;
     // Without asking labs: each question is a change on the daemon, after which it would be looked again.
     world.jobs = crate::run::jobs::under_way(&shared.jobs());
+    if !around.global.read_only {
+        // Where it fails the next look does it.
+        let _ = compare::copy::sweep(backend, &world.instances).await;
+    }
     let labs = world.labs(&around.catalog);
     let found = world.clone();
     shared.tell(Msg::World(Ok(Box::new(world)))).await;

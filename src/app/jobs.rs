@@ -5,7 +5,9 @@ use std::path::Path;
 use crate::{
     backend::{self, Backend, Power},
     labs::{
-        SnapshotKind, marks,
+        SnapshotKind,
+        identity::Seen,
+        marks,
         snapshots::{self, SnapshotError},
     },
     log::sanitize_text,
@@ -38,7 +40,7 @@ enum JobError {
 /// Does a job, with the lock held; `jobs` is the folder of all jobs; says what was done, or why not.
 pub(crate) async fn perform(backend: &dyn Backend, jobs: &Path, job: &Job) -> Result<String, String> {
     let doomed = match job {
-        Job::Stop(lab) => run::jobs::before(jobs, backend, lab, run::jobs::STOPPED).await,
+        Job::Stop(lab, _) => run::jobs::before(jobs, backend, lab, run::jobs::STOPPED).await,
         _ => vec![],
     };
     let done = attempt(backend, job).await;
@@ -52,7 +54,8 @@ async fn attempt(backend: &dyn Backend, job: &Job) -> Result<String, JobError> {
             backend.power(lab, Power::Start).await?;
             format!("{lab} runs")
         }
-        Job::Stop(lab) => {
+        Job::Stop(lab, seen) => {
+            seen.still(backend, lab).await.map_err(SnapshotError::from)?;
             let seconds = STOP_SECONDS;
             backend.power(lab, Power::Stop { seconds }).await?;
             format!("{lab} is stopped")
@@ -73,17 +76,17 @@ async fn attempt(backend: &dyn Backend, job: &Job) -> Result<String, JobError> {
                 format!("{name} is not pinned any more")
             }
         }
-        Job::RenameSnapshot(lab, from, to) => {
-            snapshots::rename(backend, lab, from, to).await?;
+        Job::RenameSnapshot(lab, from, to, seen) => {
+            snapshots::rename(backend, lab, (from, to), seen).await?;
             format!("{from} is {to} now{}", without(from))
         }
         Job::DeleteSnapshots(lab, names) => return delete_all(backend, lab, names).await,
     })
 }
 
-async fn delete_all(backend: &dyn Backend, lab: &str, names: &[String]) -> Result<String, JobError> {
-    for (removed, name) in names.iter().enumerate() {
-        if let Err(cause) = snapshots::delete(backend, lab, name).await {
+async fn delete_all(backend: &dyn Backend, lab: &str, names: &[(String, Seen)]) -> Result<String, JobError> {
+    for (removed, (name, seen)) in names.iter().enumerate() {
+        if let Err(cause) = snapshots::delete(backend, lab, name, seen).await {
             return Err(JobError::Partly {
                 removed,
                 all: names.len(),
@@ -93,7 +96,7 @@ async fn delete_all(backend: &dyn Backend, lab: &str, names: &[String]) -> Resul
         }
     }
     Ok(match names {
-        [name] => format!("snapshot {name} of {lab} removed"),
+        [(name, _)] => format!("snapshot {name} of {lab} removed"),
         _ => format!("{} snapshots of {lab} removed", names.len()),
     })
 }

@@ -9,13 +9,15 @@ use crossterm::event::KeyEvent;
 
 use super::{
     model::{Dialog, Model, Screen},
+    reading::Subject,
     run_view::RunView,
 };
 use crate::view;
 pub use crate::view::keys::{Chord, chord, name};
 use host::HOST;
 use overlays::{
-    CHANGE, CONFIRM, CONFIRM_TYPING, DIALOG, FILTER, HELP, PAGED, PROMPT, SCRIPT, SEARCH, SMALL, THEMES,
+    CHANGE, CONFIRM, CONFIRM_TYPING, DIALOG, DIFFERENCE, FILTER, HELP, PAGED, PROMPT, SCRIPT, SEARCH, SMALL,
+    STRANGER, THEMES,
 };
 use tables::{
     COMMON, CONTROL, JOBS, LABS, MENU, OPTIONS, OPTIONS_TYPING, RESULT, RESULT_OPEN, REVIEW, RUN, SNAPSHOTS,
@@ -61,6 +63,8 @@ pub enum Intent {
     Scripts,
     Machine,
     Undo,
+    Diff,
+    Trust,
     Tune,
     Less,
     More,
@@ -90,6 +94,8 @@ pub enum Place {
     Help,
     Themes,
     Script,
+    Difference,
+    Stranger,
     Change,
     Confirm,
     ConfirmTyping,
@@ -129,6 +135,12 @@ impl Place {
             Some(Dialog::Themes(_)) => return Self::Themes,
             Some(Dialog::Script(_)) => return Self::Script,
             Some(Dialog::Change(_)) => return Self::Change,
+            Some(Dialog::Text(reading)) => {
+                return match reading.of {
+                    Subject::Difference(..) => Self::Difference,
+                    Subject::Stage(_) => Self::Stranger,
+                };
+            }
             Some(Dialog::Prompt(_)) => return Self::Prompt,
             Some(Dialog::Confirm(confirm)) if confirm.is_typing() => return Self::ConfirmTyping,
             Some(Dialog::Confirm(_) | Dialog::Unfinished(_)) => return Self::Confirm,
@@ -171,6 +183,8 @@ impl Place {
             Self::Help => HELP,
             Self::Themes => THEMES,
             Self::Script => SCRIPT,
+            Self::Difference => DIFFERENCE,
+            Self::Stranger => STRANGER,
             Self::Change => CHANGE,
             Self::Confirm => CONFIRM,
             Self::ConfirmTyping => CONFIRM_TYPING,
@@ -196,7 +210,7 @@ impl Place {
     pub fn common(self) -> &'static [Key] {
         match self {
             Self::Small => &[],
-            Self::Help | Self::Script => PAGED,
+            Self::Help | Self::Script | Self::Difference | Self::Stranger => PAGED,
             Self::Confirm | Self::Themes | Self::Change => DIALOG,
             _ if self.is_typing() => CONTROL,
             _ => COMMON,

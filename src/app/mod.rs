@@ -22,6 +22,7 @@ pub mod machine;
 pub mod model;
 pub mod msg;
 pub mod others;
+pub mod reading;
 pub(crate) mod report;
 pub mod resume;
 pub mod run_view;

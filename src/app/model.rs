@@ -11,7 +11,7 @@ use crate::{
     host::Facts,
     labs::{Lab, Presence, SnapshotRow, World},
     plan::{Choice, Plan, PlanError, Request},
-    stage::Catalog,
+    stage::{Catalog, trust::Stranger},
     ui::{look::Look, theme::Theme},
 };
 
@@ -225,6 +225,8 @@ pub struct Model {
     pub picker: Picker,
     /// What is being put together.
     pub wizard: Wizard,
+    /// Stages from elsewhere that were not trusted yet, by id.
+    pub strangers: BTreeMap<String, Stranger>,
     /// The plan under review.
     pub review: Option<Review>,
     /// The run.
@@ -277,6 +279,7 @@ impl Model {
             menu_cursor: 0,
             picker: Picker::default(),
             wizard: Wizard::default(),
+            strangers: BTreeMap::new(),
             review: None,
             run: None,
             resume: Resume::default(),

@@ -8,7 +8,7 @@ use crossterm::event::Event as Input;
 use crate::{
     backend::InstanceState,
     host::{Facts, Finding},
-    labs::{SnapshotRow, World},
+    labs::{SnapshotRow, World, identity::Seen},
     log::page::{Ask, Page},
     plan::Plan,
     run::{Event, Outcome, aftermath::Amendment, journal::Record, lock::Holder},
@@ -18,6 +18,7 @@ use crate::{
 
 use super::job_list::JobRow;
 use super::machine::{Agreed, Aim, Machine, Proposed};
+use super::reading::Subject;
 
 /// Something that happened.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub enum Msg {
     Proposed(Result<Box<Proposed>, String>),
     /// A change of it ended.
     Changed(Result<String, String>),
+    /// What differs, as lines; or why it cannot be said.
+    Compared(Subject, Result<Vec<String>, String>),
     /// The engine was looked at.
     World(Result<Box<World>, Missing>),
     /// Live facts of the running labs.
@@ -139,6 +142,12 @@ pub enum Effect {
     Change(Box<Agreed>),
     /// Read the snapshots of a lab.
     Snapshots(String),
+    /// Say what differs between a snapshot of a lab and now: lab, snapshot.
+    Compare(String, String),
+    /// Nobody wants to know it any more.
+    StopCompare,
+    /// Remember that a stage is trusted.
+    Trust(String),
     /// Carry this plan out, with the values of secret options by lab.
     Start(Box<Plan>, BTreeMap<String, Answers>),
     /// Go on with this run, with its plan and the values of its secrets by lab.
@@ -198,18 +207,18 @@ pub enum Errand {
 pub enum Job {
     /// Start a lab.
     Start(String),
-    /// Stop a lab.
-    Stop(String),
+    /// Stop a lab, if it is still the one that was seen.
+    Stop(String, Seen),
     /// Take a snapshot: lab, name, note.
     NewSnapshot(String, String, String),
     /// Write a note: lab, snapshot, note.
     Note(String, String, String),
     /// Pin or unpin: lab, snapshot.
     Pin(String, String, bool),
-    /// Rename a snapshot: lab, from, to.
-    RenameSnapshot(String, String, String),
-    /// Remove snapshots of a lab.
-    DeleteSnapshots(String, Vec<String>),
+    /// Rename a snapshot: lab, from, to, and what was seen.
+    RenameSnapshot(String, String, String, Seen),
+    /// Remove snapshots of a lab, each if it is still the one that was seen.
+    DeleteSnapshots(String, Vec<(String, Seen)>),
 }
 
 impl Job {
@@ -217,7 +226,7 @@ impl Job {
     pub fn lab(&self) -> &str {
         match self {
             Self::Start(lab)
-            | Self::Stop(lab)
+            | Self::Stop(lab, _)
             | Self::NewSnapshot(lab, ..)
             | Self::Note(lab, ..)
             | Self::Pin(lab, ..)
@@ -230,13 +239,14 @@ impl Job {
     pub fn doing(&self) -> String {
         match self {
             Self::Start(lab) => format!("starting {lab}"),
-            Self::Stop(lab) => format!("stopping {lab}"),
+            Self::Stop(lab, _) => format!("stopping {lab}"),
             Self::NewSnapshot(lab, name, _) => format!("taking snapshot {name} of {lab}"),
             Self::Note(lab, name, _) => format!("writing the note of {name} of {lab}"),
             Self::Pin(lab, name, true) => format!("pinning {name} of {lab}"),
             Self::Pin(lab, name, false) => format!("unpinning {name} of {lab}"),
-            Self::RenameSnapshot(lab, from, to) => format!("renaming {from} of {lab} to {to}"),
+            Self::RenameSnapshot(lab, from, to, _) => format!("renaming {from} of {lab} to {to}"),
             Self::DeleteSnapshots(lab, names) => {
+                let names: Vec<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
                 format!("removing {} of {lab}", names.join(", "))
             }
         }
@@ -244,7 +254,7 @@ impl Job {
 
     /// Whether it changes the snapshots of its lab.
     pub fn is_about_snapshots(&self) -> bool {
-        !matches!(self, Self::Start(_) | Self::Stop(_))
+        !matches!(self, Self::Start(_) | Self::Stop(..))
     }
 
     /// Whether it destroys something.

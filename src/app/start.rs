@@ -22,6 +22,7 @@ use crate::{
     host::{self, command::needs_password},
     log::sanitize_text,
     run::StopCode,
+    stage::trust::Store,
     ui::{
         look::Look,
         theme::{Depth, Theme},
@@ -249,6 +250,9 @@ fn model(setup: &cli::Setup) -> Model {
     let mut model = Model::new(fixed, look, themes);
     model.now = now();
     model.looking_since = model.now;
+    let store = Store::new(&setup.paths.state);
+    let strangers = setup.catalog.iter().filter_map(|stage| store.stranger(stage));
+    model.strangers = strangers.map(|s| (s.id.clone(), s)).collect();
     if let Some(wrong) = wrong {
         model.say(Tone::Warning, wrong);
     }

@@ -30,6 +30,7 @@ impl Model {
             Msg::Machine(machine) => self.take_machine(machine),
             Msg::Proposed(proposed) => self.take_proposed(proposed),
             Msg::Changed(ended) => self.take_changed(ended),
+            Msg::Compared(of, lines) => self.take_compared(&of, lines),
             Msg::World(Ok(world)) => self.take_world(*world),
             Msg::World(Err(missing)) => self.take_missing(missing),
             Msg::States(states) => {
@@ -181,6 +182,7 @@ impl Model {
             Place::Help => self.on_help(intent),
             Place::Themes => self.on_themes(intent),
             Place::Script => self.on_script(intent),
+            Place::Difference | Place::Stranger => self.on_text(intent),
             Place::Change => self.on_change(intent),
             Place::Confirm | Place::ConfirmTyping => self.on_confirm(intent),
             Place::Prompt => self.on_prompt(intent),
@@ -233,6 +235,8 @@ impl Model {
             Place::Help
             | Place::Themes
             | Place::Script
+            | Place::Difference
+            | Place::Stranger
             | Place::Change
             | Place::Confirm
             | Place::ConfirmTyping

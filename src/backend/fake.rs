@@ -186,6 +186,15 @@ impl Backend for Fake {
         })
     }
 
+    async fn find_snapshot(&self, name: &str, snapshot: &str) -> Result<Option<Snapshot>> {
+        let all = self.snapshots(name).await;
+        let found = |all: Vec<Snapshot>| all.into_iter().find(|s| s.name == snapshot);
+        match all {
+            Err(Error::Missing { .. }) => Ok(None),
+            all => all.map(found),
+        }
+    }
+
     async fn snapshot_names(&self, of: &[&str]) -> Result<BTreeMap<String, Vec<String>>> {
         let mut names = self.look(World::snapshot_names);
         names.retain(|name, _| of.contains(&name.as_str()));
@@ -236,8 +245,8 @@ impl Backend for Fake {
         self.change("rename a snapshot", |w| w.rename_snapshot(name, from, to))
     }
 
-    async fn restore(&self, name: &str, snapshot: &str) -> Result<()> {
-        self.change("restore a snapshot", |w| w.restore(name, snapshot))
+    async fn restore(&self, name: &str, snapshot: &str, uuid: &str) -> Result<()> {
+        self.change("restore a snapshot", |w| w.restore(name, snapshot, uuid))
     }
 
     async fn exec(
@@ -362,6 +371,20 @@ impl Backend for Fake {
 
     async fn create_pool(&self, name: &str, driver: &str, size: Option<u64>) -> Result<()> {
         self.change("make a storage pool", |w| w.create_pool(name, driver, size))
+    }
+
+    async fn delete_pool(&self, name: &str) -> Result<()> {
+        self.change("delete a storage pool", |w| {
+            let gone = w.pools.remove(name).map(drop);
+            gone.ok_or_else(|| world::missing(format!("storage pool `{name}`")))
+        })
+    }
+
+    async fn delete_network(&self, name: &str) -> Result<()> {
+        self.change("delete a bridge", |w| {
+            let gone = w.networks.remove(name).map(drop);
+            gone.ok_or_else(|| world::missing(format!("bridge `{name}`")))
+        })
     }
 
     async fn networks(&self) -> Result<Vec<Network>> {

@@ -48,6 +48,8 @@ pub trait Backend: Send + Sync {
     async fn state(&self, name: &str) -> Result<InstanceState>;
     /// The snapshots of one instance, oldest first.
     async fn snapshots(&self, name: &str) -> Result<Vec<Snapshot>>;
+    /// One snapshot; none where there is no such one.
+    async fn find_snapshot(&self, name: &str, snapshot: &str) -> Result<Option<Snapshot>>;
     /// Names of the snapshots of these instances, sorted, in as few calls as the daemon allows: instance -> names.
     async fn snapshot_names(&self, of: &[&str]) -> Result<std::collections::BTreeMap<String, Vec<String>>>;
 
@@ -76,8 +78,9 @@ pub trait Backend: Send + Sync {
     async fn delete_snapshot(&self, name: &str, snapshot: &str) -> Result<()>;
     /// Renames a snapshot.
     async fn rename_snapshot(&self, name: &str, from: &str, to: &str) -> Result<()>;
-    /// Puts the instance back to a snapshot. Instance config and devices added since are dropped by the daemon.
-    async fn restore(&self, name: &str, snapshot: &str) -> Result<()>;
+    /// Puts the instance back to a snapshot, unless another instance than the one of this `volatile.uuid` has its name
+    /// by then; an empty one is not compared. Instance config and devices added since are dropped by the daemon.
+    async fn restore(&self, name: &str, snapshot: &str, uuid: &str) -> Result<()>;
 
     /// Runs a command without a terminal and returns its exit code; 128 + n for a signal.
     async fn exec(&self, name: &str, spec: &ExecSpec, output: Output<'_>, progress: &Progress)
@@ -118,6 +121,10 @@ pub trait Backend: Send + Sync {
     async fn pools(&self) -> Result<Vec<Pool>>;
     /// Makes a storage pool.
     async fn create_pool(&self, name: &str, driver: &str, size: Option<u64>) -> Result<()>;
+    /// Removes a storage pool that nothing is on.
+    async fn delete_pool(&self, name: &str) -> Result<()>;
+    /// Removes a managed bridge that nothing uses.
+    async fn delete_network(&self, name: &str) -> Result<()>;
     /// Managed bridges.
     async fn networks(&self) -> Result<Vec<Network>>;
     /// Makes a managed bridge with IPv4 NAT.

@@ -10,6 +10,10 @@ use tokio_util::sync::CancellationToken;
 /// The prefix of the config keys by which we know our own objects.
 pub const TAG: &str = "user.halolab.";
 
+/// What is said where another instance has the name of the one that was meant.
+pub(crate) const REPLACED: &str =
+    "it is another instance by now: someone replaced it, and it was not touched";
+
 /// A daemon that answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Server {
@@ -140,6 +144,9 @@ pub struct Snapshot {
     pub size: Option<u64>,
     /// Instance config at that time.
     pub config: BTreeMap<String, String>,
+    /// The instance's own devices at that time, without profiles.
+    #[serde(default)]
+    pub devices: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 impl Snapshot {
@@ -167,6 +174,14 @@ pub struct InstanceSpec {
     pub devices: BTreeMap<String, BTreeMap<String, String>>,
     /// What a person reads about it.
     pub description: String,
+    /// A copy is made without the snapshots of its source.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub instance_only: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// A change of an instance's config: `None` removes a key.

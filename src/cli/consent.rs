@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     plan::{Action, Plan, Undo, script::exact},
     run::{self, Context, Event, Lock, StopCode, journal, lock::Scope},
-    stage::Answers,
+    stage::{Answers, trust::Stranger},
 };
 
 use super::{
@@ -16,17 +16,29 @@ use super::{
     plan::{Consent, Planned},
     print::Printer,
     signals::Signals,
-    table::{duration, json, out},
+    table::{duration, json, note, out},
+    trust,
 };
 
 /// Prints a plan: text, or one JSON document with its digest.
 pub(super) fn show(setup: &Setup, plan: &Plan, scripts: bool) -> Result<(), Stop> {
+    let strangers: Vec<Stranger> = trust::strangers(setup, plan)
+        .into_iter()
+        .map(|(_, s)| s)
+        .collect();
     if setup.global.json {
         return json(&serde_json::json!({
             "v": 1, "digest": plan.digest(), "seconds": plan.seconds(), "destroys": plan.destroys(), "plan": plan,
+            "untrusted": strangers,
         }));
     }
     out(&if scripts { with_scripts(plan) } else { text(plan) });
+    for stranger in strangers {
+        note(&crate::log::sanitize(&format!(
+            "the stage {0} in {1} is not trusted yet: look at it with `halolab stage trust {0}` ({2})",
+            stranger.id, stranger.origin, stranger.sha256
+        )));
+    }
     Ok(())
 }
 
@@ -104,6 +116,10 @@ pub(super) async fn agree_and_run(setup: &Setup, planned: Planned, consent: &Con
             out("Nothing to do.");
         }
         return Ok(Code::OK);
+    }
+    if !consent.dry_run {
+        setup.may_change()?;
+        trust::gate(setup, &plan, &consent.trust)?;
     }
     if !agreed(setup, &plan, consent)? {
         return Ok(Code::OK);

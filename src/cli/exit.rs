@@ -2,7 +2,10 @@
 
 use std::fmt::Display;
 
-use crate::{labs::snapshots::SnapshotError, run::lock::LockError};
+use crate::{
+    labs::{identity::Mistaken, snapshots::SnapshotError},
+    run::lock::LockError,
+};
 
 /// Exit codes of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,9 +96,15 @@ impl From<LockError> for Stop {
 impl From<SnapshotError> for Stop {
     fn from(error: SnapshotError) -> Self {
         match error {
-            SnapshotError::Backend(error) => error.into(),
+            SnapshotError::Backend(error) | SnapshotError::Mistaken(Mistaken::Backend(error)) => error.into(),
             error => Self::blocked(error),
         }
+    }
+}
+
+impl From<Mistaken> for Stop {
+    fn from(error: Mistaken) -> Self {
+        SnapshotError::from(error).into()
     }
 }
 

@@ -4,7 +4,12 @@ use std::io::IsTerminal as _;
 
 use clap::Args;
 
-use crate::{backend::Power, labs::Presence, plan::PlanError, run};
+use crate::{
+    backend::Power,
+    labs::{Presence, identity::Seen},
+    plan::PlanError,
+    run,
+};
 
 use super::{
     Code, Setup, Stop,
@@ -103,6 +108,7 @@ async fn power(setup: &Setup, args: NamesArgs, wanted: Power, word: &str) -> Res
         let doomed = if wanted == Power::Start {
             vec![]
         } else {
+            Seen::instance(&world, lab).still(backend.as_ref(), lab).await?;
             run::jobs::before(&setup.jobs(), backend.as_ref(), lab, run::jobs::STOPPED).await
         };
         let done = backend.power(lab, wanted).await;

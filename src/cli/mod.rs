@@ -26,8 +26,10 @@ mod signals;
 mod snapshot;
 mod status;
 mod table;
+mod trust;
 mod tune;
 mod undo;
+mod uninstall;
 pub mod view;
 
 pub use exit::{Code, Stop};
@@ -153,6 +155,8 @@ pub enum Verb {
     /// Settings and where each comes from.
     #[command(subcommand)]
     Config(other::ConfigVerb),
+    /// Show and take back what halolab did to this machine; labs stay unless they are named.
+    Uninstall(uninstall::UninstallArgs),
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -200,6 +204,7 @@ pub async fn run(cli: Cli) -> Result<Code, Stop> {
         Some(Verb::Stage(verb)) => other::stage(&Setup::load(global)?, verb),
         Some(Verb::Runs(args)) => runs::run(&Setup::load(global)?, args).await,
         Some(Verb::Config(verb)) => other::config(&Setup::load(global)?, &verb),
+        Some(Verb::Uninstall(args)) => Box::pin(uninstall::uninstall(&Setup::load(global)?, args)).await,
         Some(Verb::Completions { shell }) => Ok(other::completions(shell)),
         Some(Verb::Man) => other::man(),
         Some(Verb::Relay { from, to }) => {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory as _, Subcommand};
 
-use crate::stage::report;
+use crate::stage::{Stage, report};
 
 use super::{
     Cli, Code, Setup, Stop,
@@ -20,6 +20,14 @@ pub enum StageVerb {
     Show {
         /// The stage.
         stage: String,
+    },
+    /// Look at a stage from elsewhere, and trust its text; one of the program is trusted.
+    Trust {
+        /// The stage.
+        stage: String,
+        /// Trust it without being asked, if its text has this SHA-256.
+        #[arg(long, value_name = "SHA256")]
+        trust: Vec<String>,
     },
     /// Check a stage file.
     Check {
@@ -45,22 +53,9 @@ pub(super) fn stage(setup: &Setup, verb: StageVerb) -> Result<Code, Stop> {
     match verb {
         StageVerb::List if setup.global.json => json(&report::list(&setup.catalog))?,
         StageVerb::List => out(&report::list_text(&setup.catalog)),
+        StageVerb::Trust { stage, trust } => return super::trust::trust(setup, find(setup, &stage)?, &trust),
         StageVerb::Show { stage } => {
-            let known = || {
-                setup
-                    .catalog
-                    .iter()
-                    .map(|s| s.id.as_str())
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            };
-            let found = setup.catalog.get(&stage).ok_or_else(|| {
-                Stop::usage(format!(
-                    "there is no stage `{}`; there are: {}",
-                    crate::log::sanitize(&stage),
-                    known()
-                ))
-            })?;
+            let found = find(setup, &stage)?;
             if setup.global.json {
                 json(found)?;
             } else {
@@ -85,6 +80,17 @@ pub(super) fn stage(setup: &Setup, verb: StageVerb) -> Result<Code, Stop> {
         StageVerb::Schema => out(&serde_json::to_string_pretty(&report::schema()).unwrap_or_default()),
     }
     Ok(Code::OK)
+}
+
+fn find<'s>(setup: &'s Setup, stage: &str) -> Result<&'s Stage, Stop> {
+    setup.catalog.get(stage).ok_or_else(|| {
+        let known: Vec<&str> = setup.catalog.iter().map(|s| s.id.as_str()).collect();
+        Stop::usage(format!(
+            "there is no stage `{}`; there are: {}",
+            crate::log::sanitize(stage),
+            known.join(", ")
+        ))
+    })
 }
 
 pub(super) fn config(setup: &Setup, verb: &ConfigVerb) -> Result<Code, Stop> {

@@ -17,7 +17,7 @@ use crate::{
         menu::{Entry, menu_items},
     },
     host,
-    labs::{Lab, Presence, World},
+    labs::{Lab, Presence, World, identity::Seen},
     plan::{Choice, Plan, Request, planner},
     run::{
         journal,
@@ -26,7 +26,7 @@ use crate::{
     stage::{Answers, answers::IMAGE_FILE},
 };
 
-use super::{Code, Global, Setup, Stop, consent, plan::SERVER_WAIT, status::state_word};
+use super::{Code, Global, Setup, Stop, consent, plan::SERVER_WAIT, status::state_word, trust};
 use ask::{Left, numbers, say, unless_interrupted};
 
 /// Between two looks at whether another halolab has ended.
@@ -213,7 +213,7 @@ async fn menu(setup: &Setup, world: &World, lab: &Lab) -> Result<Option<Choice>,
             return Ok(None);
         }
         Entry::Start => return snapshots::change(setup, Job::Start(name)).await.map(|()| None),
-        Entry::Stop => return stop(setup, name).await.map(|()| None),
+        Entry::Stop => return stop(setup, lab).await.map(|()| None),
         Entry::Restore => return Box::pin(snapshots::choose(setup, lab)).await,
         Entry::Create => Choice::Create,
         Entry::Recreate => Choice::Recreate,
@@ -222,6 +222,8 @@ async fn menu(setup: &Setup, world: &World, lab: &Lab) -> Result<Option<Choice>,
         Entry::Update => Choice::Update,
         Entry::Prove => Choice::Prove,
         Entry::GoBack(snapshot) => Choice::Restore(snapshot),
+        Entry::Undo(choice) => choice,
+        Entry::SetAside => Choice::SetAside,
         Entry::Adopt => {
             say(
                 "halolab did not make this instance. Adopted, it is managed like any other lab; nothing inside changes.",
@@ -343,6 +345,10 @@ async fn agree_and_run(
     if wait_for_other(setup, plan).await? {
         return Ok(None);
     }
+    // What goes on was trusted when it began.
+    if !setup.runs().join(id).exists() {
+        look_and_trust(setup, plan).await?;
+    }
     let code = Box::pin(consent::carry_out(setup, plan, id, secrets)).await?;
     match code {
         Code::OK => say("Done."),
@@ -352,6 +358,19 @@ async fn agree_and_run(
         return Box::pin(failed::menu(setup, id, code)).await;
     }
     Ok(Some(code))
+}
+
+/// Shows each stage from elsewhere that was not trusted yet, and asks.
+async fn look_and_trust(setup: &Setup, plan: &Plan) -> Result<(), Left> {
+    let mut given = vec![];
+    for (_, stranger) in trust::strangers(setup, plan) {
+        say(&trust::text(&stranger));
+        if !ask::yes("Trust it", false).await? {
+            return Err(Stop::new(Code::DECLINED, "nothing was changed").into());
+        }
+        given.push(stranger.sha256);
+    }
+    Ok(trust::gate(setup, plan, &given)?)
 }
 
 /// Waits for the end of another halolab that is at work, where the user wants that; whether there was one.
@@ -378,7 +397,8 @@ async fn wait_for_other(setup: &Setup, plan: &Plan) -> Result<bool, Left> {
 }
 
 /// Stops a lab; asks before where jobs end with it.
-async fn stop(setup: &Setup, lab: String) -> Result<(), Left> {
+async fn stop(setup: &Setup, shown: &Lab) -> Result<(), Left> {
+    let lab = shown.name.clone();
     let world = setup.world(&[]).await.map_err(Stop::from)?;
     let under = world.under_way().filter(|work| work.instance == lab);
     let list: Vec<String> = under
@@ -391,5 +411,10 @@ async fn stop(setup: &Setup, lab: String) -> Result<(), Left> {
             return Ok(());
         }
     }
-    snapshots::change(setup, Job::Stop(lab)).await
+    let uuid = shown.instance.as_ref().map(|i| i.uuid.clone());
+    let seen = Seen {
+        uuid: uuid.unwrap_or_default(),
+        ..Seen::default()
+    };
+    snapshots::change(setup, Job::Stop(lab, seen)).await
 }

@@ -27,7 +27,7 @@ pub(super) struct PlanArgs {
     /// The labs.
     #[arg(required = true, value_name = "LAB")]
     pub(super) labs: Vec<String>,
-    /// create, restore:SNAPSHOT, copy:SNAPSHOT:NAME, recreate, recreate:clean, bring-back:NAME, update, remove, adopt,
+    /// create, restore:SNAPSHOT, copy:SNAPSHOT:NAME, recreate, recreate:clean, bring-back:NAME, update, set-aside, remove, adopt,
     /// prove or skip. Without it: create what is missing, skip what is there.
     #[arg(long, value_name = "CHOICE", value_parser = choice)]
     pub(super) choose: Option<Choice>,
@@ -77,6 +77,9 @@ pub struct Consent {
     /// Show the plan and change nothing.
     #[arg(long)]
     pub(super) dry_run: bool,
+    /// Trust the stage whose text has this SHA-256: `halolab stage trust STAGE` shows both.
+    #[arg(long, value_name = "SHA256")]
+    pub(super) trust: Vec<String>,
 }
 
 /// Arguments of `recreate`.
@@ -103,6 +106,9 @@ pub struct ChangeArgs {
 pub struct RemoveArgs {
     /// The lab, or an earlier version that a recreate kept.
     lab: String,
+    /// Keep it whole as LAB-prev, and only free its name: `undo` brings it back.
+    #[arg(long)]
+    keep: bool,
     #[command(flatten)]
     consent: Consent,
 }
@@ -120,6 +126,7 @@ fn choice(text: &str) -> Result<Choice, String> {
         ("recreate", Some("clean")) => Choice::RecreateFromClean,
         ("bring-back", Some(name)) => Choice::BringBack(name.into()),
         ("update", None) => Choice::Update,
+        ("set-aside", None) => Choice::SetAside,
         ("remove", None) => Choice::Remove,
         ("adopt", None) => Choice::Adopt,
         ("prove", None) => Choice::Prove,
@@ -127,7 +134,7 @@ fn choice(text: &str) -> Result<Choice, String> {
         _ => {
             return Err(
                 "allowed: create, restore:SNAPSHOT, copy:SNAPSHOT:NAME, recreate, recreate:clean, \
-                        bring-back:NAME, update, remove, adopt, prove, skip"
+                        bring-back:NAME, update, set-aside, remove, adopt, prove, skip"
                     .into(),
             );
         }
@@ -177,6 +184,16 @@ pub(super) async fn make(setup: &Setup, args: &PlanArgs) -> Result<Planned, Stop
         let given: Vec<&Answers> = answers.values().collect();
         world = setup.world(&given).await?;
         world.facts = facts;
+    }
+    if let Some(Choice::Restore(snapshot)) = &args.choose {
+        for lab in &args.labs {
+            if world.instance(lab).is_none() {
+                continue;
+            }
+            let found = setup.backend().await?.find_snapshot(lab, snapshot).await?;
+            let taken = found.map(|s| (s.name, s.created));
+            world.taken.entry(lab.clone()).or_default().extend(taken);
+        }
     }
     let request = |lab: &String, choice: Choice| Request {
         lab: lab.clone(),
@@ -246,8 +263,12 @@ fn answers_of(args: &PlanArgs, labs: &given::Labs<'_>) -> Result<BTreeMap<String
 
 /// A lab's stage: its tag, then what was said, then its name.
 fn stage_of<'a>(world: &'a World, lab: &'a str, said: Option<&'a str>) -> &'a str {
-    let tagged = world.instance(lab).and_then(|i| i.tag("stage"));
-    tagged.or(said).unwrap_or(lab)
+    let of = |name: &str| world.instance(name).and_then(|i| i.tag("stage"));
+    let set_aside = || {
+        let kept = world.instances.iter().find(|i| i.tag("kept") == Some(lab));
+        kept.and_then(|i| i.tag("stage"))
+    };
+    of(lab).or(said).or_else(set_aside).unwrap_or(lab)
 }
 
 /// What is meant where nothing was chosen: make what is missing, leave alone what is there. What is not ours is
@@ -304,6 +325,7 @@ pub(super) async fn wake(setup: &Setup) -> Result<bool, Stop> {
         yes: true,
         accept_plan: None,
         dry_run: false,
+        trust: vec![],
     };
     match consent::agree_and_run(setup, planned, &consent).await? {
         Code::OK => Ok(true),
@@ -342,7 +364,11 @@ pub(super) async fn remove(setup: &Setup, args: RemoveArgs) -> Result<Code, Stop
             lab: args.lab,
             consent: args.consent,
         },
-        Choice::Remove,
+        if args.keep {
+            Choice::SetAside
+        } else {
+            Choice::Remove
+        },
     )
     .await
 }

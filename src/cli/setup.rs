@@ -11,7 +11,7 @@ use crate::{
     backend::{self, Backend, lxd},
     config::{Config, Settings},
     host::{self, Facts},
-    labs::World,
+    labs::{World, compare},
     paths::Paths,
     plan,
     run::{self, Connect, Lock, lock::Scope},
@@ -111,6 +111,7 @@ impl Setup {
             }
             Err(error) => return Err(error),
         };
+        self.sweep(backend.as_ref()).await;
         let aliases = plan::aliases(&self.catalog, answers);
         let mut world = World::observe(
             backend.as_ref(),
@@ -142,9 +143,22 @@ impl Setup {
     /// The daemon does not answer.
     pub async fn glance(&self) -> Result<World, backend::Error> {
         match self.backend().await {
-            Ok(backend) => World::glance(backend.as_ref()).await,
+            Ok(backend) => {
+                self.sweep(backend.as_ref()).await;
+                World::glance(backend.as_ref()).await
+            }
             Err(backend::Error::NotFound { .. }) => Ok(World::default()),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Removes what a killed comparison left behind. Where that fails the next start does it.
+    async fn sweep(&self, backend: &dyn Backend) {
+        if self.global.read_only {
+            return;
+        }
+        if let Ok(instances) = backend.instances().await {
+            let _ = compare::copy::sweep(backend, &instances).await;
         }
     }
 

@@ -2,15 +2,26 @@
 
 use clap::Subcommand;
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    labs::{SnapshotKind, SnapshotRow, World, marks, sizes::Room, snapshot_rows, snapshots},
+    labs::{
+        SnapshotKind, SnapshotRow, World,
+        compare::{self, Question},
+        expiry,
+        identity::Seen,
+        marks,
+        sizes::Room,
+        snapshot_rows, snapshots,
+    },
     plan::{Choice, without},
+    run::StopCode,
 };
 
 use super::{
     Code, Setup, Stop,
     plan::{Consent, PlanArgs, make_and_run},
+    signals::Signals,
     status::{room_of, room_text, snapshots_text, unknown},
     table::{json, note, out},
 };
@@ -52,6 +63,21 @@ pub enum SnapshotVerb {
         new: String,
         #[command(flatten)]
         consent: Consent,
+    },
+    /// What changed since a snapshot, or between two: packages, files, settings, devices. Stops nothing.
+    Diff {
+        /// The lab.
+        lab: String,
+        /// The older side; the newest snapshot without.
+        snapshot: Option<String>,
+        /// The newer side; the present without.
+        other: Option<String>,
+        /// How many files to show.
+        #[arg(long, default_value_t = 40)]
+        files: usize,
+        /// Compare files even where the storage pool makes full copies.
+        #[arg(long)]
+        deep: bool,
     },
     /// Write a note about a snapshot.
     Note {
@@ -111,11 +137,19 @@ pub enum SnapshotVerb {
     },
 }
 
+/// A snapshot, and until when it is kept; none for ever.
+#[derive(Serialize)]
+struct Dated<'a> {
+    #[serde(flatten)]
+    row: &'a SnapshotRow,
+    kept_to: Option<String>,
+}
+
 #[derive(Serialize)]
 struct List<'a> {
     v: u32,
     lab: &'a str,
-    snapshots: &'a [SnapshotRow],
+    snapshots: Vec<Dated<'a>>,
     room: Option<Room>,
 }
 
@@ -132,6 +166,23 @@ pub(super) async fn run(setup: &Setup, verb: SnapshotVerb) -> Result<Code, Stop>
             new,
             consent,
         } => planned(setup, lab, Choice::RestoreAs(name, new), consent).await,
+        SnapshotVerb::Diff {
+            lab,
+            snapshot,
+            other,
+            files,
+            deep,
+        } => {
+            let rows = rows_in(setup, &setup.glance().await?, &lab).await?;
+            let newest = || rows.first().map(|r| r.name.clone());
+            let from = snapshot.or_else(newest).ok_or_else(|| {
+                Stop::blocked(format!(
+                    "{lab} has no snapshot; `halolab snapshot create {lab}` takes one"
+                ))
+            })?;
+            let to = other;
+            diff(setup, &Question { lab, from, to, deep }, files).await
+        }
         SnapshotVerb::Note { lab, name, text } => mark(setup, &lab, &name, |m| m.note = text).await,
         SnapshotVerb::Pin { lab, name } => mark(setup, &lab, &name, |m| m.pinned = true).await,
         SnapshotVerb::Unpin { lab, name } => mark(setup, &lab, &name, |m| m.pinned = false).await,
@@ -144,20 +195,16 @@ pub(super) async fn run(setup: &Setup, verb: SnapshotVerb) -> Result<Code, Stop>
             dry_run,
         } => {
             let keep = keep.unwrap_or(setup.config.keep_safety);
-            let rows = rows(setup, &lab).await?;
-            let old: Vec<SnapshotRow> = snapshots::prunable(&rows, keep).into_iter().cloned().collect();
-            prune(setup, &lab, &old, (yes, dry_run)).await
+            let world = setup.glance().await?;
+            let rows = rows_in(setup, &world, &lab).await?;
+            let old = old(&rows, keep, setup.config.keep_days);
+            prune(setup, (&lab, &Seen::instance(&world, &lab)), &old, (yes, dry_run)).await
         }
     }
 }
 
 async fn planned(setup: &Setup, lab: String, choice: Choice, consent: Consent) -> Result<Code, Stop> {
     make_and_run(setup, &PlanArgs::of(lab, choice), &consent).await
-}
-
-/// The snapshots of one of our labs.
-async fn rows(setup: &Setup, lab: &str) -> Result<Vec<SnapshotRow>, Stop> {
-    rows_in(setup, &setup.glance().await?, lab).await
 }
 
 async fn rows_in(setup: &Setup, world: &World, lab: &str) -> Result<Vec<SnapshotRow>, Stop> {
@@ -173,51 +220,76 @@ async fn rows_in(setup: &Setup, world: &World, lab: &str) -> Result<Vec<Snapshot
 }
 
 /// One of our labs that may be changed, and one of its snapshots.
-async fn one(setup: &Setup, lab: &str, name: &str) -> Result<SnapshotRow, Stop> {
-    let rows = ours(setup, lab).await?;
+async fn one(setup: &Setup, lab: &str, name: &str) -> Result<(Seen, SnapshotRow), Stop> {
+    let (seen, rows) = ours(setup, lab).await?;
     let known = rows
         .iter()
         .map(|r| crate::log::sanitize(&r.name))
         .collect::<Vec<_>>()
         .join(", ");
-    rows.into_iter().find(|r| r.name == name).ok_or_else(|| {
+    let row = rows.into_iter().find(|r| r.name == name).ok_or_else(|| {
         Stop::blocked(format!(
             "{lab} has no snapshot `{}`; it has: {known}",
             crate::log::sanitize(name)
         ))
-    })
+    })?;
+    Ok((seen.with(&row), row))
 }
 
-async fn ours(setup: &Setup, lab: &str) -> Result<Vec<SnapshotRow>, Stop> {
+async fn ours(setup: &Setup, lab: &str) -> Result<(Seen, Vec<SnapshotRow>), Stop> {
     setup.may_change()?;
     let world = setup.glance().await?;
     if world.presence(lab) == crate::labs::Presence::Foreign {
         return Err(crate::plan::PlanError::Foreign(lab.into()).into());
     }
-    rows_in(setup, &world, lab).await
+    let rows = rows_in(setup, &world, lab).await?;
+    Ok((Seen::instance(&world, lab), rows))
 }
 
 async fn list(setup: &Setup, lab: &str) -> Result<Code, Stop> {
     let world = setup.world(&[]).await?;
     let rows = rows_in(setup, &world, lab).await?;
     let room = room_of(&world, lab, &rows);
+    let days = setup.config.keep_days;
     if setup.global.json {
+        let dated = rows.iter().map(|row| Dated {
+            row,
+            kept_to: expiry::of_row(row, days),
+        });
         json(&List {
             v: 1,
             lab,
-            snapshots: &rows,
+            snapshots: dated.collect(),
             room,
         })?;
     } else {
-        out(&snapshots_text(&rows));
+        out(&snapshots_text(&rows, setup.config.keep_days));
         room.iter().filter_map(room_text).for_each(|text| out(&text));
+    }
+    Ok(Code::OK)
+}
+
+async fn diff(setup: &Setup, question: &Question, files: usize) -> Result<Code, Stop> {
+    setup.may_change()?;
+    let cancel = CancellationToken::new();
+    let code = StopCode::default();
+    let _signals = Signals::listen(cancel.clone(), code.clone())?;
+    let backend = setup.backend().await?;
+    let difference = match compare::compare(backend.as_ref(), question, &cancel).await {
+        Err(_) if cancel.is_cancelled() => return Ok(Code(code.get())),
+        difference => difference?,
+    };
+    if setup.global.json {
+        json(&difference)?;
+    } else {
+        out(&compare::text(&difference, files).join("\n"));
     }
     Ok(Code::OK)
 }
 
 async fn create(setup: &Setup, lab: &str, name: Option<String>, message: &str) -> Result<Code, Stop> {
     let _lock = setup.hold(&[lab], &format!("snapshot create {lab}"))?;
-    let rows = ours(setup, lab).await?;
+    let (_, rows) = ours(setup, lab).await?;
     let taken = |n: &String| rows.iter().any(|r| r.name == *n);
     let name = match name {
         Some(name) => name,
@@ -265,9 +337,9 @@ async fn mark(
 
 async fn rename(setup: &Setup, lab: &str, name: &str, new: &str) -> Result<Code, Stop> {
     let _lock = setup.hold(&[lab], &format!("snapshot rename {lab} {name}"))?;
-    one(setup, lab, name).await?;
+    let (seen, _) = one(setup, lab, name).await?;
     check_name(new)?;
-    snapshots::rename(setup.backend().await?.as_ref(), lab, name, new).await?;
+    snapshots::rename(setup.backend().await?.as_ref(), lab, (name, new), &seen).await?;
     let without = without(name);
     said(
         setup,
@@ -278,8 +350,8 @@ async fn rename(setup: &Setup, lab: &str, name: &str, new: &str) -> Result<Code,
 }
 
 async fn remove(setup: &Setup, lab: &str, name: &str, yes: bool) -> Result<Code, Stop> {
-    let row = match one(setup, lab, name).await {
-        Ok(row) => row,
+    let (seen, row) = match one(setup, lab, name).await {
+        Ok(found) => found,
         Err(missing) => {
             forget_gone(setup, lab).await;
             return Err(missing);
@@ -299,13 +371,21 @@ async fn remove(setup: &Setup, lab: &str, name: &str, yes: bool) -> Result<Code,
         yes,
     )?;
     let _lock = setup.hold(&[lab], &format!("snapshot rm {lab} {name}"))?;
-    snapshots::delete(setup.backend().await?.as_ref(), lab, name).await?;
+    snapshots::delete(setup.backend().await?.as_ref(), lab, name, &seen).await?;
     said(setup, &format!("deleted {lab}/{name}"), lab, name)
+}
+
+/// What a prune removes: safety snapshots beyond the newest ones, and those whose days are over.
+fn old(rows: &[SnapshotRow], keep: usize, days: u32) -> Vec<SnapshotRow> {
+    let over = expiry::over(rows, days, jiff::Timestamp::now());
+    let many = snapshots::prunable(rows, keep);
+    let goes = |r: &&SnapshotRow| over.contains(r) || many.contains(r);
+    rows.iter().filter(goes).cloned().collect()
 }
 
 async fn prune(
     setup: &Setup,
-    lab: &str,
+    (lab, seen): (&str, &Seen),
     old: &[SnapshotRow],
     (yes, dry_run): (bool, bool),
 ) -> Result<Code, Stop> {
@@ -320,7 +400,7 @@ async fn prune(
         return said(setup, "nothing to prune", lab, "");
     }
     if !setup.global.json {
-        out(&snapshots_text(old));
+        out(&snapshots_text(old, setup.config.keep_days));
     }
     if dry_run {
         return Ok(Code::OK);
@@ -334,7 +414,7 @@ async fn prune(
     let _lock = setup.hold(&[lab], &format!("snapshot prune {lab}"))?;
     let backend = setup.backend().await?;
     for row in old {
-        snapshots::delete(backend.as_ref(), lab, &row.name).await?;
+        snapshots::delete(backend.as_ref(), lab, &row.name, &seen.clone().with(row)).await?;
         if !setup.global.json {
             note(&format!("deleted {lab}/{}", crate::log::sanitize(&row.name)));
         }

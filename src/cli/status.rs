@@ -116,7 +116,7 @@ pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop
         out(line);
     }
     if let (Some(rows), Some(lab)) = (details, labs.first()) {
-        out(&format!("\n{}", snapshots_text(&rows)));
+        out(&format!("\n{}", snapshots_text(&rows, setup.config.keep_days)));
         let room = args.lab.and_then(|lab| room_of(&world, &lab, &rows));
         room.iter().filter_map(room_text).for_each(|text| out(&text));
         if !lab.kept.is_empty() {
@@ -313,7 +313,7 @@ pub(super) fn room_of(world: &World, lab: &str, rows: &[SnapshotRow]) -> Option<
     world.room(lab, rows.is_empty() || rows.iter().any(|row| row.size.is_some()))
 }
 
-pub(super) fn snapshots_text(rows: &[SnapshotRow]) -> String {
+pub(super) fn snapshots_text(rows: &[SnapshotRow], days: u32) -> String {
     let cells: Vec<Vec<String>> = rows
         .iter()
         .map(|r| {
@@ -321,13 +321,17 @@ pub(super) fn snapshots_text(rows: &[SnapshotRow]) -> String {
                 format!("{}{}", r.name, if r.pinned { " (pinned)" } else { "" }),
                 age(&r.created),
                 bytes(r.size),
+                crate::labs::expiry::of_row(r, days).unwrap_or_else(|| "-".into()),
                 r.verdict.clone().unwrap_or_else(|| "-".into()),
                 r.holds.clone(),
                 r.note.clone(),
             ]
         })
         .collect();
-    table(&["SNAPSHOT", "AGE", "SIZE", "VERDICT", "HOLDS", "NOTE"], &cells)
+    table(
+        &["SNAPSHOT", "AGE", "SIZE", "KEPT TO", "VERDICT", "HOLDS", "NOTE"],
+        &cells,
+    )
 }
 
 pub(super) fn unknown(name: &str, labs: &[Lab]) -> Stop {

@@ -26,10 +26,10 @@ pub struct UndoArgs {
 pub(super) async fn undo(setup: &Setup, args: UndoArgs) -> Result<Code, Stop> {
     let lab = &args.lab;
     let world = setup.glance().await?;
-    let found = world
-        .find(&setup.catalog, lab)
-        .ok_or_else(|| unknown(lab, &world.labs(&setup.catalog)))?;
-    let rows = match found.instance {
+    if world.find(&setup.catalog, lab).is_none() && world.kept(lab).is_empty() {
+        return Err(unknown(lab, &world.labs(&setup.catalog)));
+    }
+    let rows = match world.instance(lab) {
         Some(_) => snapshot_rows(setup.backend().await?.as_ref(), lab).await?,
         None => vec![],
     };

@@ -91,7 +91,7 @@ enum Kind {
 }
 
 /// The settings that a flag or a variable (`HALOLAB_KEEP_SAFETY`) can give.
-const SINGLE: [(&str, Kind); 8] = [
+const SINGLE: [(&str, Kind); 9] = [
     ("theme", Kind::Text),
     ("ascii", Kind::Flag),
     ("mouse", Kind::Flag),
@@ -99,6 +99,7 @@ const SINGLE: [(&str, Kind); 8] = [
     ("data", Kind::Text),
     ("pool", Kind::Text),
     ("keep-safety", Kind::Number),
+    ("keep-days", Kind::Number),
     ("notify", Kind::Flag),
 ];
 

@@ -12,6 +12,7 @@ mod finding;
 pub mod findings;
 pub mod firewall;
 mod fitting;
+pub mod made;
 pub mod matrix;
 pub mod membership;
 pub mod node;

@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Progress, SCHEMA};
+use super::Progress;
+
+/// How the schema of every version begins: what a newer one adds is kept, and what it left out is empty.
+const FAMILY: &str = "halolab.job/";
 
 /// Longest line of a status that is read.
 pub(super) const LONGEST: usize = 64 * 1024;
@@ -139,7 +142,7 @@ impl Status {
             return None;
         }
         let mut status: Self = serde_json::from_slice(line).ok()?;
-        if status.job != job || status.schema != SCHEMA {
+        if status.job != job || !status.schema.starts_with(FAMILY) {
             return None;
         }
         status.clean();
@@ -284,6 +287,9 @@ pub struct JobFile {
     pub run: Option<String>,
     /// The action of that run.
     pub action: Option<String>,
+    /// What a newer version writes.
+    #[serde(flatten)]
+    pub rest: BTreeMap<String, Value>,
 }
 
 #[cfg(test)]

@@ -19,6 +19,9 @@ pub struct Mark {
     pub pinned: bool,
     /// Why it was taken.
     pub kind: SnapshotKind,
+    /// When it was taken, RFC 3339; empty for those of older halolabs.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub taken: String,
     /// Keys of a newer version.
     #[serde(flatten)]
     pub rest: BTreeMap<String, serde_json::Value>,

@@ -50,10 +50,12 @@ impl World {
         Ok(Self {
             server: Some(server),
             asleep: None,
+            now: Some(jiff::Timestamp::now()),
             facts,
             config,
             instances,
             snapshots,
+            taken: BTreeMap::new(),
             pools,
             networks,
             profiles: found,

@@ -2,7 +2,12 @@
 
 use crate::backend::{Backend, Error, Instance};
 
-use super::{Presence, SnapshotKind, SnapshotRow, UPDATING, marks, notes_profile, presence};
+use super::{
+    Presence, SnapshotKind, SnapshotRow, UPDATING,
+    expiry::Expired,
+    identity::{Mistaken, Seen},
+    marks, notes_profile, presence,
+};
 
 /// Why a snapshot was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -38,10 +43,16 @@ pub enum SnapshotError {
         /// The snapshot.
         snapshot: String,
     },
+    /// It is another one than the user was shown.
+    #[error(transparent)]
+    Mistaken(#[from] Mistaken),
     /// The daemon refused.
     #[error(transparent)]
     Backend(#[from] Error),
 }
+
+/// How far the date of a snapshot and of its mark may lie apart, in seconds: a slow pool takes its time.
+const SAME_SECONDS: i64 = 600;
 
 /// Takes a snapshot of a whole lab of ours, and writes its note.
 ///
@@ -92,6 +103,7 @@ pub async fn record(
     let write = |mark: &mut marks::Mark| {
         note.clone_into(&mut mark.note);
         mark.kind = kind;
+        mark.taken = jiff::Timestamp::now().to_string();
     };
     marks::change(backend, &instance.name, snapshot, write).await
 }
@@ -111,9 +123,16 @@ pub async fn is_marked(backend: &dyn Backend, instance: &Instance, snapshot: &st
 /// Renames a snapshot with its mark.
 ///
 /// # Errors
-/// It is the way back of an update, there is no such snapshot, the name is taken, or the daemon refuses.
-pub async fn rename(backend: &dyn Backend, lab: &str, from: &str, to: &str) -> Result<(), SnapshotError> {
-    not_way_back(backend.instance(lab).await?.as_ref(), lab, from)?;
+/// It is the way back of an update, it is not the one that was seen, the name is taken, or the daemon refuses.
+pub async fn rename(
+    backend: &dyn Backend,
+    lab: &str,
+    (from, to): (&str, &str),
+    seen: &Seen,
+) -> Result<(), SnapshotError> {
+    let instance = seen.still(backend, lab).await?;
+    not_way_back(Some(&instance), lab, from)?;
+    seen.still_taken(backend, lab, from).await?;
     backend.rename_snapshot(lab, from, to).await?;
     Ok(marks::rename(backend, lab, from, to).await?)
 }
@@ -121,16 +140,22 @@ pub async fn rename(backend: &dyn Backend, lab: &str, from: &str, to: &str) -> R
 /// Deletes a snapshot with its mark. A pinned one is refused, by its mark of now and not of when it was listed.
 ///
 /// # Errors
-/// It is pinned or the way back of an update, it is not there, or the daemon refuses.
-pub async fn delete(backend: &dyn Backend, lab: &str, snapshot: &str) -> Result<(), SnapshotError> {
-    let instance = backend.instance(lab).await?;
-    not_way_back(instance.as_ref(), lab, snapshot)?;
-    if is_pinned(backend, instance.as_ref(), lab, snapshot).await? {
+/// It is pinned or the way back of an update, it is not the one that was seen, or the daemon refuses.
+pub async fn delete(
+    backend: &dyn Backend,
+    lab: &str,
+    snapshot: &str,
+    seen: &Seen,
+) -> Result<(), SnapshotError> {
+    let instance = seen.still(backend, lab).await?;
+    not_way_back(Some(&instance), lab, snapshot)?;
+    if is_pinned(backend, Some(&instance), lab, snapshot).await? {
         return Err(SnapshotError::Pinned {
             lab: lab.into(),
             snapshot: snapshot.into(),
         });
     }
+    seen.still_taken(backend, lab, snapshot).await?;
     let deleted = backend.delete_snapshot(lab, snapshot).await;
     // Measured: a full pool answers an error for a deletion that happened.
     if is_there(backend, lab, snapshot).await? {
@@ -184,6 +209,43 @@ async fn is_pinned(
     };
     let profile = backend.profile(name).await?;
     Ok(profile.is_some_and(|p| marks::read(&p, lab, snapshot).pinned))
+}
+
+/// Removes a safety snapshot whose days are over; false where it is not the one that was meant, or must stay: what was
+/// shown is not what is there any more, and nobody was asked about that.
+///
+/// # Errors
+/// The daemon does not answer or refuses.
+pub async fn expire(backend: &dyn Backend, lab: &str, gone: &Expired) -> Result<bool, SnapshotError> {
+    let Some(instance) = backend.instance(lab).await? else {
+        return Ok(false);
+    };
+    let Some(profile) = notes_profile(&instance) else {
+        return Ok(false);
+    };
+    let profile = backend.profile(profile).await?.unwrap_or_default();
+    let mark = marks::read(&profile, lab, &gone.snapshot);
+    let same = mark.kind == SnapshotKind::Safety && !mark.pinned && mark.taken == gone.taken;
+    let Some(found) = backend.find_snapshot(lab, &gone.snapshot).await?.filter(|_| same) else {
+        return Ok(false);
+    };
+    // The mark is written right after the snapshot was taken: one under the same name that is much younger is another.
+    let second = |time: &str| time.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_second);
+    let near = |a: i64, b: i64| (a - b).abs() <= SAME_SECONDS;
+    if !matches!((second(&found.created), second(&mark.taken)), (Ok(a), Ok(b)) if near(a, b)) {
+        return Ok(false);
+    }
+    let seen = Seen {
+        uuid: instance.uuid,
+        taken: found.created,
+    };
+    match delete(backend, lab, &gone.snapshot, &seen).await {
+        Ok(()) => Ok(true),
+        Err(SnapshotError::Pinned { .. } | SnapshotError::WayBack { .. } | SnapshotError::Mistaken(_)) => {
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Of snapshots, newest first: the safety snapshots beyond the newest `keep`. Pinned ones, the way back of an

@@ -1,7 +1,7 @@
 //! The proof of a lab as it is stored on it, and with it in each of its snapshots: compact JSON in
 //! `user.halolab.verdict`. Labs of before have a line of text there, which is shown as it is.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,7 @@ pub struct Verdict {
     /// Everything passed that was tried.
     pub ok: bool,
     /// How the GPU was proven; none where a GPU is passed in and was not tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grade: Option<Grade>,
     /// RFC 3339.
     pub date: String,
@@ -55,6 +56,9 @@ pub struct Verdict {
     /// What happened to the lab since it was proven: `its update began`. Empty where this is the proof of what is there.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub stale: String,
+    /// What a newer halolab wrote.
+    #[serde(flatten)]
+    pub rest: BTreeMap<String, serde_json::Value>,
 }
 
 /// A GPU on which a kernel ran.
@@ -85,7 +89,29 @@ pub struct Check {
 impl Verdict {
     /// Reads what is stored; none for the plain line of a lab of before, and for what nobody can read.
     pub fn read(stored: &str) -> Option<Self> {
-        serde_json::from_str(stored).ok()
+        serde_json::from_str(stored).ok().or_else(|| Self::newer(stored))
+    }
+
+    /// One that only a newer halolab understands: the little that never changes, and all else as it is.
+    fn newer(stored: &str) -> Option<Self> {
+        let mut rest: BTreeMap<String, serde_json::Value> = serde_json::from_str(stored).ok()?;
+        let v = u32::try_from(rest.remove("v")?.as_u64()?).ok()?;
+        let mut text = |key: &str| {
+            let found = rest.remove(key);
+            found
+                .and_then(|text| text.as_str().map(str::to_owned))
+                .unwrap_or_default()
+        };
+        let (date, stale) = (text("date"), text("stale"));
+        let ok = rest.remove("ok").and_then(|ok| ok.as_bool()).unwrap_or(false);
+        (v > VERSION).then(|| Self {
+            v,
+            ok,
+            date,
+            stale,
+            rest,
+            ..Self::default()
+        })
     }
 
     /// As it is stored.
@@ -300,6 +326,19 @@ mod tests {
             Verdict::line(newer),
             "proven by a newer halolab on 2027-01-01T00:00:00Z"
         );
+        for unknown in ["\"more\":[1]", "\"grade\":\"metal\""] {
+            let newer = format!(r#"{{"v":2,"ok":true,"date":"2027-01-01T00:00:00Z",{unknown}}}"#);
+            let stale = Verdict::stale(&newer, "the restore of clean");
+            assert!(stale.contains(unknown), "what is not known stays: {stale}");
+            assert!(stale.contains("\"v\":2") && Verdict::failed(&stale), "{stale}");
+        }
+    }
+
+    #[test]
+    fn one_of_an_older_format_is_read() {
+        let older = r#"{"v":0,"ok":true,"grade":"cuda","date":"2025-01-01T00:00:00Z"}"#;
+        assert!(Verdict::read(older).unwrap().ok);
+        assert!(Verdict::stale(older, "x").contains("\"v\":0"));
     }
 
     #[test]

@@ -83,16 +83,25 @@ pub(super) fn restore(case: &Case<'_>, snapshot: &str) -> Result<Track, PlanErro
                     snapshot: snapshot.into(),
                     uuid: uuid(case),
                     keep: case.world.instance(case.lab).map(Keep::of),
+                    taken: case.world.taken(case.lab, snapshot).to_owned(),
                 },
             )
         },
     ];
     actions.extend(recheck(case)?);
+    actions.extend(expiry(case));
     let keeps = vec![
         format!("all snapshots of {}, and its state of now as {safety}", case.lab),
         "devices and mounts: they are in the profile, and are checked after".into(),
     ];
     Ok(track(case, actions, vec![lost], keeps))
+}
+
+/// Safety snapshots whose days are over go once all else is done and proven.
+pub(super) fn expiry(case: &Case<'_>) -> Option<Action> {
+    let gone = case.world.expired(case.lab);
+    let days = case.world.config.keep_days;
+    (!gone.is_empty()).then(|| case.words().expire(case.lab, gone, days))
 }
 
 fn on_zfs(case: &Case<'_>) -> bool {
@@ -216,6 +225,7 @@ pub(super) fn update(case: &Case<'_>) -> Result<Track, PlanError> {
         format!("mark {} as updated", case.lab),
         (tags(&[(UPDATING, "")]), &uuid(case)),
     ));
+    actions.extend(expiry(case));
     let keeps = vec![format!(
         "the state of now as {safety}; a failed update offers the way back to it"
     )];

@@ -63,6 +63,7 @@ pub(super) fn build(case: &Case<'_>, name: &str) -> Result<Vec<Action>, PlanErro
         config: birth_tags(case, name)?,
         devices: BTreeMap::new(),
         description: format!("{} made by halolab", case.stage.title),
+        instance_only: false,
     };
     let (made, owned) = folders(case, name);
     let mut actions: Vec<Action> = made.into_iter().collect();

@@ -11,6 +11,7 @@ pub mod script;
 pub mod step;
 mod swap;
 mod tune;
+pub mod uninstall;
 mod words;
 
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,8 @@ pub enum Choice {
     Update,
     /// Put an earlier version that a recreate kept back in its place; the present one is kept too.
     BringBack(String),
+    /// Stop using it: keep it whole as NAME-prev, and free its name.
+    SetAside,
     /// Delete it with its snapshots.
     Remove,
     /// Take an instance of that name that is not ours under our care, as it is.
@@ -137,6 +140,25 @@ impl Plan {
         if let Some(script) = all.find(|a| a.id == id).and_then(|a| a.step.script_mut()) {
             text.clone_into(script);
         }
+    }
+
+    /// The stages whose text this plan carries out: by scripts, settings and devices of theirs.
+    pub fn runs_stages(&self) -> std::collections::BTreeSet<&str> {
+        let carries = |a: &Action| {
+            matches!(
+                a.step,
+                Step::HostScript { .. }
+                    | Step::Exec { .. }
+                    | Step::Verify { .. }
+                    | Step::PutProfile { .. }
+                    | Step::Create { .. }
+                    | Step::MakeDataFolders { .. }
+                    | Step::OwnDataFolders { .. }
+            )
+        };
+        let labs = self.labs.iter().filter(|t| t.actions.iter().any(carries));
+        let host = self.host.iter().any(carries).then_some(planner::HOST);
+        labs.map(|t| t.stage.as_str()).chain(host).collect()
     }
 
     /// Whether there is nothing to do.

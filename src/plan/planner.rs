@@ -15,7 +15,7 @@ use crate::{
 use super::{Choice, Plan, Track, change, create, host, jobs, swap, words::Words};
 
 /// Version of the plan format.
-const VERSION: u32 = 1;
+pub const VERSION: u32 = 1;
 
 /// The name under which the host's own stage gets its answers.
 pub const HOST: &str = "host";
@@ -243,6 +243,7 @@ fn track(request: &Request, case: &Case<'_>) -> Result<Track, PlanError> {
         Choice::RecreateFromClean => swap::recreate_from_clean(case),
         Choice::BringBack(kept) => swap::bring_back(case, kept),
         Choice::Update => change::update(case),
+        Choice::SetAside => Ok(swap::set_aside(case)),
         Choice::Remove => Ok(change::remove(case)),
         Choice::Adopt => change::adopt(case),
         Choice::Prove => change::prove(case),

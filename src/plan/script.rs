@@ -140,6 +140,7 @@ mod tests {
             snapshot: "old".into(),
             uuid: "u".into(),
             keep: None,
+            taken: String::new(),
         }))
         .join("\n");
         assert!(text.contains("\"snapshot\": \"old\""), "{text}");

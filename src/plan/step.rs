@@ -6,8 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     backend::{ConfigEdit, Instance, InstanceSpec, Power, Profile, RemoteImage, types::TAG},
-    host::boot::{Proposal, Wish},
-    labs::{SnapshotKind, UPDATING, tag},
+    host::{
+        boot::{Proposal, Wish},
+        made::Made,
+    },
+    labs::{SnapshotKind, UPDATING, expiry::Expired, tag},
 };
 
 /// One change of the machine.
@@ -42,6 +45,38 @@ pub enum Step {
         boot: String,
         /// The tree that stands for the machine; none for the running one.
         root: Option<PathBuf>,
+    },
+    /// Takes a change of the boot configuration back.
+    UndoBoot {
+        /// Its id in the receipt.
+        id: String,
+    },
+    /// Takes back what halolab made on this machine, and forgets it.
+    Revert {
+        /// What was made.
+        made: Vec<Made>,
+        /// Shell text, run as root.
+        script: String,
+    },
+    /// What only a newer halolab knows; never carried out.
+    Unknown {
+        /// The step, as it was written.
+        what: String,
+    },
+    /// Removes an image that halolab fetched or built.
+    DeleteImage {
+        /// The local alias.
+        alias: String,
+    },
+    /// Removes a storage pool that halolab made, if nothing is on it.
+    DeletePool {
+        /// Its name.
+        name: String,
+    },
+    /// Removes a bridge that halolab made, if nothing is on it.
+    DeleteNetwork {
+        /// Its name.
+        name: String,
     },
     /// Waits until the daemon answers and is ready.
     WaitDaemon {
@@ -205,6 +240,16 @@ pub enum Step {
         /// What the restore must leave as it is; none in the plans of older halolabs.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         keep: Option<Keep>,
+        /// When the snapshot was taken: another one of its name is not meant. Empty where it was not seen.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        taken: String,
+    },
+    /// Removes safety snapshots whose days are over; those that are not what was shown any more stay.
+    Expire {
+        /// The instance.
+        name: String,
+        /// The snapshots.
+        snapshots: Vec<Expired>,
     },
     /// Changes tags, profiles or the description of an instance.
     Edit {

@@ -78,6 +78,7 @@ pub(super) fn recreate(case: &Case<'_>) -> Result<Track, PlanError> {
     actions.push(words.delete_copied(&next, "", case.lab));
     actions.push(words.delete_profile(&proven));
     actions.extend(after_swap(case)?);
+    actions.extend(expired_versions(case));
     Ok(track(
         case,
         actions,
@@ -133,10 +134,53 @@ pub(super) fn after_swap(case: &Case<'_>) -> Result<Vec<Action>, PlanError> {
 }
 
 fn kept_sentences(case: &Case<'_>, prev: &str) -> Vec<String> {
+    let days = case.world.config.keep_days;
+    let long = match days {
+        0 => String::new(),
+        days => format!(" for at least {days} days"),
+    };
     vec![format!(
-        "the present {} with all its snapshots, as {prev}; bring it back with `halolab apply {} --choose bring-back:{prev}`",
+        "the present {} with all its snapshots, as {prev}{long}; bring it back with `halolab undo {}`",
         case.lab, case.lab
     )]
+}
+
+/// Earlier versions whose days are over go once the new one is proven, and the one of now is kept.
+fn expired_versions(case: &Case<'_>) -> Vec<Action> {
+    let days = case.world.config.keep_days;
+    let gone = case.world.expired_versions(case.lab);
+    gone.into_iter()
+        .map(|kept| {
+            let uuid = case.world.instance(&kept.name).map_or("", |i| i.uuid.as_str());
+            let count = case.world.snapshots_of(&kept.name).len();
+            let since = kept.created.get(..10).unwrap_or_default();
+            let lost = format!(
+                "{} with its {count} snapshots, an earlier version of {since}: it is older than {days} days (`keep-days`)",
+                kept.name
+            );
+            Action {
+                optional: true,
+                ..case.words().delete(&kept.name, uuid, lost)
+            }
+        })
+        .collect()
+}
+
+/// Frees the lab's name, and keeps what had it as a whole: `undo` brings it back.
+pub(super) fn set_aside(case: &Case<'_>) -> Track {
+    let words = case.words();
+    let swap = swap(case);
+    let mut actions = swap.keep;
+    actions.push(swap.clear);
+    if let Some(own) = case.own_profile() {
+        actions.push(words.delete_profile(own));
+    }
+    let keeps = vec![format!(
+        "{0} with all its snapshots, as {1}, until you remove it: `halolab undo {0}` brings it back, `halolab remove {1}` \
+         deletes it",
+        case.lab, swap.prev
+    )];
+    track(case, actions, vec![], keeps)
 }
 
 pub(super) fn recreate_from_clean(case: &Case<'_>) -> Result<Track, PlanError> {
@@ -154,6 +198,7 @@ pub(super) fn recreate_from_clean(case: &Case<'_>) -> Result<Track, PlanError> {
     ));
     actions.push(words.snapshot(case.lab, CLEAN, "right after set-up"));
     actions.extend(after_swap(case)?);
+    actions.extend(expired_versions(case));
     Ok(track(case, actions, vec![], kept_sentences(case, &swap.prev)))
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     backend::{ConfigEdit, InstanceSpec, Power, Profile},
-    labs::{SnapshotKind, profile_name},
+    labs::{SnapshotKind, expiry::Expired, profile_name},
 };
 
 use super::{Action, Step, Undo};
@@ -191,6 +191,33 @@ impl Words<'_> {
                     snapshot: snapshot.into(),
                     note: note.into(),
                     kind: kind(snapshot),
+                },
+            )
+        }
+    }
+
+    /// Removes safety snapshots whose days are over; without it all else is done too.
+    pub(super) fn expire(&self, name: &str, snapshots: Vec<Expired>, days: u32) -> Action {
+        let dated = snapshots.iter().map(|s| {
+            let date = s.taken.get(..10).unwrap_or_default();
+            format!("{} of {date}", crate::log::sanitize(&s.snapshot))
+        });
+        let dated = dated.collect::<Vec<_>>().join(", ");
+        Action {
+            destroys: Some(format!("what only {dated} held")),
+            undo: Undo::Never,
+            optional: true,
+            ..self.action(
+                &format!("expire-{name}"),
+                format!("remove the safety snapshots of {name} that are older than {days} days: {dated}"),
+                format!(
+                    "{} delete {name}/{}",
+                    self.client,
+                    snapshots.first().map_or("", |s| s.snapshot.as_str())
+                ),
+                Step::Expire {
+                    name: name.into(),
+                    snapshots,
                 },
             )
         }

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     backend::{self, Backend},
-    plan::{Action, Choice, Plan, Step, Track},
+    plan::{Action, Choice, Plan, Step, Track, planner},
     stage::Answers,
 };
 
@@ -70,7 +70,8 @@ impl StopCode {
         self.0.store(code, Ordering::SeqCst);
     }
 
-    fn get(&self) -> u8 {
+    /// The code.
+    pub fn get(&self) -> u8 {
         self.0.load(Ordering::SeqCst)
     }
 }
@@ -234,6 +235,9 @@ pub async fn apply(plan: &Plan, run: &str, cx: &Context) -> Outcome {
 /// The journal of a new run, or of one that goes on with all the secrets that it had.
 fn open_journal(plan: &Plan, run: &str, cx: &Context) -> Result<Journal, String> {
     let folder = cx.runs.join(run);
+    if plan.version > planner::VERSION {
+        return Err("this run was planned by a newer halolab, and only that one can go on with it".into());
+    }
     let failed = |error: std::io::Error| {
         format!(
             "the journal in {} cannot be written: {error}; mend that, then give the same `halolab` command again",
@@ -336,6 +340,7 @@ async fn tracks(plan: &Plan, worker: &Worker<'_>) -> (u8, Vec<String>) {
 /// What can be done with a lab whose track ended well.
 fn done(track: &Track) -> String {
     match &track.choice {
+        Choice::SetAside => format!("set aside; `halolab undo {}` brings it back", track.lab),
         Choice::Remove => "removed".into(),
         Choice::Adopt => "taken over as it is".into(),
         Choice::RestoreAs(_, name) => format!("copied; enter the copy with `halolab shell {name}`"),

@@ -10,9 +10,11 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use serde_json::Value;
+
 use crate::{
     paths::{open_private, private_folder, write_private},
-    plan::Plan,
+    plan::{Choice, Plan, Step, planner},
 };
 
 /// Version of the journal's format.
@@ -255,9 +257,46 @@ pub fn records(runs: &Path) -> Vec<Record> {
     found
 }
 
+/// A plan as it was written. Steps and choices that only a newer halolab knows are shown as what they are called; such
+/// a plan is never carried out here.
+fn read_plan(bytes: &[u8]) -> Option<Plan> {
+    if let Ok(plan) = serde_json::from_slice(bytes) {
+        return Some(plan);
+    }
+    let mut told: Value = serde_json::from_slice(bytes).ok()?;
+    let version = told.get("version").and_then(Value::as_u64)?;
+    if version <= u64::from(planner::VERSION) {
+        return None;
+    }
+    for track in told.get_mut("labs")?.as_array_mut()? {
+        let choice = track.get_mut("choice")?;
+        if serde_json::from_value::<Choice>(choice.clone()).is_err() {
+            *choice = serde_json::to_value(Choice::Skip).ok()?;
+        }
+        track
+            .get_mut("actions")?
+            .as_array_mut()?
+            .iter_mut()
+            .for_each(known);
+    }
+    told.get_mut("host")?.as_array_mut()?.iter_mut().for_each(known);
+    serde_json::from_value(told).ok()
+}
+
+/// Puts a step that can be read in the place of one that cannot.
+fn known(action: &mut Value) {
+    let Some(step) = action.get_mut("step") else {
+        return;
+    };
+    if serde_json::from_value::<Step>(step.clone()).is_err() {
+        let what = step.to_string();
+        *step = serde_json::json!({ "unknown": { "what": what } });
+    }
+}
+
 /// One run.
 pub fn record(folder: &Path) -> Option<Record> {
-    let mut plan: Plan = serde_json::from_slice(&std::fs::read(folder.join("plan.json")).ok()?).ok()?;
+    let mut plan = read_plan(&std::fs::read(folder.join("plan.json")).ok()?)?;
     let entries = read(&folder.join("journal.jsonl")).unwrap_or_default();
     let finished = entries
         .iter()

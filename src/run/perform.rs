@@ -5,6 +5,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     backend::{Backend, Error, Progress},
+    labs::identity::Mistaken,
     plan::{Action, Step},
 };
 
@@ -17,6 +18,7 @@ mod instance;
 mod prove;
 mod script;
 mod snapshot;
+mod uninstall;
 
 /// Why an action did not end well.
 pub(super) enum Failure {
@@ -57,6 +59,15 @@ impl From<Error> for Failure {
         match error {
             Error::Cancelled { .. } => Self::Cancelled,
             other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<Mistaken> for Failure {
+    fn from(error: Mistaken) -> Self {
+        match error {
+            Mistaken::Backend(error) => error.into(),
+            other => Self::Blocked(other.to_string()),
         }
     }
 }
@@ -139,17 +150,13 @@ impl<'a> Hand<'a> {
             Step::HostScript { script, check, env } => {
                 self.host_script(sentence, script, check.as_deref(), env).await
             }
-            Step::TuneBoot {
-                what,
-                wish,
-                proposal,
-                root,
-            } => self.tune_boot(what, wish, proposal, root.as_ref()).await,
-            Step::AwaitRestart {
-                wish,
-                boot: since,
-                root,
-            } => boot::await_restart(wish, since, root.as_ref()),
+            Step::TuneBoot { .. } | Step::AwaitRestart { .. } => self.boot(step).await,
+            Step::Unknown { .. }
+            | Step::UndoBoot { .. }
+            | Step::Revert { .. }
+            | Step::DeleteImage { .. }
+            | Step::DeletePool { .. }
+            | Step::DeleteNetwork { .. } => self.take_back_here(sentence, step).await,
             Step::WaitDaemon { seconds } => self.wait_daemon(*seconds).await,
             Step::CreatePool { .. }
             | Step::CreateNetwork { .. }
@@ -189,7 +196,9 @@ impl<'a> Hand<'a> {
                 snapshot,
                 uuid,
                 keep,
-            } => self.restore(name, snapshot, uuid, keep.as_ref()).await,
+                taken,
+            } => self.restore(name, (snapshot, taken), uuid, keep.as_ref()).await,
+            Step::Expire { name, snapshots } => self.expire(name, snapshots).await,
             Step::Edit { name, edit, uuid } => self.edit(name, edit, uuid).await,
             Step::Delete { name, uuid, only_if } => self.delete(name, uuid, only_if.as_deref()).await,
         }

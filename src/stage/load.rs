@@ -142,6 +142,7 @@ pub fn parse(file: &str, text: &str, files: BTreeMap<String, String>) -> Result<
     let mut stage: Stage = document.read().map_err(|problem| sharpen(&document, *problem))?;
     stage.files = files;
     file.clone_into(&mut stage.origin);
+    text.clone_into(&mut stage.text);
     let problems = check::problems(&document, &stage);
     if problems.is_empty() {
         Ok(stage)

@@ -13,6 +13,7 @@ pub mod offer;
 pub mod report;
 pub mod schema;
 pub mod size;
+pub mod trust;
 
 pub use answers::{Answer, AnswerError, Answers, resolve};
 pub use condition::{Condition, Scope};

@@ -53,6 +53,10 @@ pub struct Stage {
     #[serde(skip)]
     #[schemars(skip)]
     pub files: BTreeMap<String, String>,
+    /// The text of its `stage.toml`, for its hash. Not part of the TOML.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub text: String,
     /// Where it was read from, for `stage list`. Not part of the TOML.
     #[serde(skip)]
     #[schemars(skip)]

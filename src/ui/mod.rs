@@ -15,6 +15,7 @@ mod review;
 mod run;
 pub(crate) mod script;
 mod snapshots;
+mod text;
 pub mod theme;
 mod unfinished;
 mod welcome;
@@ -61,6 +62,7 @@ pub fn view(model: &Model, frame: &mut Frame<'_>) {
         Some(Dialog::Unfinished(asked)) => unfinished::view(model, asked, frame),
         Some(Dialog::Script(view)) => script::view(model, view, frame),
         Some(Dialog::Change(view)) => change::view(model, view, frame),
+        Some(Dialog::Text(reading)) => text::view(model, reading, frame),
         None => {}
     }
     if let Some(scroll) = model.help {
@@ -131,6 +133,14 @@ pub(crate) fn welcome_rows(model: &Model) -> usize {
 /// Scroll positions of the host's details, and the rows of a page of them.
 pub(crate) fn host_details(model: &Model) -> (usize, usize) {
     host::details(model, body(model))
+}
+
+/// Scroll positions of the text that is read.
+pub(crate) fn text_rows(model: &Model) -> usize {
+    match &model.dialog {
+        Some(Dialog::Text(reading)) => text::rows(model, reading),
+        _ => 0,
+    }
 }
 
 /// Scroll positions of the plan.

@@ -142,7 +142,7 @@ pub(super) fn text(model: &Model, run: &RunView, width: u16) -> Lines {
             let style = if *ok { styles.ok } else { styles.error };
             lines.extend(labelled(look, "  proof", &clean(verdict), style, width));
         }
-        if outcome.code == 0 && !matches!(track.choice, Choice::Remove | Choice::Skip) {
+        if outcome.code == 0 && !matches!(track.choice, Choice::Remove | Choice::SetAside | Choice::Skip) {
             let lab = match &track.choice {
                 Choice::RestoreAs(_, name) => name,
                 _ => &track.lab,

@@ -15,7 +15,7 @@ use ratatui::{
 
 use crate::{
     app::Model,
-    labs::{SnapshotKind, SnapshotRow, World, drift, verdict::Verdict},
+    labs::{SnapshotKind, SnapshotRow, World, drift, expiry, verdict::Verdict},
     log::clean,
 };
 
@@ -206,7 +206,9 @@ fn about(model: &Model, row: &SnapshotRow, width: u16) -> Lines {
         add("Moved", &look.own(&clean(&text)));
     }
     let pinned = if row.pinned { "; pinned" } else { "" };
-    add("Taken", &format!("{}{pinned}", date(&row.created)));
+    let until = expiry::of_row(row, model.setup.config.keep_days);
+    let until = until.map(|date| format!("; kept to {date}")).unwrap_or_default();
+    add("Taken", &format!("{}{pinned}{until}", date(&row.created)));
     let bytes = match row.size {
         Some(count) => format!("{} that no other snapshot holds", bytes(count)),
         None => unknown_size(model),

@@ -8,13 +8,18 @@ fi
 if [ "$engine" = lxd ]; then program=lxd group=lxd; else program=incusd group=incus-admin; fi
 command -v $program >/dev/null 2>&1 || { echo "$engine is not installed: run the step \`packages\` first" >&2; exit 1; }
 
+# what is not there yet is written down right before it is made: uninstall takes back that and nothing else
+made() { [ -z "${HALOLAB_RECEIPT:-}" ] || printf '%s\n' "$*" >>"$HALOLAB_RECEIPT"; }
+
 start_service() {
   if [ "$engine" = lxd ] && [ -x /snap/bin/lxd ]; then
     snap start --enable lxd
     return
   fi
   for unit in lxcfs.service "$engine.socket" "$engine.service" "$engine-startup.service"; do
-    ! systemctl cat "$unit" >/dev/null 2>&1 || systemctl enable --now "$unit"
+    systemctl cat "$unit" >/dev/null 2>&1 || continue
+    systemctl is-enabled -q "$unit" 2>/dev/null || made enabled "$unit"
+    systemctl enable --now "$unit"
   done
 }
 
@@ -33,6 +38,7 @@ start_process() {
     mkdir -p /var/lib/lxcfs
     detach lxcfs -f /var/lib/lxcfs
   fi
+  made process $program
   detach $program --group $group --logfile="$log/$engine.daemon.log"
   echo "$engine runs without systemd: it ends with this boot; its log is $log/$engine.daemon.log"
 }

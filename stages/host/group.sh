@@ -11,11 +11,15 @@ if [ "$engine" = auto ]; then
   if ! command -v incusd >/dev/null 2>&1 || lxd waitready --timeout=2 >/dev/null 2>&1; then engine=lxd; fi
 fi
 
+# what is not there yet is written down right before it is made: uninstall takes back that and nothing else
+made() { [ -z "${HALOLAB_RECEIPT:-}" ] || printf '%s\n' "$*" >>"$HALOLAB_RECEIPT"; }
+
 # GROUP SOCKET...: those that are there belong to root and the group, and to nobody else.
 share() {
   group=$1
   shift
   getent group "$group" >/dev/null || return 0
+  id -nG "$user" | tr ' ' '\n' | grep -qx "$group" || made group "$user $group"
   usermod -aG "$group" "$user"
   for socket in "$@"; do
     [ -S "$socket" ] || continue

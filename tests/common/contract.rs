@@ -148,7 +148,7 @@ pub(crate) async fn missing(backend: &dyn Backend, image: &str, name: &str) {
     assert!(matches!(wrong_image, Error::Refused { .. }));
 
     made(backend, name, image).await;
-    is_missing(backend.restore(name, "nope").await, "nope");
+    is_missing(backend.restore(name, "nope", "").await, "nope");
     is_missing(backend.delete_snapshot(name, "nope").await, "nope");
     is_missing(backend.rename_snapshot(name, "nope", "new").await, "nope");
     is_missing(

@@ -89,6 +89,42 @@ pub(super) const SCRIPT: &[Key] = &[
     BOTTOM,
 ];
 
+pub(super) const DIFFERENCE: &[Key] = &[
+    key(
+        &[ESC, c('q'), c('D'), ENTER],
+        Intent::Back,
+        "close",
+        "close this, and stop comparing",
+    ),
+    UPS,
+    DOWNS,
+    PAGE_UP,
+    PAGE_DOWN,
+    TOP,
+    BOTTOM,
+];
+
+pub(super) const STRANGER: &[Key] = &[
+    key(
+        &[c('t')],
+        Intent::Trust,
+        "trust it",
+        "trust this text, and go on; a changed one is asked about again",
+    ),
+    key(
+        &[ESC, c('q')],
+        Intent::Back,
+        "cancel",
+        "back to the plan; nothing runs",
+    ),
+    UPS,
+    DOWNS,
+    PAGE_UP,
+    PAGE_DOWN,
+    TOP,
+    BOTTOM,
+];
+
 pub(super) const CHANGE: &[Key] = &[
     key(
         &[ENTER],

@@ -220,6 +220,12 @@ pub(super) const SNAPSHOTS: &[Key] = &[
     ),
     BACK,
     key(
+        &[c('D')],
+        Intent::Diff,
+        "differences",
+        "what changed since this snapshot: packages, files, settings",
+    ),
+    key(
         &[c('/')],
         Intent::Search,
         "filter",
@@ -317,6 +323,12 @@ pub(super) const REVIEW: &[Key] = &[
         Intent::Scripts,
         "scripts",
         "what each action runs, to the letter",
+    ),
+    key(
+        &[c('D')],
+        Intent::Diff,
+        "",
+        "before a restore: what changed since the snapshot",
     ),
     key(
         &[c('t')],

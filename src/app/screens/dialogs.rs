@@ -159,8 +159,10 @@ impl Model {
             PromptThen::NewSnapshot(lab) => self.start_job(Job::NewSnapshot(lab, first, second)),
             PromptThen::Secrets => vec![],
             PromptThen::Note(lab, snapshot) => self.start_job(Job::Note(lab, snapshot, first)),
-            PromptThen::Rename(_, from) if from == first => vec![],
-            PromptThen::Rename(lab, from) => self.start_job(Job::RenameSnapshot(lab, from, first)),
+            PromptThen::Rename(_, from, _) if from == first => vec![],
+            PromptThen::Rename(lab, from, seen) => {
+                self.start_job(Job::RenameSnapshot(lab, from, first, seen))
+            }
         }
     }
 
@@ -188,7 +190,7 @@ impl Model {
             }),
             PromptThen::NewSnapshot(_) => wrong_name(name)
                 .or_else(|| snapshot_taken("").then(|| format!("there is a snapshot {name} already"))),
-            PromptThen::Rename(_, own) => wrong_name(name)
+            PromptThen::Rename(_, own, _) => wrong_name(name)
                 .or_else(|| snapshot_taken(own).then(|| format!("there is a snapshot {name} already"))),
         }
     }

@@ -96,6 +96,7 @@ impl Model {
             return vec![];
         };
         self.picker.lab = lab.name.clone();
+        self.picker.rows = None;
         self.menu_cursor = 0;
         self.open(Screen::Menu);
         vec![]

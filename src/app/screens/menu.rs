@@ -13,8 +13,10 @@ use crate::{
     labs::{
         Kept, Lab, Presence, World,
         drift::{self, Moved},
+        expiry::{self, Back},
         gpus::Gpus,
     },
+    log::clean,
     plan::{CLEAN, Choice},
     stage::{Catalog, Stage},
     ui::words::date,
@@ -35,9 +37,11 @@ pub(crate) struct MenuItem {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
     Create,
+    SetAside,
     Remove,
     Adopt,
     GoBack(String),
+    Undo(Choice),
     Restore,
     Recreate,
     RecreateFromClean,
@@ -62,8 +66,9 @@ pub(crate) fn menu_items(lab: &Lab, world: &World, catalog: &Catalog) -> Vec<Men
         Presence::Missing => {
             let create = item(Entry::Create, "Create", "asks its options, then shows the plan");
             let kept = lab.kept.iter().filter(|kept| kept.whole && !kept.replacement);
+            let days = world.config.keep_days;
             std::iter::once(create)
-                .chain(kept.map(bring_back))
+                .chain(kept.map(|kept| bring_back(kept, days)))
                 .chain([skip])
                 .collect()
         }
@@ -90,7 +95,7 @@ pub(crate) fn menu_items(lab: &Lab, world: &World, catalog: &Catalog) -> Vec<Men
         ],
         Presence::Ours => {
             let moved = world.moved(lab);
-            let mut items = ours(lab, world.snapshots_of(&lab.name), &moved, skip);
+            let mut items = ours(lab, world, &moved, skip);
             // A proof of a GPU that was taken away is made anew, too.
             if !is_provable(lab, catalog) && !moved.iter().any(Moved::is_taken) {
                 items.retain(|item| item.entry != Entry::Prove);
@@ -114,7 +119,27 @@ fn is_provable(lab: &Lab, catalog: &Catalog) -> bool {
     lab.instance.as_ref().is_some_and(gpu) || catalog.get(&lab.stage).is_some_and(checks)
 }
 
-fn ours(lab: &Lab, snapshots: &[String], moved: &[Moved], skip: MenuItem) -> Vec<MenuItem> {
+/// Back to before the last change, where something was kept of it.
+fn undo(lab: &Lab, world: &World) -> Option<MenuItem> {
+    // Where an update did not end well, "Go back" is the same.
+    let (back, taken) = world.undo(&lab.name).filter(|_| lab.updating.is_none())?;
+    let (name, choice) = match back {
+        Back::Restore(name) => (clean(&name).into_owned(), Choice::Restore(name)),
+        Back::BringBack(name) => (clean(&name).into_owned(), Choice::BringBack(name)),
+    };
+    let when = date(&taken);
+    Some(MenuItem {
+        entry: Entry::Undo(choice),
+        title: "Undo".into(),
+        line: format!(
+            "the last change: back to {name} of {}",
+            when.trim_end_matches(" UTC")
+        ),
+    })
+}
+
+fn ours(lab: &Lab, world: &World, moved: &[Moved], skip: MenuItem) -> Vec<MenuItem> {
+    let snapshots = world.snapshots_of(&lab.name);
     let item = |entry, title: &str, line: String| MenuItem {
         entry,
         title: title.into(),
@@ -159,14 +184,37 @@ fn ours(lab: &Lab, snapshots: &[String], moved: &[Moved], skip: MenuItem) -> Vec
         "safety snapshot, updates inside, then the proof".into(),
     ));
     items.push(item(Entry::Prove, "Prove again", why_prove(moved)));
+    items.extend(undo(lab, world));
     items.push(skip);
+    items.extend(lasting(lab, world, running));
+    items
+}
+
+/// What is there in every state: the lab itself, its earlier versions, and its end.
+fn lasting(lab: &Lab, world: &World, running: bool) -> Vec<MenuItem> {
+    let item = |entry, title: &str, line: String| MenuItem {
+        entry,
+        title: title.into(),
+        line,
+    };
+    let mut items = vec![];
     if running {
         items.push(item(Entry::Shell, "Shell", "a shell inside the lab".into()));
         items.push(item(Entry::Stop, "Stop", "shut it down; nothing is lost".into()));
     } else {
         items.push(item(Entry::Start, "Start", "start it".into()));
     }
-    items.extend(lab.kept.iter().filter(|kept| kept.whole).map(bring_back));
+    items.extend(
+        lab.kept
+            .iter()
+            .filter(|kept| kept.whole)
+            .map(|kept| bring_back(kept, world.config.keep_days)),
+    );
+    items.push(item(
+        Entry::SetAside,
+        "Set aside",
+        "free its name; it is kept whole, and undo brings it back".into(),
+    ));
     items.push(item(
         Entry::Remove,
         "Remove…",
@@ -184,13 +232,19 @@ fn why_prove(moved: &[Moved]) -> String {
 }
 
 /// An earlier version, with its date and its proof.
-fn bring_back(kept: &Kept) -> MenuItem {
+fn bring_back(kept: &Kept, days: u32) -> MenuItem {
     let proof = kept.verdict.as_deref().unwrap_or("never proven");
     let made = date(&kept.created);
+    let until = expiry::date(&kept.created, days).filter(|_| !kept.replacement);
+    let until = until.map(|date| format!(", kept to {date}")).unwrap_or_default();
     MenuItem {
         entry: Entry::BringBack(kept.name.clone()),
         title: "Bring back".into(),
-        line: format!("{} of {}: {proof}", kept.name, made.trim_end_matches(" UTC")),
+        line: format!(
+            "{} of {}{until}: {proof}",
+            kept.name,
+            made.trim_end_matches(" UTC")
+        ),
     }
 }
 
@@ -238,6 +292,8 @@ impl Model {
             Entry::Update => Choice::Update,
             Entry::Prove => Choice::Prove,
             Entry::GoBack(snapshot) => Choice::Restore(snapshot),
+            Entry::Undo(choice) => choice,
+            Entry::SetAside => Choice::SetAside,
             Entry::Adopt => {
                 self.ask_to_adopt(&lab);
                 return vec![];
@@ -269,10 +325,12 @@ impl Model {
             .filter(|work| work.instance == lab)
             .map(|work| format!("the job {} ({}), which runs in it", work.id, work.title))
             .collect();
+        let seen = self.seen(&lab);
         if under.is_empty() {
-            return self.start_job(Job::Stop(lab));
+            return self.start_job(Job::Stop(lab, seen));
         }
-        let mut confirm = Confirm::new(format!("Stop {lab}?"), "Stop it", Then::Do(Job::Stop(lab)));
+        let stop = Then::Do(Job::Stop(lab.clone(), seen));
+        let mut confirm = Confirm::new(format!("Stop {lab}?"), "Stop it", stop);
         confirm.loses = under.iter().map(|line| crate::log::sanitize(line)).collect();
         confirm.keeps = vec!["what they wrote until then, and everything inside the lab".into()];
         self.dialog = Some(Dialog::Confirm(Box::new(confirm)));
@@ -312,7 +370,7 @@ impl Model {
             ),
         }];
         confirm.keeps = vec!["what is on its data mounts; the plan names it".into()];
-        confirm.text = vec!["No safety snapshot can outlive its lab, so this cannot be undone.".into()];
+        confirm.text = vec!["This cannot be undone. \"Set aside\" instead keeps it whole, and can.".into()];
         confirm.name = Some((lab.name.clone(), entry::Entry::default()));
         self.dialog = Some(Dialog::Confirm(Box::new(confirm)));
     }

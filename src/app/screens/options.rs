@@ -98,7 +98,12 @@ impl Model {
             return;
         };
         let requests: Vec<Request> = self.wizard.picks.iter().map(|p| self.request(p)).collect();
-        match (self.setup.planner)(world, &self.setup.catalog, &requests) {
+        let mut world = world.clone();
+        if let Some(Ok(rows)) = &self.picker.rows {
+            let taken = rows.iter().map(|row| (row.name.clone(), row.created.clone()));
+            world.taken.insert(self.picker.lab.clone(), taken.collect());
+        }
+        match (self.setup.planner)(&world, &self.setup.catalog, &requests) {
             Ok(plan) if plan.is_empty() => self.say(Tone::Good, "there is nothing to do"),
             Ok(plan) => {
                 self.review = Some(Review {

@@ -1,12 +1,14 @@
 //! The questions before snapshots are removed: what each one is, what is lost with it, and what is kept.
 
+use jiff::Timestamp;
+
 use crate::{
     app::{
         dialog::{Confirm, Dialog, Then},
         model::Model,
         msg::{Job, Tone},
     },
-    labs::{SnapshotKind, SnapshotRow, snapshots::prunable},
+    labs::{SnapshotKind, SnapshotRow, expiry, identity::Seen, snapshots::prunable},
     ui::words::{age, bytes, date},
 };
 
@@ -25,7 +27,7 @@ impl Model {
             );
             return;
         }
-        let job = Job::DeleteSnapshots(lab.into(), vec![row.name.clone()]);
+        let job = Job::DeleteSnapshots(lab.into(), vec![(row.name.clone(), self.seen(lab).with(row))]);
         let title = format!("Remove the snapshot {} of {lab}?", row.name);
         let mut confirm = Confirm::new(title, "Remove", Then::Do(job));
         let others = self.other_snapshots(&row.name);
@@ -35,6 +37,14 @@ impl Model {
         confirm.keeps.extend(named(&others));
         confirm.keeps.extend(self.outliving(lab));
         self.dialog = Some(Dialog::Confirm(Box::new(confirm)));
+    }
+
+    /// By what a lab is known again, as it is shown now.
+    pub(in crate::app) fn seen(&self, lab: &str) -> Seen {
+        self.world
+            .as_ref()
+            .map(|world| Seen::instance(world, lab))
+            .unwrap_or_default()
     }
 
     fn other_snapshots(&self, name: &str) -> Vec<String> {
@@ -63,7 +73,15 @@ impl Model {
         let Some(Ok(rows)) = &self.picker.rows else {
             return;
         };
-        let old = prunable(rows, keep);
+        let many = prunable(rows, keep);
+        let now = i64::try_from(self.now)
+            .ok()
+            .and_then(|now| Timestamp::from_second(now).ok());
+        let over = expiry::over(rows, self.setup.config.keep_days, now.unwrap_or_default());
+        let old: Vec<&SnapshotRow> = rows
+            .iter()
+            .filter(|r| many.contains(r) || over.contains(r))
+            .collect();
         if old.is_empty() {
             self.say(
                 Tone::Good,
@@ -73,7 +91,11 @@ impl Model {
         }
         let lab = self.picker.lab.clone();
         let title = format!("Prune the safety snapshots of {lab}?");
-        let names = old.iter().map(|r| r.name.clone()).collect();
+        let seen = self.seen(&lab);
+        let names = old
+            .iter()
+            .map(|r| (r.name.clone(), seen.clone().with(r)))
+            .collect();
         let mut confirm = Confirm::new(title, "Remove these", Then::Do(Job::DeleteSnapshots(lab, names)));
         confirm.text = vec!["Only what is listed here is removed.".into()];
         confirm.loses = old.iter().map(|row| in_a_line(row, self.now)).collect();

@@ -11,7 +11,7 @@ use crate::{
         update::moved,
     },
     host::Fact,
-    plan::Step,
+    plan::{Choice, Step},
 };
 
 impl Model {
@@ -28,6 +28,15 @@ impl Model {
                 self.dialog = Some(Dialog::Script(ScriptView { at, scroll: 0 }));
             }
             Intent::Tune => return self.tune_first(),
+            Intent::Diff => {
+                let restored = review.plan.labs.iter().find_map(|t| match &t.choice {
+                    Choice::Restore(snapshot) => Some((t.lab.clone(), snapshot.clone())),
+                    _ => None,
+                });
+                if let Some((lab, snapshot)) = restored {
+                    return self.compare_with(&lab, &snapshot);
+                }
+            }
             Intent::Next => review.apply = !review.apply,
             Intent::Enter if review.apply => return self.apply(),
             Intent::Enter | Intent::Back => self.leave_review(),
@@ -72,7 +81,7 @@ impl Model {
             self.say(Tone::Warning, "another plan is being carried out");
             return vec![];
         }
-        if self.refuse_stale() || self.ask_to_wait() {
+        if self.refuse_stale() || self.ask_to_wait() || self.ask_to_trust() {
             return vec![];
         }
         let root = self.facts().get("root") == Some(&Fact::Bool(true));

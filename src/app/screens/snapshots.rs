@@ -50,7 +50,7 @@ impl Model {
         self.job = None;
         match result {
             Ok(text) => {
-                if let Job::NewSnapshot(_, name, _) | Job::RenameSnapshot(_, _, name) = job {
+                if let Job::NewSnapshot(_, name, _) | Job::RenameSnapshot(_, _, name, _) = job {
                     self.picker.made = Some(name.clone());
                 }
                 self.say(Tone::Good, text);
@@ -124,6 +124,7 @@ impl Model {
         };
         match intent {
             Intent::Enter => return self.plan_for(&lab, Choice::Restore(row.name)),
+            Intent::Diff => return self.compare_with(&lab, &row.name),
             Intent::Pin => return self.start_job(Job::Pin(lab, row.name, !row.pinned)),
             Intent::Copy | Intent::Note | Intent::Rename => self.prompt_for(intent, &lab, &row),
             Intent::Delete => self.ask_to_delete(&lab, &row),
@@ -154,6 +155,7 @@ impl Model {
     }
 
     fn prompt_for(&mut self, intent: Intent, lab: &str, row: &SnapshotRow) {
+        let seen = self.seen(lab).with(row);
         let (lab, name) = (lab.to_owned(), row.name.clone());
         match intent {
             Intent::Copy => {
@@ -171,7 +173,11 @@ impl Model {
             }
             _ => {
                 let lines = vec![("New name", Entry::new(&name))];
-                self.open_prompt(format!("Rename {name}"), lines, PromptThen::Rename(lab, name));
+                self.open_prompt(
+                    format!("Rename {name}"),
+                    lines,
+                    PromptThen::Rename(lab, name, seen),
+                );
             }
         }
     }

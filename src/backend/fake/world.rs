@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use super::Fake;
 use crate::backend::{
     ConfigEdit, Error, ExecSpec, ImageInfo, Instance, InstanceSpec, InstanceState, Network, Pool, Power,
-    Profile, Result, Snapshot, Status, error::fold, types::is_name,
+    Profile, Result, Snapshot, Status,
+    error::fold,
+    types::{REPLACED, is_name},
 };
 
 /// Files by path.
@@ -229,6 +231,9 @@ impl World {
             }
             None => source.clone(),
         };
+        if spec.instance_only {
+            copy.saved.clear();
+        }
         let instance = &mut copy.instance;
         instance.name.clone_from(&spec.name);
         instance.config.retain(|key, _| !key.starts_with("volatile."));
@@ -323,6 +328,7 @@ impl World {
                 created,
                 size: None,
                 config: instance.config.clone(),
+                devices: instance.devices.clone(),
             },
             instance,
             files: machine.files.clone(),
@@ -353,8 +359,11 @@ impl World {
     }
 
     /// As LXD 5.0: config and devices are those of the snapshot, the description is emptied.
-    pub(super) fn restore(&mut self, name: &str, snapshot: &str) -> Result<()> {
+    pub(super) fn restore(&mut self, name: &str, snapshot: &str, uuid: &str) -> Result<()> {
         let machine = self.machine_mut(name)?;
+        if !uuid.is_empty() && machine.instance.uuid != uuid {
+            return Err(refused(&format!("restore `{name}`"), REPLACED));
+        }
         let then = saved(machine, snapshot)?.clone();
         machine.files = then.files;
         machine.instance.config = then.instance.config;

@@ -169,7 +169,7 @@ impl Lxd {
             "config": config,
             "devices": devices,
             "profiles": profiles,
-            "source": { "type": "copy", "source": named, "instance_only": false },
+            "source": { "type": "copy", "source": named, "instance_only": spec.instance_only },
         });
         self.start_instance_operation(&body, &about, progress).await
     }

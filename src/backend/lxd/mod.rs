@@ -148,6 +148,14 @@ impl Backend for Lxd {
         self.list_snapshots(name).await
     }
 
+    async fn find_snapshot(&self, name: &str, snapshot: &str) -> Result<Option<Snapshot>> {
+        match self.read_snapshot(name, snapshot).await {
+            Ok(found) => Ok(Some(found.into())),
+            Err(Error::Missing { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn snapshot_names(&self, of: &[&str]) -> Result<BTreeMap<String, Vec<String>>> {
         self.list_snapshot_names(of).await
     }
@@ -194,8 +202,8 @@ impl Backend for Lxd {
         self.name_snapshot(name, from, to).await
     }
 
-    async fn restore(&self, name: &str, snapshot: &str) -> Result<()> {
-        self.restore_snapshot(name, snapshot).await
+    async fn restore(&self, name: &str, snapshot: &str, uuid: &str) -> Result<()> {
+        self.restore_snapshot(name, snapshot, uuid).await
     }
 
     async fn exec(
@@ -264,6 +272,14 @@ impl Backend for Lxd {
 
     async fn create_pool(&self, name: &str, driver: &str, size: Option<u64>) -> Result<()> {
         self.make_pool(name, driver, size).await
+    }
+
+    async fn delete_pool(&self, name: &str) -> Result<()> {
+        self.remove_place("storage-pools", "storage pool", name).await
+    }
+
+    async fn delete_network(&self, name: &str) -> Result<()> {
+        self.remove_place("networks", "bridge", name).await
     }
 
     async fn networks(&self) -> Result<Vec<Network>> {

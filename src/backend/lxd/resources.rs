@@ -173,6 +173,18 @@ impl Lxd {
         self.transport.run(&ask, &about).await.map(drop)
     }
 
+    /// Removes a storage pool or a bridge that nothing uses.
+    pub(super) async fn remove_place(&self, folder: &str, what: &str, name: &str) -> Result<()> {
+        let about = About::new(format!("delete {what} `{name}`"), format!("{what} `{name}`"));
+        check_known(name, &about)?;
+        let path = format!("/1.0/{folder}/{}", segment(name));
+        let ask = Ask {
+            deadline: Some(LONG),
+            ..Ask::new(Method::DELETE, &path)
+        };
+        self.transport.run(&ask, &about).await.map(drop)
+    }
+
     /// Managed bridges.
     pub(super) async fn list_networks(&self) -> Result<Vec<Network>> {
         let about = About::new("list the networks", "list of networks");

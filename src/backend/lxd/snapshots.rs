@@ -13,7 +13,10 @@ use super::{
     transport::{About, Ask, segment},
     wire,
 };
-use crate::backend::{Error, Result, Snapshot};
+use crate::backend::{Error, Instance, Result, Snapshot, types::REPLACED};
+
+/// How often a restore is tried where somebody else's change comes first.
+const RACES: u32 = 8;
 
 /// The path of a snapshot.
 fn path(name: &str, snapshot: &str) -> String {
@@ -149,16 +152,29 @@ impl Lxd {
     }
 
     /// Puts an instance back to a snapshot. A running one is stopped and started by the daemon.
-    pub(super) async fn restore_snapshot(&self, name: &str, snapshot: &str) -> Result<()> {
+    /// The `ETag` covers `volatile.uuid`: what was looked at is what is changed.
+    pub(super) async fn restore_snapshot(&self, name: &str, snapshot: &str, uuid: &str) -> Result<()> {
         let about = about("restore", name, snapshot);
         check_known(name, &about)?;
         check_known(snapshot, &about)?;
         let body = json!({ "restore": snapshot });
         let path = instances::path(name);
-        self.transport
-            .run(&Ask::with(Method::PUT, &path, &body), &about)
-            .await
-            .map(drop)
+        for _ in 0..RACES {
+            let (told, etag) = self.transport.get_tagged::<wire::Instance>(&path, &about).await?;
+            let found = Instance::from(told);
+            if !uuid.is_empty() && found.uuid != uuid {
+                return Err(about.no(REPLACED));
+            }
+            let ask = Ask {
+                etag: etag.as_deref(),
+                ..Ask::with(Method::PUT, &path, &body)
+            };
+            match self.transport.run(&ask, &about).await {
+                Err(Error::Refused { message, .. }) if message.contains("ETag") => {}
+                other => return other.map(drop),
+            }
+        }
+        Err(about.no("somebody else changes the instance all the time"))
     }
 }
 

@@ -199,6 +199,7 @@ impl From<Instance> for types::Snapshot {
             created: told.created_at,
             size: u64::try_from(told.size).ok().filter(|size| *size > 0),
             config: told.config,
+            devices: told.devices,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     app::{Job, dialog::wrong_name, perform_job},
-    labs::{Lab, SnapshotRow, snapshot_rows},
+    labs::{Lab, SnapshotRow, identity::Seen, snapshot_rows},
     plan::Choice,
 };
 
@@ -44,6 +44,12 @@ pub(super) async fn choose(setup: &Setup, lab: &Lab) -> Result<Option<Choice>, L
     for (number, entry) in (1..).zip(ENTRIES) {
         say(&format!("  {number}. {entry}"));
     }
+    let uuid = lab.instance.as_ref().map(|i| i.uuid.clone()).unwrap_or_default();
+    let seen = Seen {
+        uuid,
+        ..Seen::default()
+    }
+    .with(row);
     let (lab, name) = (lab.name.clone(), row.name.clone());
     let job = match ask::number(&format!("What to do with {name}"), ENTRIES.len(), None).await? {
         1 => return Ok(Some(Choice::Restore(name))),
@@ -55,7 +61,7 @@ pub(super) async fn choose(setup: &Setup, lab: &Lab) -> Result<Option<Choice>, L
         4 => Job::Pin(lab, name, !row.pinned),
         5 => {
             let to = name_for(&rows, &name).await?;
-            Job::RenameSnapshot(lab, name, to)
+            Job::RenameSnapshot(lab, name, to, seen)
         }
         6 => {
             say(&format!("This removes {} of {lab}, for good.", in_words(row)));
@@ -63,7 +69,7 @@ pub(super) async fn choose(setup: &Setup, lab: &Lab) -> Result<Option<Choice>, L
                 say("Nothing was changed.");
                 return Ok(None);
             }
-            Job::DeleteSnapshots(lab, vec![name])
+            Job::DeleteSnapshots(lab, vec![(name, seen)])
         }
         _ => return Ok(None),
     };

@@ -7,6 +7,7 @@ use crate::{
         Root,
         boot::{self, Proposal, Wish},
     },
+    plan::Step,
     run::receipt::{Keeper, ReceiptError, Standing, in_force},
 };
 
@@ -26,7 +27,20 @@ fn folder(root: Option<&PathBuf>) -> &Path {
 }
 
 impl Hand<'_> {
-    pub(super) async fn tune_boot(
+    pub(super) async fn boot(&mut self, step: &Step) -> Ended {
+        match step {
+            Step::TuneBoot {
+                what,
+                wish,
+                proposal,
+                root,
+            } => self.tune_boot(what, wish, proposal, root.as_ref()).await,
+            Step::AwaitRestart { wish, boot, root } => await_restart(wish, boot, root.as_ref()),
+            _ => SKIPPED,
+        }
+    }
+
+    async fn tune_boot(
         &mut self,
         what: &str,
         wish: &Wish,
@@ -64,7 +78,7 @@ impl Hand<'_> {
 }
 
 /// A restart is the user's to make: until it was, the run ends here and is gone on with later.
-pub(super) fn await_restart(wish: &Wish, boot: &str, root: Option<&PathBuf>) -> Ended {
+fn await_restart(wish: &Wish, boot: &str, root: Option<&PathBuf>) -> Ended {
     let root = Root::new(folder(root));
     if in_force(&root, &wish.set, &wish.remove) {
         return DID;

@@ -14,6 +14,7 @@ use crate::{
     host::{
         bootstrap,
         command::{Command, quote},
+        made::{Ledger, Made, VARIABLE},
     },
     labs::tag,
     plan::Step,
@@ -37,7 +38,11 @@ impl Hand<'_> {
         {
             return SKIPPED;
         }
-        let command = Command::script(what, script, env.clone());
+        let mut env = env.clone();
+        let made = self.ledger().open(self.worker.run, self.action);
+        let made = made.map_err(|e| Failure::Failed(e.to_string()))?;
+        env.insert(VARIABLE.into(), made.display().to_string());
+        let command = Command::script(what, script, env);
         let output = &mut *self.output;
         match command.run(&mut |_, bytes| output.write(bytes), &cancel).await {
             Ok(0) => DID,
@@ -48,6 +53,29 @@ impl Hand<'_> {
             ))),
             Err(error) => Err(Failure::Failed(error.to_string())),
         }
+    }
+
+    pub(super) fn ledger(&self) -> Ledger {
+        let runs = &self.worker.cx.runs;
+        Ledger::new(runs.parent().unwrap_or(runs))
+    }
+
+    /// Writes down what is about to be made, so that `uninstall` takes back that and nothing else.
+    fn note(&self, kind: &str, rest: &str) -> Result<(), Failure> {
+        let made = Made {
+            kind: kind.into(),
+            rest: rest.into(),
+        };
+        let noted = self.ledger().add(self.worker.run, self.action, &made);
+        noted.map_err(|e| Failure::Failed(e.to_string()))
+    }
+
+    /// An image that was there before is not ours, even if a newer one is fetched under its alias.
+    async fn note_image(&self, backend: &dyn Backend, alias: &str) -> Result<(), Failure> {
+        if backend.image(alias).await?.is_none() {
+            self.note("image", alias)?;
+        }
+        Ok(())
     }
 
     pub(super) async fn wait_daemon(&mut self, seconds: u32) -> Ended {
@@ -72,6 +100,7 @@ impl Hand<'_> {
                 if backend.pools().await?.iter().any(|p| p.name == *name) {
                     return SKIPPED;
                 }
+                self.note("pool", name)?;
                 backend.create_pool(name, driver, *size).await?;
             }
             Step::CreateNetwork { name } => {
@@ -83,6 +112,7 @@ impl Hand<'_> {
                 {
                     return SKIPPED;
                 }
+                self.note("network", name)?;
                 backend.create_network(name).await?;
             }
             Step::PutProfile {
@@ -177,6 +207,7 @@ impl Hand<'_> {
                 if !refresh && backend.image(alias).await?.is_some() {
                     return SKIPPED;
                 }
+                self.note_image(backend, alias).await?;
                 let source = RemoteImage {
                     certificate: read(certificate.as_deref())?,
                     ..source.clone()
@@ -196,6 +227,7 @@ impl Hand<'_> {
                 if !refresh && backend.image(alias).await?.is_some() {
                     return SKIPPED;
                 }
+                self.note_image(backend, alias).await?;
                 let output = &mut *self.output;
                 let recipe = bootstrap::Recipe {
                     distribution,
@@ -216,6 +248,7 @@ impl Hand<'_> {
                 if backend.image(alias).await?.is_some() {
                     return SKIPPED;
                 }
+                self.note("image", alias)?;
                 backend.import_image(file, alias, &self.progress).await?;
             }
             _ => {}

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
-    backend::{Backend, ConfigEdit, Error, ExecSpec, Instance, InstanceSpec, Power, Progress, Status},
+    backend::{
+        Backend, ConfigEdit, Error, ExecSpec, Instance, InstanceSpec, Power, Progress, Status,
+        types::REPLACED,
+    },
     labs::{
         UPDATING, marks, notes_profile, profile_name, tag,
         verdict::{Check, Verdict},
@@ -360,9 +363,20 @@ fn unmarked(error: Error) -> Result<(), Error> {
     }
 }
 
+/// Stopping takes time: it is looked at again right before it is deleted.
 async fn stop_and_delete(backend: &dyn Backend, instance: &Instance) -> Result<(), Error> {
     if instance.status != Status::Stopped {
         backend.power(&instance.name, Power::Stop { seconds: 0 }).await?;
+        match backend.instance(&instance.name).await? {
+            Some(now) if now.uuid != instance.uuid => {
+                return Err(Error::Refused {
+                    what: format!("delete {}", instance.name),
+                    message: REPLACED.into(),
+                });
+            }
+            Some(_) => {}
+            None => return Ok(()),
+        }
     }
     let deleted = backend.delete(&instance.name).await;
     // Daemons answer errors for deletions that happened, and the other way round: look.

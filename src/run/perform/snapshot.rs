@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     backend::{Backend, ConfigEdit, Error, Instance, Status},
-    labs::{SnapshotKind, snapshots, tag},
+    labs::{SnapshotKind, expiry::Expired, identity::Seen, snapshots, tag},
     plan::step::Keep,
 };
 
@@ -41,7 +41,7 @@ impl Hand<'_> {
     pub(super) async fn restore(
         &mut self,
         name: &str,
-        snapshot: &str,
+        (snapshot, taken): (&str, &str),
         uuid: &str,
         keep: Option<&Keep>,
     ) -> Ended {
@@ -64,13 +64,34 @@ impl Hand<'_> {
             // The planned safety snapshot is of an earlier attempt, and work may have been done since.
             self.save_again(backend, &before, snapshot).await?;
         }
-        backend.restore(name, snapshot).await?;
+        let seen = Seen {
+            uuid: String::new(),
+            taken: taken.to_owned(),
+        };
+        seen.still_taken(backend, name, snapshot).await?;
+        backend.restore(name, snapshot, &before.uuid).await?;
         // After a kill between the two, what is there now is what the restore left.
         let mut keep = keep.cloned().unwrap_or_else(|| Keep::of(&before));
         // The snapshot may bring the uuid of the instance that this one was copied from: by this it is known all the same.
         keep.tags.insert(tag("run"), self.worker.run.to_owned());
         put_back(backend, name, &keep, snapshot).await?;
         DID
+    }
+
+    pub(super) async fn expire(&mut self, name: &str, gone: &[Expired]) -> Ended {
+        let backend = self.backend().await?;
+        let mut removed = 0;
+        for one in gone {
+            let shown = crate::log::sanitize(&one.snapshot);
+            match snapshots::expire(backend, name, one).await {
+                Ok(true) => removed += 1,
+                Ok(false) => self
+                    .output
+                    .line(&format!("    {shown} stays: it is not what was shown any more")),
+                Err(error) => return Err(Failure::Failed(error.to_string())),
+            }
+        }
+        if removed == 0 { SKIPPED } else { DID }
     }
 
     /// Takes one more safety snapshot under a name that is free.

@@ -37,7 +37,7 @@ pub(crate) async fn snapshots(backend: &dyn Backend, image: &str, name: &str) {
     assert_eq!(all, ["a2", "s1"]);
 
     let before = backend.instance(name).await.unwrap().unwrap();
-    backend.restore(name, "s1").await.unwrap();
+    backend.restore(name, "s1", "").await.unwrap();
     assert_eq!(backend.pull(name, "/root/f").await.unwrap(), b"one");
     let after = backend.instance(name).await.unwrap().unwrap();
     assert_eq!((after.tag("late"), after.tag("stage")), (None, Some("test")));
@@ -47,7 +47,7 @@ pub(crate) async fn snapshots(backend: &dyn Backend, image: &str, name: &str) {
         2,
         "later snapshots stay"
     );
-    backend.restore(name, "a2").await.unwrap();
+    backend.restore(name, "a2", "").await.unwrap();
     assert_eq!(backend.pull(name, "/root/f").await.unwrap(), b"two");
 
     backend.rename_snapshot(name, "s1", "s0").await.unwrap();
@@ -95,7 +95,7 @@ pub(crate) async fn copies(backend: &dyn Backend, image: &str, name: &str) {
         ["s1", "a2"]
     );
     assert_eq!(backend.pull(&whole, "/root/f").await.unwrap(), b"two");
-    backend.restore(&whole, "s1").await.unwrap();
+    backend.restore(&whole, "s1", "").await.unwrap();
     assert_eq!(backend.pull(&whole, "/root/f").await.unwrap(), b"one");
     // The snapshots of a copy have the source's identity, and a restore may bring it along.
     let told = snapshots[0].config.get("volatile.uuid");

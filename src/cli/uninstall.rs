@@ -1,0 +1,279 @@
+//! `halolab uninstall`: shows and takes back what halolab did to this machine. Labs stay unless they are named.
+
+use std::{
+    fs, io,
+    io::{BufRead as _, IsTerminal as _, Write as _},
+    path::{Path, PathBuf},
+};
+
+use clap::{Args, ValueEnum};
+
+use crate::{
+    backend,
+    host::made::Ledger,
+    labs::{Presence, World},
+    plan::{
+        PlanError,
+        uninstall::{Uninstall, Wish, uninstall as plan},
+    },
+    run::{
+        journal,
+        receipt::{Keeper, State},
+    },
+};
+
+use super::{
+    Code, Setup, Stop, consent,
+    plan::Consent,
+    table::{json, note, out},
+};
+
+/// Arguments of `uninstall`.
+#[derive(Debug, Args)]
+pub struct UninstallArgs {
+    /// Labs that go too, with all that is inside and their snapshots.
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    with_labs: Vec<String>,
+    /// Also remove these folders of halolab's own.
+    #[arg(long, value_name = "WHICH", value_delimiter = ',')]
+    files: Vec<Own>,
+    /// Leave the program and its completions where they are.
+    #[arg(long)]
+    keep_program: bool,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+/// Folders of halolab's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Own {
+    /// Settings, themes, stages, keys for daemons.
+    Config,
+    /// Journals, logs, jobs, receipts.
+    State,
+    /// What can be fetched again.
+    Cache,
+}
+
+impl Own {
+    const ALL: [Self; 3] = [Self::Config, Self::State, Self::Cache];
+
+    fn folder(self, setup: &Setup) -> &Path {
+        match self {
+            Self::Config => &setup.paths.config,
+            Self::State => &setup.paths.state,
+            Self::Cache => &setup.paths.cache,
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Config => "settings, themes and stages",
+            Self::State => "journals, logs, jobs and receipts",
+            Self::Cache => "what was fetched or built, and can be again",
+        }
+    }
+}
+
+pub(super) async fn uninstall(setup: &Setup, args: UninstallArgs) -> Result<Code, Stop> {
+    let (world, wish) = look(setup, &args).await?;
+    let Uninstall { plan, keeps } = plan(&world, &wish);
+    let program = if args.keep_program { vec![] } else { program() };
+    if args.consent.dry_run || !setup.global.json {
+        show(setup, (&plan, &keeps), &program, &args)?;
+    }
+    if args.consent.dry_run {
+        return Ok(Code::OK);
+    }
+    setup.may_change()?;
+    type_names(setup, &args)?;
+    if !consent::agreed(setup, &plan, &args.consent)? {
+        return Ok(Code::OK);
+    }
+    if !plan.is_empty() {
+        let id = journal::new_id(&plan);
+        let code = consent::carry_out(setup, &plan, &id, std::collections::BTreeMap::new()).await?;
+        if code != Code::OK {
+            note(
+                "nothing of halolab's own was removed; go on with `halolab runs resume`, or type the same again",
+            );
+            return Ok(code);
+        }
+    }
+    let _lock = setup.hold(&[], "uninstall")?;
+    own_files(setup, &args)?;
+    for path in &program {
+        remove(path)?;
+        said(setup, path);
+    }
+    Ok(Code::OK)
+}
+
+/// What there is, and what is to be taken back.
+async fn look(setup: &Setup, args: &UninstallArgs) -> Result<(World, Wish), Stop> {
+    let world = match setup.world_or_asleep(&[]).await {
+        // What was made on this machine can be taken back without an engine, as long as no lab is to go.
+        Err(backend::Error::NotFound { .. }) => World::default(),
+        world => world?,
+    };
+    for lab in &args.with_labs {
+        match world.presence(lab) {
+            Presence::Ours | Presence::Unfinished => {}
+            Presence::Foreign => return Err(PlanError::Foreign(lab.clone()).into()),
+            Presence::Missing => return Err(super::status::unknown(lab, &world.labs(&setup.catalog))),
+        }
+    }
+    let keeper = Keeper::new(&setup.paths.state, &crate::host::folder());
+    let receipt = keeper.read().map_err(Stop::blocked)?;
+    let open = receipt.entries.iter().rev().filter(|e| e.state != State::Undone);
+    let made = Ledger::new(&setup.paths.state).read().map_err(|error| {
+        Stop::blocked(format!(
+            "nothing was changed: what halolab made cannot be read ({error}), and nothing is guessed"
+        ))
+    })?;
+    let wish = Wish {
+        labs: args.with_labs.clone(),
+        boot: open.map(|e| (e.id.clone(), e.what.clone())).collect(),
+        made,
+    };
+    Ok((world, wish))
+}
+
+fn show(
+    setup: &Setup,
+    (plan, keeps): (&crate::plan::Plan, &[String]),
+    program: &[PathBuf],
+    args: &UninstallArgs,
+) -> Result<(), Stop> {
+    if setup.global.json {
+        let own: Vec<&Path> = args.files.iter().map(|own| own.folder(setup)).collect();
+        return json(&serde_json::json!({
+            "v": 1, "digest": plan.digest(), "plan": plan, "keeps": keeps, "program": program, "files": own,
+        }));
+    }
+    // Without --yes the plan is shown where it is asked about.
+    if args.consent.dry_run || args.consent.yes || plan.is_empty() {
+        out(&consent::text(plan));
+    }
+    for path in program {
+        out(&format!(
+            "  then remove {}",
+            crate::log::sanitize(&path.display().to_string())
+        ));
+    }
+    for own in Own::ALL {
+        let folder = own.folder(setup);
+        let word = if args.files.contains(&own) {
+            "then remove"
+        } else {
+            "keeps "
+        };
+        if folder.exists() {
+            out(&format!("  {word} {} ({})", folder.display(), own.title()));
+        }
+    }
+    for kept in keeps {
+        out(&crate::log::sanitize(&format!("  keeps  {kept}")));
+    }
+    Ok(())
+}
+
+/// On a terminal the name of each lab that goes is typed; elsewhere naming it on the command line is that.
+fn type_names(setup: &Setup, args: &UninstallArgs) -> Result<(), Stop> {
+    if args.consent.yes || args.consent.accept_plan.is_some() {
+        return Ok(());
+    }
+    for lab in &args.with_labs {
+        let question =
+            format!("This deletes {lab} with all that is inside, for good. Type its name to go on: ");
+        match ask(setup, &question)? {
+            Some(typed) if typed == *lab => {}
+            Some(_) => return Err(Stop::new(Code::DECLINED, "nothing was changed")),
+            // Without a terminal the question for the plan says which flag answers it.
+            None => return Ok(()),
+        }
+    }
+    Ok(())
+}
+
+/// An answer; none where nobody can be asked.
+fn ask(setup: &Setup, question: &str) -> Result<Option<String>, Stop> {
+    let stdin = io::stdin();
+    if setup.global.no_input || setup.global.json || !stdin.is_terminal() {
+        return Ok(None);
+    }
+    let _ = write!(io::stdout(), "{}", crate::log::sanitize(question));
+    let _ = io::stdout().flush();
+    let mut line = String::new();
+    stdin.lock().read_line(&mut line)?;
+    Ok(Some(line.trim().to_owned()))
+}
+
+/// Removes the folders that were named, or that are agreed to one by one.
+fn own_files(setup: &Setup, args: &UninstallArgs) -> Result<(), Stop> {
+    for own in Own::ALL {
+        let folder = own.folder(setup);
+        if !folder.exists() {
+            continue;
+        }
+        let question = format!("Remove {} ({})? Type yes [no]: ", folder.display(), own.title());
+        let wanted = args.files.contains(&own)
+            || (!args.consent.yes
+                && ask(setup, &question)?.is_some_and(|a| matches!(a.as_str(), "yes" | "y")));
+        if wanted {
+            remove(folder)?;
+            said(setup, folder);
+        }
+    }
+    Ok(())
+}
+
+fn said(setup: &Setup, path: &Path) {
+    if !setup.global.json {
+        out(&format!(
+            "removed {}",
+            crate::log::sanitize(&path.display().to_string())
+        ));
+    }
+}
+
+/// A file or a folder that is gone already is as good.
+fn remove(path: &Path) -> Result<(), Stop> {
+    let gone = match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match gone {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Stop::new(
+            Code::FAILED,
+            format!(
+                "{} could not be removed: {error}; remove it by hand",
+                path.display()
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The program where it was installed, and completions for it in the places where shells look.
+fn program() -> Vec<PathBuf> {
+    let Ok(program) = std::env::current_exe() else {
+        return vec![];
+    };
+    // One that was built and not installed is its builder's.
+    let installed = program.file_name().is_some_and(|name| name == "halolab")
+        && program.parent().is_some_and(|folder| folder.ends_with("bin"));
+    if !installed {
+        return vec![];
+    }
+    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+    let places = [
+        home.join(".local/share/bash-completion/completions/halolab"),
+        home.join(".config/fish/completions/halolab.fish"),
+        home.join(".zfunc/_halolab"),
+        home.join(".local/share/zsh/site-functions/_halolab"),
+    ];
+    let there = places.into_iter().filter(|path| path.is_file());
+    there.chain([program]).collect()
+}

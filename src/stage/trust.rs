@@ -1,0 +1,253 @@
+//! Stages from elsewhere run commands as root, so nothing of one runs before its text was looked at and trusted here.
+//!
+//! What is trusted is a text, not a name: SHA-256 over `stage.toml` and the scripts beside it. Each trusted text is kept
+//! in `trust/SHA256.json` of the state folder (0600), so that a changed stage can be shown as a diff. The stages in the
+//! program are trusted as the program is.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::schema::Stage;
+use crate::paths::{FileError, private_folder, write_private};
+
+/// The name of the text itself among a stage's files.
+const STAGE: &str = "stage.toml";
+
+/// How the origin of a stage in the program begins.
+pub(super) const SHIPPED: &str = "shipped:";
+
+/// Version of the files.
+const VERSION: u32 = 1;
+
+/// A text that was trusted. Fields of a newer halolab are let be: the file is written once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Trusted {
+    version: u32,
+    id: String,
+    origin: String,
+    when: String,
+    files: BTreeMap<String, String>,
+}
+
+/// A stage that was not trusted yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Stranger {
+    /// Its id.
+    pub id: String,
+    /// Where it was read from.
+    pub origin: String,
+    /// SHA-256 over its text and scripts.
+    pub sha256: String,
+    /// Whether another text of this stage was trusted before.
+    pub changed: bool,
+    /// What it would run, to the letter; or how it differs from what was trusted.
+    #[serde(rename = "text")]
+    pub lines: Vec<String>,
+}
+
+/// The trusted texts.
+#[derive(Clone, Debug)]
+pub struct Store {
+    folder: PathBuf,
+}
+
+impl Stage {
+    /// Whether it is a part of the program.
+    pub fn is_shipped(&self) -> bool {
+        self.origin.starts_with(SHIPPED)
+    }
+
+    fn texts(&self) -> BTreeMap<String, String> {
+        let scripts = self.files.iter().map(|(name, text)| (name.clone(), text.clone()));
+        scripts.chain([(STAGE.to_owned(), self.text.clone())]).collect()
+    }
+
+    /// SHA-256 over its text and its scripts, as hexadecimal.
+    pub fn sha256(&self) -> String {
+        digest(&self.texts())
+    }
+}
+
+/// Names and lengths are in it: no two folders have the same.
+fn digest(files: &BTreeMap<String, String>) -> String {
+    let mut hash = Sha256::new();
+    for (name, text) in files {
+        for part in [name, text] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+    }
+    hex::encode(hash.finalize())
+}
+
+impl Store {
+    /// The texts that are trusted in this state folder.
+    pub fn new(state: &Path) -> Self {
+        Self {
+            folder: state.join("trust"),
+        }
+    }
+
+    fn path(&self, sha256: &str) -> PathBuf {
+        self.folder.join(format!("{sha256}.json"))
+    }
+
+    /// Whether a stage may run.
+    pub fn is_trusted(&self, stage: &Stage) -> bool {
+        // A file whose text is another one says nothing about this one.
+        let kept = || read(&self.path(&stage.sha256()));
+        stage.is_shipped() || kept().is_ok_and(|kept| digest(&kept.files) == stage.sha256())
+    }
+
+    /// What has to be looked at before a stage may run; none where it may.
+    pub fn stranger(&self, stage: &Stage) -> Option<Stranger> {
+        if self.is_trusted(stage) {
+            return None;
+        }
+        let before = self.before(stage);
+        Some(Stranger {
+            id: stage.id.clone(),
+            origin: stage.origin.clone(),
+            sha256: stage.sha256(),
+            changed: before.is_some(),
+            lines: match before {
+                Some(before) => diff(&before.files, &stage.texts()),
+                None => whole(&stage.texts()),
+            },
+        })
+    }
+
+    /// The text of this stage that was trusted last.
+    fn before(&self, stage: &Stage) -> Option<Trusted> {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let all = entries.filter_map(|entry| read(&entry.path()).ok());
+        let same = all.filter(|t| t.id == stage.id && t.origin == stage.origin);
+        same.max_by(|a, b| a.when.cmp(&b.when))
+    }
+
+    /// Trusts a stage as it is.
+    ///
+    /// # Errors
+    /// The state folder cannot be written.
+    pub fn trust(&self, stage: &Stage) -> Result<(), FileError> {
+        let kept = Trusted {
+            version: VERSION,
+            id: stage.id.clone(),
+            origin: stage.origin.clone(),
+            when: jiff::Timestamp::now().to_string(),
+            files: stage.texts(),
+        };
+        private_folder(&self.folder)?;
+        let bytes = serde_json::to_vec_pretty(&kept).unwrap_or_default();
+        write_private(&self.path(&stage.sha256()), &bytes)
+    }
+}
+
+fn read(path: &Path) -> io::Result<Trusted> {
+    Ok(serde_json::from_slice(&fs::read(path)?)?)
+}
+
+fn whole(files: &BTreeMap<String, String>) -> Vec<String> {
+    let mut lines = vec![];
+    for (name, text) in files {
+        lines.push(format!("==> {name}"));
+        lines.extend(
+            text.lines()
+                .map(|line| format!("    {}", line.replace('\t', "    "))),
+        );
+    }
+    lines
+}
+
+fn diff(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> Vec<String> {
+    let names: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let text = |side: &BTreeMap<String, String>, name: &str| side.get(name).cloned().unwrap_or_default();
+    let mut lines = vec![];
+    for name in names {
+        let (before, after) = (text(old, name), text(new, name));
+        if before != after {
+            let changed = similar::TextDiff::from_lines(&before, &after)
+                .unified_diff()
+                .context_radius(3)
+                .header(&format!("trusted/{name}"), &format!("now/{name}"))
+                .to_string();
+            lines.extend(changed.lines().map(|line| line.replace('\t', "    ")));
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn stage(text: &str, script: &str) -> Stage {
+        let mut stage = super::super::Catalog::shipped().iter().next().unwrap().clone();
+        "mine".clone_into(&mut stage.id);
+        "/etc/halolab/stages/mine/stage.toml".clone_into(&mut stage.origin);
+        text.clone_into(&mut stage.text);
+        stage.files = [("a.sh".to_owned(), script.to_owned())].into();
+        stage
+    }
+
+    #[test]
+    fn what_is_trusted_is_a_text_and_a_changed_one_is_shown_as_a_diff() {
+        let state = tempfile::tempdir().unwrap();
+        let store = Store::new(state.path());
+        let first = stage("id = 1", "echo one\n");
+        let asked = store.stranger(&first).unwrap();
+        assert!(!asked.changed && asked.lines.iter().any(|l| l.contains("echo one")));
+        store.trust(&first).unwrap();
+        assert!(store.is_trusted(&first));
+        let file = store.path(&first.sha256());
+        assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+        let second = stage("id = 1", "echo two\n");
+        let asked = store.stranger(&second).unwrap();
+        assert!(asked.changed);
+        assert!(asked.lines.contains(&"-echo one".to_owned()), "{:?}", asked.lines);
+        assert!(asked.lines.contains(&"+echo two".to_owned()));
+        assert_ne!(stage("ab", "c").sha256(), stage("a", "bc").sha256());
+    }
+
+    #[test]
+    fn a_file_with_another_text_trusts_nothing() {
+        let state = tempfile::tempdir().unwrap();
+        let store = Store::new(state.path());
+        let (good, bad) = (stage("x", "echo good"), stage("x", "echo bad"));
+        store.trust(&good).unwrap();
+        fs::copy(store.path(&good.sha256()), store.path(&bad.sha256())).unwrap();
+        assert!(!store.is_trusted(&bad));
+    }
+
+    #[test]
+    fn shipped_stages_are_trusted() {
+        let store = Store::new(Path::new("/nowhere"));
+        assert!(
+            super::super::Catalog::shipped()
+                .iter()
+                .all(|s| store.is_trusted(s))
+        );
+    }
+
+    #[test]
+    fn a_file_of_a_newer_halolab_counts() {
+        let state = tempfile::tempdir().unwrap();
+        let store = Store::new(state.path());
+        let stage = stage("x", "y");
+        store.trust(&stage).unwrap();
+        let path = store.path(&stage.sha256());
+        let text = fs::read_to_string(&path).unwrap();
+        let newer = text.replacen("\"version\": 1", "\"version\": 2, \"more\": true", 1);
+        assert_ne!(text, newer);
+        fs::write(&path, newer).unwrap();
+        assert!(store.is_trusted(&stage));
+    }
+}
