@@ -128,7 +128,7 @@ pub struct ProgressPane<'a> {
 pub fn rows(tree: &Tree, open: &[Group]) -> Vec<Row> {
     let packages = tree.packages();
     let all = |wanted: &dyn Fn(State) -> bool| {
-        let fits = |(_, p): &(usize, &Package)| wanted(p.state);
+        let fits = |(_, p): &(usize, &Package)| wanted(p.state) && tree.is_current(p);
         let found = packages.iter().enumerate().filter(fits);
         found.map(|(at, _)| Row::Package(at)).collect::<Vec<_>>()
     };
@@ -161,7 +161,7 @@ pub fn view(look: &Look, pane: ProgressPane<'_>, frame: &mut Frame<'_>, area: Re
     frame.render_widget(block, area);
     let (head, list, foot) = parts(inside);
     frame.render_widget(pane.header(look, head.width.into()), head);
-    if pane.tree.packages().is_empty() {
+    if rows(pane.tree, &[]).is_empty() {
         let doing = pane
             .tree
             .sections()
@@ -279,7 +279,7 @@ impl ProgressPane<'_> {
     }
 
     fn group(&self, look: &Look, group: Group) -> Line<'static> {
-        let fits = |p: &&Package| Group::of(p.state) == Some(group);
+        let fits = |p: &&Package| Group::of(p.state) == Some(group) && self.tree.is_current(p);
         let count = self.tree.packages().iter().filter(fits).count();
         let (glyph, style) = match group {
             Group::Skipped => (look.glyphs.skipped, look.styles().warn),
@@ -335,7 +335,9 @@ impl ProgressPane<'_> {
         let (text, style) = match (package.state, package.errors.first(), &package.reason) {
             (State::Failed, Some(error), _) => (error.text.clone(), styles.error),
             (State::Failed, None, Some(reason)) => (reason.clone(), styles.error),
-            (State::Skipped, _, Some(cause)) => (format!("because {cause} failed"), styles.warn),
+            (State::Skipped, _, Some(cause)) if package.tool == crate::progress::Tool::Spack => {
+                (format!("because {cause} failed"), styles.warn)
+            }
             (_, _, Some(reason)) => (reason.clone(), styles.warn),
             _ => match &package.log {
                 Some(log) => (log.clone(), styles.dim),
