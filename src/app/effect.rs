@@ -22,6 +22,7 @@ use crate::{
     log::{Ask, Document, Wake, document::SharedRules, rules::Rules, sanitize_text},
     paths::Paths,
     plan::Plan,
+    progress::History,
     run::{
         self, Connect, Context, Event, Lock, Outcome, StopCode, journal,
         lock::{Holder, LockError},
@@ -32,6 +33,7 @@ use crate::{
 };
 
 use super::{
+    build::{Builds, Tell},
     inventory::look,
     jobs,
     msg::{Effect, Job, Msg, Turned},
@@ -287,7 +289,12 @@ impl Shared {
         }
         self.tell(Msg::Started(id.clone())).await;
         let (events, heard) = mpsc::unbounded_channel();
-        let forward = tokio::spawn(forward(heard, self.messages.clone()));
+        let builds = Builds::new(
+            self.around.runs.join(&id),
+            History::path(&self.around.paths.state),
+            self.tell_builds(),
+        );
+        let forward = tokio::spawn(forward(heard, self.messages.clone(), builds));
         let cx = Context {
             connect: Arc::clone(&self.around.connect),
             runs: self.around.runs.clone(),
@@ -302,6 +309,12 @@ impl Shared {
         // Every event is told before the end is.
         let _ = forward.await;
         self.tell(Msg::Ended(outcome)).await;
+    }
+
+    /// How threads that read logs for builds tell of them.
+    fn tell_builds(&self) -> Tell {
+        let messages = self.messages.clone();
+        Arc::new(move |lab: &str, known| messages.blocking_send(Msg::Build(lab.to_owned(), known)).is_ok())
     }
 
     /// The tables of errors and highlights, read once.
@@ -393,7 +406,7 @@ async fn watch_others(shared: Arc<Shared>) {
 }
 
 /// Passes events on; that a log grew is told once for all that wait.
-async fn forward(mut heard: mpsc::UnboundedReceiver<Event>, messages: mpsc::Sender<Msg>) {
+async fn forward(mut heard: mpsc::UnboundedReceiver<Event>, messages: mpsc::Sender<Msg>, mut builds: Builds) {
     while let Some(event) = heard.recv().await {
         let mut batch = vec![event];
         while let Ok(event) = heard.try_recv() {
@@ -401,6 +414,7 @@ async fn forward(mut heard: mpsc::UnboundedReceiver<Event>, messages: mpsc::Send
         }
         let mut grown = BTreeMap::new();
         for event in batch {
+            builds.hear(&event);
             if let Event::Output { lab, bytes } = event {
                 grown.insert(lab, bytes);
             } else if messages.send(Msg::Run(event)).await.is_err() {

@@ -7,6 +7,8 @@
 //! ```
 
 pub mod attach;
+pub mod build;
+mod build_view;
 pub mod dialog;
 pub mod effect;
 pub mod event_loop;

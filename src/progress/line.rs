@@ -165,9 +165,7 @@ impl Lines {
             (State::Control, _) => self.control(byte, at, sink),
             (State::Intermediate, 0x20..=0x2f) => State::Intermediate,
             (State::Intermediate | State::Text, _) => State::Text,
-            (State::Escape | State::TitleEscape | State::IgnoredEscape, _) => {
-                self.introduced(byte, at, sink)
-            }
+            (State::Escape | State::TitleEscape | State::IgnoredEscape, _) => self.introduced(byte, at, sink),
         };
     }
 

@@ -146,7 +146,10 @@ impl Readers {
             return self.spack.read(line, out);
         }
         let Some((step, text)) = docker_output(line.text) else {
-            if self.step.is_some_and(|step| docker_ended(line.text) == Some(step)) {
+            if self
+                .step
+                .is_some_and(|step| docker_ended(line.text) == Some(step))
+            {
                 // What was in work when the step ended was in work in vain.
                 self.step = None;
                 self.spack.restarted(out);

@@ -32,6 +32,8 @@ use super::{
 
 /// Fewer columns show no bar.
 const BAR: usize = 8;
+/// With fewer columns the pane is below the log.
+const WIDE: u16 = 90;
 /// Columns that a name has at least.
 const NAME: usize = 10;
 
@@ -148,6 +150,26 @@ pub fn rows(tree: &Tree, open: &[Group]) -> Vec<Row> {
     rows
 }
 
+/// What is left of an area for the log, and the pane's own: beside it, or below it where the window is narrow.
+pub fn split(area: Rect) -> (Rect, Rect) {
+    if area.width >= WIDE {
+        let width = (area.width / 3).clamp(30, 64);
+        let log = Rect {
+            width: area.width - width,
+            ..area
+        };
+        let x = area.x + log.width;
+        return (log, Rect { x, width, ..area });
+    }
+    let height = area.height / 2;
+    let log = Rect {
+        height: area.height - height,
+        ..area
+    };
+    let y = area.y + log.height;
+    (log, Rect { y, height, ..area })
+}
+
 /// The row at a line of the screen, for the mouse.
 pub fn row_at(look: &Look, pane: ProgressPane<'_>, area: Rect, y: u16) -> Option<usize> {
     let list = parts(block(look, pane).inner(area)).1;
@@ -227,6 +249,9 @@ impl ProgressPane<'_> {
 
     fn header(&self, look: &Look, width: usize) -> Line<'static> {
         let (styles, counts) = (look.styles(), self.tree.counts());
+        if self.tree.tool().is_none() && counts.total.is_none() {
+            return Line::default();
+        }
         let mut spans = vec![Span::styled(
             match counts.total {
                 Some(total) => format!("{} of {total}", counts.done),

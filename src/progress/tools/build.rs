@@ -20,7 +20,7 @@ pub(super) fn ninja(text: &str, out: &mut Vec<What>) -> Option<()> {
     let own = |c: char| matches!(c, ' ' | '@' | '|' | ':' | ';' | '(');
     let counter = counter.trim_start();
     let (numbers, more) = counter.split_at(counter.find(own).unwrap_or(counter.len()));
-    if more.len() > STATUS || more.contains([',', '[', '/']) {
+    if more.len() > STATUS || more.contains([',', '[']) {
         return None;
     }
     let (done, total) = pair(numbers)?;
