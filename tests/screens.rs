@@ -160,7 +160,7 @@ fn the_build_appears_once_and_never_over_what_the_user_chose() {
     assert!(text.contains("5-9 min left") && text.contains("1 of 4"), "{text}");
     // The log has the keys, until tab.
     press(&mut model, "w");
-    assert!(draw(&model).contains("unwrapped"));
+    assert!(!model.run.as_ref().unwrap().viewer.pane().unwrap().ask.wrap);
     press(&mut model, "T");
     assert!(!shown(&model));
     build(&mut model, 3);

@@ -444,7 +444,12 @@ echo "[+] /opt/store/$second"
 #[test]
 fn a_build_is_shown_beside_the_log_of_its_run() {
     let Some(home) = Home::new(1) else { return };
-    let file = home.folder.path().join("config/stages").join(home.lab()).join("stage.toml");
+    let file = home
+        .folder
+        .path()
+        .join("config/stages")
+        .join(home.lab())
+        .join("stage.toml");
     let stage = std::fs::read_to_string(&file).unwrap();
     let begin = "run.any.inline = '''\necho \"$OPT_GREETING";
     assert!(stage.contains(begin));
@@ -458,8 +463,7 @@ fn a_build_is_shown_beside_the_log_of_its_run() {
     // It comes by itself, and the log keeps the keys.
     pty.wait_for("0 of 2");
     pty.wait_for("build");
-    pty.answer("following", "w");
-    pty.wait_for("unwrapped");
+    pty.wait_for("compiling part 199");
     // To the package's first line, and back to the end.
     pty.send("\t\r");
     pty.wait_for("Installing lab-abcd");

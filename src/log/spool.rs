@@ -103,7 +103,11 @@ impl Spool {
             wake();
         })?;
         let archive = doing.is_some();
-        Ok(Self { file, shared, archive })
+        Ok(Self {
+            file,
+            shared,
+            archive,
+        })
     }
 
     /// The bytes that came so far.

@@ -31,10 +31,7 @@ pub(super) fn draw(viewer: &Viewer, scroll: usize, palette: &Palette, buffer: &m
     let inside = frame(buffer, place, " keys ", palette);
     let most = lines.len().saturating_sub(usize::from(inside.height));
     let scroll = scroll.min(most);
-    let shown = lines
-        .iter()
-        .skip(scroll)
-        .take(usize::from(inside.height));
+    let shown = lines.iter().skip(scroll).take(usize::from(inside.height));
     for ((names, help, _), y) in shown.zip(inside.y..) {
         let names_room = u16::try_from(NAMES - 1).unwrap_or(0).min(inside.width);
         put(buffer, (inside.x, y), names, palette.key, names_room);

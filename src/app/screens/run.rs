@@ -101,7 +101,7 @@ impl Model {
         let Some(run) = &mut self.run else { return vec![] };
         match intent {
             Intent::Back => run.build.focus = false,
-            Intent::Next => {
+            Intent::Next | Intent::View(view::Intent::NextPane) => {
                 // Round: past the build come the first pane or the next log.
                 run.build.focus = false;
                 if run.viewer.panes.len() > 1 {
