@@ -405,6 +405,15 @@ fn archives_are_read_and_a_broken_one_shows_what_came_before() {
         );
         assert_eq!(texts(&page).last().copied(), Some("line 19999 of the archive"));
         assert_eq!((page.lines, page.note), (Some(20_000), None));
+        let left = Ask {
+            left_at: Some(0),
+            ..ask(3)
+        };
+        assert_eq!(
+            settled(&mut log, &left).new_lines,
+            0,
+            "all of it was there before"
+        );
         // Two joined are two.
         let bench = Bench::new(&[bytes.as_slice(), bytes.as_slice()].concat());
         assert_eq!(settled(&mut bench.open(), &ask(3)).lines, Some(40_000));

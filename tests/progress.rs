@@ -21,6 +21,8 @@ mod fixtures;
 mod pane;
 #[path = "progress/pieces.rs"]
 mod pieces;
+#[path = "progress/places.rs"]
+mod places;
 #[path = "progress/recordings.rs"]
 mod recordings;
 #[path = "progress/severity.rs"]

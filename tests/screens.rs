@@ -2,6 +2,7 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::string_slice,
     reason = "a test fails by panicking"
 )]
@@ -10,7 +11,8 @@
 mod sample;
 
 use halolab::{
-    app::{Missing, Model, Msg},
+    app::{Missing, Model, Msg, build::Known},
+    progress::{Estimate, Reader, Tree},
     run::{Event, Outcome},
 };
 use rstest::rstest;
@@ -102,6 +104,103 @@ fn options_on(machine: &'static str) -> impl Fn(u16, u16) -> Model {
     }
 }
 
+/// A run whose script builds packages.
+fn building(width: u16, height: u16) -> Model {
+    let mut model = sample::run(width, height);
+    build(&mut model, 3);
+    model
+}
+
+/// Tells how far a build of four packages is, whose first `lines` lines came ten seconds apart.
+fn build(model: &mut Model, lines: usize) {
+    let id = |name: &str| {
+        format!(
+            "{name}-1.0-{}",
+            name.replace('-', "").repeat(8).get(..32).unwrap()
+        )
+    };
+    let (first, second) = (id("lab-abcd"), id("lab-efgh"));
+    let log = [
+        format!("==> Installing {first} [1/4]\n[+] /opt/store/{first}\n"),
+        format!("==> Installing {second} [2/4]\n"),
+        "==> lab-efgh: Executing phase: 'build'\n[12/48] Building CXX object main.o\n".to_owned(),
+        format!("[+] /opt/store/{second}\n"),
+    ];
+    let (mut reader, mut tree, mut at) = (Reader::new(), Tree::new(), 0);
+    let now = i64::try_from(model.now).unwrap() * 1000;
+    for (text, n) in log.iter().take(lines).zip(0..) {
+        let time = now - 30_000 + n * 10_000;
+        for event in reader.feed(text.as_bytes(), at) {
+            tree.apply(&event, Some(time));
+        }
+        at += text.len() as u64;
+    }
+    let left = Some(Estimate {
+        low: 300,
+        high: Some(540),
+        unknown: 0,
+    });
+    let known = Known {
+        tree: std::sync::Arc::new(tree),
+        left,
+        now: Some(now),
+    };
+    sample::tell(model, Msg::Build("ai-lab".into(), known));
+}
+
+#[test]
+fn the_build_appears_once_and_never_over_what_the_user_chose() {
+    let shown = |model: &Model| draw(model).contains("left ");
+    let mut model = sample::run(80, 24);
+    assert!(!shown(&model));
+    build(&mut model, 1);
+    assert!(!shown(&model), "nothing is in work");
+    build(&mut model, 3);
+    let text = draw(&model);
+    assert!(text.contains("5-9 min left") && text.contains("1 of 4"), "{text}");
+    // The log has the keys, until tab.
+    press(&mut model, "w");
+    assert!(!model.run.as_ref().unwrap().viewer.pane().unwrap().ask.wrap);
+    press(&mut model, "T");
+    assert!(!shown(&model));
+    build(&mut model, 3);
+    assert!(!shown(&model), "it was hidden");
+    press(&mut model, "T");
+    assert!(shown(&model));
+    // Who hid it before it came, or looks at another log, or has no room, is left alone.
+    let mut model = sample::run(80, 24);
+    press(&mut model, "T T");
+    build(&mut model, 3);
+    assert!(!shown(&model));
+    let mut model = sample::run(60, 15);
+    build(&mut model, 3);
+    assert!(!shown(&model), "the log would be four lines");
+    press(&mut model, "T");
+    assert!(shown(&model), "unless it is asked for");
+}
+
+#[test]
+fn enter_on_a_package_leads_to_its_lines_and_tab_goes_round() {
+    let mut model = building(80, 24);
+    press(&mut model, "tab enter");
+    let run = model.run.as_ref().unwrap();
+    let pane = run.viewer.pane().unwrap();
+    let offset = run.build.pane("ai-lab", None).unwrap().tree.packages()[1]
+        .offset
+        .unwrap();
+    assert!(
+        pane.ask.spot.offset <= offset && !pane.ask.follow && run.picked,
+        "{:?}",
+        pane.ask
+    );
+    assert!(draw(&model).contains("its lines"), "the build has the keys still");
+    press(&mut model, "tab");
+    let run = model.run.as_ref().unwrap();
+    assert_eq!((run.shown(), run.build.focus), (Some("dev-lab"), false));
+    // Of that lab nothing is known, and that is what is said.
+    assert!(draw(&model).contains("no progress known yet"), "{}", draw(&model));
+}
+
 fn pressed(base: Sample, keys: &'static str) -> impl Fn(u16, u16) -> Model {
     move |width, height| {
         let mut model = base(width, height);
@@ -145,6 +244,9 @@ fn pressed(base: Sample, keys: &'static str) -> impl Fn(u16, u16) -> Model {
 #[case::run("run", sample::run)]
 #[case::run_paused("run_paused", pressed(sample::run, "pgup w"))]
 #[case::run_zoomed("run_zoomed", pressed(sample::run, "z"))]
+#[case::run_build("run_build", building)]
+#[case::run_build_keys("run_build_keys", pressed(building, "tab down down"))]
+#[case::run_build_help("run_build_help", pressed(building, "tab f1"))]
 #[case::run_stop("run_stop", pressed(sample::run, "esc"))]
 #[case::result("result", sample::result)]
 #[case::failed("result_failed", sample::failed)]

@@ -425,3 +425,58 @@ while True:
     for pair in ((near, far), (far, near)):
         threading.Thread(target=pump, args=pair, daemon=True).start()
 ";
+
+/// What Spack prints, with gates that the test opens.
+const BUILD: &str = r#"
+gate() { n=0; while [ ! -e "/gate-$1" ] && [ $n -lt 600 ]; do sleep 0.1; n=$((n + 1)); done; }
+first=lab-abcd-1.0-labcdlabcdlabcdlabcdlabcdlabcdla second=lab-efgh-1.0-labefghlabefghlabefghlabefghlabe
+echo "==> Installing $first [1/2]"
+i=0; while [ $i -lt 200 ]; do echo "compiling part $i"; i=$((i + 1)); done
+echo "==> lab-abcd: Executing phase: 'build'"
+gate 1
+echo "[+] /opt/store/$first"
+echo "==> Installing $second [2/2]"
+echo "==> lab-efgh: Executing phase: 'install'"
+gate 2
+echo "[+] /opt/store/$second"
+"#;
+
+#[test]
+fn a_build_is_shown_beside_the_log_of_its_run() {
+    let Some(home) = Home::new(1) else { return };
+    let file = home
+        .folder
+        .path()
+        .join("config/stages")
+        .join(home.lab())
+        .join("stage.toml");
+    let stage = std::fs::read_to_string(&file).unwrap();
+    let begin = "run.any.inline = '''\necho \"$OPT_GREETING";
+    assert!(stage.contains(begin));
+    let build = format!("run.any.inline = '''{BUILD}echo \"$OPT_GREETING");
+    std::fs::write(&file, stage.replacen(begin, &build, 1)).unwrap();
+    let mut pty = open(&home);
+    pty.send(" ");
+    pty.answer("1 marked", "\r");
+    pty.answer("options", "\u{13}");
+    pty.answer("[▸ Apply ]", "\r");
+    // It comes by itself, and the log keeps the keys.
+    pty.wait_for("0 of 2");
+    pty.wait_for("build");
+    pty.wait_for("compiling part 199");
+    // To the package's first line, and back to the end.
+    pty.send("\t\r");
+    pty.wait_for("Installing lab-abcd");
+    pty.send("G");
+    home.inside(home.lab(), "touch /gate-1");
+    pty.wait_for("1 of 2  ");
+    pty.wait_for("lab-efgh");
+    // Hidden, it stays away.
+    pty.send("T");
+    pty.wait_gone("1 of 2  ");
+    pty.send("T");
+    pty.wait_for("1 of 2  ");
+    home.inside(home.lab(), "touch /gate-2");
+    finish(&mut pty);
+    quit(&mut pty);
+}

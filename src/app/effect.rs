@@ -22,6 +22,7 @@ use crate::{
     log::{Ask, Document, Wake, document::SharedRules, rules::Rules, sanitize_text},
     paths::Paths,
     plan::Plan,
+    progress::History,
     run::{
         self, Connect, Context, Event, Lock, Outcome, StopCode, journal,
         lock::{Holder, LockError, Scope},
@@ -32,6 +33,7 @@ use crate::{
 };
 
 use super::{
+    build::{Builds, Tell},
     guard,
     inventory::look,
     jobs,
@@ -328,7 +330,12 @@ impl Shared {
             "halolab was killed; the run {id} is not finished: start halolab again, or type `halolab runs resume {id}`"
         ));
         let (events, heard) = mpsc::unbounded_channel();
-        let forward = tokio::spawn(forward(heard, self.messages.clone()));
+        let builds = Builds::new(
+            self.around.runs.join(&id),
+            History::path(&self.around.paths.state),
+            self.tell_builds(),
+        );
+        let forward = tokio::spawn(forward(heard, self.messages.clone(), builds));
         let cx = Context {
             connect: Arc::clone(&self.around.connect),
             runs: self.around.runs.clone(),
@@ -344,6 +351,12 @@ impl Shared {
         // Every event is told before the end is.
         let _ = forward.await;
         self.tell(Msg::Ended(outcome)).await;
+    }
+
+    /// How threads that read logs for builds tell of them.
+    fn tell_builds(&self) -> Tell {
+        let messages = self.messages.clone();
+        Arc::new(move |lab: &str, known| messages.blocking_send(Msg::Build(lab.to_owned(), known)).is_ok())
     }
 
     /// The tables of errors and highlights, read once.
@@ -435,7 +448,7 @@ async fn watch_others(shared: Arc<Shared>) {
 }
 
 /// Passes events on; that a log grew is told once for all that wait.
-async fn forward(mut heard: mpsc::UnboundedReceiver<Event>, messages: mpsc::Sender<Msg>) {
+async fn forward(mut heard: mpsc::UnboundedReceiver<Event>, messages: mpsc::Sender<Msg>, mut builds: Builds) {
     while let Some(event) = heard.recv().await {
         let mut batch = vec![event];
         while let Ok(event) = heard.try_recv() {
@@ -443,6 +456,7 @@ async fn forward(mut heard: mpsc::UnboundedReceiver<Event>, messages: mpsc::Send
         }
         let mut grown = BTreeMap::new();
         for event in batch {
+            builds.hear(&event);
             if let Event::Output { lab, bytes } = event {
                 grown.insert(lab, bytes);
             } else if messages.send(Msg::Run(event)).await.is_err() {

@@ -1,6 +1,7 @@
 //! Keys: one table a place, from which a key press is looked up, the hints at the foot are written and
 //! the help is listed. A key that is not in the table of its place does nothing.
 
+mod build;
 mod host;
 mod overlays;
 mod tables;
@@ -14,6 +15,7 @@ use super::{
 };
 use crate::view;
 pub use crate::view::keys::{Chord, chord, name};
+use build::BUILD;
 use host::HOST;
 use overlays::{
     CHANGE, CONFIRM, CONFIRM_TYPING, DIALOG, DIFFERENCE, FILTER, HELP, PAGED, PROMPT, SCRIPT, SEARCH, SMALL,
@@ -111,6 +113,8 @@ pub enum Place {
     OptionsTyping,
     Review,
     Run,
+    /// The build beside the log of a run.
+    Build,
     Search,
     Result,
     /// The result of a run that can be gone on with.
@@ -162,6 +166,7 @@ impl Place {
             Screen::Options => Self::Options,
             Screen::Review => Self::Review,
             Screen::Run if model.run.as_ref().is_some_and(|r| r.viewer.is_typing()) => Self::Search,
+            Screen::Run if model.run.as_ref().is_some_and(|r| r.build.shown && r.build.focus) => Self::Build,
             Screen::Run => Self::Run,
             Screen::Result if model.run.as_ref().is_some_and(RunView::can_go_on) => Self::ResultOpen,
             Screen::Result => Self::Result,
@@ -200,6 +205,7 @@ impl Place {
             Self::OptionsTyping => OPTIONS_TYPING,
             Self::Review => REVIEW,
             Self::Run => RUN,
+            Self::Build => BUILD,
             Self::Search => SEARCH,
             Self::Result => RESULT,
             Self::ResultOpen => RESULT_OPEN,
@@ -228,13 +234,18 @@ impl Place {
             Some(view::Intent::Help) => Some(Intent::Help),
             intent => intent.filter(|i| is_of_log(*i)).map(Intent::View),
         };
-        let log = || if self == Self::Run { log() } else { None };
+        let log = || if self.has_log() { log() } else { None };
         look(self.keys()).or_else(log).or_else(|| look(self.common()))
+    }
+
+    /// Whether keys that are not its own are those of a log.
+    fn has_log(self) -> bool {
+        matches!(self, Self::Run | Self::Build)
     }
 
     /// The keys of the log viewer, where it is a part of the screen.
     pub fn keys_of_log(self) -> impl Iterator<Item = &'static view::keys::Key> {
-        let inside = self == Self::Run;
+        let inside = self.has_log();
         view::keys::KEYS
             .iter()
             .filter(move |key| inside && is_of_log(key.does))

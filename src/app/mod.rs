@@ -8,6 +8,8 @@
 
 mod aftermath;
 pub mod attach;
+pub mod build;
+mod build_view;
 pub mod dialog;
 pub mod effect;
 pub mod event_loop;

@@ -16,6 +16,7 @@ use crate::{
     view::{self, viewer::Save},
 };
 
+use super::build::Known;
 use super::job_list::JobRow;
 use super::machine::{Agreed, Aim, Machine, Proposed};
 use super::reading::Subject;
@@ -61,6 +62,8 @@ pub enum Msg {
     Turned(Turned),
     /// There is more to show of the log of a lab: it was counted, searched or read on.
     Log(String),
+    /// How far the build is that a lab's log is of.
+    Build(String, Known),
     /// A part of a log was saved: the bytes; or why not, and whether the file is there already.
     Saved(Box<Save>, Result<u64, (String, bool)>),
     /// Lines of a log for the clipboard, and whether that is not all of them.

@@ -16,7 +16,10 @@ use crate::{
     view::Viewer,
 };
 
-use super::msg::{Effect, Turned};
+use super::{
+    build_view::BuildView,
+    msg::{Effect, Turned},
+};
 
 /// Exit code of a run that can be gone on with.
 const RESUMABLE: u8 = 5;
@@ -107,6 +110,8 @@ pub struct RunView {
     pub way: usize,
     /// The user chose which log is shown.
     pub picked: bool,
+    /// The build beside the log.
+    pub build: BuildView,
 }
 
 impl RunView {
@@ -136,6 +141,7 @@ impl RunView {
             scroll: 0,
             way: 0,
             picked: false,
+            build: BuildView::default(),
         }
     }
 
@@ -204,6 +210,13 @@ impl RunView {
     pub fn shown(&self) -> Option<&str> {
         let pane = self.viewer.pane()?;
         self.labs.get(pane.log).map(String::as_str)
+    }
+
+    /// Whether an action of a lab is at work.
+    pub fn is_at_work(&self, lab: &str) -> bool {
+        let of_lab = |id: &str| id.strip_prefix(lab).is_some_and(|rest| rest.starts_with('/'));
+        let mut actions = self.actions.iter();
+        actions.any(|(id, state)| state.mark == Mark::Running && of_lab(id))
     }
 
     /// The log of a lab changed.

@@ -53,6 +53,7 @@ impl Model {
             Msg::Turned(_) | Msg::Log(_) | Msg::Saved(..) | Msg::Lines(..) | Msg::Copied(..) => {
                 self.take_of_log(msg)
             }
+            Msg::Build(lab, known) => self.take_build(lab, known),
             Msg::Jobs(rows) => self.take_jobs(rows),
             Msg::JobDone(done) => self.take_job_done(done),
             Msg::Bundled(result) => self.take_bundled(result),
@@ -196,6 +197,7 @@ impl Model {
             Place::Options | Place::OptionsTyping => self.on_options(intent),
             Place::Review => self.on_review(intent),
             Place::Run => self.on_run(intent),
+            Place::Build => self.on_build(intent),
             Place::Result | Place::ResultOpen => self.on_result(intent),
         }
     }
@@ -243,7 +245,7 @@ impl Model {
             | Place::Prompt
             | Place::Filter
             | Place::Search => self.intent(place, Intent::Back),
-            Place::Run if self.is_running() => {
+            Place::Run | Place::Build if self.is_running() => {
                 self.ask_to_stop(false);
                 vec![]
             }
@@ -308,7 +310,12 @@ impl Model {
     }
 
     fn mouse(&mut self, mouse: MouseEvent) -> Vec<Effect> {
-        let place = Place::of(self);
+        let mut place = Place::of(self);
+        if matches!(place, Place::Run | Place::Build) {
+            // What is under the pointer is meant, whoever has the keys.
+            let in_build = ui::build_area(self).contains((mouse.column, mouse.row).into());
+            place = if in_build { Place::Build } else { Place::Run };
+        }
         match mouse.kind {
             MouseEventKind::ScrollUp | MouseEventKind::ScrollDown if place != Place::Small => {
                 let up = mouse.kind == MouseEventKind::ScrollUp;
@@ -316,6 +323,9 @@ impl Model {
                 (0..3).flat_map(|_| self.intent(place, intent)).collect()
             }
             MouseEventKind::Down(MouseButton::Left) => {
+                if let (Place::Run, Some(run)) = (place, &mut self.run) {
+                    run.build.focus = false;
+                }
                 if let Some(row) = ui::row_at(self, mouse.column, mouse.row) {
                     self.select(place, row);
                 }
@@ -334,6 +344,7 @@ impl Model {
             Place::Labs => self.labs.cursor = row,
             Place::Host => (self.host_view.cursor, self.host_view.scroll) = (row, 0),
             Place::Jobs => self.jobs.cursor = row,
+            Place::Build => self.select_in_build(row),
             Place::Menu => self.menu_cursor = row,
             Place::Snapshots | Place::Filter => self.picker.cursor = row,
             Place::ResultOpen => {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     paths::open_private,
-    progress::{self, Fold, History, HistoryError, Inside, Millis, Package, Summary, Times, Tree},
+    progress::{self, Fold, History, HistoryError, Inside, Millis, Package, Summary, Tree},
 };
 
 /// Packages whose own logs are told of at most.
@@ -105,7 +105,7 @@ impl Reader {
     /// The times of what was written before.
     #[must_use]
     pub fn with_times(mut self, text: &str) -> Self {
-        self.fold.set_times(Times::parse(text));
+        self.fold.read_times(text);
         self
     }
 

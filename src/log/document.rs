@@ -337,7 +337,8 @@ impl Document {
             let ends = self.blocks.bytes(page.len.saturating_sub(1), page.len) == b"\n";
             let all = breaks + u64::from(!ends && page.len > 0);
             page.lines = (counted >= page.len).then_some(all);
-            if let Some(left) = ask.left_at.filter(|_| !ask.follow) {
+            let grows = !ask.follow && !self.source.is_archive();
+            if let Some(left) = ask.left_at.filter(|_| grows) {
                 let before = index.breaks_before(left.min(page.len));
                 page.new_lines = before.map_or(0, |before| breaks.saturating_sub(before));
             }

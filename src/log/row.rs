@@ -175,6 +175,20 @@ impl Row {
         self.at += 1;
     }
 
+    /// Erases the line, or what is before the place where the next one goes.
+    fn blank(&mut self, whole: bool) {
+        if whole {
+            self.cells.truncate(self.at);
+        }
+        for cell in self.cells.iter_mut().take(self.at) {
+            *cell = Cell {
+                base: ' ',
+                marks: String::new(),
+                style: Style::default(),
+            };
+        }
+    }
+
     fn last(&mut self) -> Option<&mut Cell> {
         self.at.checked_sub(1).and_then(|i| self.cells.get_mut(i))
     }
@@ -226,6 +240,8 @@ impl Perform for Row {
     fn execute(&mut self, byte: u8) {
         match byte {
             b'\r' => self.at = 0,
+            // Spinners go back by one like this.
+            0x08 => self.at = self.at.saturating_sub(1),
             b'\t' => {
                 for _ in 0..TAB - self.at % TAB {
                     self.put(' ');
@@ -243,9 +259,45 @@ impl Perform for Row {
         match (action, first) {
             ('m', _) => self.style = sgr::apply(self.style, params),
             ('K', 0) => self.cells.truncate(self.at),
+            ('K', 1 | 2) => self.blank(first == 2),
             // Some progress bars go to the first column like this instead of by a carriage return.
             ('G', 0 | 1) => self.at = 0,
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(bytes: &str) -> String {
+        decode(bytes.as_bytes(), Style::default(), 80).text
+    }
+
+    #[test]
+    fn a_line_that_was_erased_leaves_nothing_behind() {
+        assert_eq!(text("downloading 45 % of it\r\x1b[2Kdone\n"), "done");
+        assert_eq!(text("downloading 45 % of it\x1b[1G\x1b[2Kdone\n"), "done");
+        assert_eq!(text("downloading 45 %\x1b[2K\rdone\n"), "done");
+        assert_eq!(text("abc\x1b[1Kdef"), "   def");
+        assert_eq!(text("abcdef\r\x1b[Kx"), "x");
+    }
+
+    #[test]
+    fn a_spinner_shows_its_last_state() {
+        assert_eq!(text("working |\x08/\x08-\x08\\\x08 done\n"), "working  done");
+        assert_eq!(text("\x08\x08a"), "a");
+    }
+
+    #[test]
+    fn the_colour_of_an_underline_is_no_other_attribute() {
+        let decoded = decode(
+            b"\x1b[31;58;2;255;0;1mred\x1b[58;5;7m still\n",
+            Style::default(),
+            80,
+        );
+        let red = Style::default().fg(ratatui::style::Color::Red);
+        assert_eq!(decoded.styles, [("red still".len(), red)]);
     }
 }

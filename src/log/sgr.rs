@@ -9,14 +9,15 @@ pub fn apply(style: Style, params: &Params) -> Style {
     let mut style = style;
     while let Some(group) = numbers.next() {
         let code = group.first().copied().unwrap_or(0);
-        if matches!(code, 38 | 48) {
+        if matches!(code, 38 | 48 | 58) {
             let Some(color) = extended(group, &mut numbers) else {
                 continue;
             };
-            style = if code == 38 {
-                style.fg(color)
-            } else {
-                style.bg(color)
+            style = match code {
+                38 => style.fg(color),
+                48 => style.bg(color),
+                // The colour of underlines is read, so that its numbers are no attributes, and not shown.
+                _ => style,
             };
         } else {
             style = single(style, code);

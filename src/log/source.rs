@@ -177,6 +177,11 @@ impl Source {
         }
     }
 
+    /// Whether it was all there before, however long it takes to read it.
+    pub fn is_archive(&self) -> bool {
+        matches!(&self.origin, Origin::Spool(spool) if spool.is_archive())
+    }
+
     /// Whether a pipe or an archive was read to its end; a file always is.
     pub fn is_complete(&self) -> bool {
         match &self.origin {

@@ -57,6 +57,8 @@ struct Shared {
 pub struct Spool {
     file: Arc<File>,
     shared: Arc<Shared>,
+    /// What comes was there before: none of it is new.
+    archive: bool,
 }
 
 impl Spool {
@@ -100,12 +102,22 @@ impl Spool {
             mine.ended.store(true, Ordering::SeqCst);
             wake();
         })?;
-        Ok(Self { file, shared })
+        let archive = doing.is_some();
+        Ok(Self {
+            file,
+            shared,
+            archive,
+        })
     }
 
     /// The bytes that came so far.
     pub fn file(&self) -> &Arc<File> {
         &self.file
+    }
+
+    /// Whether it is filled out of an archive.
+    pub fn is_archive(&self) -> bool {
+        self.archive
     }
 
     /// Whether all that will come is there.

@@ -20,6 +20,8 @@ const APART: i64 = 50;
 const PIECE: usize = 4096;
 /// Bytes of a line that may hold its time.
 const HEAD: u64 = 80;
+/// Milliseconds of a day.
+const DAY: i64 = 86_400_000;
 /// Lines that are looked at for one with a time.
 const TRIES: usize = 64;
 
@@ -213,8 +215,15 @@ pub fn parse(text: &str) -> Option<i64> {
     if first.is_ascii_uppercase() {
         let head = text.get(..15)?;
         let year = Zoned::now().year();
-        let read = civil::DateTime::strptime("%Y %b %e %H:%M:%S", format!("{year} {head}")).ok()?;
-        return local(read);
+        let read = |year| civil::DateTime::strptime("%Y %b %e %H:%M:%S", format!("{year} {head}"));
+        let at = local(read(year).ok()?)?;
+        // No year is written: what would be in the future is of last year.
+        let later = at > now().saturating_add(DAY);
+        return if later {
+            local(read(year - 1).ok()?)
+        } else {
+            Some(at)
+        };
     }
     None
 }

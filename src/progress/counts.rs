@@ -36,7 +36,7 @@ impl Tree {
         };
         let mut counts = Counts::default();
         let mut known = 0_u32;
-        for package in self.packages().iter().filter(|p| p.tool == section.tool) {
+        for package in self.packages().iter().filter(|p| self.is_current(p)) {
             known += 1;
             counts.done += u32::from(package.state.is_good());
             counts.active += u32::from(package.state.is_active());
@@ -51,8 +51,10 @@ impl Tree {
         let (said, total) = section.count();
         let ended = counts.failed + counts.skipped + counts.interrupted;
         counts.done = counts.done.max(said.unwrap_or(0).saturating_sub(ended));
-        counts.total = if section.tool == Tool::Spack && self.has_lock {
-            Some(total.unwrap_or(0).max(known))
+        counts.total = if section.tool == Tool::Spack {
+            // Several installs in one log each count their own.
+            let least = if self.has_lock { Some(0) } else { None };
+            total.or(least).map(|total| total.max(known))
         } else {
             total
         };

@@ -55,7 +55,16 @@ pub fn estimate(tree: &Tree, history: &History, jobs: Option<u32>, now: Option<M
         .collect();
     let counts = tree.counts();
     let ended = counts.done + counts.failed + counts.skipped + counts.interrupted;
-    let all = usize::try_from(counts.total?.saturating_sub(ended)).unwrap_or(usize::MAX);
+    let Some(total) = counts.total else {
+        // Spack from 1.2 on does not say of how many: what is in work is the least that is left.
+        let left: Vec<Left> = open.iter().map(|p| left(p, history, jobs, now)).collect();
+        return left.iter().any(|l| l.known).then(|| Estimate {
+            low: whole_seconds(schedule(&open, &left, tree.side_by_side(), |l| l.low)),
+            high: None,
+            unknown: left.iter().filter(|l| !l.known).count(),
+        });
+    };
+    let all = usize::try_from(total.saturating_sub(ended)).unwrap_or(usize::MAX);
     let nameless = all.saturating_sub(open.len());
     let left: Vec<Left> = open.iter().map(|p| left(p, history, jobs, now)).collect();
     let unknown = left.iter().filter(|l| !l.known).count() + nameless;

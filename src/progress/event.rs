@@ -237,6 +237,8 @@ pub enum What {
         /// What it is.
         text: String,
     },
+    /// The tool begins anew: its packages and counts of before are of an earlier run of it.
+    Begin,
     /// What the tool as a whole does now.
     Doing {
         /// In its words.

@@ -23,6 +23,8 @@ impl Fold {
     pub fn feed(&mut self, offset: u64, bytes: &[u8]) {
         let events = self.lines.feed(bytes, offset);
         self.apply(&events);
+        // What was read is not asked about again.
+        self.times.forget(self.position());
     }
 
     /// At this time the log had so many bytes.
@@ -30,9 +32,14 @@ impl Fold {
         self.times.add(at, bytes);
     }
 
-    /// When what was written, as an index beside the log says.
-    pub fn set_times(&mut self, times: Times) {
-        self.times = times;
+    /// More of the index beside the log: when what was written. Returns how many bytes of it were whole lines.
+    pub fn read_times(&mut self, text: &str) -> usize {
+        self.times.read(text)
+    }
+
+    /// The index begins anew.
+    pub fn forget_times(&mut self) {
+        self.times = Times::default();
     }
 
     /// The process that wrote it ended; no bytes follow.

@@ -165,12 +165,17 @@ impl Lines {
             (State::Control, _) => self.control(byte, at, sink),
             (State::Intermediate, 0x20..=0x2f) => State::Intermediate,
             (State::Intermediate | State::Text, _) => State::Text,
-            (State::Escape | State::TitleEscape | State::IgnoredEscape, _) => self.introduced(byte),
+            (State::Escape | State::TitleEscape | State::IgnoredEscape, _) => self.introduced(byte, at, sink),
         };
     }
 
-    fn introduced(&mut self, byte: u8) -> State {
+    fn introduced(&mut self, byte: u8, at: u64, sink: &mut impl FnMut(Line<'_>)) -> State {
         match byte {
+            // The cursor goes back to where it was saved: apt draws its bar at the foot like that.
+            b'8' => {
+                self.end(at + 1, at + 1, sink);
+                State::Text
+            }
             b'[' => State::Control,
             b']' => {
                 self.title.clear();
@@ -186,7 +191,7 @@ impl Lines {
         match byte {
             0x20..=0x3f => State::Control,
             // The cursor went to another row or to the first column: what was written stands.
-            b'A' | b'B' | b'E' | b'F' | b'G' | b'H' | b'd' | b'f' => {
+            b'A' | b'B' | b'E' | b'F' | b'G' | b'H' | b'd' | b'f' | b'u' => {
                 self.end(at + 1, at + 1, sink);
                 State::Text
             }

@@ -118,6 +118,9 @@ pub struct Package {
     /// Seconds since it began, as the tool said last.
     #[serde(skip)]
     pub(super) elapsed: Option<u32>,
+    /// The part of the log that spoke of it last.
+    #[serde(skip)]
+    pub(super) section: usize,
 }
 
 impl Package {
@@ -143,6 +146,7 @@ impl Package {
             errors: vec![],
             needs: vec![],
             elapsed: None,
+            section: 0,
         }
     }
 

@@ -5,7 +5,7 @@ use super::{
     line::{Line, Lines},
     lock::Lock,
     spack::Spack,
-    tools::{Tools, docker_output},
+    tools::{Tools, docker_ended, docker_output},
 };
 use crate::log::severity;
 
@@ -22,6 +22,8 @@ struct Readers {
     tools: Tools,
     only: Option<Tool>,
     last: Option<Tool>,
+    /// The step of a build of Docker's whose output Spack's last line was.
+    step: Option<u32>,
 }
 
 impl Reader {
@@ -107,14 +109,18 @@ impl Readers {
     }
 
     fn of_line(&mut self, line: &Line<'_>, out: &mut Vec<What>) -> Option<Tool> {
-        if self.only.is_none_or(|only| only == Tool::Spack) && self.spack.read(line, out) {
+        let line = &Line {
+            text: without_stamp(line.text),
+            ..*line
+        };
+        if self.only.is_none_or(|only| only == Tool::Spack) && self.of_spack(line, out) {
             return Some(Tool::Spack);
         }
         if line.is_title {
             return None;
         }
         if self.only != Some(Tool::Spack)
-            && let Some(tool) = self.tools.read(line.text, self.only, out)
+            && let Some(tool) = self.tools.read(self.inside(line.text), self.only, out)
         {
             // What runs inside a build of Spack's is not a tool of its own, but how far the package is.
             if self.spack.is_busy() && !tool.is_inner() {
@@ -123,7 +129,7 @@ impl Readers {
             }
             return Some(tool);
         }
-        let text = docker_output(line.text).unwrap_or(line.text);
+        let text = docker_output(line.text).map_or(line.text, |(_, text)| text);
         let severity = severity(text.as_bytes())?;
         let package = self.spack.only_active().map(str::to_owned);
         out.push(What::Note {
@@ -133,4 +139,53 @@ impl Readers {
         });
         Some(self.last.or(self.only).unwrap_or(Tool::Other))
     }
+
+    /// A line of Spack's, also where Docker runs it.
+    fn of_spack(&mut self, line: &Line<'_>, out: &mut Vec<What>) -> bool {
+        if line.is_title {
+            return self.spack.read(line, out);
+        }
+        let Some((step, text)) = docker_output(line.text) else {
+            if self
+                .step
+                .is_some_and(|step| docker_ended(line.text) == Some(step))
+            {
+                // What was in work when the step ended was in work in vain.
+                self.step = None;
+                self.spack.restarted(out);
+                return !out.is_empty();
+            }
+            return self.step.is_none() && self.spack.read(line, out);
+        };
+        let read = self.spack.read(&Line { text, ..*line }, out);
+        if read {
+            self.step = Some(step);
+        }
+        read
+    }
+
+    /// A line without what Docker puts before it, where it is of a build of Spack's.
+    fn inside<'a>(&self, text: &'a str) -> &'a str {
+        match docker_output(text) {
+            Some((step, inside)) if self.step == Some(step) && self.spack.is_busy() => inside,
+            _ => text,
+        }
+    }
+}
+
+/// A line without the time that CI services, `docker logs -t` and `kubectl logs --timestamps` put before it:
+/// `2026-11-22T10:11:12.1234567Z `.
+fn without_stamp(text: &str) -> &str {
+    let Some((stamp, rest)) = text.split_once(' ') else {
+        return text;
+    };
+    let shape = |(at, byte): (usize, u8)| match at {
+        4 | 7 => byte == b'-',
+        10 => byte == b'T',
+        13 | 16 => byte == b':',
+        0..19 => byte.is_ascii_digit(),
+        _ => byte.is_ascii_digit() || matches!(byte, b'.' | b':' | b'+' | b'-' | b'Z'),
+    };
+    let fits = (20..=36).contains(&stamp.len()) && stamp.bytes().enumerate().all(shape);
+    if fits { rest } else { text }
 }

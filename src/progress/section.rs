@@ -3,10 +3,13 @@
 use serde::Serialize;
 
 use super::{
-    event::{Tool, What},
-    package::seconds,
+    event::{Event, Tool, What},
+    package::{Package, seconds},
     times::Millis,
 };
+
+/// Sections that are kept, the last ones.
+const SECTIONS: usize = 200;
 
 /// Steps whose time is remembered, for the speed.
 const SAMPLES: usize = 32;
@@ -16,6 +19,9 @@ const SAMPLES: usize = 32;
 pub struct Section {
     /// The tool.
     pub tool: Tool,
+    /// Which part of the log it is, from 0.
+    #[serde(skip)]
+    pub(super) number: usize,
     /// First byte in the log.
     pub offset: u64,
     /// End of its last line that tells of progress.
@@ -28,6 +34,8 @@ pub struct Section {
     pub doing: String,
     /// The tool says that it is done.
     pub ended: bool,
+    /// It has begun anew since.
+    closed: bool,
     step: Option<(u32, Option<u32>)>,
     count: Option<(Option<u32>, u32)>,
     #[serde(skip)]
@@ -35,14 +43,16 @@ pub struct Section {
 }
 
 impl Section {
-    pub(super) fn new(tool: Tool, offset: u64, started: Option<Millis>) -> Self {
+    fn new(tool: Tool, number: usize, offset: u64, started: Option<Millis>) -> Self {
         Self {
             tool,
+            number,
             offset,
             end: offset,
             started,
             doing: String::new(),
             ended: false,
+            closed: false,
             step: None,
             count: None,
             samples: vec![],
@@ -58,15 +68,31 @@ impl Section {
             }
             What::Step { done, total, text } => {
                 self.doing.clone_from(text);
-                // ninja and make begin anew, for another target or a second pass.
-                if self.step.is_some_and(|(before, _)| *done < before) {
-                    self.samples.clear();
+                let mut done = *done;
+                if let Some((before, of)) = self.step.filter(|(before, _)| done < *before) {
+                    // Builds side by side print their steps a little out of order; further back ninja and make begin
+                    // anew, for another target or a second pass.
+                    let near = of.unwrap_or(0) / 20 + 1;
+                    if of == *total && before.saturating_sub(done) <= near {
+                        done = before;
+                    } else {
+                        self.samples.clear();
+                    }
                 }
-                self.step = Some((*done, *total));
-                self.sample(*done, at);
+                self.step = Some((done, *total));
+                self.sample(done, at);
             }
             _ => {}
         }
+    }
+
+    /// Whether the tool has come further than to say what it is going to do.
+    fn has_begun(&self) -> bool {
+        self.ended || self.step.is_some() || self.count.is_some()
+    }
+
+    fn is_open(&self) -> bool {
+        !self.ended && !self.closed
     }
 
     /// Steps that are done, and all of them.
@@ -115,5 +141,74 @@ impl Section {
             });
         }
         self.samples.push((done, at));
+    }
+}
+
+/// The parts of a log, in order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sections {
+    list: Vec<Section>,
+    /// All of them, those that are not kept any more too.
+    begun: usize,
+}
+
+impl Sections {
+    pub(super) fn list(&self) -> &[Section] {
+        &self.list
+    }
+
+    /// The section that an event belongs to; none where its tool has none.
+    pub(super) fn of(&mut self, event: &Event, at: Option<Millis>) -> Option<&mut Section> {
+        let same = self.list.last().is_some_and(|last| {
+            let more = last.is_open() || last.tool == Tool::Spack || matches!(event.what, What::End { .. });
+            last.tool == event.tool && more
+        });
+        if event.tool != Tool::Other && !same {
+            self.push(event, at);
+        }
+        let section = self.list.last_mut()?;
+        section.end = event.offset.saturating_add(event.length);
+        (section.tool == event.tool).then_some(section)
+    }
+
+    /// A tool begins anew.
+    pub(super) fn begin(&mut self, tool: Tool) {
+        let last = self.list.iter_mut().rev().find(|section| section.tool == tool);
+        if let Some(section) = last.filter(|section| section.has_begun()) {
+            section.closed = true;
+        }
+    }
+
+    /// Whether a package is one of those that the last part of the log is about.
+    pub(super) fn is_current(&self, package: &Package) -> bool {
+        self.list.last().is_none_or(|last| {
+            // Spack tells of its packages whether they are those of before.
+            package.tool == last.tool && (last.tool == Tool::Spack || package.section == last.number)
+        })
+    }
+
+    /// Number of the last one.
+    pub(super) fn number(&self) -> usize {
+        self.list.last().map_or(0, |section| section.number)
+    }
+
+    fn push(&mut self, event: &Event, at: Option<Millis>) {
+        // Where two tools write by turns each goes on with its own.
+        let before = self.list.len().checked_sub(2).and_then(|at| self.list.get(at));
+        let before = before.filter(|section| section.tool == event.tool && section.is_open());
+        let section = match before {
+            Some(before) => Section {
+                offset: event.offset,
+                ..before.clone()
+            },
+            None => {
+                self.begun += 1;
+                Section::new(event.tool, self.begun, event.offset, at)
+            }
+        };
+        if self.list.len() >= SECTIONS {
+            self.list.remove(0);
+        }
+        self.list.push(section);
     }
 }

@@ -99,7 +99,8 @@ impl Summary {
     pub fn of(tree: &Tree, eta: Option<Estimate>, now: Option<Millis>) -> Self {
         let counts = tree.counts();
         let doing = tree.sections().last().map(|s| s.doing.clone());
-        let active = tree.packages().iter().filter(|p| p.state.is_active());
+        let current = tree.packages().iter().filter(|p| tree.is_current(p));
+        let active = current.filter(|p| p.state.is_active());
         let failed = tree.packages().iter().filter(|p| p.state == State::Failed);
         Self {
             v: 1,

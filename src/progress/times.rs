@@ -14,21 +14,31 @@ impl Times {
     /// Reads an index. A line that is none (the last one may be torn) is passed over; so is one that goes back.
     pub fn parse(text: &str) -> Self {
         let mut times = Self::default();
-        let whole = text
-            .rfind('\n')
-            .and_then(|end| text.get(..end))
-            .unwrap_or_default();
-        for line in whole.lines() {
+        times.read(text);
+        times
+    }
+
+    /// Reads more of an index; returns how many bytes of it were whole lines.
+    pub fn read(&mut self, text: &str) -> usize {
+        let end = text.rfind('\n').map_or(0, |end| end + 1);
+        for line in text.get(..end).unwrap_or_default().lines() {
             let mut words = line.split_ascii_whitespace();
             let pair = (
                 words.next().and_then(|word| word.parse().ok()),
                 words.next().and_then(|word| word.parse().ok()),
             );
             if let (Some(time), Some(bytes)) = pair {
-                times.add(time, bytes);
+                self.add(time, bytes);
             }
         }
-        times
+        end
+    }
+
+    /// Forgets what says nothing of the bytes from an offset on: a log that is read once is not asked about again.
+    pub fn forget(&mut self, offset: u64) {
+        let past = self.entries.partition_point(|(bytes, _)| *bytes <= offset);
+        let last = self.entries.len().saturating_sub(1);
+        self.entries.drain(..past.min(last));
     }
 
     /// At this time the log had so many bytes.

@@ -8,15 +8,13 @@ use super::{
     event::{Event, Key, State, Tool, What},
     lock::{Database, Lock},
     package::{Inside, Note, Package},
-    section::Section,
+    section::{Section, Sections},
     times::Millis,
 };
 use crate::log::Severity;
 
 /// Packages that are kept; no build has that many, a hostile log may.
 const PACKAGES: usize = 20_000;
-/// Sections that are kept.
-const SECTIONS: usize = 200;
 /// Errors and warnings that are kept, the last ones.
 const NOTES: usize = 100;
 /// Errors of one package that are kept, the first ones.
@@ -42,7 +40,7 @@ impl Exit {
 pub struct Tree {
     packages: Vec<Package>,
     index: HashMap<Key, usize>,
-    sections: Vec<Section>,
+    sections: Sections,
     notes: VecDeque<Note>,
     errors: u64,
     warnings: u64,
@@ -101,7 +99,7 @@ impl Tree {
                 reason,
                 elapsed,
             } => {
-                if let Some(section) = self.section(event, at) {
+                if let Some(section) = self.sections.of(event, at) {
                     section.doing.clear();
                 }
                 self.state(package, (*state, reason.clone(), *elapsed), at);
@@ -120,7 +118,7 @@ impl Tree {
                 self.inside(*done, *total);
             }
             What::Count { .. } | What::Step { .. } | What::Doing { .. } => {
-                if let Some(section) = self.section(event, at) {
+                if let Some(section) = self.sections.of(event, at) {
                     section.take(&event.what, at);
                 }
             }
@@ -128,10 +126,12 @@ impl Tree {
             What::Interrupted => self.interrupted = true,
             What::End { ok } => {
                 self.said = Some(*ok);
-                if let Some(section) = self.section(event, at) {
+                self.over(event.tool, *ok, at);
+                if let Some(section) = self.sections.of(event, at) {
                     section.ended = true;
                 }
             }
+            What::Begin => self.sections.begin(event.tool),
             What::Named { .. }
             | What::Phase { .. }
             | What::Took { .. }
@@ -200,7 +200,12 @@ impl Tree {
 
     /// The parts of the log by tool.
     pub fn sections(&self) -> &[Section] {
-        &self.sections
+        self.sections.list()
+    }
+
+    /// Whether a package is one of those that the last part of the log is about: those of Spack all are.
+    pub fn is_current(&self, package: &Package) -> bool {
+        self.sections.is_current(package)
     }
 
     /// The last errors and warnings: errors before warnings, each with the nearest to the end first. What a build
@@ -248,7 +253,7 @@ impl Tree {
 
     /// The tool that wrote last.
     pub fn tool(&self) -> Option<Tool> {
-        self.sections.last().map(|section| section.tool)
+        self.sections().last().map(|section| section.tool)
     }
 
     fn package(&mut self, key: &str, tool: Tool) -> Option<&mut Package> {
@@ -290,6 +295,7 @@ impl Tree {
             package.inside = None;
         }
         package.state = state;
+        package.section = self.sections.number();
         if begins {
             // Something begins again: it is another run, in the same log.
             (self.exit, self.said, self.interrupted) = (None, None, false);
@@ -365,14 +371,23 @@ impl Tree {
         }
     }
 
-    fn section(&mut self, event: &Event, at: Option<Millis>) -> Option<&mut Section> {
-        let same = self.sections.last().is_some_and(|s| s.tool == event.tool);
-        if event.tool != Tool::Other && !same && self.sections.len() < SECTIONS {
-            self.sections.push(Section::new(event.tool, event.offset, at));
+    /// A tool has ended: what it had in work then was given up, or turned out not to be needed.
+    fn over(&mut self, tool: Tool, ok: bool, at: Option<Millis>) {
+        // Spack's own reader says what becomes of each.
+        if tool == Tool::Spack {
+            return;
         }
-        let section = self.sections.last_mut()?;
-        section.end = event.offset.saturating_add(event.length);
-        (section.tool == event.tool).then_some(section)
+        self.active.remove(&tool);
+        let open = self.packages.iter_mut();
+        for package in open.filter(|p| p.tool == tool && p.state.is_active()) {
+            package.leave(at, None);
+            package.ended = at;
+            (package.state, package.reason) = if ok {
+                (State::Skipped, Some("it was not needed in the end".into()))
+            } else {
+                (State::Interrupted, Some("it was given up".into()))
+            };
+        }
     }
 }
 
@@ -391,6 +406,7 @@ fn key_of(what: &What) -> Option<&str> {
         What::Count { .. }
         | What::Step { .. }
         | What::Doing { .. }
+        | What::Begin
         | What::Interrupted
         | What::End { .. } => None,
     }

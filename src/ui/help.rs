@@ -30,17 +30,24 @@ pub(super) fn view(model: &Model, scroll: usize, frame: &mut Frame<'_>) {
     let styles = model.look.styles();
     let width = WIDTH.min(frame.area().width);
     let place = Place::under_help(model);
-    let keys = place.keys().iter().chain(place.common());
-    let shown: Vec<_> = place.keys().iter().flat_map(|k| k.chords).collect();
+    let own: Vec<keys::Chord> = place.keys().iter().flat_map(|k| k.chords).copied().collect();
     let of_log = place
         .keys_of_log()
-        .filter(|key| key.chords.iter().any(|c| !shown.contains(&c)));
-    let all = keys
-        .map(|key| (key.chords, key.help))
-        .chain(of_log.map(|key| (key.chords, key.help)));
+        .filter(|key| key.chords.iter().any(|c| !own.contains(c)));
+    // A key means one thing: where the screen or its log has it, it is not what it is elsewhere.
+    let log = place.keys_of_log().flat_map(|k| k.chords).copied();
+    let taken: Vec<keys::Chord> = own.iter().copied().chain(log).collect();
+    let common = place.common().iter().map(|key| {
+        let free = key.chords.iter().copied().filter(|c| !taken.contains(c));
+        (free.collect::<Vec<_>>(), key.help)
+    });
+    let all = place.keys().iter().map(|key| (key.chords.to_vec(), key.help));
+    let all = all
+        .chain(common.filter(|(chords, _)| !chords.is_empty()))
+        .chain(of_log.map(|key| (key.chords.to_vec(), key.help)));
     let lines: Vec<Line<'static>> = all
         .flat_map(|(chords, help)| {
-            let names: Vec<String> = chords.iter().copied().map(keys::name).collect();
+            let names: Vec<String> = chords.into_iter().map(keys::name).collect();
             let line = Line::from(vec![
                 Span::styled(column(&names.join(", "), NAMES, ".."), styles.key),
                 Span::styled(format!(" {help}"), styles.text),

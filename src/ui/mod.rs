@@ -108,6 +108,14 @@ pub(crate) fn row_at(model: &Model, x: u16, y: u16) -> Option<usize> {
         return None;
     }
     let body = body(model);
+    if let (Screen::Run, Some(run)) = (model.screen(), &model.run) {
+        let area = run::areas(run, body).build;
+        return if area.contains((x, y).into()) {
+            run::build_row(model, run, area, y)
+        } else {
+            None
+        };
+    }
     let (listing, area) = match model.screen() {
         Screen::Labs => labs::list(model, body),
         Screen::Host => host::list(model, body),
@@ -181,4 +189,12 @@ pub(crate) fn log_area(model: &Model) -> Rect {
         return Rect::default();
     };
     run::areas(run, body(model)).log
+}
+
+/// Where the build beside the log is; nothing where it is hidden.
+pub(crate) fn build_area(model: &Model) -> Rect {
+    let Some(run) = &model.run else {
+        return Rect::default();
+    };
+    run::areas(run, body(model)).build
 }

@@ -32,6 +32,8 @@ use super::{
 
 /// Fewer columns show no bar.
 const BAR: usize = 8;
+/// With fewer columns the pane is below the log.
+const WIDE: u16 = 90;
 /// Columns that a name has at least.
 const NAME: usize = 10;
 
@@ -128,7 +130,7 @@ pub struct ProgressPane<'a> {
 pub fn rows(tree: &Tree, open: &[Group]) -> Vec<Row> {
     let packages = tree.packages();
     let all = |wanted: &dyn Fn(State) -> bool| {
-        let fits = |(_, p): &(usize, &Package)| wanted(p.state);
+        let fits = |(_, p): &(usize, &Package)| wanted(p.state) && tree.is_current(p);
         let found = packages.iter().enumerate().filter(fits);
         found.map(|(at, _)| Row::Package(at)).collect::<Vec<_>>()
     };
@@ -148,6 +150,26 @@ pub fn rows(tree: &Tree, open: &[Group]) -> Vec<Row> {
     rows
 }
 
+/// What is left of an area for the log, and the pane's own: beside it, or below it where the window is narrow.
+pub fn split(area: Rect) -> (Rect, Rect) {
+    if area.width >= WIDE {
+        let width = (area.width / 3).clamp(30, 64);
+        let log = Rect {
+            width: area.width - width,
+            ..area
+        };
+        let x = area.x + log.width;
+        return (log, Rect { x, width, ..area });
+    }
+    let height = area.height / 2;
+    let log = Rect {
+        height: area.height - height,
+        ..area
+    };
+    let y = area.y + log.height;
+    (log, Rect { y, height, ..area })
+}
+
 /// The row at a line of the screen, for the mouse.
 pub fn row_at(look: &Look, pane: ProgressPane<'_>, area: Rect, y: u16) -> Option<usize> {
     let list = parts(block(look, pane).inner(area)).1;
@@ -161,7 +183,7 @@ pub fn view(look: &Look, pane: ProgressPane<'_>, frame: &mut Frame<'_>, area: Re
     frame.render_widget(block, area);
     let (head, list, foot) = parts(inside);
     frame.render_widget(pane.header(look, head.width.into()), head);
-    if pane.tree.packages().is_empty() {
+    if rows(pane.tree, &[]).is_empty() {
         let doing = pane
             .tree
             .sections()
@@ -227,6 +249,9 @@ impl ProgressPane<'_> {
 
     fn header(&self, look: &Look, width: usize) -> Line<'static> {
         let (styles, counts) = (look.styles(), self.tree.counts());
+        if self.tree.tool().is_none() && counts.total.is_none() {
+            return Line::default();
+        }
         let mut spans = vec![Span::styled(
             match counts.total {
                 Some(total) => format!("{} of {total}", counts.done),
@@ -279,7 +304,7 @@ impl ProgressPane<'_> {
     }
 
     fn group(&self, look: &Look, group: Group) -> Line<'static> {
-        let fits = |p: &&Package| Group::of(p.state) == Some(group);
+        let fits = |p: &&Package| Group::of(p.state) == Some(group) && self.tree.is_current(p);
         let count = self.tree.packages().iter().filter(fits).count();
         let (glyph, style) = match group {
             Group::Skipped => (look.glyphs.skipped, look.styles().warn),
@@ -335,7 +360,9 @@ impl ProgressPane<'_> {
         let (text, style) = match (package.state, package.errors.first(), &package.reason) {
             (State::Failed, Some(error), _) => (error.text.clone(), styles.error),
             (State::Failed, None, Some(reason)) => (reason.clone(), styles.error),
-            (State::Skipped, _, Some(cause)) => (format!("because {cause} failed"), styles.warn),
+            (State::Skipped, _, Some(cause)) if package.tool == crate::progress::Tool::Spack => {
+                (format!("because {cause} failed"), styles.warn)
+            }
             (_, _, Some(reason)) => (reason.clone(), styles.warn),
             _ => match &package.log {
                 Some(log) => (log.clone(), styles.dim),

@@ -24,11 +24,13 @@ use crate::{
     },
     log::clean,
     plan::{Action, Track},
+    progress::Tree,
     view,
 };
 
 use super::{
     look::Look,
+    progress_pane::{self, Position, ProgressPane},
     review::chosen,
     widgets::{self, Listing},
     words::{clock, fit, took},
@@ -37,14 +39,15 @@ use super::{
 pub(super) struct Areas {
     steps: Rect,
     pub(super) log: Rect,
+    /// The build beside the log; nothing where it is hidden.
+    pub(super) build: Rect,
 }
 
 pub(super) fn areas(run: &RunView, body: Rect) -> Areas {
     let [bar, body] = Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(body);
     let _ = bar;
     if run.zoomed {
-        let steps = Rect { height: 0, ..body };
-        return Areas { steps, log: body };
+        return with_build(run, Rect { height: 0, ..body }, body);
     }
     let [steps, log] = if body.width >= 76 {
         let width = (body.width / 3).clamp(30, 60);
@@ -52,7 +55,40 @@ pub(super) fn areas(run: &RunView, body: Rect) -> Areas {
     } else {
         Layout::vertical([Constraint::Fill(1), Constraint::Fill(1)]).areas(body)
     };
-    Areas { steps, log }
+    with_build(run, steps, log)
+}
+
+fn with_build(run: &RunView, steps: Rect, log: Rect) -> Areas {
+    let (log, build) = if run.build.shown {
+        progress_pane::split(log)
+    } else {
+        (log, Rect::default())
+    };
+    Areas { steps, log, build }
+}
+
+/// The row of the build at a line of the screen.
+pub(super) fn build_row(model: &Model, run: &RunView, area: Rect, y: u16) -> Option<usize> {
+    let pane = run.build.pane(run.shown()?, None)?;
+    progress_pane::row_at(&model.look, pane, area, y)
+}
+
+fn build(model: &Model, run: &RunView, frame: &mut Frame<'_>, area: Rect) {
+    if area.is_empty() {
+        return;
+    }
+    let seconds = i64::try_from(model.now).unwrap_or(0);
+    let now = run.is_running().then(|| seconds.saturating_mul(1000));
+    let (tree, position) = (Tree::new(), Position::default());
+    let nothing = ProgressPane {
+        tree: &tree,
+        position: &position,
+        left: None,
+        now: None,
+        focus: run.build.focus,
+    };
+    let pane = run.shown().and_then(|lab| run.build.pane(lab, now));
+    progress_pane::view(&model.look, pane.unwrap_or(nothing), frame, area);
 }
 
 pub(super) fn view(model: &Model, frame: &mut Frame<'_>) {
@@ -70,6 +106,7 @@ pub(super) fn view(model: &Model, frame: &mut Frame<'_>) {
         viewer: &run.viewer,
         palette: &palette,
     };
+    build(model, run, frame, areas.build);
     let typing = screen.draw(frame.buffer_mut(), areas.log);
     if let Some(at) = typing.filter(|_| model.dialog.is_none() && model.help.is_none()) {
         frame.set_cursor_position(at);

@@ -16,7 +16,9 @@ const NAMES: usize = 26;
 
 /// Draws it over the panes; a scroll past the end shows the end.
 pub(super) fn draw(viewer: &Viewer, scroll: usize, palette: &Palette, buffer: &mut Buffer, area: Rect) {
-    let lines = lines(usize::from(WIDTH.min(area.width).saturating_sub(4)));
+    let leaves = |does| viewer.inside && matches!(does, super::Intent::Quit | super::Intent::Build);
+    let mut lines = lines(usize::from(WIDTH.min(area.width).saturating_sub(4)));
+    lines.retain(|line| !leaves(line.2));
     let width = WIDTH.min(area.width);
     let wanted = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2);
     let height = wanted.min(area.height);
@@ -29,12 +31,7 @@ pub(super) fn draw(viewer: &Viewer, scroll: usize, palette: &Palette, buffer: &m
     let inside = frame(buffer, place, " keys ", palette);
     let most = lines.len().saturating_sub(usize::from(inside.height));
     let scroll = scroll.min(most);
-    let leaves = |does| viewer.inside && matches!(does, super::Intent::Quit | super::Intent::Build);
-    let shown = lines
-        .iter()
-        .filter(|l| !leaves(l.2))
-        .skip(scroll)
-        .take(usize::from(inside.height));
+    let shown = lines.iter().skip(scroll).take(usize::from(inside.height));
     for ((names, help, _), y) in shown.zip(inside.y..) {
         let names_room = u16::try_from(NAMES - 1).unwrap_or(0).min(inside.width);
         put(buffer, (inside.x, y), names, palette.key, names_room);
@@ -71,19 +68,30 @@ fn lines(width: usize) -> Vec<HelpLine> {
     let mut lines = vec![];
     for key in KEYS {
         let names: Vec<String> = key.chords.iter().copied().map(name).collect();
-        let mut names = names.join(", ");
-        let mut line = String::new();
-        for word in key.help.split(' ') {
-            if !line.is_empty() && line.width() + 1 + word.width() > room {
-                lines.push((std::mem::take(&mut names), std::mem::take(&mut line), key.does));
-            }
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
+        let names = fold(names.join(", ").split(' '), NAMES - 1);
+        let words = fold(key.help.split(' '), room);
+        for at in 0..names.len().max(words.len()) {
+            let part = |parts: &[String]| parts.get(at).cloned().unwrap_or_default();
+            lines.push((part(&names), part(&words), key.does));
         }
-        lines.push((names, line, key.does));
     }
+    lines
+}
+
+/// Words in lines of a width.
+fn fold<'a>(words: impl Iterator<Item = &'a str>, room: usize) -> Vec<String> {
+    let mut lines = vec![];
+    let mut line = String::new();
+    for word in words {
+        if !line.is_empty() && line.width() + 1 + word.width() > room {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines.push(line);
     lines
 }
 

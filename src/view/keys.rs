@@ -206,7 +206,7 @@ pub const KEYS: &[Key] = &[
     key(
         &[c('T')],
         Intent::Build,
-        "the build beside its log: packages, phases, time left; enter goes to the package's lines",
+        "the build beside its log, or not: packages, phases, time left; tab: to it and back; enter: to the package's lines",
     ),
     key(&[c('|')], Intent::Beside, "another pane beside this one"),
     key(&[c('S')], Intent::Below, "another pane below this one"),

@@ -375,7 +375,13 @@ pub(super) const RUN: &[Key] = &[
         &[TAB],
         Intent::View(view::Intent::NextPane),
         "next lab",
-        "the log of the next lab; with more panes, the next one",
+        "the log of the next lab; with more panes, the next one; the build where it is shown",
+    ),
+    key(
+        &[c('T')],
+        Intent::View(view::Intent::Build),
+        "build",
+        "the build beside the log, or not: packages, phases, time left",
     ),
     key(
         &[ESC],

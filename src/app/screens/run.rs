@@ -4,6 +4,7 @@ use crossterm::event::KeyEvent;
 
 use crate::{
     app::{
+        build::Known,
         dialog::{Confirm, Dialog, Then},
         keys::Intent,
         model::{Model, Screen},
@@ -15,6 +16,9 @@ use crate::{
     run::{Event, Outcome, RESTART},
     ui, view,
 };
+
+/// With fewer rows the build does not appear by itself.
+const ROWS: u16 = 8;
 
 impl Model {
     pub(in crate::app) fn take_event(&mut self, event: Event) -> Vec<Effect> {
@@ -66,6 +70,71 @@ impl Model {
         self.run.as_mut().map(|run| run.wish(area)).unwrap_or_default()
     }
 
+    /// What was found out about the build of a lab.
+    pub(in crate::app) fn take_build(&mut self, lab: String, known: Known) -> Vec<Effect> {
+        let roomy = ui::log_area(self).height >= ROWS;
+        let on_screen = self.screen() == Screen::Run;
+        let Some(run) = &mut self.run else {
+            self.dirty = false;
+            return vec![];
+        };
+        run.build.take(lab.clone(), known);
+        let seen = on_screen && run.shown() == Some(lab.as_str());
+        // Whoever is typing keeps the log where it is.
+        let free = seen && roomy && run.is_at_work(&lab) && !run.viewer.is_typing();
+        if free && run.build.offer(&lab) {
+            return self.read_logs();
+        }
+        self.dirty = seen && run.build.shown;
+        vec![]
+    }
+
+    /// Shows the build beside the log, or hides it.
+    fn toggle_build(&mut self) {
+        if let Some(run) = &mut self.run {
+            run.build.toggle();
+        }
+    }
+
+    /// A key while the build has them.
+    pub(in crate::app) fn on_build(&mut self, intent: Intent) -> Vec<Effect> {
+        let Some(run) = &mut self.run else { return vec![] };
+        match intent {
+            Intent::Back => run.build.focus = false,
+            Intent::Next | Intent::View(view::Intent::NextPane) => {
+                // Round: past the build come the first pane or the next log.
+                run.build.focus = false;
+                if run.viewer.panes.len() > 1 {
+                    run.viewer.focus = 0;
+                } else if run.labs.len() > 1 {
+                    return self.on_log(view::Intent::NextLog);
+                }
+            }
+            Intent::View(view::Intent::Build) => self.toggle_build(),
+            Intent::View(_) => return self.on_run(intent),
+            _ => {
+                let Some(lab) = run.shown().map(str::to_owned) else {
+                    return vec![];
+                };
+                if let Some(offset) = run.build.update(&lab, intent)
+                    && let Some(log) = run.labs.iter().position(|l| *l == lab)
+                {
+                    run.picked = true;
+                    run.viewer.show_place(log, offset);
+                }
+            }
+        }
+        self.read_logs()
+    }
+
+    pub(in crate::app) fn select_in_build(&mut self, row: usize) {
+        if let Some(run) = &mut self.run
+            && let Some(lab) = run.shown().map(str::to_owned)
+        {
+            run.build.select(&lab, row);
+        }
+    }
+
     /// What came of a log.
     pub(in crate::app) fn take_of_log(&mut self, msg: Msg) -> Vec<Effect> {
         let Some(run) = &mut self.run else { return vec![] };
@@ -107,6 +176,12 @@ impl Model {
                 self.open(Screen::Result);
             }
             Intent::View(view::Intent::Zoom) if run.viewer.panes.len() < 2 => run.zoomed = !run.zoomed,
+            Intent::View(view::Intent::Build) => self.toggle_build(),
+            Intent::View(view::Intent::NextPane)
+                if run.build.shown && run.viewer.focus + 1 >= run.viewer.panes.len() =>
+            {
+                run.build.focus = true;
+            }
             Intent::View(intent) => return self.on_log(intent),
             Intent::Up => return self.on_log(view::Intent::Up),
             Intent::Down => return self.on_log(view::Intent::Down),

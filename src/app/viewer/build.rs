@@ -1,43 +1,25 @@
 //! The build beside its log: a thread of its own reads the log for progress, so that the pages never wait for it.
 
 use std::{
-    fs::{self, File},
-    os::unix::fs::FileExt as _,
+    fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     thread,
-    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use crossterm::event::{KeyCode, KeyEvent};
+use crossterm::event::{KeyCode, KeyEvent, MouseEvent, MouseEventKind};
 use ratatui::{Frame, layout::Rect};
 
 use crate::{
+    app::build::{Follower, Known, LOOK, job_of},
     job::Status,
     log::{Document, Wake},
-    progress::{Estimate, Fold, History, Millis, Times, Tree},
+    progress::Exit,
     ui::{
         look::Look,
         progress_pane::{self, Position, ProgressPane, Row},
     },
 };
-
-/// Bytes that are read at a time.
-const PART: usize = 256 * 1024;
-/// A longer index of times is not read.
-const TIMES: u64 = 64 << 20;
-/// The end of a job is looked for this often, because it is written beside the log and not into it.
-const LOOK: Duration = Duration::from_secs(1);
-/// With fewer columns the pane is below the log.
-const WIDE: u16 = 90;
-
-/// What is known of the build.
-#[derive(Default)]
-struct Known {
-    tree: Tree,
-    left: Option<Estimate>,
-    now: Option<Millis>,
-}
 
 /// What a key did to the pane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +32,6 @@ pub(super) enum Did {
     Go(u64),
     /// The log has the keys again.
     Left,
-    /// The pane is to be closed.
-    Closed,
 }
 
 /// The pane, and the thread behind it, which ends with it.
@@ -72,13 +52,8 @@ impl Build {
         let known = Arc::new(Mutex::new(Known::default()));
         let (grown, heard) = mpsc::channel();
         let mut worker = Worker {
-            file: Arc::clone(log.handle()),
-            path: log.path().map(Path::to_owned),
-            offset: 0,
-            fold: Fold::default(),
-            history: memory
-                .and_then(|path| History::load(path).ok())
-                .unwrap_or_default(),
+            follower: Follower::new(Arc::clone(log.handle()), log.path(), memory),
+            job: log.path().and_then(job_of),
             known: Arc::clone(&known),
             wake,
         };
@@ -99,38 +74,6 @@ impl Build {
     pub(super) fn hear(&self, log: &Document) -> bool {
         let _ = self.grown.send(());
         log.generation() == self.generation
-    }
-
-    /// What is left of an area for the log, and the pane's own.
-    pub(super) fn split(area: Rect) -> (Rect, Rect) {
-        if area.width >= WIDE {
-            let width = (area.width / 3).clamp(30, 64);
-            let log = Rect {
-                width: area.width - width,
-                ..area
-            };
-            return (
-                log,
-                Rect {
-                    x: area.x + log.width,
-                    width,
-                    ..area
-                },
-            );
-        }
-        let height = area.height / 2;
-        let log = Rect {
-            height: area.height - height,
-            ..area
-        };
-        (
-            log,
-            Rect {
-                y: area.y + log.height,
-                height,
-                ..area
-            },
-        )
     }
 
     pub(super) fn draw(&self, look: &Look, frame: &mut Frame<'_>, area: Rect) {
@@ -155,7 +98,6 @@ impl Build {
             KeyCode::Down | KeyCode::Char('j') => self.position.step(&known.tree, 1),
             KeyCode::PageUp => self.position.step(&known.tree, -10),
             KeyCode::PageDown => self.position.step(&known.tree, 10),
-            KeyCode::Char('T') => return Did::Closed,
             KeyCode::Tab | KeyCode::BackTab | KeyCode::Esc => {
                 self.focus = false;
                 return Did::Left;
@@ -174,37 +116,47 @@ impl Build {
     }
 }
 
+impl Build {
+    /// Takes the mouse: the wheel moves the cursor, a click puts it on a row.
+    pub(super) fn mouse(&mut self, mouse: MouseEvent, look: &Look, area: Rect) {
+        let known = lock(&self.known);
+        match mouse.kind {
+            MouseEventKind::ScrollUp => self.position.step(&known.tree, -3),
+            MouseEventKind::ScrollDown => self.position.step(&known.tree, 3),
+            MouseEventKind::Down(_) => {
+                let row = progress_pane::row_at(look, self.pane(&known), area, mouse.row);
+                self.focus = true;
+                self.position.cursor = row.unwrap_or(self.position.cursor);
+            }
+            _ => {}
+        }
+    }
+}
+
 fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
     known.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The thread: reads what is new, folds it, tells.
 struct Worker {
-    file: Arc<File>,
-    path: Option<PathBuf>,
-    offset: u64,
-    fold: Fold,
-    history: History,
+    follower: Follower,
+    job: Option<(PathBuf, String)>,
     known: Arc<Mutex<Known>>,
     wake: Wake,
 }
 
 impl Worker {
     fn work(&mut self, heard: &mpsc::Receiver<()>) {
-        let mut buffer = vec![0; PART];
         loop {
-            self.read_times();
-            while let Ok(count @ 1..) = self.file.read_at(&mut buffer, self.offset) {
-                self.fold
-                    .feed(self.offset, buffer.get(..count).unwrap_or_default());
-                self.offset += count as u64;
+            while self.follower.read() {
+                self.tell();
                 if matches!(heard.try_recv(), Err(mpsc::TryRecvError::Disconnected)) {
                     return;
                 }
             }
             let runs = self.look_at_job();
             self.tell();
-            let next = if runs {
+            let next = if runs || self.follower.is_busy() {
                 heard.recv_timeout(LOOK)
             } else {
                 heard.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected)
@@ -216,68 +168,35 @@ impl Worker {
         }
     }
 
-    /// The index beside the log; without one, a log that grows while it is looked at has the times of the looks.
-    fn read_times(&mut self) {
-        let beside = self.path.as_ref().map(|path| {
-            let mut name = path.clone().into_os_string();
-            name.push(".times");
-            PathBuf::from(name)
-        });
-        let known = beside.filter(|path| fs::metadata(path).is_ok_and(|m| m.len() < TIMES));
-        if let Some(text) = known.and_then(|path| fs::read_to_string(path).ok()) {
-            self.fold.set_times(Times::parse(&text));
-        } else if let Ok(length) = self.file.metadata().map(|m| m.len()) {
-            // When the part that was there before was written, nobody knows.
-            if self.offset > 0 && length > self.offset {
-                self.fold.time(now(), length);
-            }
-        }
-    }
-
     /// What the job says whose log it is; whether it still runs.
     fn look_at_job(&mut self) -> bool {
-        let folder = self.path.as_ref().filter(|path| path.ends_with("log.raw"));
-        let Some(folder) = folder.and_then(|path| path.parent()) else {
+        let Some((folder, id)) = &self.job else {
             return false;
         };
-        let id = folder
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
         let told = fs::read(folder.join("status.json")).ok();
-        let Some(status) = told.and_then(|line| Status::parse(&line, &id)) else {
+        let Some(status) = told.and_then(|line| Status::parse(&line, id)) else {
             return false;
         };
         for (key, inside) in &status.progress.inside {
-            self.fold.set_inside(key, *inside);
+            self.follower.set_inside(key, *inside);
         }
         // What comes after a state that is final are the last bytes of the log.
         if !status.is_over() {
             return true;
         }
-        if self.fold.tree().exit().is_none() {
+        if !self.follower.has_ended() {
             let exit = status.exit.unwrap_or_default();
-            self.fold.ended(exit.code, exit.signal.is_some());
+            self.follower.end(Exit {
+                code: exit.code,
+                // Which signal it was makes no difference to what is installed.
+                signal: exit.signal.map(|_| 15),
+            });
         }
         false
     }
 
     fn tell(&self) {
-        let over = self.fold.is_over();
-        let last = self.fold.last();
-        let now = if over { last } else { last.map(|_| now()) };
-        let left = self.fold.left(&self.history, now).filter(|_| !over);
-        *lock(&self.known) = Known {
-            tree: self.fold.tree().clone(),
-            left,
-            now,
-        };
+        *lock(&self.known) = self.follower.known();
         (self.wake)();
     }
-}
-
-fn now() -> Millis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

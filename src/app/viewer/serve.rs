@@ -9,14 +9,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossterm::event::{self, Event, KeyEvent};
+use crossterm::event::{self, Event, KeyCode, KeyEvent, MouseEvent, MouseEventKind};
 use ratatui::layout::Rect;
 use rustix::process::{Signal, getpid, kill_process};
 
 use crate::{
     app::{guard, terminal::Session},
     log::{Document, document::SharedRules, rules::Rules, watch::Watch},
-    ui::look::Look,
+    ui::{look::Look, progress_pane},
     view::{Effect, Palette, Screen, Viewer, viewer::Save},
 };
 
@@ -59,8 +59,9 @@ pub(super) struct Serving {
     palette: Palette,
     ears: Ears,
     area: Rect,
-    /// The build beside the log.
+    /// The build beside the log, and where it is.
     build: Option<Build>,
+    beside: Rect,
     /// Where durations of former builds are.
     memory: Option<PathBuf>,
     ended: (mpsc::Sender<Ended>, mpsc::Receiver<Ended>),
@@ -88,6 +89,7 @@ impl Serving {
             ears,
             area: Rect::default(),
             build: None,
+            beside: Rect::default(),
             memory: None,
             ended: mpsc::channel(),
             dirty: true,
@@ -190,30 +192,46 @@ impl Serving {
         }
     }
 
-    /// Shows the build of a log, gives it the keys, or hides it.
+    /// Shows the build of a log, or hides it.
     fn turn_build(&mut self, index: usize) {
-        match &mut self.build {
-            Some(build) if build.log == index => build.focus = true,
+        match &self.build {
+            Some(build) if build.log == index => {
+                self.build = None;
+                self.viewer.spoil();
+            }
             _ => self.show_build(index, true),
         }
+    }
+
+    /// Tab goes round: from the last pane to the build, and from there to the first one.
+    fn enters_build(&mut self, key: KeyEvent) -> bool {
+        let last = self.viewer.focus + 1 >= self.viewer.panes.len();
+        let tab = key.code == KeyCode::Tab && !self.viewer.is_typing() && self.viewer.help.is_none();
+        let Some(build) = self.build.as_mut().filter(|build| tab && last && !build.focus) else {
+            return false;
+        };
+        build.focus = true;
+        true
     }
 
     /// A key, where the build has the keys; false where it is for the log.
     fn build_key(&mut self, key: KeyEvent) -> bool {
         let asked = self.viewer.is_typing() || self.viewer.help.is_some();
         let Some(build) = self.build.as_mut().filter(|build| build.focus && !asked) else {
-            return false;
+            return self.enters_build(key);
         };
         match build.key(key) {
             Did::Nothing => return false,
-            Did::Moved | Did::Left => {}
+            Did::Left => {
+                if key.code == KeyCode::Tab && self.viewer.panes.len() > 1 {
+                    self.viewer.focus = 0;
+                    self.viewer.spoil();
+                }
+            }
+            Did::Moved => {}
             Did::Go(offset) => {
                 let log = build.log;
                 self.viewer.show_place(log, offset);
-            }
-            Did::Closed => {
-                self.build = None;
-                self.viewer.spoil();
             }
         }
         true
@@ -251,10 +269,10 @@ impl Serving {
         let size = self.session.terminal.size()?;
         let whole = Rect::new(0, 0, size.width, size.height);
         let (area, beside) = match &self.build {
-            Some(_) => Build::split(whole),
+            Some(_) => progress_pane::split(whole),
             None => (whole, Rect::default()),
         };
-        self.area = area;
+        (self.area, self.beside) = (area, beside);
         self.viewer.lay_out(self.area);
         self.viewer.read(&mut self.logs);
         let screen = Screen {
@@ -287,7 +305,7 @@ impl Serving {
                     vec![]
                 }
                 Event::Mouse(mouse) => {
-                    self.viewer.mouse(mouse, self.area);
+                    self.mouse(mouse);
                     vec![]
                 }
                 Event::Resize(..) => vec![],
@@ -304,6 +322,21 @@ impl Serving {
             self.viewer.read(&mut self.logs);
         }
         Ok(None)
+    }
+
+    fn mouse(&mut self, mouse: MouseEvent) {
+        let in_build = self.beside.contains((mouse.column, mouse.row).into());
+        match &mut self.build {
+            Some(build) if in_build && self.viewer.help.is_none() => {
+                build.mouse(mouse, &self.look, self.beside);
+            }
+            build => {
+                if let (Some(build), MouseEventKind::Down(_)) = (build, mouse.kind) {
+                    build.focus = false;
+                }
+                self.viewer.mouse(mouse, self.area);
+            }
+        }
     }
 
     fn perform(&mut self, effect: Effect) -> io::Result<()> {

@@ -29,13 +29,15 @@ impl Spack {
             return out.push(What::Interrupted);
         }
         if text.starts_with("The following packages failed to install:") {
-            self.close_block(out);
             self.lists_failed = true;
-            return out.push(What::End { ok: false });
+            return self.ends(out);
         }
         if text.starts_with("Installation request failed.") {
-            self.close_block(out);
-            return out.push(What::End { ok: false });
+            return self.ends(out);
+        }
+        if text.starts_with("Terminating after first install failure") {
+            self.note(Severity::Error, text, None, out);
+            return self.ends(out);
         }
         if let Some(rest) = text.strip_prefix("Failed to install ") {
             return self.parent_failed(rest, text, out);
@@ -49,6 +51,13 @@ impl Spack {
         if is_exception(text) && self.is_busy() {
             self.open_block(text, out);
         }
+    }
+
+    /// The install failed as a whole: nothing goes on.
+    fn ends(&mut self, out: &mut Vec<What>) {
+        self.close_block(out);
+        self.interrupt_all(out);
+        out.push(What::End { ok: false });
     }
 
     fn open_block(&mut self, text: &str, out: &mut Vec<What>) {

@@ -49,6 +49,8 @@ pub(super) struct Spack {
     /// "The following packages failed to install" was said.
     lists_failed: bool,
     count: Option<(u32, u32)>,
+    /// The last `n` of `[n/m]` (to 1.1): it only grows in a run.
+    place: u32,
 }
 
 impl Spack {
@@ -112,10 +114,15 @@ impl Spack {
     /// The run of before is gone: what it had in work is interrupted.
     pub(super) fn restarted(&mut self, out: &mut Vec<What>) {
         self.close_block(out);
+        self.interrupt_all(out);
+        (self.interrupted, self.installed_last, self.lists_failed) = (false, None, false);
+        self.place = 0;
+    }
+
+    fn interrupt_all(&mut self, out: &mut Vec<What>) {
         for at in self.registry.active().to_vec() {
             self.set(at, State::Interrupted, (Some(ENDED.into()), None), out);
         }
-        (self.interrupted, self.installed_last, self.lists_failed) = (false, None, false);
     }
 
     /// A line of another dialect counts only while nothing is in work: build output may look like anything.

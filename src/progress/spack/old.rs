@@ -111,10 +111,11 @@ impl Spack {
         if words.next().is_some() {
             return None;
         }
-        if let Some((_, total)) = counter
+        let counted = counter
             .and_then(|c| c.strip_prefix('[')?.strip_suffix(']'))
-            .and_then(pair)
-        {
+            .and_then(pair);
+        self.another_run(at, counted.map(|(place, _)| place), out);
+        if let Some((_, total)) = counted {
             self.counted(None, total, out);
         }
         let ended_well = self.registry.get(at).is_some_and(|e| e.state.is_good());
@@ -122,6 +123,25 @@ impl Spack {
             self.begin(at, State::Fetching, None, out);
         }
         Some(at)
+    }
+
+    /// Whether another run has begun in the same log: this line comes once for each package, and its counter only grows.
+    /// What was in work before is interrupted then; what the new run has spoken of already is only this package.
+    fn another_run(&mut self, at: At, place: Option<u32>, out: &mut Vec<What>) {
+        let Some(entry) = self.registry.get(at) else {
+            return;
+        };
+        let back = place.is_some_and(|place| place < self.place);
+        let stopped = self.interrupted && !entry.state.is_active() && !entry.child_done;
+        let again = entry.state == State::Building && !entry.child_done && !entry.from_cache;
+        if back || stopped || again {
+            let begun = entry.state == State::Fetching;
+            self.restarted(out);
+            if begun {
+                self.begin(at, State::Fetching, None, out);
+            }
+        }
+        self.place = place.unwrap_or(self.place);
     }
 
     /// Messages of the staging. They name no package, or its bare name.

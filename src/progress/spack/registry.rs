@@ -81,7 +81,10 @@ impl Registry {
         let known = self.short.get(hash.get(..SHORT)?)?;
         let fits = |at: &&At| {
             self.entries.get(**at).is_some_and(|e| {
-                if e.hash.len() < hash.len() {
+                if hash.starts_with('/') {
+                    // No hash but the prefix of a layout without hashes.
+                    e.hash == hash
+                } else if e.hash.len() < hash.len() {
                     hash.starts_with(&e.hash)
                 } else {
                     e.hash.starts_with(hash)

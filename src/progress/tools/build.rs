@@ -3,6 +3,9 @@
 use super::{doing, pair, step};
 use crate::progress::event::What;
 
+/// Characters that `NINJA_STATUS` may have after its counter.
+const STATUS: usize = 40;
+
 /// What cargo has said so far.
 #[derive(Debug, Default)]
 pub(super) struct Build {
@@ -10,10 +13,17 @@ pub(super) struct Build {
     total: Option<u32>,
 }
 
-/// `[12/345] Building CXX object …`
+/// `[12/345] Building CXX object …`; with `NINJA_STATUS` of one's own also `[12/345 3.4s] …` and the like.
 pub(super) fn ninja(text: &str, out: &mut Vec<What>) -> Option<()> {
     let (counter, rest) = text.strip_prefix('[')?.split_once(']')?;
-    let (done, total) = pair(counter)?;
+    // What `NINJA_STATUS` adds is numbers and units: times, rates, percent.
+    let own = |c: char| matches!(c, ' ' | '@' | '|' | ':' | ';' | '(');
+    let counter = counter.trim_start();
+    let (numbers, more) = counter.split_at(counter.find(own).unwrap_or(counter.len()));
+    if more.len() > STATUS || more.contains([',', '[']) {
+        return None;
+    }
+    let (done, total) = pair(numbers)?;
     if !rest.starts_with(' ') {
         return None;
     }

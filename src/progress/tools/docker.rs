@@ -18,6 +18,11 @@ impl Docker {
             out.push(step(done.saturating_sub(1), Some(total), instruction));
             return Some(());
         }
+        if text.starts_with("ERROR: failed to solve: ") || text.starts_with("ERROR: failed to build: ") {
+            out.push(super::error(text));
+            out.push(What::End { ok: false });
+            return Some(());
+        }
         if self.classic
             && (text.starts_with("Successfully built ") || text.starts_with("Successfully tagged "))
         {
@@ -38,7 +43,12 @@ fn buildkit(rest: &str, out: &mut Vec<What>) -> Option<()> {
         let counter = place.split_whitespace().last().and_then(pair);
         match counter {
             Some((done, total)) => out.push(step(done.saturating_sub(1), Some(total), instruction)),
-            None => out.push(doing(instruction)),
+            None => {
+                if instruction.starts_with("load build definition") {
+                    out.push(What::Begin);
+                }
+                out.push(doing(instruction));
+            }
         }
         return Some(());
     }
@@ -50,11 +60,17 @@ fn buildkit(rest: &str, out: &mut Vec<What>) -> Option<()> {
     known.then_some(())
 }
 
-/// The output of a step: `#12 0.345 text`.
-pub(in crate::progress) fn output(text: &str) -> Option<&str> {
+/// The output of a step, with its number: `#12 0.345 text`.
+pub(in crate::progress) fn output(text: &str) -> Option<(u32, &str)> {
     let (number, rest) = text.strip_prefix('#')?.split_once(' ')?;
     let (time, rest) = rest.split_once(' ')?;
-    let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
     let is_time = time.contains('.') && time.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    (is_number && is_time).then_some(rest)
+    is_time.then(|| Some((number.parse().ok()?, rest))).flatten()
+}
+
+/// The step that ends with a line: `#12 DONE 3.4s`, `#12 ERROR: process …`, `#12 CANCELED`.
+pub(in crate::progress) fn ended(text: &str) -> Option<u32> {
+    let (number, rest) = text.strip_prefix('#')?.split_once(' ')?;
+    let ends = rest.starts_with("DONE ") || rest.starts_with("ERROR: ") || rest == "CANCELED";
+    ends.then(|| number.parse().ok()).flatten()
 }

@@ -5,9 +5,10 @@ mod docker;
 mod python;
 mod system;
 
-pub(super) use docker::output as docker_output;
+pub(super) use docker::{ended as docker_ended, output as docker_output};
 
 use super::event::{State, Tool, What, name, sentence};
+use crate::log::Severity;
 
 /// What the readers remember between lines.
 #[derive(Debug, Default)]
@@ -76,6 +77,14 @@ fn step(done: u32, total: Option<u32>, text: &str) -> What {
 
 fn doing(text: &str) -> What {
     What::Doing { text: sentence(text) }
+}
+
+fn error(text: &str) -> What {
+    What::Note {
+        severity: Severity::Error,
+        text: sentence(text),
+        package: None,
+    }
 }
 
 /// A package of a tool whose packages have names and no hashes.

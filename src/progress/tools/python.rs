@@ -70,6 +70,10 @@ impl Python {
                 ..Self::default()
             };
             out.push(What::End { ok: true });
+        } else if self.count > 0 && text.strip_prefix("ERROR: ").is_some_and(is_fatal) {
+            self.count = 0;
+            out.push(super::error(text));
+            out.push(What::End { ok: false });
         } else {
             return None;
         }
@@ -80,6 +84,7 @@ impl Python {
         if let Some(rest) = text.strip_prefix("Resolved ") {
             let total = counted(rest)?;
             self.uv = true;
+            out.push(What::Begin);
             out.push(What::Count { done: None, total });
             out.push(doing("resolved"));
         } else if let Some(rest) = text.strip_prefix("Prepared ") {
@@ -116,6 +121,19 @@ impl Python {
         }
         Some(())
     }
+}
+
+/// Errors after which pip does nothing further.
+fn is_fatal(text: &str) -> bool {
+    let starts = [
+        "No matching distribution found for ",
+        "Failed to build ",
+        "Could not build wheels for ",
+        "Could not install packages due to ",
+        "ResolutionImpossible",
+        "Cannot install ",
+    ];
+    starts.iter().any(|start| text.starts_with(start))
 }
 
 /// `12 packages in 3.4s`.

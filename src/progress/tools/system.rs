@@ -22,6 +22,7 @@ impl System {
         if let Some(rest) = text.strip_prefix("Packages (") {
             let total = rest.split(')').next()?.parse().ok()?;
             self.hooks = false;
+            out.push(What::Begin);
             out.push(What::Count { done: None, total });
             return Some(());
         }
@@ -108,6 +109,7 @@ impl System {
 pub(super) fn apt(text: &str, out: &mut Vec<What>) -> Option<()> {
     if let Some(total) = apt_total(text) {
         if total > 0 {
+            out.push(What::Begin);
             out.push(What::Count { done: None, total });
         }
         return Some(());

@@ -1,0 +1,276 @@
+//! How far a build is, read out of its log off the loop: what the viewer's thread and those of a run are made of.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
+    sync::{Arc, mpsc},
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use crate::{
+    progress::{Estimate, Exit, Fold, History, Inside, Millis, Tree},
+    run::Event,
+};
+
+/// Bytes that are read at a time.
+const PART: usize = 256 * 1024;
+/// A longer piece of an index of times is not read at once.
+const TIMES: u64 = 16 << 20;
+/// What the log of a run holds at most when it is first heard of.
+const FRESH: u64 = 4096;
+/// Between two tellings at least: packages do not change more often, and lines do not count.
+const QUIET: Duration = Duration::from_millis(200);
+/// While something is in work its time left is told anew this often.
+pub(super) const LOOK: Duration = Duration::from_secs(1);
+
+/// What is known of a build.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// The build.
+    pub tree: Arc<Tree>,
+    /// What is left.
+    pub left: Option<Estimate>,
+    /// When that was known, or when a build that is over wrote its last line.
+    pub now: Option<Millis>,
+}
+
+/// Reads one log.
+pub(super) struct Follower {
+    file: Arc<File>,
+    /// The index of times beside it, and how much of it was read.
+    index: Option<(PathBuf, u64)>,
+    offset: u64,
+    /// Nobody knows when what was there before us was written.
+    late: bool,
+    fold: Fold,
+    history: History,
+}
+
+impl Follower {
+    /// Of a log, with the index beside `path` where one is, and the durations of former builds.
+    pub(super) fn new(file: Arc<File>, path: Option<&Path>, memory: Option<&Path>) -> Self {
+        let index = path.map(|path| {
+            let mut name = path.to_owned().into_os_string();
+            name.push(".times");
+            (PathBuf::from(name), 0)
+        });
+        let history = memory.and_then(|path| History::load(path).ok());
+        Self {
+            late: file.metadata().is_ok_and(|found| found.len() > 0),
+            file,
+            index,
+            offset: 0,
+            fold: Fold::default(),
+            history: history.unwrap_or_default(),
+        }
+    }
+
+    /// Reads what is new, for a while; true where there is more.
+    pub(super) fn read(&mut self) -> bool {
+        let began = Instant::now();
+        let indexed = self.read_index();
+        let mut buffer = vec![0; PART];
+        while began.elapsed() < QUIET {
+            let Ok(count @ 1..) = self.file.read_at(&mut buffer, self.offset) else {
+                self.late = false;
+                return false;
+            };
+            let at = (!indexed && !self.late).then(now);
+            let begin = self.offset;
+            self.offset += count as u64;
+            if let Some(at) = at {
+                self.fold.time(at, self.offset);
+            }
+            self.fold.feed(begin, buffer.get(..count).unwrap_or_default());
+        }
+        true
+    }
+
+    /// Reads on in the index of times; whether there is one.
+    fn read_index(&mut self) -> bool {
+        let Some((path, read)) = &mut self.index else {
+            return false;
+        };
+        let Ok(file) = File::open(path) else { return false };
+        let Ok(length) = file.metadata().map(|found| found.len()) else {
+            return false;
+        };
+        if length < *read {
+            // The job began anew, and the log with it.
+            *read = 0;
+            self.fold.forget_times();
+        }
+        let wanted = usize::try_from((length - *read).min(TIMES)).unwrap_or(0);
+        let mut bytes = vec![0; wanted];
+        if file.read_exact_at(&mut bytes, *read).is_ok() {
+            *read += self.fold.read_times(&String::from_utf8_lossy(&bytes)) as u64;
+        }
+        true
+    }
+
+    /// The process behind it ended, with a code or by a signal.
+    pub(super) fn end(&mut self, exit: Exit) {
+        self.fold.ended(exit.code, exit.signal.is_some());
+    }
+
+    /// How far a package in work is inside, out of its own log.
+    pub(super) fn set_inside(&mut self, key: &str, inside: Inside) {
+        self.fold.set_inside(key, inside);
+    }
+
+    /// Whether it was told how the process ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.fold.tree().exit().is_some()
+    }
+
+    /// Whether time goes by for something.
+    pub(super) fn is_busy(&self) -> bool {
+        self.fold.last().is_some() && self.fold.tree().counts().active > 0
+    }
+
+    /// What is known now.
+    pub(super) fn known(&self) -> Known {
+        let over = self.fold.is_over();
+        let last = self.fold.last();
+        let now = if over { last } else { last.map(|_| now()) };
+        Known {
+            tree: Arc::new(self.fold.tree().clone()),
+            left: self.fold.left(&self.history, now).filter(|_| !over),
+            now,
+        }
+    }
+}
+
+fn now() -> Millis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// What a thread that reads a log of a run hears.
+enum Heard {
+    /// It grew.
+    Grown,
+    /// The action ended whose output it has.
+    Ended(Exit),
+}
+
+/// Told by the threads of a run: the lab, and what is known of its build. False where nobody listens any more.
+pub(super) type Tell = Arc<dyn Fn(&str, Known) -> bool + Send + Sync>;
+
+/// The logs of a run, each read by a thread of its own, which ends when the run does.
+pub(super) struct Builds {
+    /// The folder of the run.
+    folder: PathBuf,
+    memory: PathBuf,
+    tell: Tell,
+    threads: BTreeMap<String, mpsc::Sender<Heard>>,
+    /// The actions at work, with their labs.
+    at_work: BTreeMap<String, String>,
+}
+
+impl Builds {
+    /// Of the run in a folder.
+    pub(super) fn new(folder: PathBuf, memory: PathBuf, tell: Tell) -> Self {
+        Self {
+            folder,
+            memory,
+            tell,
+            threads: BTreeMap::new(),
+            at_work: BTreeMap::new(),
+        }
+    }
+
+    /// Hears what happens in the run; never waits.
+    pub(super) fn hear(&mut self, event: &Event) {
+        let ended = |code| Exit { code, signal: None };
+        match event {
+            Event::StepStarted { id, lab, .. } => {
+                self.at_work.insert(id.clone(), lab.clone());
+            }
+            Event::Output { lab, .. } => self.send(lab, Heard::Grown),
+            Event::StepFinished { id, .. } => {
+                if let Some(lab) = self.at_work.remove(id) {
+                    self.send(&lab, Heard::Ended(ended(Some(0))));
+                }
+            }
+            Event::Failed { id, lab, .. } => {
+                self.at_work.remove(id);
+                self.send(lab, Heard::Ended(ended(Some(1))));
+            }
+            // What is still at work then was stopped.
+            Event::Done { .. } => {
+                let stopped = Exit {
+                    code: None,
+                    signal: Some(15),
+                };
+                for lab in std::mem::take(&mut self.at_work).into_values() {
+                    self.send(&lab, Heard::Ended(stopped));
+                }
+            }
+            Event::Plan { .. } | Event::Progress { .. } | Event::Verdict { .. } => {}
+        }
+    }
+
+    fn send(&mut self, lab: &str, heard: Heard) {
+        if let Some(thread) = self.threads.get(lab) {
+            let _ = thread.send(heard);
+            return;
+        }
+        let path = self.folder.join(format!("{lab}.log"));
+        let Ok(file) = File::open(&path) else { return };
+        let (sender, receiver) = mpsc::channel();
+        let (memory, tell, name) = (self.memory.clone(), Arc::clone(&self.tell), lab.to_owned());
+        // Without a thread nothing is shown of the build; the run goes on.
+        let _ = thread::Builder::new().name("build".into()).spawn(move || {
+            let mut follower = Follower::new(Arc::new(file), None, Some(&memory));
+            // It was begun a moment ago, unless the run goes on with an earlier one.
+            follower.late &= follower.file.metadata().is_ok_and(|found| found.len() > FRESH);
+            follow(follower, &receiver, |known| tell(&name, known));
+        });
+        let _ = sender.send(heard);
+        self.threads.insert(lab.to_owned(), sender);
+    }
+}
+
+/// Reads a log as it grows, until nobody tells of it or nobody listens.
+fn follow(mut follower: Follower, heard: &mpsc::Receiver<Heard>, tell: impl Fn(Known) -> bool) {
+    loop {
+        let next = if follower.is_busy() {
+            heard.recv_timeout(LOOK)
+        } else {
+            heard.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected)
+        };
+        let mut news = match next {
+            Ok(news) => vec![news],
+            Err(mpsc::RecvTimeoutError::Timeout) => vec![],
+            Err(mpsc::RecvTimeoutError::Disconnected) => return,
+        };
+        // What comes close together is read together.
+        thread::sleep(QUIET);
+        news.extend(heard.try_iter());
+        while follower.read() {
+            if !tell(follower.known()) {
+                return;
+            }
+        }
+        for ended in news {
+            if let Heard::Ended(exit) = ended {
+                follower.end(exit);
+            }
+        }
+        if !tell(follower.known()) {
+            return;
+        }
+    }
+}
+
+/// What the job says whose log a path is, where it is one's: its folder and its name.
+pub(super) fn job_of(path: &Path) -> Option<(PathBuf, String)> {
+    let folder = path.ends_with("log.raw").then(|| path.parent()).flatten()?;
+    let id = folder.file_name()?.to_string_lossy().into_owned();
+    fs::metadata(folder.join("status.json")).ok()?;
+    Some((folder.to_owned(), id))
+}
