@@ -306,3 +306,19 @@ fn what_follows_stops_with_a_move_and_counts_what_comes() {
     bench.press("F");
     assert!(bench.status().contains("following") && bench.draw().contains("[34/34]"));
 }
+
+#[test]
+fn the_end_is_still_followed_where_progress_is_shown_in_all_its_states() {
+    let mut text = build(50);
+    text.push_str(&"[ 1%]\r[ 2%]\r[ 3%]\r[ 4%] of it\n".repeat(30));
+    let mut bench = Bench::new(&[("build.log", &text)], (80, 24));
+    bench.press("G");
+    for _ in 0..2 {
+        bench.press("r");
+        let status = bench.status();
+        assert!(
+            status.contains("following") && status.contains(" end "),
+            "{status}"
+        );
+    }
+}

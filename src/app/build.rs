@@ -249,8 +249,10 @@ fn follow(mut follower: Follower, heard: &mpsc::Receiver<Heard>, tell: impl Fn(K
             Err(mpsc::RecvTimeoutError::Disconnected) => return,
         };
         // What comes close together is read together.
-        thread::sleep(QUIET);
-        news.extend(heard.try_iter());
+        let until = Instant::now() + QUIET;
+        while let Ok(more) = heard.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            news.push(more);
+        }
         while follower.read() {
             if !tell(follower.known()) {
                 return;

@@ -28,7 +28,9 @@ pub struct BuildView {
 impl BuildView {
     /// Takes in what is known of the build of a lab.
     pub fn take(&mut self, lab: String, known: Known) {
-        self.labs.entry(lab).or_default().0 = known;
+        let (before, position) = self.labs.entry(lab).or_default();
+        position.follow(&before.tree, &known.tree);
+        *before = known;
     }
 
     /// Shows the pane and gives it the keys, or hides it.

@@ -53,7 +53,7 @@ impl Model {
             Msg::Turned(_) | Msg::Log(_) | Msg::Saved(..) | Msg::Lines(..) | Msg::Copied(..) => {
                 self.take_of_log(msg)
             }
-            Msg::Build(lab, known) => self.take_build(lab, known),
+            Msg::Build(lab, known) => self.take_build(&lab, known),
             Msg::Jobs(rows) => self.take_jobs(rows),
             Msg::JobDone(done) => self.take_job_done(done),
             Msg::Bundled(result) => self.take_bundled(result),

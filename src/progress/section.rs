@@ -196,15 +196,14 @@ impl Sections {
         // Where two tools write by turns each goes on with its own.
         let before = self.list.len().checked_sub(2).and_then(|at| self.list.get(at));
         let before = before.filter(|section| section.tool == event.tool && section.is_open());
-        let section = match before {
-            Some(before) => Section {
+        let section = if let Some(before) = before {
+            Section {
                 offset: event.offset,
                 ..before.clone()
-            },
-            None => {
-                self.begun += 1;
-                Section::new(event.tool, self.begun, event.offset, at)
             }
+        } else {
+            self.begun += 1;
+            Section::new(event.tool, self.begun, event.offset, at)
         };
         if self.list.len() >= SECTIONS {
             self.list.remove(0);

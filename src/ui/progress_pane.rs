@@ -103,6 +103,22 @@ impl Position {
         }
     }
 
+    /// Keeps the cursor on its row where the build went on; a package that is one of a closed group now, on the group.
+    /// On the first row it stays there.
+    pub fn follow(&mut self, before: &Tree, now: &Tree) {
+        let Some(row) = self.row(before).filter(|_| self.cursor > 0) else {
+            return;
+        };
+        let rows = rows(now, &self.open);
+        let at = |wanted: Row| rows.iter().position(|row| *row == wanted);
+        let group = || match row {
+            Row::Package(at) => Group::of(now.packages().get(at)?.state),
+            Row::Group(_) => None,
+        };
+        let found = at(row).or_else(|| at(Row::Group(group()?)));
+        self.cursor = found.unwrap_or(self.cursor);
+    }
+
     /// The row under the cursor.
     pub fn row(&self, tree: &Tree) -> Option<Row> {
         let rows = rows(tree, &self.open);

@@ -142,7 +142,9 @@ impl Viewer {
             Intent::States => {
                 pane.ask.states = !pane.ask.states;
                 pane.ask.spot.row = 0;
-                pane.ask.motion = Motion::Offset(pane.ask.spot.offset);
+                if !pane.ask.follow {
+                    pane.ask.motion = Motion::Offset(pane.ask.spot.offset);
+                }
                 pane.stale = true;
             }
             Intent::Times => pane.next_clock(),

@@ -149,3 +149,26 @@ fn no_size_is_too_small_and_a_theme_colours_states() {
     assert_eq!(row_at(&look, pane, area, 2), Some(0));
     assert_eq!(row_at(&look, pane, area, 0), None);
 }
+
+#[test]
+fn the_cursor_stays_on_its_package_while_the_build_goes_on() {
+    let id = |letter: &str| format!("lab-{letter}-1.0-{}", letter.repeat(32));
+    let begin = |letter: &str| format!("==> Installing {} [1/9]\n", id(letter));
+    let end = |letter: &str| format!("[+] /s/{}\n", id(letter));
+    let first = begin("a") + &begin("b") + &begin("c");
+    let second = format!("{first}{}", end("a"));
+    let third = format!("{second}{}", end("c"));
+    let [first, second, third] = [first, second, third].map(|log| crate::fixtures::tree_of(&log));
+    let mut position = Position::default();
+    position.step(&first, 2);
+    let on = |position: &Position, tree: &Tree| match position.row(tree) {
+        Some(Row::Package(at)) => tree.packages()[at].title(),
+        Some(Row::Group(group)) => format!("{group:?}"),
+        None => "nothing".into(),
+    };
+    assert_eq!(on(&position, &first), "lab-c-1.0");
+    position.follow(&first, &second);
+    assert_eq!(on(&position, &second), "lab-c-1.0");
+    position.follow(&second, &third);
+    assert_eq!(on(&position, &third), "Done");
+}

@@ -71,18 +71,18 @@ impl Model {
     }
 
     /// What was found out about the build of a lab.
-    pub(in crate::app) fn take_build(&mut self, lab: String, known: Known) -> Vec<Effect> {
+    pub(in crate::app) fn take_build(&mut self, lab: &str, known: Known) -> Vec<Effect> {
         let roomy = ui::log_area(self).height >= ROWS;
         let on_screen = self.screen() == Screen::Run;
         let Some(run) = &mut self.run else {
             self.dirty = false;
             return vec![];
         };
-        run.build.take(lab.clone(), known);
-        let seen = on_screen && run.shown() == Some(lab.as_str());
+        run.build.take(lab.to_owned(), known);
+        let seen = on_screen && run.shown() == Some(lab);
         // Whoever is typing keeps the log where it is.
-        let free = seen && roomy && run.is_at_work(&lab) && !run.viewer.is_typing();
-        if free && run.build.offer(&lab) {
+        let free = seen && roomy && run.is_at_work(lab) && !run.viewer.is_typing();
+        if free && run.build.offer(lab) {
             return self.read_logs();
         }
         self.dirty = seen && run.build.shown;

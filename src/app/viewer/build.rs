@@ -14,7 +14,7 @@ use crate::{
     app::build::{Follower, Known, LOOK, job_of},
     job::Status,
     log::{Document, Wake},
-    progress::Exit,
+    progress::{Exit, Tree},
     ui::{
         look::Look,
         progress_pane::{self, Position, ProgressPane, Row},
@@ -42,6 +42,8 @@ pub(super) struct Build {
     pub(super) focus: bool,
     generation: u64,
     position: Position,
+    /// What the position is of.
+    seen: Arc<Tree>,
     known: Arc<Mutex<Known>>,
     grown: mpsc::Sender<()>,
 }
@@ -65,6 +67,7 @@ impl Build {
             focus: true,
             generation: log.generation(),
             position: Position::default(),
+            seen: Arc::default(),
             known,
             grown,
         }
@@ -74,6 +77,13 @@ impl Build {
     pub(super) fn hear(&self, log: &Document) -> bool {
         let _ = self.grown.send(());
         log.generation() == self.generation
+    }
+
+    /// The build may have gone on: the cursor stays on its row.
+    pub(super) fn refresh(&mut self) {
+        let now = Arc::clone(&lock(&self.known).tree);
+        self.position.follow(&self.seen, &now);
+        self.seen = now;
     }
 
     pub(super) fn draw(&self, look: &Look, frame: &mut Frame<'_>, area: Rect) {

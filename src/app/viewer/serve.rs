@@ -268,8 +268,11 @@ impl Serving {
         }
         let size = self.session.terminal.size()?;
         let whole = Rect::new(0, 0, size.width, size.height);
-        let (area, beside) = match &self.build {
-            Some(_) => progress_pane::split(whole),
+        let (area, beside) = match &mut self.build {
+            Some(build) => {
+                build.refresh();
+                progress_pane::split(whole)
+            }
             None => (whole, Rect::default()),
         };
         (self.area, self.beside) = (area, beside);

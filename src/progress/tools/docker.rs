@@ -41,14 +41,13 @@ fn buildkit(rest: &str, out: &mut Vec<What>) -> Option<()> {
     if let Some((place, instruction)) = rest.strip_prefix('[').and_then(|r| r.split_once("] ")) {
         // `[build 3/7]`, `[3/7]`, or `[internal]`.
         let counter = place.split_whitespace().last().and_then(pair);
-        match counter {
-            Some((done, total)) => out.push(step(done.saturating_sub(1), Some(total), instruction)),
-            None => {
-                if instruction.starts_with("load build definition") {
-                    out.push(What::Begin);
-                }
-                out.push(doing(instruction));
+        if let Some((done, total)) = counter {
+            out.push(step(done.saturating_sub(1), Some(total), instruction));
+        } else {
+            if instruction.starts_with("load build definition") {
+                out.push(What::Begin);
             }
+            out.push(doing(instruction));
         }
         return Some(());
     }

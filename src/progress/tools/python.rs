@@ -70,13 +70,19 @@ impl Python {
                 ..Self::default()
             };
             out.push(What::End { ok: true });
-        } else if self.count > 0 && text.strip_prefix("ERROR: ").is_some_and(is_fatal) {
-            self.count = 0;
-            out.push(super::error(text));
-            out.push(What::End { ok: false });
         } else {
+            return self.pip_failed(text, out);
+        }
+        Some(())
+    }
+
+    fn pip_failed(&mut self, text: &str, out: &mut Vec<What>) -> Option<()> {
+        if self.count == 0 || !text.strip_prefix("ERROR: ").is_some_and(is_fatal) {
             return None;
         }
+        self.count = 0;
+        out.push(super::error(text));
+        out.push(What::End { ok: false });
         Some(())
     }
 
