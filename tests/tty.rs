@@ -143,8 +143,9 @@ fn the_terminal_comes_back_even_after_a_kill_that_nobody_can_hear(
         text.contains("halolab was killed") && text.trim_end().ends_with("ready>")
     });
     pty.assert_given_back();
-    pty.send("clear; stty -a | tr ' ;' '\\n\\n' | grep -cE '^(icanon|echo|isig|icrnl|opost|ixon|iexten)$'\n");
-    pty.wait_for("\n7");
+    let count = "stty -a | tr ' ;' '\\n\\n' | grep -cE '^(icanon|echo|isig|icrnl|opost|ixon|iexten)$'";
+    pty.send(&format!("clear; echo modes: $({count})\n"));
+    pty.wait_for("modes: 7");
     pty.send("exit\n");
     pty.end();
 }

@@ -98,7 +98,7 @@ impl Model {
         match edited {
             Err(text) => self.say(Tone::Bad, text),
             Ok(script) if script == before => {
-                self.say(Tone::Good, "the script is as it was; nothing was done")
+                self.say(Tone::Good, "the script is as it was; nothing was done");
             }
             Ok(script) => {
                 let text = difference(before, &script);

@@ -139,11 +139,7 @@ async fn run_errand(
             let _ = kill_process(getpid(), Signal::STOP);
             session.take_back()?;
         }
-        Errand::Clipboard(text) => {
-            let mut out = io::stdout();
-            out.write_all(hands::clipboard(text).as_bytes())?;
-            out.flush()?;
-        }
+        Errand::Clipboard(text) => session.send(hands::clipboard(text).as_bytes())?,
         Errand::Open(path, editor) => {
             return show_copy(session, path.clone(), *editor).await;
         }

@@ -103,7 +103,7 @@ pub(super) async fn run(setup: &Setup, args: RunsArgs) -> Result<Code, Stop> {
             skip_optional,
             consent,
         } => {
-            let record = find(&records, id.as_deref().or(open(&records)))?;
+            let record = find(&records, id.as_deref().or_else(|| open(&records)))?;
             may_go_on(&records, record)?;
             let changed = changed(setup, record, trace, skip_optional)?;
             return resume(setup, &changed, answers.as_ref(), &consent).await;
@@ -113,7 +113,7 @@ pub(super) async fn run(setup: &Setup, args: RunsArgs) -> Result<Code, Stop> {
             return Box::pin(undo(setup, &records, record, &consent)).await;
         }
         RunsVerb::Edit { id } => {
-            let record = find(&records, id.as_deref().or(open(&records)))?;
+            let record = find(&records, id.as_deref().or_else(|| open(&records)))?;
             may_go_on(&records, record)?;
             edit(setup, record)?;
         }

@@ -104,7 +104,7 @@ impl Way {
     pub fn line(&self, record: &Record) -> String {
         let sentence = |id: &String| {
             let action = record.plan.actions().find(|a| a.id == *id);
-            action.map_or(id.clone(), |a| a.sentence.clone())
+            action.map_or_else(|| id.clone(), |a| a.sentence.clone())
         };
         match self {
             Self::Leave => "nothing is changed; it can be gone on with later".into(),
@@ -145,7 +145,7 @@ pub fn ways(record: &Record, back: bool) -> Vec<Way> {
         .collect();
     let mut all = vec![Way::Leave, Way::Retry];
     // What stopped the run comes before what it went on without.
-    let first = failed.iter().find(|a| !a.optional).or(failed.first());
+    let first = failed.iter().find(|a| !a.optional).or_else(|| failed.first());
     if let Some(action) = first
         && let Some(script) = action.step.script()
     {

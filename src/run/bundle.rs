@@ -92,7 +92,7 @@ fn readme(record: &Record) -> String {
             record.plan.actions().count(),
             record
                 .code
-                .map_or("never ended".to_owned(), |code| format!("ended with {code}")),
+                .map_or_else(|| "never ended".to_owned(), |code| format!("ended with {code}")),
         ),
         String::new(),
     ];
