@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    backend::{ImageInfo, Instance, Network, Pool, Profile, Server, types::TAG},
+    backend::{ImageInfo, Instance, Network, Pool, Profile, Server, Status, types::TAG},
     config::Config,
     host::Facts,
     stage::{BackendKind, Catalog},
@@ -136,6 +136,19 @@ pub struct SnapshotRow {
     pub holds: String,
 }
 
+/// A job that runs in an instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Its id.
+    pub id: String,
+    /// What people call it.
+    pub title: String,
+    /// The instance.
+    pub instance: String,
+    /// `volatile.uuid` of that instance.
+    pub uuid: String,
+}
+
 /// Everything that the planner looks at.
 #[derive(Clone, Debug, Default)]
 pub struct World {
@@ -163,12 +176,23 @@ pub struct World {
     pub profiles: BTreeMap<String, Profile>,
     /// Local images, by alias.
     pub images: BTreeMap<String, ImageInfo>,
+    /// Jobs that were not known to have ended; whoever made the world says which.
+    pub jobs: Vec<Work>,
 }
 
 impl World {
     /// An instance by name.
     pub fn instance(&self, name: &str) -> Option<&Instance> {
         self.instances.iter().find(|i| i.name == name)
+    }
+
+    /// The jobs that run: those of instances that are there and were not stopped.
+    pub fn under_way(&self) -> impl Iterator<Item = &Work> {
+        let runs = |work: &&Work| {
+            let found = self.instance(&work.instance);
+            found.is_some_and(|i| i.uuid == work.uuid && matches!(i.status, Status::Running | Status::Frozen))
+        };
+        self.jobs.iter().filter(runs)
     }
 
     /// Names of the snapshots of one of our instances, sorted.

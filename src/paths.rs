@@ -13,6 +13,7 @@ use std::{
 };
 
 use etcetera::{BaseStrategy as _, base_strategy::Xdg};
+use rustix::{fs::OFlags, io::Errno};
 
 /// The name of our folder in each XDG folder and in `/etc`.
 const NAME: &str = "halolab";
@@ -190,8 +191,9 @@ pub fn private_folder(path: &Path) -> Result<(), FileError> {
         // Somebody was faster: what they made is looked at as anything else.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => private_folder(path),
         Err(error) => Err(failed(error)),
-        Ok(()) => File::open(path)
-            .and_then(|folder| give(&folder, path))
+        // Whatever the umask took away.
+        Ok(()) => fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+            .and_then(|()| give(&File::open(path)?, path))
             .map_err(failed),
     }
 }
@@ -229,6 +231,35 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
         .map_err(failed)
 }
 
+/// Opens a private file (0600) as `options` say. A symbolic link that was put in its place is refused, and so is what is
+/// no file.
+///
+/// # Errors
+/// As for opening; a link is [`FileError::Symlink`].
+pub fn open_private(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let not_through = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let flags = not_through.bits().cast_signed();
+    let file = match options.mode(0o600).custom_flags(flags).open(path) {
+        Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+            return Err(FileError::Symlink(path.to_owned()).into());
+        }
+        opened => opened?,
+    };
+    let found = file.metadata()?;
+    if !found.is_file() {
+        let text = format!("{} is no file; remove it", path.display());
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    if found.mode() & 0o777 != 0o600 {
+        // Made under a umask that takes rights of the owner, or opened up since.
+        file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    }
+    if found.len() == 0 {
+        give(&file, path)?;
+    }
+    Ok(file)
+}
+
 /// A folder that is there already stays as it is: a user's `~/.config` is theirs.
 fn private_parent(folder: &Path) -> Result<(), FileError> {
     if folder.is_dir() {
@@ -244,13 +275,8 @@ fn write_fresh(path: &Path, bytes: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
+    let mut file = open_private(OpenOptions::new().write(true).create_new(true), path)?;
     file.write_all(bytes)?;
-    give(&file, path)?;
     file.sync_all()
 }
 
@@ -325,6 +351,24 @@ mod tests {
         let folder_link = folder.path().join("folder-link");
         std::os::unix::fs::symlink(folder.path(), &folder_link).unwrap();
         assert!(matches!(private_folder(&folder_link), Err(FileError::Symlink(_))));
+    }
+
+    #[test]
+    fn a_private_file_is_opened_by_no_link_and_closed_to_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+        fs::write(&target, "kept").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let error = open_private(OpenOptions::new().append(true).create(true), &link).unwrap_err();
+        assert!(error.to_string().contains("symbolic link"), "{error}");
+        assert_eq!(fs::read(&target).unwrap(), b"kept");
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o664)).unwrap();
+        open_private(OpenOptions::new().append(true), &target).unwrap();
+        assert_eq!(fs::metadata(&target).unwrap().mode() & 0o777, 0o600);
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
+        let error = open_private(OpenOptions::new().read(true), &pipe).unwrap_err();
+        assert!(error.to_string().contains("no file"), "{error}");
     }
 
     #[test]

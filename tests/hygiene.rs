@@ -380,10 +380,17 @@ fn result(text: &str) -> Model {
         kept: text.into(),
         next: text.into(),
         optional: false,
+        cause: Some(halolab::run::causes::Cause {
+            id: text.into(),
+            is: text.into(),
+            mend: text.into(),
+            evidence: text.into(),
+        }),
     }));
     model.update(Msg::Ended(Outcome {
         run: text.into(),
-        code: 1,
+        // The menu of what can be done names the action, too.
+        code: 5,
         summary: vec![text.into()],
     }));
     model

@@ -114,7 +114,10 @@ impl Drop for Engine {
 fn a_daemon_that_is_killed_and_started_again_loses_not_a_byte() {
     let Some(mut home) = Home::new(1) else { return };
     let engine = Engine::start();
-    home.socket = engine.lxd().join("unix.socket").display().to_string();
+    let first = std::mem::replace(
+        &mut home.socket,
+        engine.lxd().join("unix.socket").display().to_string(),
+    );
     let image = engine.folder.join("bb.tar.gz");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/busybox-image.sh");
     assert!(
@@ -171,5 +174,32 @@ fn a_daemon_that_is_killed_and_started_again_loses_not_a_byte() {
         "{said}"
     );
     assert_eq!(sum(&home.copied(&id)), sum(&log));
+    another_engine_knows_nothing_of_a_job_and_does_not_call_it_lost(&mut home, &first);
     drop(home);
+}
+
+/// `first` is the socket of another daemon, which has no such lab.
+fn another_engine_knows_nothing_of_a_job_and_does_not_call_it_lost(home: &mut Home, first: &str) {
+    let id = home.job_run("echo here; sleep 1000");
+    until("its first line", || {
+        home.ends(0, &["job", "logs", &id]).out == "here\n"
+    });
+    let mine = std::mem::replace(&mut home.socket, first.to_owned());
+    let status = home.job_status(&id);
+    assert_eq!(status["state"], "running", "{status}");
+    assert!(
+        status["why"].as_str().unwrap().contains("another engine"),
+        "{status}"
+    );
+    for verb in ["stop", "wait", "rm"] {
+        let said = home.ends(3, &["job", verb, &id]).err;
+        assert!(said.contains(&format!("--lxd {mine}")), "{verb}: {said}");
+    }
+    assert!(
+        home.ends(0, &["job", "logs", &id]).out == "here\n",
+        "what is here can be read"
+    );
+    home.socket = mine;
+    assert_eq!(home.job_status(&id)["state"], "running");
+    home.ends(0, &["job", "stop", &id, "--grace", "1"]);
 }

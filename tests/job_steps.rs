@@ -20,6 +20,14 @@ const LINES: usize = 60;
 
 /// A home whose lab has a step of some seconds that counts how often it began.
 fn slow() -> Option<Home> {
+    with_step(&format!(
+        "echo begun >> /count\ni=0\nwhile [ $i -lt {LINES} ]; do i=$((i+1)); echo \"slow $i\"; sleep 0.1; done\n\
+         echo \"$OPT_GREETING\" > /greeting"
+    ))
+}
+
+/// A home whose lab has this script as its step.
+fn with_step(script: &str) -> Option<Home> {
     let home = Home::new(1)?;
     let stage = home
         .folder
@@ -28,10 +36,6 @@ fn slow() -> Option<Home> {
         .join(home.lab())
         .join("stage.toml");
     let text = fs::read_to_string(&stage).unwrap();
-    let script = format!(
-        "echo begun >> /count\ni=0\nwhile [ $i -lt {LINES} ]; do i=$((i+1)); echo \"slow $i\"; sleep 0.1; done\n\
-         echo \"$OPT_GREETING\" > /greeting"
-    );
     let (before, rest) = text.split_once("echo \"$OPT_GREETING in").unwrap();
     let (_, after) = rest.split_once("'''").unwrap();
     fs::write(&stage, format!("{before}{script}\n'''{after}")).unwrap();
@@ -131,4 +135,82 @@ fn stopping_a_run_ends_its_script() {
         "it is begun anew"
     );
     assert!(text(&home).ends_with('\n') && text(&home).contains(&format!("slow {LINES}\n")));
+}
+
+#[test]
+fn a_script_whose_runner_is_gone_is_ended_all_the_same() {
+    // It is deaf to TERM.
+    let script = "trap '' TERM\necho slow 1\nwhile :; do sleep 0.1; done";
+    let Some(home) = with_step(script) else { return };
+    let mut child = home.spawn(&["apply", home.lab(), "--yes"]);
+    until("the step to begin", || text(&home).contains("slow 1\n"));
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    // Both come to it at once: that the runner is gone, and that it is to stop.
+    kill_process(pid, Signal::STOP).unwrap();
+    home.inside(
+        home.lab(),
+        "kill -9 $(cut -d' ' -f1 /var/lib/halolab/jobs/*/runner.id)",
+    );
+    kill_process(pid, Signal::INT).unwrap();
+    kill_process(pid, Signal::CONT).unwrap();
+    assert_ne!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(
+        home.inside(home.lab(), "ps | grep -c 'jobs/.*/[s]cript' || true"),
+        "0",
+        "{}",
+        text(&home)
+    );
+}
+
+#[test]
+fn a_script_that_is_lost_does_not_go_on_behind_a_run_that_failed() {
+    let script = "trap '' TERM\necho slow 1\nwhile :; do sleep 0.1; done";
+    let Some(home) = with_step(script) else { return };
+    let mut child = home.spawn(&["apply", home.lab(), "--yes"]);
+    until("the step to begin", || text(&home).contains("slow 1\n"));
+    home.inside(
+        home.lab(),
+        "kill -9 $(cut -d' ' -f1 /var/lib/halolab/jobs/*/runner.id)",
+    );
+    assert_ne!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(
+        home.inside(home.lab(), "ps | grep -c 'jobs/.*/[s]cript' || true"),
+        "0",
+        "{}",
+        text(&home)
+    );
+}
+
+#[test]
+fn old_steps_that_ended_well_are_pruned_and_nothing_else() {
+    let Some(home) = slow() else { return };
+    let jobs = home.folder.path().join("state/jobs");
+    let make = |id: &str, state: &str| {
+        let folder = jobs.join(id);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(
+            folder.join("job.json"),
+            format!(r#"{{"schema":"halolab.job/1","job":"{id}"}}"#),
+        )
+        .unwrap();
+        let status = format!(r#"{{"schema":"halolab.job/1","job":"{id}","state":"{state}","whole":true}}"#);
+        fs::write(folder.join("status.json"), status).unwrap();
+    };
+    for n in 0..30 {
+        make(
+            &format!("step-202501{:02}T000000Z-aaaaaaaaaa", n + 1),
+            "succeeded",
+        );
+    }
+    make("step-20240101T000000Z-bbbbbbbbbb", "failed");
+    make("cmd-20240101T000000Z-cccc", "succeeded");
+    // Somebody looks at one of the oldest.
+    let lock = fs::File::create(jobs.join("step-20250102T000000Z-aaaaaaaaaa/lock")).unwrap();
+    lock.lock().unwrap();
+    home.ends(0, &["apply", home.lab(), "--yes"]);
+    let left = |id: &str| jobs.join(id).exists();
+    assert!(left("step-20240101T000000Z-bbbbbbbbbb") && left("cmd-20240101T000000Z-cccc"));
+    assert!(left("step-20250102T000000Z-aaaaaaaaaa"), "it is looked at");
+    assert!(!left("step-20250101T000000Z-aaaaaaaaaa") && !left("step-20250103T000000Z-aaaaaaaaaa"));
+    assert!(left("step-20250130T000000Z-aaaaaaaaaa"), "the newest stay");
 }

@@ -449,3 +449,53 @@ fn the_memory_of_the_gpu_is_asked_about_before_a_lab_with_one_is_made() {
         "no lab was touched"
     );
 }
+
+/// What a failed run says and asks, with these answers to its menu.
+fn failed(more: &str) -> Option<(Home, Said)> {
+    failed_then(5, more)
+}
+
+fn failed_then(code: i32, more: &str) -> Option<(Home, Said)> {
+    let home = Home::new(1)?;
+    let stage = home
+        .folder
+        .path()
+        .join("config/stages")
+        .join(home.lab())
+        .join("stage.toml");
+    let text = std::fs::read_to_string(&stage).unwrap();
+    let broken = "echo 'E: Unable to locate package gti'; exit 100\nfor i in";
+    std::fs::write(&stage, text.replace("for i in", broken)).unwrap();
+    home.trust();
+    let said = ends(&home, code, &(lines(&first_answers(&home)) + "y\n" + more));
+    Some((home, said))
+}
+
+#[test]
+fn a_run_that_failed_says_why_and_asks_what_now_without_doing_anything_by_itself() {
+    let Some((home, said)) = failed("\nq\n") else {
+        return;
+    };
+    for text in [
+        "likely  a package of that name",
+        "line    E: Unable to locate",
+        "1. Leave it",
+        "Roll back",
+    ] {
+        assert!(said.out.contains(text), "{text} in\n{}", said.out);
+    }
+    assert_eq!(home.status(home.lab())["presence"], "unfinished");
+    let report = number(&said, "Save a report");
+    let Some((home, said)) = failed(&format!("{report}\n\nq\n")) else {
+        return;
+    };
+    assert!(said.out.contains("which only you can read"), "{}", said.out);
+    let reports = home.folder.path().join("state/reports");
+    assert_eq!(std::fs::read_dir(reports).unwrap().count(), 1);
+    let back = number(&said, "Roll back");
+    let Some((home, said)) = failed_then(0, &format!("{back}\ny\nq\n")) else {
+        return;
+    };
+    assert!(said.out.contains("DESTROYS"), "{}", said.out);
+    assert_eq!(home.status(home.lab())["presence"], "missing");
+}

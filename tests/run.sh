@@ -1,6 +1,8 @@
 #!/bin/bash
 # Runs every test against a private LXD of its own: own folder, bridge and pool, never the user's.
-#   tests/run.sh [--fast] [--incus] [--keep] [-- ARGUMENTS OF CARGO TEST]
+#   tests/run.sh [--fast] [--full] [--incus] [--keep] [-- ARGUMENTS OF CARGO TEST]
+#   --full   kills it at every call and tries every fault (tests/kill_points.rs, tests/faults.rs), which takes hours;
+#            without it a few of each, evenly spread. What came of each is added to target/faults.jsonl.
 #   --fast   without the Debian image, which takes a minute to build the first time
 #   --incus  also starts Incus 6 (tests/lab/incus.sh) as HALOLAB_TEST_INCUS
 #   --keep   leaves the daemon running, and says how to reach and how to stop it
@@ -8,14 +10,15 @@
 # Root, Debian or Ubuntu (elsewhere: install the named programs yourself), with or without systemd.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-fast='' incus='' keep=''
+fast='' full='' incus='' keep=''
 while [ $# -gt 0 ]; do
   case $1 in
     --fast) fast=1 ;;
+    --full) full=1 ;;
     --incus) incus=1 ;;
     --keep) keep=1 ;;
     --) shift; break ;;
-    *) sed -n '2,8s/^# \{0,1\}//p' tests/run.sh; exit 2 ;;
+    *) sed -n '2,10s/^# \{0,1\}//p' tests/run.sh; exit 2 ;;
   esac
   shift
 done
@@ -82,6 +85,8 @@ export HALOLAB_TEST_CACHE=${HALOLAB_TEST_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}
 mkdir -p "$HALOLAB_TEST_CACHE"
 
 export HALOLAB_TEST_BRIDGE=$bridge
+export HALOLAB_TEST_POINTS=${HALOLAB_TEST_POINTS:-${full:+full}}
+export HALOLAB_TEST_POINTS=${HALOLAB_TEST_POINTS:-smoke}
 import() { # ALIAS FILE
   lxc image import -q "$2" --alias "$1" >/dev/null
 }

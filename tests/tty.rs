@@ -104,6 +104,78 @@ fn a_panic_gives_the_terminal_back_before_its_words() {
     assert!(pty.screen().contains("a mistake of ours"), "{}", pty.screen());
 }
 
+/// What a kill leaves is put right by the guard before the shell goes on: the prompt is on the whole screen.
+#[rstest]
+#[case::screens("", "this machine")]
+#[case::viewer("view /etc/passwd", "root:")]
+fn the_terminal_comes_back_even_after_a_kill_that_nobody_can_hear(
+    #[case] arguments: &str,
+    #[case] shown: &str,
+) {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = CommandBuilder::new("bash");
+    command.args(["--norc", "--noprofile", "--noediting", "-i"]);
+    environment(&mut command, home.path(), NOBODY);
+    command.env("PS1", "ready> ");
+    let mut pty = Pty::start(command, 80, 24);
+    pty.answer(
+        "ready> ",
+        &format!("{} {arguments}\n", env!("CARGO_BIN_EXE_halolab")),
+    );
+    pty.wait("the screen", |screen| {
+        screen.alternate_screen() && screen.contents().contains(shown)
+    });
+    let child = |of: u32| {
+        let all = std::fs::read_to_string(format!("/proc/{of}/task/{of}/children")).unwrap_or_default();
+        all.split_whitespace()
+            .next()
+            .and_then(|pid| pid.parse::<u32>().ok())
+    };
+    let program = child(pty.pid()).unwrap();
+    let end = Instant::now() + Duration::from_secs(30);
+    while child(program).is_none() {
+        assert!(Instant::now() < end, "there is no guard");
+        std::thread::yield_now();
+    }
+    kill_process(Pid::from_raw(program.cast_signed()).unwrap(), Signal::KILL).unwrap();
+    pty.wait("the shell", |screen| {
+        let text = screen.contents();
+        text.contains("halolab was killed") && text.trim_end().ends_with("ready>")
+    });
+    pty.assert_given_back();
+    pty.send("clear; stty -a | tr ' ;' '\\n\\n' | grep -cE '^(icanon|echo|isig|icrnl|opost|ixon|iexten)$'\n");
+    pty.wait_for("\n7");
+    pty.send("exit\n");
+    pty.end();
+}
+
+#[test]
+fn after_a_quit_nothing_is_left_of_the_guard_and_it_says_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let mut pty = start(home.path());
+    pty.wait_for("does not answer");
+    let children = format!("/proc/{0}/task/{0}/children", pty.pid());
+    let guard: i32 = std::fs::read_to_string(children)
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    pty.send("q");
+    assert_eq!(pty.end(), 0);
+    assert!(!pty.screen().contains("killed"), "{}", pty.screen());
+    let end = Instant::now() + Duration::from_secs(30);
+    let gone = || {
+        let stat = std::fs::read_to_string(format!("/proc/{guard}/stat")).unwrap_or_default();
+        stat.is_empty() || stat.contains(") Z ")
+    };
+    while !gone() {
+        assert!(Instant::now() < end, "the guard lives on");
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn a_flood_of_keys_and_a_pasted_megabyte_are_swallowed() {
     let home = tempfile::tempdir().unwrap();

@@ -146,6 +146,7 @@ fn record(secrets: &[&str]) -> Record {
         restarted: None,
         begun: done.clone().into(),
         done: done.into(),
+        failed: [].into(),
     }
 }
 

@@ -2,6 +2,7 @@
 # Bytes of the log go to stdout. What is told about the job goes to stderr, a line each:
 #   s JSON     the status, when it changed      t MS BYTES   a line of log.raw.times
 #   h BYTES SHA256   of the log of a job that ended
+#   i STAGE STEP   how far a package is that Spack builds now: `[12/345]`, `[ 45%]`, out of its own log
 #   x          its runner is gone, and the status does not say why     n    there is no such job
 set -u
 umask 077
@@ -39,6 +40,18 @@ tell() {
   echo x >&2
   return 1
 }
+# inside: of the packages that are built in this lab now, what their own logs say last. One look at all open files:
+# whoever watches must not slow a build.
+inside() {
+  ls -l /proc/[0-9]*/fd 2>/dev/null |
+    grep -oE '/[^ ]*/spack-stage-[^ /]*(/[^ /]*out\.txt|\.log)$' | sort -u | head -n 8 |
+    while read -r in_file; do
+      in_stage=spack-stage-${in_file##*/spack-stage-}
+      in_stage=${in_stage%%/*} in_stage=${in_stage%.log}
+      in_step=$(tail -c 8192 "$in_file" 2>/dev/null | tr '\r' '\n' | grep -oE '^\[ *[0-9]+(%|/[0-9]+)\]' | tail -n 1)
+      [ -z "$in_step" ] || printf 'i %s %s\n' "$in_stage" "$in_step" >&2
+    done
+}
 pause() { sleep "$1" 2>/dev/null || sleep 1; }
 
 case $verb in
@@ -53,7 +66,11 @@ case $verb in
     fi
     # What a runner that was killed left running must not run beside the new one.
     if [ -s child ]; then signal_job KILL; fi
-    printf '%s' "$6" >runner && printf '%s\n' "$7" >job.json || { rm -f spec; exit 2; }
+    if ! { printf '%s' "$6" >runner && printf '%s\n' "$7" >job.json; } 2>/dev/null; then
+      rm -f spec
+      echo "its files cannot be written: the disk of the lab is full, or read-only" >&2
+      exit 2
+    fi
     rm -f runner.id child stop status.json "/run/halolab-job-$id"
     if command -v setsid >/dev/null 2>&1; then
       # The first makes a leader; the second, which is one, must fork. Nothing is left behind that waits.
@@ -73,9 +90,9 @@ case $verb in
       pause 0.02
     done
     ;;
-  follow) # ID BYTES TIMES SECONDS: the log from a byte on, for at most so many seconds; 0: only what is told
+  follow) # ID BYTES TIMES SECONDS INSIDE: the log from a byte on, for at most so many seconds; 0: only what is told
     cd "$dir" 2>/dev/null && [ -e log.raw ] || { echo n >&2; exit 0; }
-    said= missing=0 waited=0
+    said= missing=0 waited=0 looked=0
     [ -e log.raw.times ] || : >>log.raw.times
     exec 4<log.raw.times
     [ "$4" = 0 ] || dd bs="$4" count=1 <&4 >/dev/null 2>&1
@@ -98,6 +115,10 @@ case $verb in
       fi
       # Who reads may be gone: then tail is, too.
       kill -0 $tail 2>/dev/null || break
+      if [ "${6:-}" = inside ] && [ $waited -ge $looked ]; then
+        looked=$((waited + 5000))
+        inside
+      fi
       [ $waited -lt $(($5 * 1000)) ] || break
       if [ $waited -lt 2000 ]; then pause 0.05 && waited=$((waited + 50))
       elif [ $waited -lt 5000 ]; then pause 0.25 && waited=$((waited + 250))
@@ -130,7 +151,14 @@ case $verb in
   forget) # ID
     [ -n "$id" ] || exit 2
     cd "$jobs" 2>/dev/null || exit 0
-    if lives "$id/runner.id" || lives "$id/child"; then exit 3; fi
+    if lives "$id/child"; then exit 3; fi
+    if lives "$id/runner.id"; then
+      # One that has ended and finds no room for its last word waits for nothing else.
+      line=
+      read -r line 2>/dev/null <"/run/halolab-job-$id" || exit 3
+      ended || exit 3
+      kill -s KILL "$li_pid" 2>/dev/null
+    fi
     rm -rf -- "$id" "/run/halolab-job-$id"
     ;;
   *) exit 2 ;;

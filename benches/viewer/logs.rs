@@ -3,7 +3,7 @@
 use std::{
     fmt::Write as _,
     fs::{self, File, OpenOptions},
-    io::{BufWriter, Write as _},
+    io::{BufWriter, Read as _, Write as _},
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -116,6 +116,31 @@ pub(crate) fn live(path: &Path, rate: u64, lasts: Duration) -> Vec<(u64, Instant
         thread::sleep(Duration::from_millis(1));
     }
     writes
+}
+
+/// The number of line breaks.
+pub(crate) fn lines(path: &Path) -> u64 {
+    let mut file = File::open(path).unwrap();
+    let (mut buffer, mut lines) = (vec![0; 1 << 20], 0);
+    loop {
+        let read = file.read(&mut buffer).unwrap();
+        if read == 0 {
+            return lines;
+        }
+        lines += memchr::memchr_iter(b'\n', &buffer[..read]).count() as u64;
+    }
+}
+
+/// 12,345,678.
+pub(crate) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let parts: Vec<&str> = digits
+        .as_bytes()
+        .rchunks(3)
+        .rev()
+        .map(|part| std::str::from_utf8(part).unwrap())
+        .collect();
+    parts.join(",")
 }
 
 /// Ten files that hang or drive a viewer, as users of other viewers met them.

@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{Read as _, Write},
     num::NonZero,
-    sync::{Arc, Condvar, Mutex},
+    sync::{Arc, Condvar, Mutex, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -75,20 +75,28 @@ impl Screen {
             }),
             Condvar::new(),
         ));
-        let shared = Arc::clone(&seen);
+        // Two threads: an emulator that is still busy must not keep the program from writing.
+        let (tell, hear) = mpsc::channel::<(Vec<u8>, Instant)>();
         thread::spawn(move || {
             let mut buffer = vec![0; 1 << 16];
             loop {
                 let read = reader.read(&mut buffer).unwrap_or(0);
-                let now = Instant::now();
-                let (lock, bell) = &*shared;
-                let mut seen = lock.lock().unwrap();
+                let _ = tell.send((buffer[..read].to_vec(), Instant::now()));
                 if read == 0 {
-                    seen.ended = true;
-                    bell.notify_all();
                     return;
                 }
-                seen.take(&buffer[..read], now);
+            }
+        });
+        let shared = Arc::clone(&seen);
+        thread::spawn(move || {
+            for (bytes, at) in hear {
+                let (lock, bell) = &*shared;
+                let mut seen = lock.lock().unwrap();
+                if bytes.is_empty() {
+                    seen.ended = true;
+                } else {
+                    seen.take(&bytes, at);
+                }
                 bell.notify_all();
             }
         });
@@ -128,6 +136,13 @@ impl Screen {
     /// When a text came to the screen.
     pub(crate) fn wait(&self, text: &str, deadline: Duration) -> Option<Instant> {
         self.until(deadline, |seen| seen.rows().iter().any(|row| row.contains(text)))
+    }
+
+    /// When a text came to the last row.
+    pub(crate) fn named(&self, text: &str, deadline: Duration) -> Option<Instant> {
+        self.until(deadline, |seen| {
+            seen.rows().last().is_some_and(|row| row.contains(text))
+        })
     }
 
     /// When so many rows were filled.

@@ -14,6 +14,8 @@ use super::{
     screen::Screen,
 };
 
+/// Whose figures these are.
+const OURS: &str = "halolab";
 /// How long is waited for anything.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Silence after which a screen counts as settled.
@@ -29,8 +31,9 @@ pub(crate) struct Ground<'a> {
 
 type Test = fn(&Ground<'_>, &mut Figures);
 
-pub(crate) const ALL: [(&str, Test); 7] = [
+pub(crate) const ALL: [(&str, Test); 8] = [
     ("session", session),
+    ("keys", keys),
     ("scroll", scroll),
     ("follow", follow),
     ("flood", flood),
@@ -73,6 +76,7 @@ fn millis(from: Instant, to: Option<Instant>) -> Option<f64> {
 /// First screen, end, top, a word at 90 %, one with colour codes in it, a pattern; then the memory.
 fn session(ground: &Ground<'_>, figures: &mut Figures) {
     let path = ground.log();
+    let lines = logs::thousands(logs::lines(&path));
     ground.each(true, |viewer| {
         let mut put = |figure: &str, value| figures.put("session", figure, viewer, value);
         let mut screen = Screen::start(&viewer.argv(&path, false));
@@ -80,6 +84,11 @@ fn session(ground: &Ground<'_>, figures: &mut Figures) {
             "1 first screen",
             millis(screen.began, screen.filled(40, PATIENCE)),
         );
+        if viewer.name == OURS {
+            let lines = format!(" of {lines}");
+            let counted = screen.named(&lines, PATIENCE);
+            put("1 exact number of lines", millis(screen.began, counted));
+        }
         screen.quiet(SILENCE, PATIENCE);
         for (figure, keys, text) in [
             ("2 to the end", viewer.end.to_owned(), "END-OF-LOG"),
@@ -102,6 +111,33 @@ fn session(ground: &Ground<'_>, figures: &mut Figures) {
         let usage = screen.usage();
         put("6 memory after it, MB", Some(usage.rss));
         put("7 processor time, s", Some(usage.cpu));
+    });
+}
+
+/// A key, while 100,000 lines come each second and are searched. Only ours: peers that follow hear one key, or none.
+fn keys(ground: &Ground<'_>, figures: &mut Figures) {
+    ground.each(true, |viewer| {
+        if viewer.name != OURS {
+            return;
+        }
+        let path = ground.live();
+        let mut screen = Screen::start(&viewer.argv(&path, true));
+        screen.filled(40, PATIENCE);
+        screen.send("/error|fail[a-z]+\r");
+        screen.send("G");
+        let writer = thread::spawn(move || logs::live(&path, 100_000, Duration::from_secs(5)));
+        thread::sleep(Duration::from_millis(500));
+        let mut took = vec![];
+        while !writer.is_finished() {
+            let sent = screen.send(":");
+            took.extend(millis(sent, screen.named("go to:", PATIENCE)));
+            screen.send("\x1b");
+            thread::sleep(Duration::from_millis(63));
+        }
+        took.sort_by(f64::total_cmp);
+        let at = |share: usize| took.get(took.len() * share / 100).copied();
+        figures.put("keys at 100000 lines/s", "median", viewer, at(50));
+        figures.put("keys at 100000 lines/s", "99 %", viewer, at(99));
     });
 }
 
@@ -211,7 +247,12 @@ fn hostile(ground: &Ground<'_>, figures: &mut Figures) {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         ground.each(true, |viewer| {
             let mut screen = Screen::start(&viewer.argv(&path, false));
-            let shown = screen.filled(3, Duration::from_secs(10));
+            let patience = Duration::from_secs(10);
+            let shown = match name.as_str() {
+                // Nothing in them can be seen: the name on the last row tells that they are shown.
+                "hostile-zeros" | "hostile-newlines" => screen.named(&name, patience),
+                _ => screen.filled(3, patience),
+            };
             figures.put(&name, "first screen", viewer, millis(screen.began, shown));
             screen.quiet(SILENCE, PATIENCE);
             for (figure, keys) in [("page", viewer.page), ("end", viewer.end), ("top", viewer.top)] {

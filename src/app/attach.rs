@@ -18,6 +18,8 @@ use tokio::{
 
 use crate::backend::{Backend, Error, ExecSpec, TtyInput};
 
+use super::guard;
+
 /// How often the reader looks whether it is still wanted; keys are read at once.
 const LOOK: Timespec = Timespec {
     tv_sec: 0,
@@ -31,8 +33,13 @@ struct Raw;
 
 impl Raw {
     fn enter() -> io::Result<Self> {
-        terminal::enable_raw_mode()?;
-        Ok(Self)
+        guard::take(guard::Taken::Shell);
+        let taken = terminal::enable_raw_mode();
+        if taken.is_err() {
+            guard::given();
+        }
+        guard::start();
+        taken.map(|()| Self)
     }
 }
 
@@ -41,6 +48,7 @@ impl Drop for Raw {
         let _ = terminal::disable_raw_mode();
         let _ = io::stdout().write_all(RESET);
         let _ = io::stdout().flush();
+        guard::given();
     }
 }
 

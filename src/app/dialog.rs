@@ -1,6 +1,6 @@
 //! Dialogs: a question before something is destroyed, lines of text, and the theme picker.
 
-use crate::{labs::identity::Seen, plan::Choice};
+use crate::{labs::identity::Seen, plan::Choice, run::aftermath::Amendment};
 
 use super::{entry::Entry, machine::ChangeView, msg::Job, reading::Reading, resume::Unfinished};
 
@@ -69,6 +69,8 @@ pub enum Then {
     Wait,
     /// The options are left; what was filled in stays.
     LeaveOptions,
+    /// A run is changed so, and gone on with.
+    Amend(String, Amendment),
     /// The program ends with this code, and what was filled in is gone.
     Quit(u8),
 }

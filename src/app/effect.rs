@@ -24,7 +24,7 @@ use crate::{
     plan::Plan,
     run::{
         self, Connect, Context, Event, Lock, Outcome, StopCode, journal,
-        lock::{Holder, LockError},
+        lock::{Holder, LockError, Scope},
         log_file, unfinished,
     },
     stage::{Answers, Catalog},
@@ -32,6 +32,7 @@ use crate::{
 };
 
 use super::{
+    guard,
     inventory::look,
     jobs,
     msg::{Effect, Job, Msg, Turned},
@@ -62,6 +63,8 @@ pub struct Surroundings {
     pub runs: PathBuf,
     /// The lock of runs.
     pub lock: PathBuf,
+    /// The daemon, as locks name it.
+    pub daemon: String,
     /// `/`, or the tree of files that a test shows as the machine.
     pub root: PathBuf,
     /// Exit code of a run that is stopped by a signal.
@@ -133,6 +136,12 @@ impl Performer {
                         shared.tell_blocking(Msg::Unfinished(Box::new(record)));
                     }
                 });
+            }
+            Effect::Amend(id, change) => {
+                tokio::task::spawn_blocking(move || shared.amend(&id, &change));
+            }
+            Effect::Bundle(id, secrets) => {
+                tokio::spawn(async move { shared.bundle(&id, secrets).await });
             }
             Effect::LookAtMachine => {
                 tokio::spawn(shared.look_at_machine());
@@ -268,9 +277,10 @@ impl Shared {
     }
 
     async fn job(&self, job: Job) {
-        let result = match Lock::take(&self.around.lock, &job.doing()) {
+        let scope = Scope::labs(&self.around.daemon, [job.lab()]);
+        let result = match Lock::take_for(&self.around.lock, &scope, &job.doing()) {
             Ok(_lock) => match self.backend().await {
-                Ok(backend) => jobs::perform(backend.as_ref(), &job).await,
+                Ok(backend) => jobs::perform(backend.as_ref(), &self.jobs(), &job).await,
                 Err(error) => Err(sanitize_text(&error.to_string())),
             },
             Err(error) => Err(error.to_string()),
@@ -290,7 +300,8 @@ impl Shared {
             code,
             summary: vec![text],
         };
-        let lock = match Lock::take(&self.around.lock, &format!("run {id}")) {
+        let scope = Scope::of(&plan, &self.around.daemon);
+        let lock = match Lock::take_for(&self.around.lock, &scope, &format!("run {id}")) {
             Ok(lock) => lock,
             Err(LockError::Held(who)) => {
                 self.tell(Msg::Busy(Holder::parse(&who))).await;
@@ -313,6 +324,9 @@ impl Shared {
             tokio::task::spawn_blocking(move || told.load_rules(&rules, &paths));
         }
         self.tell(Msg::Started(id.clone())).await;
+        guard::say(&format!(
+            "halolab was killed; the run {id} is not finished: start halolab again, or type `halolab runs resume {id}`"
+        ));
         let (events, heard) = mpsc::unbounded_channel();
         let forward = tokio::spawn(forward(heard, self.messages.clone()));
         let cx = Context {
@@ -326,6 +340,7 @@ impl Shared {
         };
         let outcome = Box::pin(run::apply(&plan, &id, &cx)).await;
         drop((cx, lock));
+        guard::say("");
         // Every event is told before the end is.
         let _ = forward.await;
         self.tell(Msg::Ended(outcome)).await;

@@ -138,11 +138,13 @@ fn missing(error: &backend::Error, absent: bool) -> Missing {
 async fn show_world(shared: &Shared, known: &Known, backend: &dyn Backend) -> backend::Result<()> {
     let around = &shared.around;
     let aliases = plan::aliases(&around.catalog, &[]);
-    let world = World::observe(backend, facts(known), around.config.clone(), &aliases).await?;
+    let mut world = World::observe(backend, facts(known), around.config.clone(), &aliases).await?;
     if !around.global.read_only {
         // Where it fails the next look does it.
         let _ = compare::copy::sweep(backend, &world.instances).await;
     }
+    // Without asking labs: each question is a change on the daemon, after which it would be looked again.
+    world.jobs = crate::run::jobs::under_way(&shared.jobs());
     let labs = world.labs(&around.catalog);
     let found = world.clone();
     shared.tell(Msg::World(Ok(Box::new(world)))).await;
@@ -260,6 +262,7 @@ mod tests {
             root: home.path().to_owned(),
             runs: home.path().join("runs"),
             lock: home.path().join("lock"),
+            daemon: "fake".into(),
             stop_code: StopCode::default(),
             global: crate::cli::Global::default(),
         };

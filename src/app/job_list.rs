@@ -13,6 +13,8 @@ pub struct JobRow {
     pub state: State,
     /// Without output for longer than the setting says, or without a word from its runner.
     pub stuck: bool,
+    /// Its lab is frozen, and it with it.
+    pub frozen: bool,
     /// What people call it.
     pub title: String,
     /// When it was started, RFC 3339.
@@ -41,6 +43,7 @@ impl JobRow {
             lab: safe(&glance.lab),
             state: glance.state,
             stuck: glance.stuck || known.is_silent(),
+            frozen: glance.frozen,
             title: safe(&known.mirror.job.title),
             created: safe(&known.mirror.job.created_at),
             progress: glance.progress,

@@ -1,5 +1,7 @@
 //! Small jobs: one change on the daemon each, and its mark.
 
+use std::path::Path;
+
 use crate::{
     backend::{self, Backend, Power},
     labs::{
@@ -10,6 +12,7 @@ use crate::{
     },
     log::sanitize_text,
     plan::without,
+    run,
 };
 
 use super::msg::Job;
@@ -34,11 +37,15 @@ enum JobError {
     },
 }
 
-/// Does a job, with the lock held; says what was done, or why not.
-pub(crate) async fn perform(backend: &dyn Backend, job: &Job) -> Result<String, String> {
-    attempt(backend, job)
-        .await
-        .map_err(|error| sanitize_text(&error.to_string()))
+/// Does a job, with the lock held; `jobs` is the folder of all jobs; says what was done, or why not.
+pub(crate) async fn perform(backend: &dyn Backend, jobs: &Path, job: &Job) -> Result<String, String> {
+    let doomed = match job {
+        Job::Stop(lab, _) => run::jobs::before(jobs, backend, lab, run::jobs::STOPPED).await,
+        _ => vec![],
+    };
+    let done = attempt(backend, job).await;
+    run::jobs::after(backend, doomed).await;
+    done.map_err(|error| sanitize_text(&error.to_string()))
 }
 
 async fn attempt(backend: &dyn Backend, job: &Job) -> Result<String, JobError> {

@@ -6,11 +6,13 @@
 //!               └──── Msg ◀── effect::Performer ◀─────────┘
 //! ```
 
+mod aftermath;
 pub mod attach;
 pub mod dialog;
 pub mod effect;
 pub mod event_loop;
 pub mod form;
+mod guard;
 mod inventory;
 mod job_list;
 mod job_view;
@@ -21,6 +23,7 @@ pub mod model;
 pub mod msg;
 pub mod others;
 pub mod reading;
+pub(crate) mod report;
 pub mod resume;
 pub mod run_view;
 mod screens;
@@ -40,3 +43,4 @@ pub use job_list::{JobList, JobRow};
 pub use model::{Engine, Model, Screen, Setup};
 pub use msg::{Effect, Errand, HostSummary, Job, JobWish, Missing, Msg, Tone, Turned};
 pub use start::start;
+pub(crate) use viewer::hands::edit;

@@ -11,7 +11,7 @@ use crate::{
     labs::{SnapshotRow, World, identity::Seen},
     log::page::{Ask, Page},
     plan::Plan,
-    run::{Event, Outcome, journal::Record, lock::Holder},
+    run::{Event, Outcome, aftermath::Amendment, journal::Record, lock::Holder},
     stage::Answers,
     view::{self, viewer::Save},
 };
@@ -73,6 +73,8 @@ pub enum Msg {
     JobDone(Result<String, String>),
     /// An errand of the loop ended.
     Returned(Errand, Result<String, String>),
+    /// A report of a run was saved, or not: what to say.
+    Bundled(Result<String, String>),
     /// Told to end by a signal, or the terminal is gone: the exit code.
     Ordered(u8),
     /// Something that was asked for on the side did not work.
@@ -128,6 +130,10 @@ pub enum Effect {
     Look,
     /// Find a run, to offer that it goes on.
     FindRun(String),
+    /// Write a change into the journal of a run, then find it.
+    Amend(String, Amendment),
+    /// Save a report of a run; these values must not be in it.
+    Bundle(String, Vec<String>),
     /// Look at the machine and judge it.
     LookAtMachine,
     /// Say what a change of the machine would do: a sentence, and its aim.
@@ -180,6 +186,8 @@ pub enum Errand {
     Shell(String),
     /// The log of this job.
     Job(String),
+    /// Change a script in `$EDITOR`: the run, its action, and the text.
+    Edit(String, String, String),
     /// Let sudo ask for its password, where it has to, before a plan that needs root.
     Sudo,
     /// Stop until the shell's `fg`.

@@ -1,6 +1,6 @@
 //! Another halolab at work: who it is, and waiting for its end before a plan is begun.
 
-use crate::run::lock::Holder;
+use crate::run::lock::{Holder, Scope};
 
 use super::{
     dialog::{Confirm, Dialog, Then},
@@ -71,9 +71,11 @@ impl Model {
         vec![]
     }
 
-    /// Asks whether to wait, where another halolab is at work; says whether it is.
+    /// Asks whether to wait, where another halolab is at work on what the plan under review changes; says whether it is.
     pub(in crate::app) fn ask_to_wait(&mut self) -> bool {
-        let Some(holder) = &self.others.holder else {
+        let scope = self.review.as_ref().map(|r| Scope::of(&r.plan, ""));
+        let scope = scope.unwrap_or_default();
+        let Some(holder) = self.others.holder.as_ref().filter(|h| h.is_in_the_way_of(&scope)) else {
             return false;
         };
         let mut confirm = Confirm::new("Another halolab is at work".into(), "Wait", Then::Wait);
@@ -92,8 +94,17 @@ impl Model {
         self.others.waiting = self.others.holder.is_some();
     }
 
-    /// Says so where another halolab is at work.
-    pub(in crate::app) fn refuse_busy(&mut self) -> bool {
+    /// Says so where another halolab is at work on these labs; on anything, where there are none.
+    pub(in crate::app) fn refuse_busy(&mut self, labs: &[String]) -> bool {
+        let scope = Scope::labs("", labs.iter().cloned());
+        if !self
+            .others
+            .holder
+            .as_ref()
+            .is_some_and(|h| h.is_in_the_way_of(&scope))
+        {
+            return false;
+        }
         let Some(words) = self.other_words() else {
             return false;
         };

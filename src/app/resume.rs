@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::{
     log::sanitize,
     run::{
+        aftermath::Way,
         journal::Record,
         unfinished::{Stopped, losses, removals, stops, ways_back},
     },
@@ -25,6 +26,8 @@ use super::{
 pub struct Resume {
     /// Found, and not offered yet.
     pub found: Option<Box<Record>>,
+    /// What is meant with the run that is being looked for; none where it is to be asked.
+    pub meant: Option<Way>,
     /// To be gone on with, once its secrets are typed.
     pub next: Option<Box<Record>>,
     /// Its plan, until the names of the labs that it removes are typed.
@@ -74,6 +77,9 @@ pub struct GoesOn {
 
 impl Model {
     pub(super) fn take_unfinished(&mut self, record: Box<Record>) -> Vec<Effect> {
+        if let Some(way) = self.resume.meant.take() {
+            return self.go_the_way(&way, record);
+        }
         self.resume.found = Some(record);
         self.offer_unfinished();
         vec![]
@@ -127,7 +133,7 @@ impl Model {
     }
 
     /// Goes on with a run, after its secrets were typed again where it had some: they are never stored.
-    fn go_on_with(&mut self, record: Box<Record>) -> Vec<Effect> {
+    pub(super) fn go_on_with(&mut self, record: Box<Record>) -> Vec<Effect> {
         let labels = record.secrets.iter().map(|s| self.secret_label(&record, s));
         let lines: Vec<(String, Entry)> = labels.map(|l| (l, Entry::default().masked())).collect();
         self.resume.next = Some(record);

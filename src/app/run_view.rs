@@ -1,13 +1,18 @@
 //! What the screens know of a run: the mark of each action, and a window on each lab's log.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use ratatui::layout::Rect;
 
 use crate::{
     log::clean,
     plan::Plan,
-    run::{Event, Outcome},
+    run::{
+        Event, Outcome,
+        aftermath::{self, Way},
+        causes::Cause,
+        journal::Record,
+    },
     view::Viewer,
 };
 
@@ -60,6 +65,8 @@ pub struct Failure {
     pub next: String,
     /// The run went on.
     pub optional: bool,
+    /// Why, as far as its output tells.
+    pub cause: Option<Cause>,
 }
 
 /// A run on the screen.
@@ -96,6 +103,8 @@ pub struct RunView {
     pub zoomed: bool,
     /// First line of the result that is shown.
     pub scroll: usize,
+    /// What of what can be done after a failure is marked.
+    pub way: usize,
     /// The user chose which log is shown.
     pub picked: bool,
 }
@@ -125,6 +134,7 @@ impl RunView {
             outcome: None,
             zoomed: false,
             scroll: 0,
+            way: 0,
             picked: false,
         }
     }
@@ -139,6 +149,41 @@ impl RunView {
         self.outcome
             .as_ref()
             .is_some_and(|outcome| outcome.code == RESUMABLE)
+    }
+
+    /// The run as its journal tells it, as far as the screens know it.
+    pub fn record(&self) -> Record {
+        let marked = |wanted: &[Mark]| {
+            let ids = self
+                .actions
+                .iter()
+                .filter(|(_, state)| wanted.contains(&state.mark));
+            ids.map(|(id, _)| id.clone()).collect()
+        };
+        let failed = self.failures.iter().map(|f| (f.id.clone(), f.error.clone()));
+        Record {
+            id: self.id.clone().unwrap_or_default(),
+            folder: PathBuf::new(),
+            plan: self.plan.clone(),
+            code: self.outcome.as_ref().map(|outcome| outcome.code),
+            finished: self.counts().0,
+            error: None,
+            secrets: vec![],
+            begun: marked(&[Mark::Running, Mark::Done, Mark::Skipped, Mark::Failed]),
+            done: marked(&[Mark::Done, Mark::Skipped]),
+            failed: failed.collect(),
+            restarted: None,
+        }
+    }
+
+    /// What can be done now that it failed; empty where nothing has to be. `back` says whether something would take it
+    /// back.
+    pub fn ways(&self, back: bool) -> Vec<Way> {
+        if self.can_go_on() {
+            aftermath::ways(&self.record(), back)
+        } else {
+            vec![]
+        }
     }
 
     /// The state of an action.
@@ -220,6 +265,7 @@ impl RunView {
                 kept,
                 next,
                 optional,
+                cause,
             } => {
                 self.actions.entry(id.clone()).or_default().mark = Mark::Failed;
                 self.failures.push(Failure {
@@ -229,6 +275,7 @@ impl RunView {
                     kept,
                     next,
                     optional,
+                    cause,
                 });
             }
             Event::Done { .. } => {}

@@ -33,7 +33,7 @@ use super::{
     attach::attach,
     effect::{Performer, Surroundings},
     event_loop::{self, Exit, now},
-    job_view,
+    guard, job_view,
     model::{Model, Setup},
     msg::{Errand, Msg, Tone},
     terminal::Session,
@@ -55,6 +55,7 @@ pub async fn start(setup: cli::Setup) -> Result<u8, Stop> {
     let size = session.terminal.size()?;
     model.update(Msg::Input(Input::Resize(size.width, size.height)));
     session.terminal.draw(|frame| crate::ui::view(&model, frame))?;
+    guard::start();
     let (messages, mut inbox) = mpsc::channel(WAITING);
     let ordered = CancellationToken::new();
     let stop_code = StopCode::default();
@@ -67,6 +68,7 @@ pub async fn start(setup: cli::Setup) -> Result<u8, Stop> {
         paths: setup.paths.clone(),
         runs: setup.runs(),
         lock: setup.lock(),
+        daemon: setup.daemon(),
         root: host::folder(),
         stop_code,
         global: setup.global.clone(),
@@ -145,6 +147,9 @@ async fn run_errand(
         Errand::Open(path, editor) => {
             return show_copy(session, path.clone(), *editor).await;
         }
+        Errand::Edit(_, _, script) => {
+            return edit(session, script.clone()).await;
+        }
         Errand::Job(id) => {
             let backend = match performer.backend().await {
                 Ok(backend) => backend,
@@ -178,6 +183,14 @@ async fn run_errand(
         }
     }
     Ok(Ok(String::new()))
+}
+
+/// Lets the user change a script in an editor.
+async fn edit(session: &mut Session, script: String) -> io::Result<Result<String, String>> {
+    session.lend();
+    let edited = tokio::task::spawn_blocking(move || hands::edit(&script)).await;
+    session.take_back()?;
+    Ok(edited.unwrap_or_else(|error| Err(error.to_string())))
 }
 
 /// Lets another program show a copy of a log.

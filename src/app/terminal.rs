@@ -1,7 +1,7 @@
 //! The terminal: taken on entering, given back whole on every way out.
 //!
-//! Ways out: quit, error (the guard's drop), panic (the hook), SIGTERM, SIGHUP and SIGINT (told to the
-//! loop, which leaves), Ctrl-Z and SIGTSTP (given back, stopped, taken again).
+//! Ways out: quit, error (the session's drop), panic (the hook), SIGTERM, SIGHUP and SIGINT (told to the
+//! loop, which leaves), Ctrl-Z and SIGTSTP (given back, stopped, taken again), SIGKILL (by the guard).
 
 use std::{
     io::{self, BufWriter, Stdout, Write, stdout},
@@ -21,6 +21,8 @@ use crossterm::{
     },
 };
 use ratatui::{Frame, Terminal, backend::CrosstermBackend, layout::Rect};
+
+use super::guard;
 
 /// One write a frame instead of one a kilobyte.
 const FRAME_BYTES: usize = 128 * 1024;
@@ -138,6 +140,7 @@ impl Drop for Session {
 
 fn take(mouse: bool) -> io::Result<()> {
     TAKEN.store(true, Ordering::SeqCst);
+    guard::take(guard::Taken::Screen);
     let taken = enable_raw_mode().and_then(|()| {
         execute!(
             stdout(),
@@ -173,6 +176,7 @@ pub fn restore() {
     );
     let _ = out.flush();
     let _ = disable_raw_mode();
+    guard::given();
 }
 
 /// A panic gives the terminal back first, so that its words are read on a whole screen.

@@ -55,6 +55,7 @@ impl Model {
             }
             Msg::Jobs(rows) => self.take_jobs(rows),
             Msg::JobDone(done) => self.take_job_done(done),
+            Msg::Bundled(result) => self.take_bundled(result),
             Msg::Returned(errand, result) => self.take_returned(&errand, result),
             Msg::Said(text) => {
                 self.say(Tone::Warning, text);
@@ -81,6 +82,9 @@ impl Model {
     }
 
     fn take_returned(&mut self, errand: &Errand, result: Result<String, String>) -> Vec<Effect> {
+        if let Errand::Edit(run, id, before) = errand {
+            return self.take_edited((run.clone(), id.clone()), before, result);
+        }
         let well = result.is_ok();
         match result {
             Ok(text) if text.is_empty() => {}
@@ -104,6 +108,7 @@ impl Model {
             | Errand::Redraw
             | Errand::Mouse(_)
             | Errand::Clipboard(_)
+            | Errand::Edit(..)
             | Errand::Open(..) => vec![],
         }
     }
@@ -331,6 +336,11 @@ impl Model {
             Place::Jobs => self.jobs.cursor = row,
             Place::Menu => self.menu_cursor = row,
             Place::Snapshots | Place::Filter => self.picker.cursor = row,
+            Place::ResultOpen => {
+                if let Some(run) = &mut self.run {
+                    run.way = row;
+                }
+            }
             Place::Options | Place::OptionsTyping => {
                 if let Some(form) = self.form_mut() {
                     let by = row.cast_signed() - form.cursor.cast_signed();

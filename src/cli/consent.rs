@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     plan::{Action, Plan, Undo, script::exact},
-    run::{self, Context, Event, Lock, StopCode, journal},
+    run::{self, Context, Event, Lock, StopCode, journal, lock::Scope},
     stage::{Answers, trust::Stranger},
 };
 
@@ -158,10 +158,15 @@ fn ask(setup: &Setup, plan: &Plan) -> Result<(), Stop> {
         )));
     }
     out(&text(plan));
-    let _ = write!(std::io::stdout(), "Do this? Type yes to go on [no]: ");
+    yes("Do this?")
+}
+
+/// Asks on the terminal; an error where the answer is not yes.
+pub(super) fn yes(question: &str) -> Result<(), Stop> {
+    let _ = write!(std::io::stdout(), "{question} Type yes to go on [no]: ");
     let _ = std::io::stdout().flush();
     let mut line = String::new();
-    stdin.lock().read_line(&mut line)?;
+    std::io::stdin().lock().read_line(&mut line)?;
     if matches!(line.trim(), "yes" | "y") {
         return Ok(());
     }
@@ -176,7 +181,8 @@ pub(super) async fn carry_out(
     id: &str,
     secrets: std::collections::BTreeMap<String, Answers>,
 ) -> Result<Code, Stop> {
-    let _lock = Lock::take(&setup.lock(), &format!("run {id}"))?;
+    let scope = Scope::of(plan, &setup.daemon());
+    let _lock = Lock::take_for(&setup.lock(), &scope, &format!("run {id}"))?;
     let (events, mut heard) = mpsc::unbounded_channel();
     let cancel = CancellationToken::new();
     let cx = Context {

@@ -63,7 +63,12 @@ impl From<crate::backend::Error> for Stop {
             crate::backend::Error::Address { .. } => Code::USAGE,
             _ => Code::FAILED,
         };
-        Self::new(code, error)
+        let mut text = error.to_string();
+        // An engine's own words say nothing of what to type next.
+        if !text.contains("`halolab") && !text.contains("`sudo") {
+            text.push_str("; see how it is now with `halolab status`, then try again");
+        }
+        Self::new(code, text)
     }
 }
 

@@ -1,21 +1,38 @@
 //! `halolab start` and `halolab stop`.
 
+use std::io::IsTerminal as _;
+
 use clap::Args;
 
 use crate::{
     backend::Power,
     labs::{Presence, identity::Seen},
     plan::PlanError,
+    run,
 };
 
-use super::{Code, Setup, Stop, status::unknown, table::out};
+use super::{
+    Code, Setup, Stop,
+    status::unknown,
+    table::{note, out},
+};
 
 /// Labs by name.
 #[derive(Debug, Args)]
-pub struct NamesArgs {
+pub(super) struct NamesArgs {
     /// The labs.
     #[arg(required = true, value_name = "LAB")]
     labs: Vec<String>,
+}
+
+/// Labs to stop.
+#[derive(Debug, Args)]
+pub struct StopArgs {
+    #[command(flatten)]
+    names: NamesArgs,
+    /// Also where a job runs in them, which ends with it.
+    #[arg(short, long)]
+    yes: bool,
 }
 
 /// Labs by name, or none: the engine alone.
@@ -32,7 +49,7 @@ pub(super) async fn start(setup: &Setup, args: StartArgs) -> Result<Code, Stop> 
     if args.labs.is_empty() {
         if !woken {
             let server = setup.backend().await?.server().await?;
-            super::table::note(&format!(
+            note(&format!(
                 "{} runs already; name the labs to start",
                 server.title()
             ));
@@ -42,13 +59,42 @@ pub(super) async fn start(setup: &Setup, args: StartArgs) -> Result<Code, Stop> 
     power(setup, args, Power::Start, "runs").await
 }
 
-pub(super) async fn stop(setup: &Setup, args: NamesArgs) -> Result<Code, Stop> {
-    power(setup, args, Power::Stop { seconds: 30 }, "is stopped").await
+pub(super) async fn stop(setup: &Setup, args: StopArgs) -> Result<Code, Stop> {
+    if !args.yes {
+        agree(setup, &args.names.labs).await?;
+    }
+    power(setup, args.names, Power::Stop { seconds: 30 }, "is stopped").await
+}
+
+/// Asks whether jobs may end that run in these labs; without a terminal they may not.
+async fn agree(setup: &Setup, labs: &[String]) -> Result<(), Stop> {
+    setup.may_change()?;
+    let mut world = setup.glance().await?;
+    world.jobs = run::jobs::ask_under_way(&setup.jobs(), setup.backend().await?.as_ref()).await;
+    let under: Vec<String> = world
+        .under_way()
+        .filter(|work| labs.contains(&work.instance))
+        .map(|work| format!("{} ({}) in {}", work.id, work.title, work.instance))
+        .collect();
+    if under.is_empty() {
+        return Ok(());
+    }
+    let list = crate::log::sanitize(&under.join(", "));
+    if setup.global.no_input || setup.global.json || !std::io::stdin().is_terminal() {
+        return Err(Stop::blocked(format!(
+            "nothing was stopped: jobs run there, and would end: {list}; wait for them with `halolab job wait ID`, or \
+             stop the lab all the same with `halolab stop {} --yes`",
+            labs.join(" ")
+        )));
+    }
+    note(&format!("Jobs run there, and end with it: {list}"));
+    super::consent::yes("Stop it all the same?")
 }
 
 async fn power(setup: &Setup, args: NamesArgs, wanted: Power, word: &str) -> Result<Code, Stop> {
     let verb = if wanted == Power::Start { "start" } else { "stop" };
-    let _lock = setup.hold(&format!("{verb} {}", args.labs.join(" ")))?;
+    let names: Vec<&str> = args.labs.iter().map(String::as_str).collect();
+    let _lock = setup.hold(&names, &format!("{verb} {}", args.labs.join(" ")))?;
     let world = setup.glance().await?;
     for lab in &args.labs {
         match world.presence(lab) {
@@ -59,10 +105,15 @@ async fn power(setup: &Setup, args: NamesArgs, wanted: Power, word: &str) -> Res
     }
     let backend = setup.backend().await?;
     for lab in &args.labs {
-        if matches!(wanted, Power::Stop { .. }) {
+        let doomed = if wanted == Power::Start {
+            vec![]
+        } else {
             Seen::instance(&world, lab).still(backend.as_ref(), lab).await?;
-        }
-        backend.power(lab, wanted).await?;
+            run::jobs::before(&setup.jobs(), backend.as_ref(), lab, run::jobs::STOPPED).await
+        };
+        let done = backend.power(lab, wanted).await;
+        run::jobs::after(backend.as_ref(), doomed).await;
+        done?;
         if !setup.global.quiet && !setup.global.json {
             out(&format!("{lab} {word}"));
         }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+mod aftermath;
 mod consent;
 mod detect;
 mod doctor;
@@ -130,7 +131,7 @@ pub enum Verb {
     /// Start labs; without a name, LXD or Incus itself where it does not run.
     Start(labs::StartArgs),
     /// Stop labs.
-    Stop(labs::NamesArgs),
+    Stop(labs::StopArgs),
     /// Enter a lab, or run one command in it.
     Shell(shell::ShellArgs),
     /// Long commands in labs that go on without a terminal: run, list, status, attach, logs, stop, wait, rm.
@@ -149,7 +150,7 @@ pub enum Verb {
     /// What labs are made of: list, show, check, schema.
     #[command(subcommand)]
     Stage(other::StageVerb),
-    /// Earlier runs: list (also without a word), show, resume.
+    /// Earlier runs: list (also without a word), show, resume, undo, edit, bundle.
     Runs(runs::RunsArgs),
     /// Settings and where each comes from.
     #[command(subcommand)]

@@ -2,6 +2,7 @@
 //! readers and pipes. The same menu, forms, planner and runner; the end of the input cancels what is not agreed to yet.
 
 mod ask;
+mod failed;
 mod form;
 mod resume;
 mod snapshots;
@@ -18,7 +19,10 @@ use crate::{
     host,
     labs::{Lab, Presence, World, identity::Seen},
     plan::{Choice, Plan, Request, planner},
-    run::{journal, lock::Holder},
+    run::{
+        journal,
+        lock::{Holder, Scope},
+    },
     stage::{Answers, answers::IMAGE_FILE},
 };
 
@@ -30,6 +34,9 @@ const OTHERS: Duration = Duration::from_secs(1);
 
 /// Exit code where the input ended, or Ctrl-C, before anything was agreed to.
 const CANCELLED: Code = Code(130);
+
+/// Exit code of a run that failed and can be gone on with.
+const RESUMABLE: Code = Code(5);
 
 /// Asks what to do, does it, and asks again, until `q` or the end of the input.
 pub(super) async fn wizard(global: Global) -> Result<Code, Stop> {
@@ -212,9 +219,7 @@ async fn menu(setup: &Setup, world: &World, lab: &Lab) -> Result<Option<Choice>,
                 uuid,
                 ..Seen::default()
             };
-            return snapshots::change(setup, Job::Stop(name, seen))
-                .await
-                .map(|()| None);
+            return stop(setup, name, seen).await.map(|()| None);
         }
         Entry::Restore => return Box::pin(snapshots::choose(setup, lab)).await,
         Entry::Create => Choice::Create,
@@ -344,7 +349,7 @@ async fn agree_and_run(
             _ => say("Please type y to do it, n to leave it, or s."),
         }
     }
-    if wait_for_other(setup).await? {
+    if wait_for_other(setup, plan).await? {
         return Ok(None);
     }
     // What goes on was trusted when it began.
@@ -355,6 +360,9 @@ async fn agree_and_run(
     match code {
         Code::OK => say("Done."),
         Code(code) => say(&format!("Ended with {code}; see `halolab runs`.")),
+    }
+    if code == RESUMABLE {
+        return Box::pin(failed::menu(setup, id, code)).await;
     }
     Ok(Some(code))
 }
@@ -373,9 +381,9 @@ async fn look_and_trust(setup: &Setup, plan: &Plan) -> Result<(), Left> {
 }
 
 /// Waits for the end of another halolab that is at work, where the user wants that; whether there was one.
-async fn wait_for_other(setup: &Setup) -> Result<bool, Left> {
-    let lock = setup.lock();
-    let Some(holder) = Holder::of(&lock) else {
+async fn wait_for_other(setup: &Setup, plan: &Plan) -> Result<bool, Left> {
+    let (lock, scope) = (setup.lock(), Scope::of(plan, &setup.daemon()));
+    let Some(holder) = Holder::against(&lock, &scope) else {
         return Ok(false);
     };
     say(&format!(
@@ -386,11 +394,28 @@ async fn wait_for_other(setup: &Setup) -> Result<bool, Left> {
         return Err(Stop::new(Code::LOCKED, text).into());
     }
     unless_interrupted(async {
-        while Holder::of(&lock).is_some() {
+        while Holder::against(&lock, &scope).is_some() {
             tokio::time::sleep(OTHERS).await;
         }
     })
     .await?;
     say("It has ended.");
     Ok(true)
+}
+
+/// Stops a lab; asks before where jobs end with it.
+async fn stop(setup: &Setup, lab: String, seen: Seen) -> Result<(), Left> {
+    let world = setup.world(&[]).await.map_err(Stop::from)?;
+    let under = world.under_way().filter(|work| work.instance == lab);
+    let list: Vec<String> = under
+        .map(|work| format!("{} ({})", work.id, work.title))
+        .collect();
+    if !list.is_empty() {
+        let list = crate::log::sanitize(&list.join(", "));
+        let question = format!("These jobs run in it and end with it: {list}. Stop it?");
+        if !ask::yes(&question, false).await? {
+            return Ok(());
+        }
+    }
+    snapshots::change(setup, Job::Stop(lab, seen)).await
 }

@@ -61,6 +61,7 @@ impl Printer {
                 kept,
                 next,
                 optional,
+                cause,
                 ..
             } => {
                 let word = if *optional {
@@ -69,6 +70,12 @@ impl Printer {
                     "FAILED"
                 };
                 note(&format!("[{lab}] {word}: {}", sanitize_text(error)));
+                if let Some(cause) = cause {
+                    note(&format!(
+                        "[{lab}] likely cause: {}\n[{lab}] the line: {}\n[{lab}] mend: {}",
+                        cause.is, cause.evidence, cause.mend
+                    ));
+                }
                 if !optional {
                     note(&format!("[{lab}] kept: {kept}\n[{lab}] next: {next}"));
                 }

@@ -13,7 +13,9 @@ use crate::{
 };
 
 use super::{
-    Code, Setup, Stop, consent,
+    Code, Setup, Stop,
+    aftermath::{aftermath, bundle, changed, edit, undo},
+    consent,
     plan::{Consent, answers_file},
     table::{json, note, out, table},
 };
@@ -30,7 +32,7 @@ pub struct RunsArgs {
 pub(super) enum RunsVerb {
     /// Earlier runs, newest first.
     List,
-    /// The plan of a run, how far it came, and where its logs are.
+    /// The plan of a run, how far it came, what failed and why, what can be done, and where its logs are.
     Show {
         /// The run; the newest one without.
         id: Option<String>,
@@ -42,8 +44,34 @@ pub(super) enum RunsVerb {
         /// A file with the secrets that the run was given: they are never stored.
         #[arg(long, value_name = "FILE")]
         answers: Option<PathBuf>,
+        /// Show each command of the script that failed before it runs.
+        #[arg(long)]
+        trace: bool,
+        /// Leave out the optional actions that failed.
+        #[arg(long)]
+        skip_optional: bool,
         #[command(flatten)]
         consent: Consent,
+    },
+    /// Undo what a run did to labs: what is kept goes back in its place, what was made is removed.
+    Undo {
+        /// The run; the newest one without.
+        id: Option<String>,
+        #[command(flatten)]
+        consent: Consent,
+    },
+    /// Change the script of the action that failed in `$EDITOR`, for this run only.
+    Edit {
+        /// The run; the newest one that is not finished without.
+        id: Option<String>,
+    },
+    /// Save a report for somebody else: plan, journal, ends of logs, this machine, without secrets.
+    Bundle {
+        /// The run; the newest one without.
+        id: Option<String>,
+        /// The file; in the state folder without.
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
     },
 }
 
@@ -63,16 +91,43 @@ pub(super) async fn run(setup: &Setup, args: RunsArgs) -> Result<Code, Stop> {
                     line(record).join("  "),
                     record.folder.display()
                 ));
+                for line in aftermath(record) {
+                    out(&crate::log::sanitize(&line));
+                }
             }
         }
-        RunsVerb::Resume { id, answers, consent } => {
-            let open = records.iter().find(|r| r.code != Some(0)).map(|r| r.id.as_str());
-            let record = find(&records, id.as_deref().or(open))?;
+        RunsVerb::Resume {
+            id,
+            answers,
+            trace,
+            skip_optional,
+            consent,
+        } => {
+            let record = find(&records, id.as_deref().or(open(&records)))?;
             may_go_on(&records, record)?;
-            return resume(setup, record, answers.as_ref(), &consent).await;
+            let changed = changed(setup, record, trace, skip_optional)?;
+            return resume(setup, &changed, answers.as_ref(), &consent).await;
+        }
+        RunsVerb::Undo { id, consent } => {
+            let record = find(&records, id.as_deref())?;
+            return Box::pin(undo(setup, &records, record, &consent)).await;
+        }
+        RunsVerb::Edit { id } => {
+            let record = find(&records, id.as_deref().or(open(&records)))?;
+            may_go_on(&records, record)?;
+            edit(setup, record)?;
+        }
+        RunsVerb::Bundle { id, to } => {
+            let record = find(&records, id.as_deref())?;
+            bundle(setup, record, to).await?;
         }
     }
     Ok(Code::OK)
+}
+
+/// The newest run that is not finished.
+fn open(records: &[Record]) -> Option<&str> {
+    records.iter().find(|r| r.code != Some(0)).map(|r| r.id.as_str())
 }
 
 /// Whether a run can be gone on with: it is not finished, and nothing came after it.

@@ -14,7 +14,7 @@ use crate::{
     labs::{World, compare},
     paths::Paths,
     plan,
-    run::{Connect, Lock},
+    run::{self, Connect, Lock, lock::Scope},
     stage::{Answers, Catalog},
 };
 
@@ -113,13 +113,15 @@ impl Setup {
         };
         self.sweep(backend.as_ref()).await;
         let aliases = plan::aliases(&self.catalog, answers);
-        World::observe(
+        let mut world = World::observe(
             backend.as_ref(),
             self.facts().clone(),
             self.config.clone(),
             &aliases,
         )
-        .await
+        .await?;
+        world.jobs = run::jobs::ask_under_way(&self.jobs(), backend.as_ref()).await;
+        Ok(world)
     }
 
     /// The same, and a world too where the daemon is installed and does not run: its plan is to start it.
@@ -175,13 +177,19 @@ impl Setup {
         self.paths.runtime.join("lock")
     }
 
-    /// Takes the lock for a change that is no run, as `snapshot create ai-lab`.
+    /// The daemon, as locks name it.
+    pub fn daemon(&self) -> String {
+        lxd::address_of(self.config.lxd.as_deref())
+    }
+
+    /// Takes the lock of labs for a change that is no run, as `snapshot create ai-lab`; of everything where it names none.
     ///
     /// # Errors
-    /// It is read-only, or another halolab is at work.
-    pub fn hold(&self, what: &str) -> Result<Lock, Stop> {
+    /// It is read-only, or another halolab is at work there.
+    pub fn hold(&self, labs: &[&str], what: &str) -> Result<Lock, Stop> {
         self.may_change()?;
-        Ok(Lock::take(&self.lock(), what)?)
+        let scope = Scope::labs(&self.daemon(), labs.iter().copied());
+        Ok(Lock::take_for(&self.lock(), &scope, what)?)
     }
 
     /// Refuses a change under `--read-only`.

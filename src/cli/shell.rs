@@ -26,6 +26,12 @@ pub struct ShellArgs {
 const LOGIN: &str = "if id lab >/dev/null 2>&1 && command -v su >/dev/null 2>&1; then exec su - lab; fi; \
                          cd; if command -v bash >/dev/null 2>&1; then exec bash -l; fi; exec sh -l";
 
+/// A login shell inside a lab.
+pub(super) async fn enter(setup: &Setup, lab: String) -> Result<Code, Stop> {
+    let command = vec![];
+    shell(setup, ShellArgs { lab, command }).await
+}
+
 pub(super) async fn shell(setup: &Setup, args: ShellArgs) -> Result<Code, Stop> {
     setup.may_change()?;
     let world = setup.glance().await?;

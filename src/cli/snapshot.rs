@@ -288,7 +288,7 @@ async fn diff(setup: &Setup, question: &Question, files: usize) -> Result<Code, 
 }
 
 async fn create(setup: &Setup, lab: &str, name: Option<String>, message: &str) -> Result<Code, Stop> {
-    let _lock = setup.hold(&format!("snapshot create {lab}"))?;
+    let _lock = setup.hold(&[lab], &format!("snapshot create {lab}"))?;
     let (_, rows) = ours(setup, lab).await?;
     let taken = |n: &String| rows.iter().any(|r| r.name == *n);
     let name = match name {
@@ -329,14 +329,14 @@ async fn mark(
     name: &str,
     change: impl FnOnce(&mut marks::Mark) + Send,
 ) -> Result<Code, Stop> {
-    let _lock = setup.hold(&format!("snapshot note or pin {lab} {name}"))?;
+    let _lock = setup.hold(&[lab], &format!("snapshot note or pin {lab} {name}"))?;
     one(setup, lab, name).await?;
     marks::change(setup.backend().await?.as_ref(), lab, name, change).await?;
     said(setup, &format!("noted on {lab}/{name}"), lab, name)
 }
 
 async fn rename(setup: &Setup, lab: &str, name: &str, new: &str) -> Result<Code, Stop> {
-    let _lock = setup.hold(&format!("snapshot rename {lab} {name}"))?;
+    let _lock = setup.hold(&[lab], &format!("snapshot rename {lab} {name}"))?;
     let (seen, _) = one(setup, lab, name).await?;
     check_name(new)?;
     snapshots::rename(setup.backend().await?.as_ref(), lab, (name, new), &seen).await?;
@@ -350,7 +350,13 @@ async fn rename(setup: &Setup, lab: &str, name: &str, new: &str) -> Result<Code,
 }
 
 async fn remove(setup: &Setup, lab: &str, name: &str, yes: bool) -> Result<Code, Stop> {
-    let (seen, row) = one(setup, lab, name).await?;
+    let (seen, row) = match one(setup, lab, name).await {
+        Ok(found) => found,
+        Err(missing) => {
+            forget_gone(setup, lab).await;
+            return Err(missing);
+        }
+    };
     if row.pinned {
         let (lab, snapshot) = (lab.into(), name.into());
         return Err(snapshots::SnapshotError::Pinned { lab, snapshot }.into());
@@ -364,7 +370,7 @@ async fn remove(setup: &Setup, lab: &str, name: &str, yes: bool) -> Result<Code,
         &format!("Delete the snapshot {name} of {lab} for good?"),
         yes,
     )?;
-    let _lock = setup.hold(&format!("snapshot rm {lab} {name}"))?;
+    let _lock = setup.hold(&[lab], &format!("snapshot rm {lab} {name}"))?;
     snapshots::delete(setup.backend().await?.as_ref(), lab, name, &seen).await?;
     said(setup, &format!("deleted {lab}/{name}"), lab, name)
 }
@@ -388,6 +394,9 @@ async fn prune(
         return Ok(Code::OK);
     }
     if old.is_empty() {
+        if !dry_run {
+            forget_gone(setup, lab).await;
+        }
         return said(setup, "nothing to prune", lab, "");
     }
     if !setup.global.json {
@@ -402,7 +411,7 @@ async fn prune(
         &format!("Delete these {} safety snapshots of {lab} for good?", old.len()),
         yes,
     )?;
-    let _lock = setup.hold(&format!("snapshot prune {lab}"))?;
+    let _lock = setup.hold(&[lab], &format!("snapshot prune {lab}"))?;
     let backend = setup.backend().await?;
     for row in old {
         snapshots::delete(backend.as_ref(), lab, &row.name, &seen.clone().with(row)).await?;
@@ -416,6 +425,19 @@ async fn prune(
         lab,
         "",
     )
+}
+
+/// Forgets the marks that a deletion left which was killed before its end; the next one tries it again.
+async fn forget_gone(setup: &Setup, lab: &str) {
+    let (Ok(_lock), Ok(backend)) = (
+        setup.hold(&[lab], &format!("snapshot rm {lab}")),
+        setup.backend().await,
+    ) else {
+        return;
+    };
+    if let Err(error) = snapshots::tidy(backend.as_ref(), lab).await {
+        tracing::debug!(%error, lab, "marks of deleted snapshots are still there");
+    }
 }
 
 /// Asks a yes or no question; without a terminal it names the flag.

@@ -100,7 +100,7 @@ pub(super) async fn uninstall(setup: &Setup, args: UninstallArgs) -> Result<Code
             return Ok(code);
         }
     }
-    let _lock = setup.hold("uninstall")?;
+    let _lock = setup.hold(&[], "uninstall")?;
     own_files(setup, &args)?;
     for path in &program {
         remove(path)?;

@@ -27,26 +27,35 @@ pub async fn end(backend: &dyn Backend, mirror: &Mirror, signal: &str, grace: u3
     if status.state.is_final() && status.state != State::Lost {
         return Ok(status);
     }
-    // Of a lost one the command may still run, without its runner.
-    let left = match order::stop(backend, mirror, signal, grace).await {
-        Err(error) if status.state == State::Lost => {
-            tracing::debug!(%error, "nothing left to stop");
-            return Ok(status);
-        }
-        other => other?,
-    };
     let patience = Duration::from_secs(u64::from(grace.saturating_add(MARGIN)));
     let undead = || Error::Undead {
         id: mirror.id().to_string(),
         seconds: patience.as_secs(),
     };
-    if left && !outlived(backend, mirror, grace).await? {
-        return Err(undead());
+    // Of a lost one the command may still run, without its runner.
+    match stop(backend, mirror, signal, grace).await {
+        Err(error) if status.state == State::Lost => {
+            tracing::debug!(%error, "nothing left to stop");
+            return Ok(status);
+        }
+        Ok(true) => {}
+        Ok(false) => return Err(undead()),
+        Err(error) => return Err(error),
     }
     match tokio::time::timeout(patience, quietly(backend, mirror)).await {
         Ok(ended) => ended,
         Err(_) => Err(undead()),
     }
+}
+
+/// Tells a job to end: `signal` (as `TERM`) at once, and a harder one after `grace` seconds. Its runner sees to that, and
+/// its end is not waited for; where the runner is gone, it is done and waited for here: false where something of the job
+/// outlives a SIGKILL.
+///
+/// # Errors
+/// The engine does not answer.
+pub async fn stop(backend: &dyn Backend, mirror: &Mirror, signal: &str, grace: u32) -> Result<bool> {
+    Ok(!order::stop(backend, mirror, signal, grace).await? || outlived(backend, mirror, grace).await?)
 }
 
 /// Waits for what is left of a job whose runner is gone, and kills it after the grace; whether it is gone then.

@@ -94,6 +94,30 @@ pub enum Error {
         #[source]
         source: Box<backend::Error>,
     },
+    /// Its lab is frozen.
+    #[error("{lab} is frozen, and the job {id} with it; both go on after `halolab start {lab}`")]
+    Frozen {
+        /// The job.
+        id: String,
+        /// The instance.
+        lab: String,
+    },
+    /// Its runner is gone, and its log is long.
+    #[error(
+        "the runner of {0} is gone, and the rest of its log is still to be fetched: `halolab job wait {0}`"
+    )]
+    Rest(String),
+    /// Another watcher has its mirror, and does nothing.
+    #[error(
+        "process {pid}, which copies the log of {id}, is suspended (Ctrl-Z), and nothing newer comes until it goes on \
+         (`fg` in its terminal) or ends (`kill -9 {pid}`); the job itself goes on"
+    )]
+    Suspended {
+        /// The job.
+        id: String,
+        /// The process.
+        pid: u32,
+    },
     /// Whoever watched stopped watching.
     #[error("stopped watching; the job goes on")]
     Detached,

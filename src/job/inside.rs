@@ -52,6 +52,8 @@ pub enum Heard<'a> {
     Time(u64, u64),
     /// SHA-256 of the whole log: its length, and hex.
     Sum(u64, &'a str),
+    /// How far a package is, out of its own log: the name of its stage, and `[12/345]` or `[ 45%]`.
+    Inside(&'a str, &'a str),
     /// Its runner is gone, and no status says why.
     Gone,
     /// There is no such job.
@@ -119,13 +121,14 @@ impl Inside<'_> {
     pub async fn follow(
         &self,
         (bytes, times): (u64, u64),
-        seconds: u32,
+        (seconds, inside): (u32, bool),
         heard: &mut (dyn FnMut(Heard<'_>) + Send),
         cancel: &CancellationToken,
     ) -> backend::Result<()> {
         let id = self.id;
         let (bytes, times, wait) = (bytes.to_string(), times.to_string(), seconds.to_string());
-        let words = ["follow", id.as_str(), &bytes, &times, &wait];
+        let inside = if inside { "inside" } else { "" };
+        let words = ["follow", id.as_str(), &bytes, &times, &wait, inside];
         let mut lines = Lines::default();
         let mut take = |fd: u8, chunk: &[u8]| match fd {
             1 => heard(Heard::Bytes(chunk)),
@@ -353,6 +356,10 @@ fn told(line: &[u8]) -> Option<Heard<'_>> {
         [b't', b' ', rest @ ..] => {
             let (ms, bytes) = numbers(std::str::from_utf8(rest).ok()?)?;
             Some(Heard::Time(ms, bytes))
+        }
+        [b'i', b' ', rest @ ..] => {
+            let (stage, step) = std::str::from_utf8(rest).ok()?.split_once(' ')?;
+            Some(Heard::Inside(stage, step))
         }
         [b'h', b' ', rest @ ..] => {
             let (bytes, sum) = std::str::from_utf8(rest).ok()?.split_once(' ')?;

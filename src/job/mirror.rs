@@ -6,18 +6,20 @@
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
 use super::{Error, JobFile, JobId, Result, SCHEMA, State, Status, Writer};
 use crate::{
     backend::Backend,
-    paths::{private_folder, write_private},
+    paths::{open_private, private_folder, write_private},
 };
 
 /// Largest `job.json` and `status.json` that are read.
 const LARGEST: u64 = 4 << 20;
+
+/// Why its lab is being ended, for the one who finds that the job is lost.
+const DOOM: &str = "doom";
 
 /// A job as this host knows it.
 #[derive(Clone, Debug)]
@@ -45,7 +47,11 @@ impl Mirror {
         let bytes = serde_json::to_vec_pretty(&job)
             .map_err(io::Error::from)
             .map_err(Error::file(&folder))?;
-        write_private(&folder.join("job.json"), &bytes)?;
+        if let Err(error) = write_private(&folder.join("job.json"), &bytes) {
+            // Only where nothing is in it.
+            let _ = fs::remove_dir(&folder);
+            return Err(error.into());
+        }
         Ok(Self {
             id: id.clone(),
             folder,
@@ -141,19 +147,56 @@ impl Mirror {
     pub fn writer(&self) -> Result<Option<Writer>> {
         let path = self.folder.join("lock");
         let mut options = OpenOptions::new();
-        options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600);
-        let lock = options.open(&path).map_err(Error::file(&path))?;
+        options.read(true).write(true).create(true).truncate(false);
+        let lock = open_private(&mut options, &path).map_err(Error::file(&path))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(error)) => return Err(Error::file(path)(error)),
         }
+        // Who has it is said to others; the lock alone decides.
+        let named = lock
+            .set_len(0)
+            .and_then(|()| (&lock).write_all(format!("{}\n", std::process::id()).as_bytes()));
+        if let Err(error) = named {
+            tracing::debug!(%error, "the holder of the lock is not named");
+        }
         Writer::open(self.clone(), lock).map(Some)
+    }
+
+    /// That the watcher who has the lock is suspended, and adds nothing; none where it is at work or gone.
+    pub fn suspended(&self) -> Option<Error> {
+        let text = read(&self.folder.join("lock")).ok()?;
+        let pid: u32 = std::str::from_utf8(&text).ok()?.trim().parse().ok()?;
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let (_, rest) = stat.rsplit_once(") ")?;
+        rest.starts_with(['T', 't']).then(|| Error::Suspended {
+            id: self.id.to_string(),
+            pid,
+        })
+    }
+
+    /// What ends its lab is about to be done, and why; none where it was not done after all. A job that is lost then says
+    /// so, whoever finds out.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn set_doom(&self, why: Option<&str>) -> Result<()> {
+        let path = self.folder.join(DOOM);
+        match why {
+            Some(why) => self.replace(DOOM, why.as_bytes()),
+            None => match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::file(path)(error)),
+                _ => Ok(()),
+            },
+        }
+    }
+
+    /// Why it is lost, as whoever ended its lab said.
+    pub fn doom(&self) -> Option<String> {
+        let text = read(&self.folder.join(DOOM)).ok()?;
+        let text = super::status::short(&String::from_utf8_lossy(&text));
+        (!text.is_empty()).then_some(text)
     }
 
     /// Replaces a small file as a whole, without waiting for the disk: a kill leaves the old one or the new one.
@@ -164,8 +207,8 @@ impl Mirror {
         let (path, fresh) = (self.folder.join(name), self.folder.join(format!("{name}.new")));
         let write = || -> io::Result<()> {
             let mut options = OpenOptions::new();
-            options.write(true).create(true).truncate(true).mode(0o600);
-            options.open(&fresh)?.write_all(bytes)?;
+            options.write(true).create(true).truncate(true);
+            open_private(&mut options, &fresh)?.write_all(bytes)?;
             fs::rename(&fresh, &path)
         };
         write().map_err(Error::file(&path))

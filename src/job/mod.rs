@@ -11,6 +11,8 @@
 //! them here, byte for byte as far as it goes, and stays when the lab is gone. Whoever watches ([`Watch`]) adds to it.
 //! Nothing here knows an engine: only [`crate::backend::Backend`].
 
+mod beside;
+mod brief;
 mod end;
 mod error;
 mod events;
@@ -21,14 +23,15 @@ mod order;
 pub mod progress;
 mod read;
 mod status;
+mod tell;
 mod watch;
 mod writer;
 
-pub use end::{end, forget};
+pub use end::{end, forget, stop};
 pub use error::{Error, Result};
 pub use id::JobId;
 pub use mirror::{Mirror, find, ids};
-pub use order::{Order, go_on, start, stop};
+pub use order::{Order, go_on, start};
 pub use progress::Progress;
 pub use read::{Glance, Known};
 pub use status::{Exit, JobFile, Log, State, Status};

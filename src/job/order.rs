@@ -26,6 +26,8 @@ pub struct Order {
     pub title: String,
     /// What runs.
     pub command: Command,
+    /// Minutes without output after which it is called stuck.
+    pub stuck_minutes: Option<u64>,
     /// The run and its action, for a step of a stage.
     pub step: Option<(String, String)>,
 }
@@ -46,6 +48,7 @@ pub async fn start(
     let mirror = mirror_of(backend, jobs, id, instance, order).await?;
     // How an earlier attempt ended is not how this one stands.
     mirror.queue()?;
+    mirror.set_doom(None)?;
     let text = serde_json::to_string(&mirror.job)
         .map_err(std::io::Error::from)
         .map_err(Error::file(mirror.folder()))?;
@@ -56,9 +59,11 @@ pub async fn start(
     };
     match inside.start(attempt, &text, &order.command).await {
         Ok(_) => {
-            // Whoever watches already knows more.
-            if let Some(mut writer) = mirror.writer()? {
-                writer.began()?;
+            // Whoever watches already knows more; and what a full disk does not take now is heard later: it runs.
+            if let Ok(Some(mut writer)) = mirror.writer()
+                && let Err(error) = writer.began()
+            {
+                tracing::warn!(%error, "that a job began is not written down here");
             }
             Ok(mirror)
         }
@@ -150,6 +155,7 @@ async fn mirror_of(
         cwd: order.command.cwd.clone(),
         env: order.command.env.keys().cloned().collect(),
         created_at: jiff::Timestamp::now().to_string(),
+        stuck_minutes: order.stuck_minutes,
         run,
         action,
         ..JobFile::default()
@@ -170,7 +176,7 @@ async fn stands(inside: Inside<'_>) -> Result<Option<Status>> {
             Heard::Gone | Heard::NoJob => none = true,
             _ => {}
         };
-        inside.follow((0, 0), 0, &mut heard, &never).await?;
+        inside.follow((0, 0), (0, false), &mut heard, &never).await?;
         if none || found.is_some() {
             return Ok(found.filter(|_| !none));
         }
@@ -188,7 +194,7 @@ async fn stands(inside: Inside<'_>) -> Result<Option<Status>> {
 ///
 /// # Errors
 /// The engine does not answer.
-pub async fn stop(backend: &dyn Backend, mirror: &Mirror, signal: &str, grace: u32) -> Result<bool> {
+pub(super) async fn stop(backend: &dyn Backend, mirror: &Mirror, signal: &str, grace: u32) -> Result<bool> {
     let inside = Inside {
         id: mirror.id(),
         backend,

@@ -2,14 +2,20 @@
 //! their offsets, in order, and the times at which they came, and tells a [`Progress`] at any time.
 
 use std::{
+    collections::BTreeMap,
     fs::OpenOptions,
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
-use crate::progress::{self, Exit, History, HistoryError, Millis, Summary, Times, Tree, estimate};
+use crate::{
+    paths::open_private,
+    progress::{self, Fold, History, HistoryError, Inside, Millis, Package, Summary, Times, Tree},
+};
+
+/// Packages whose own logs are told of at most.
+const MOST: usize = 8;
 
 /// How far a job is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +33,9 @@ pub struct Progress {
     pub last_error: String,
     /// Seconds that are left at most, where they can be told.
     pub eta: Option<u64>,
+    /// How far packages are inside, out of their own logs, by their keys.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub inside: BTreeMap<String, Inside>,
 }
 
 impl Progress {
@@ -39,7 +48,11 @@ impl Progress {
 
 impl From<Summary> for Progress {
     fn from(summary: Summary) -> Self {
-        let current: Vec<String> = summary.current.iter().map(|c| c.name.clone()).collect();
+        let name = |current: &progress::Current| match current.percent {
+            Some(percent) => format!("{} {percent}%", current.name),
+            None => current.name.clone(),
+        };
+        let current: Vec<String> = summary.current.iter().map(name).collect();
         let phase = summary.current.first().and_then(|c| c.phase.clone());
         let counts = &summary.counts;
         Self {
@@ -50,6 +63,7 @@ impl From<Summary> for Progress {
             current: current.join(", "),
             last_error: summary.last_error.map(|error| error.text).unwrap_or_default(),
             eta: summary.eta.and_then(|eta| eta.high),
+            inside: BTreeMap::new(),
         }
     }
 }
@@ -57,9 +71,7 @@ impl From<Summary> for Progress {
 /// Reads progress out of a log.
 #[derive(Debug)]
 pub struct Reader {
-    lines: progress::Reader,
-    tree: Tree,
-    times: Times,
+    fold: Fold,
     history: History,
     /// Where the durations of packages are remembered.
     memory: PathBuf,
@@ -73,9 +85,7 @@ impl Reader {
     pub fn new(state: &Path) -> Self {
         let memory = History::path(state);
         Self {
-            lines: progress::Reader::new(),
-            tree: Tree::new(),
-            times: Times::default(),
+            fold: Fold::default(),
             history: History::load(&memory).unwrap_or_default(),
             memory,
             learnt: 0,
@@ -84,43 +94,66 @@ impl Reader {
 
     /// Takes the next bytes of the log; `offset` is where they begin.
     pub fn feed(&mut self, offset: u64, bytes: &[u8]) {
-        for event in self.lines.feed(bytes, offset) {
-            self.tree.apply(&event, self.times.at(event.offset));
-        }
+        self.fold.feed(offset, bytes);
     }
 
     /// At this time the log had so many bytes.
     pub fn time(&mut self, at: Millis, bytes: u64) {
-        self.times.add(at, bytes);
+        self.fold.time(at, bytes);
     }
 
     /// The times of what was written before.
     #[must_use]
     pub fn with_times(mut self, text: &str) -> Self {
-        self.times = Times::parse(text);
+        self.fold.set_times(Times::parse(text));
         self
     }
 
-    /// The job ended, by a signal or not.
+    /// The job ended, by a signal or not, and all that it wrote was taken.
     pub fn ended(&mut self, code: Option<i32>, killed: bool) {
-        for event in self.lines.finish() {
-            self.tree.apply(&event, self.times.at(event.offset));
+        self.fold.ended(code, killed);
+    }
+
+    /// Whether packages are in work that have logs of their own.
+    pub fn is_building(&self) -> bool {
+        self.active().any(|package| package.stage().is_some())
+    }
+
+    /// How far a package is that is built in this stage: `line` is of its own log, as `[12/345]` or `[ 45%]`.
+    pub fn inside(&mut self, stage: &str, line: &str) {
+        // What follows the hash is Spack's own.
+        let of_it = |p: &&Package| p.stage().is_some_and(|begin| stage.starts_with(&begin));
+        let Some(key) = self.active().find(of_it).map(|package| package.key.clone()) else {
+            return;
+        };
+        let events = progress::Reader::new().feed(format!("{line} \n").as_bytes(), 0);
+        if let Some(inside) = events.iter().find_map(progress::Event::inside) {
+            self.fold.set_inside(&key, inside);
         }
-        // Which signal it was makes no difference to what is installed.
-        let signal = killed.then_some(15);
-        self.tree.ended(Exit { code, signal }, self.times.last());
+    }
+
+    fn active(&self) -> impl Iterator<Item = &Package> {
+        let packages = self.fold.tree().packages().iter();
+        packages.filter(|package| package.state.is_active())
+    }
+
+    /// Packages, and what became of each.
+    pub fn tree(&self) -> &Tree {
+        self.fold.tree()
     }
 
     /// How far it is now.
     pub fn progress(&self) -> Progress {
-        let now = self.times.last();
-        let left = estimate(&self.tree, &self.history, None, now);
-        Summary::of(&self.tree, left, now).into()
+        let inside = self.active().filter_map(|p| Some((p.key.clone(), p.inside?)));
+        Progress {
+            inside: inside.take(MOST).collect(),
+            ..self.fold.summary(&self.history).into()
+        }
     }
 
     /// Remembers how long each package took that was finished since.
     pub fn learn(&mut self) {
-        let done = self.tree.counts().done;
+        let done = self.fold.tree().counts().done;
         if std::mem::replace(&mut self.learnt, done) == done {
             return;
         }
@@ -132,12 +165,12 @@ impl Reader {
     /// Adds to what others have remembered meanwhile; what cannot be read is not written over.
     fn remember(&mut self) -> Result<(), HistoryError> {
         let mut options = OpenOptions::new();
-        options.create(true).write(true).truncate(false).mode(0o600);
-        let lock = options.open(self.memory.with_extension("lock"));
+        options.create(true).write(true).truncate(false);
+        let lock = open_private(&mut options, &self.memory.with_extension("lock"));
         // Where no lock can be had, two builds that end together lose one of their durations.
         let _held = lock.and_then(|file| file.lock().map(|()| file));
         let mut history = History::load(&self.memory)?;
-        if history.learn(&self.tree, None) {
+        if history.learn(self.fold.tree(), None) {
             history.save(&self.memory)?;
         }
         self.history = history;
@@ -146,8 +179,7 @@ impl Reader {
 
     /// A new attempt begins anew.
     pub fn reset(&mut self) {
-        self.lines = progress::Reader::new();
-        self.tree = Tree::new();
+        self.fold.restart();
         self.learnt = 0;
     }
 }
@@ -203,6 +235,32 @@ mod tests {
         assert_eq!(first.progress().eta, None, "nothing is left");
         let again = fed(state.path(), LOG, 0);
         assert!(again.progress().eta.is_some(), "{:?}", again.progress());
+    }
+
+    #[test]
+    fn a_package_is_as_far_as_its_own_log_says() {
+        let state = tempfile::tempdir().unwrap();
+        let mut reader = fed(state.path(), LOG, 0);
+        assert!(reader.is_building());
+        let stage = "spack-stage-lab-b-1.0-bbcdefghijklmnopqrstuvwxyz234567";
+        for (stage, line) in [
+            (stage, "[12/48]"),
+            ("spack-stage-other-1.0-x", "[1/2]"),
+            (stage, "nonsense"),
+        ] {
+            reader.inside(stage, line);
+        }
+        assert!(
+            reader.progress().current.ends_with("25%"),
+            "{:?}",
+            reader.progress()
+        );
+        reader.inside(&format!("{stage}-a1b2"), "[ 45%]");
+        let progress = reader.progress();
+        assert!(progress.current.ends_with("45%"), "{progress:?}");
+        assert_eq!(progress.inside.len(), 1);
+        let text = serde_json::to_string(&progress).unwrap();
+        assert_eq!(serde_json::from_str::<Progress>(&text).unwrap(), progress);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use super::{Mirror, State, Status, Watch, ids};
+use super::{Error, Mirror, State, Status, Watch, ids};
 use crate::backend::Backend;
 
 /// How long a list copies of one job's log.
@@ -23,6 +23,8 @@ pub struct Known {
     pub status: Status,
     /// Why nothing newer is known; empty where it is.
     pub stale: String,
+    /// Its lab is frozen, and it with it.
+    pub frozen: bool,
 }
 
 /// One short line about a job.
@@ -52,6 +54,9 @@ pub struct Glance {
     /// It has not written anything for longer than the setting says.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub stuck: bool,
+    /// Its lab is frozen, and it with it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub frozen: bool,
     /// Its exit code for whoever waits; none while it runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<u8>,
@@ -79,10 +84,9 @@ impl Known {
     /// One job, asked for where it is not known to have ended.
     pub async fn of(mirror: Mirror, engine: Option<(&dyn Backend, &str)>) -> Self {
         let status = mirror.status();
+        let mut frozen = false;
         let (status, stale) = match engine {
-            _ if status.state == State::Lost || (status.state.is_final() && status.whole) => {
-                (status, String::new())
-            }
+            _ if status.is_over() => (status, String::new()),
             None => (status, "there is no engine to ask".into()),
             Some((_, address)) if address != mirror.job.engine => {
                 let other = format!("it runs on another engine, at {}", mirror.job.engine);
@@ -99,7 +103,10 @@ impl Known {
                 };
                 match watch.briefly(BRIEF).await {
                     Ok(status) => (status, String::new()),
-                    Err(error) => (mirror.status(), crate::log::sanitize(&error.to_string())),
+                    Err(error) => {
+                        frozen = matches!(error, Error::Frozen { .. });
+                        (mirror.status(), crate::log::sanitize(&error.to_string()))
+                    }
                 }
             }
         };
@@ -107,6 +114,7 @@ impl Known {
             mirror,
             status,
             stale,
+            frozen,
         }
     }
 
@@ -125,6 +133,15 @@ impl Known {
         let since =
             ms(&self.status.synced_at).map_or(0, |then| jiff::Timestamp::now().as_millisecond() - then);
         u64::try_from((inside.max(0) + since.max(0)) / 1000).ok()
+    }
+
+    /// How it stands, in a word for people.
+    pub fn word(&self) -> &'static str {
+        if self.frozen {
+            "frozen"
+        } else {
+            self.status.state.word()
+        }
     }
 
     /// The short line; `stuck` minutes without output are said.
@@ -151,7 +168,8 @@ impl Known {
             last_error: status.progress.last_error.clone(),
             eta: status.progress.eta.filter(|_| !ended),
             output_age,
-            stuck: output_age.is_some_and(|age| age >= stuck.saturating_mul(60).max(1)),
+            stuck: !self.frozen && output_age.is_some_and(|age| age >= stuck.saturating_mul(60).max(1)),
+            frozen: self.frozen,
             code: ended.then(|| status.code()),
             why,
             bytes: status.log.bytes.max(self.mirror.length()),
@@ -163,7 +181,7 @@ impl Known {
         let beat = self.status.heartbeat_at.parse::<jiff::Timestamp>();
         let now = jiff::Timestamp::now().as_second();
         let age = beat.map_or(0, |beat| now - beat.as_second());
-        !self.status.state.is_final() && u64::try_from(age).unwrap_or(0) > SILENT
+        !self.frozen && !self.status.state.is_final() && u64::try_from(age).unwrap_or(0) > SILENT
     }
 }
 

@@ -71,7 +71,7 @@ pub struct Exit {
     pub signal: Option<String>,
     /// The kernel killed something of its lab for want of memory while it ran.
     pub oom: bool,
-    /// `exit`, `signal`, `stopped`, `oom`, `disk-full`, `unseen`; of a lost one why. Empty where all is well.
+    /// `exit`, `signal`, `stopped` (and `: ` why, where its lab was ended under it), `oom`, `disk-full`, `unseen`; of a lost one why. Empty where all is well.
     pub reason: String,
 }
 
@@ -127,6 +127,9 @@ pub struct Status {
     pub synced_at: String,
     /// The mirror's log is whole: size and SHA-256 are those in the lab. Only in the mirror.
     pub whole: bool,
+    /// How often the log began anew, because the lab was put back: what was read of it before is of another one. Only in
+    /// the mirror.
+    pub anew: u32,
     /// What a newer version writes.
     #[serde(flatten)]
     pub rest: BTreeMap<String, Value>,
@@ -170,10 +173,16 @@ impl Status {
         }
     }
 
+    /// Whether nothing more can be heard of it: it has ended, and its log is here as a whole.
+    pub fn is_over(&self) -> bool {
+        self.state == State::Lost || (self.state.is_final() && self.whole)
+    }
+
     /// Takes over what only this host knows.
     pub(super) fn keep_ours(&mut self, old: &Self) {
         self.progress = old.progress.clone();
         self.log.seq = old.log.seq;
+        self.anew = old.anew;
         self.whole = old.whole && self.state.is_final();
     }
 
@@ -205,7 +214,7 @@ impl Status {
             (State::Lost, why) => why.to_owned(),
             (_, "oom") => format!("{how}, out of memory"),
             (_, "disk-full") => format!("{how}, the disk is full"),
-            (_, "stopped") => format!("stopped, {how}"),
+            (_, why) if why.starts_with("stopped") => format!("{why}, {how}"),
             _ => how,
         }
     }
@@ -272,6 +281,8 @@ pub struct JobFile {
     pub env: Vec<String>,
     /// RFC 3339, by this host's clock.
     pub created_at: String,
+    /// Minutes without output after which an event says that it is stuck; ten where it is not said.
+    pub stuck_minutes: Option<u64>,
     /// The run that it is a step of.
     pub run: Option<String>,
     /// The action of that run.

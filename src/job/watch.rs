@@ -12,21 +12,17 @@ use super::{
 use crate::backend::{self, Backend, Status as Power};
 
 /// How long one question stays open: an engine that is told to end waits for those that are.
-const ROUND: u32 = 25;
+pub(super) const ROUND: u32 = 25;
 /// Pauses between tries while the engine is away.
 const SHORTEST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(5);
-/// How often whoever reads beside another watcher looks.
-const BESIDE: Duration = Duration::from_millis(100);
-/// Bytes that are read at once out of the mirror.
-const PART: u64 = 1 << 20;
 /// Seconds that a job may take to come into its lab.
 const BEGINNING: i64 = 60;
 /// How often a running lab may say no before we believe it.
 const REFUSALS: u32 = 5;
 
 /// Takes bytes of the log as they come.
-type Sink<'a> = &'a mut (dyn FnMut(&[u8]) + Send);
+pub(super) type Sink<'a> = &'a mut (dyn FnMut(&[u8]) + Send);
 
 /// How a job ended, or that it is only not watched any more.
 pub type Ended = Status;
@@ -49,18 +45,20 @@ pub struct Watch<'a> {
 
 /// What one question brought.
 #[derive(Default)]
-struct Round {
-    gone: bool,
-    no_job: bool,
+pub(super) struct Round {
+    pub(super) gone: bool,
+    pub(super) no_job: bool,
     /// The log begins anew: what came after that was asked for from the wrong place.
     anew: bool,
     sum: Option<(u64, String)>,
 }
 
 /// What follows from a failed question.
-enum Next {
+pub(super) enum Next {
     /// Ask again.
     Again,
+    /// The lab is frozen: it comes back when somebody lets it go on.
+    Frozen,
     /// The lab is stopped or gone: nothing more comes.
     Over,
 }
@@ -71,50 +69,20 @@ impl Watch<'_> {
     /// # Errors
     /// Cancelled ([`Error::Detached`]); the engine was away for longer than the patience; the disk here is full.
     pub async fn to_the_end(&mut self, sink: Sink<'_>) -> Result<Ended> {
+        let mut seen = None;
         loop {
             if let Some(mut writer) = self.mirror.writer()? {
-                self.hand_on(sink)?;
+                self.hand_on(&mut seen, sink)?;
                 return self.alone(&mut writer, sink).await;
             }
-            if let Some(status) = self.beside(sink).await? {
+            if let Some(status) = self.beside(&mut seen, sink).await? {
                 return Ok(status);
             }
         }
     }
 
-    /// Hands on what is in the mirror and was not handed on yet.
-    fn hand_on(&mut self, sink: Sink<'_>) -> Result<()> {
-        loop {
-            let bytes = self.mirror.bytes(self.from, PART)?;
-            if bytes.is_empty() {
-                return Ok(());
-            }
-            self.from += bytes.len() as u64;
-            sink(&bytes);
-        }
-    }
-
-    /// Reads what another watcher adds; none when that one is gone.
-    async fn beside(&mut self, sink: Sink<'_>) -> Result<Option<Status>> {
-        loop {
-            // Asked before the read: what came before the end is read after.
-            let status = self.mirror.status();
-            self.hand_on(sink)?;
-            if status.state.is_final() && (status.whole || status.state == State::Lost) {
-                return Ok(Some(status));
-            }
-            if self.mirror.writer()?.is_some() {
-                return Ok(None);
-            }
-            tokio::select! {
-                () = sleep(BESIDE) => {}
-                () = self.cancel.cancelled() => return Err(Error::Detached),
-            }
-        }
-    }
-
     async fn alone(&mut self, writer: &mut Writer, sink: Sink<'_>) -> Result<Ended> {
-        if is_over(writer.status()) {
+        if writer.status().is_over() {
             return Ok(writer.status().clone());
         }
         let (mut away, mut refused, mut pause) = (None, 0, SHORTEST);
@@ -136,7 +104,7 @@ impl Watch<'_> {
             };
             match self.after(error, writer, &mut refused, sink).await? {
                 Next::Over => return Ok(writer.status().clone()),
-                Next::Again => {}
+                Next::Again | Next::Frozen => {}
             }
             let since = *away.get_or_insert_with(Instant::now);
             if let Some(patience) = self.patience
@@ -167,6 +135,13 @@ impl Watch<'_> {
         }
     }
 
+    pub(super) fn frozen(&self) -> Error {
+        Error::Frozen {
+            id: self.mirror.id().to_string(),
+            lab: self.mirror.job.container.clone(),
+        }
+    }
+
     fn inside(&self) -> Inside<'_> {
         Inside {
             id: self.mirror.id(),
@@ -194,35 +169,50 @@ impl Watch<'_> {
     }
 
     /// Asks once, and puts what comes into the mirror.
-    async fn round(&mut self, writer: &mut Writer, seconds: u32, sink: Sink<'_>) -> backend::Result<Round> {
-        let cursor = writer.cursor();
+    pub(super) async fn round(
+        &mut self,
+        writer: &mut Writer,
+        seconds: u32,
+        sink: Sink<'_>,
+    ) -> backend::Result<Round> {
+        let (cursor, inside) = (writer.cursor(), writer.is_building());
         let (mut round, mut from) = (Round::default(), self.from);
+        // A disk that takes no more ends the question: what comes after is asked for again.
+        let stop = self.cancel.child_token();
         let mut take = |heard: Heard<'_>| match heard {
             Heard::Bytes(_) | Heard::Time(..) if round.anew => {}
+            _ if writer.has_failed() => stop.cancel(),
             Heard::Bytes(bytes) => add(writer, bytes, &mut from, sink),
             Heard::Status(line) => {
                 let before = writer.length();
-                // What the disk says is asked for after the round.
-                let _ = writer.told(line);
+                if let Err(error) = writer.told(line) {
+                    writer.fail(error);
+                }
                 if writer.length() < before {
                     (round.anew, from) = (true, 0);
                 }
             }
             Heard::Time(ms, bytes) => writer.time(ms, bytes),
+            Heard::Inside(stage, step) => writer.inside(stage, step),
             Heard::Sum(bytes, sum) => round.sum = Some((bytes, sum.to_owned())),
             Heard::Gone => round.gone = true,
             Heard::NoJob => round.no_job = true,
         };
         let asked = self
             .inside()
-            .follow(cursor, seconds, &mut take, &self.cancel)
+            .follow(cursor, (seconds, inside), &mut take, &stop)
             .await;
         self.from = from;
         asked.map(|()| round)
     }
 
     /// Whether nothing more is to be had: the job has ended, and its log is here.
-    async fn is_finished(&mut self, writer: &mut Writer, round: Round, sink: Sink<'_>) -> Result<bool> {
+    pub(super) async fn is_finished(
+        &mut self,
+        writer: &mut Writer,
+        round: Round,
+        sink: Sink<'_>,
+    ) -> Result<bool> {
         if (round.no_job || round.gone) && self.is_beginning(writer.status()) {
             sleep(SHORTEST).await;
             return Ok(false);
@@ -257,6 +247,7 @@ impl Watch<'_> {
         let whole = self.drain(writer, bytes, &mut nobody).await?;
         self.from = writer.length();
         if whole && !writer.verify(bytes, &sum)? {
+            writer.finish();
             return Err(Error::Differs {
                 id: self.mirror.id().to_string(),
                 lab: self.mirror.job.container.clone(),
@@ -276,7 +267,7 @@ impl Watch<'_> {
     }
 
     /// Reads what is left of the log up to a length; false where the engine went away in it.
-    async fn drain(&mut self, writer: &mut Writer, length: u64, sink: Sink<'_>) -> Result<bool> {
+    pub(super) async fn drain(&mut self, writer: &mut Writer, length: u64, sink: Sink<'_>) -> Result<bool> {
         const AT_ONCE: u64 = 64 << 20;
         while writer.length() < length {
             let before = writer.length();
@@ -298,7 +289,7 @@ impl Watch<'_> {
     }
 
     /// What follows from an error: after each the real state is looked at.
-    async fn after(
+    pub(super) async fn after(
         &mut self,
         error: backend::Error,
         writer: &mut Writer,
@@ -335,6 +326,11 @@ impl Watch<'_> {
         if instance.status == Power::Running && *refused > REFUSALS {
             return Err(error.into());
         }
+        if instance.status == Power::Frozen {
+            let frozen = self.frozen().to_string();
+            (self.notice)(&frozen);
+            return Ok(Next::Frozen);
+        }
         if instance.status != Power::Stopped {
             (self.notice)(&error.to_string());
         }
@@ -363,62 +359,6 @@ impl Watch<'_> {
         }
         Ok(())
     }
-
-    /// Looks how a job stands, and copies of its log what comes in a short while.
-    ///
-    /// # Errors
-    /// The engine does not answer; the mirror cannot be written.
-    pub async fn briefly(&mut self, while_: Duration) -> Result<Status> {
-        let Some(mut writer) = self.mirror.writer()? else {
-            return Ok(self.mirror.status());
-        };
-        if is_over(writer.status()) {
-            return Ok(writer.status().clone());
-        }
-        let mut nobody = |_: &[u8]| {};
-        let mut refused = 0;
-        for _ in 0..2 {
-            match self.round(&mut writer, 0, &mut nobody).await {
-                Ok(round) if round.no_job || round.gone => {
-                    self.is_finished(&mut writer, round, &mut nobody).await?;
-                    return Ok(writer.status().clone());
-                }
-                Ok(_) => break,
-                Err(error) => {
-                    let text = error.to_string();
-                    match self.after(error, &mut writer, &mut refused, &mut nobody).await? {
-                        Next::Over => return Ok(writer.status().clone()),
-                        Next::Again if refused == 0 => {
-                            return Err(Error::Backend(backend::Error::Lost {
-                                engine: "the engine".into(),
-                                what: format!("look at the job {}", self.mirror.id()),
-                                reason: text,
-                            }));
-                        }
-                        Next::Again => {}
-                    }
-                }
-            }
-        }
-        let ended = writer.status().state.is_final();
-        // The rest of one that ended is a question of its own: it comes with the sum.
-        let all = async {
-            if ended {
-                let round = self.round(&mut writer, ROUND, &mut nobody).await?;
-                self.is_finished(&mut writer, round, &mut nobody).await?;
-            } else {
-                let length = writer.status().log.bytes;
-                self.drain(&mut writer, length, &mut nobody).await?;
-            }
-            Ok::<(), Error>(())
-        };
-        // What does not come in time comes later: the length that is here is where it goes on.
-        if let Ok(done) = tokio::time::timeout(while_, all).await {
-            done?;
-        }
-        writer.check()?;
-        Ok(writer.status().clone())
-    }
 }
 
 /// Puts bytes into the mirror, and hands them on to a reader who is as far.
@@ -433,9 +373,4 @@ fn add(writer: &mut Writer, bytes: &[u8], from: &mut u64, sink: Sink<'_>) {
         sink(rest);
         *from = writer.length();
     }
-}
-
-/// Whether nothing more can be heard of a job.
-fn is_over(status: &Status) -> bool {
-    status.state == State::Lost || (status.state.is_final() && status.whole)
 }

@@ -3,15 +3,13 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
     path::Path,
 };
 
-use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{Error, Exit, Mirror, Progress, Result, State, Status, events::Events, progress::Reader};
-use crate::paths::write_private;
+use super::{Error, Exit, Mirror, Progress, Result, State, Status, progress::Reader, tell::Teller};
+use crate::paths::{open_private, write_private};
 
 /// How much of a log's end is read again for its progress: a build's whole log as a rule (measured: 250 packages of
 /// Spack write less than 1 MB, and a second of reading is 40 MB).
@@ -30,7 +28,9 @@ pub struct Writer {
     asked: u64,
     times: File,
     times_bytes: u64,
-    events: Events,
+    teller: Teller,
+    /// When the log last grew: milliseconds since 1970 by the lab's clock.
+    grew: Option<u64>,
     status: Status,
     reader: Reader,
     /// What the disk said when bytes could not be added.
@@ -43,8 +43,8 @@ impl Writer {
         let append = |name: &str| -> Result<(File, u64)> {
             let path = mirror.folder().join(name);
             let mut options = OpenOptions::new();
-            options.create(true).append(true).mode(0o600);
-            let opened = options.open(&path).and_then(|f| Ok((f.metadata()?.len(), f)));
+            options.create(true).append(true);
+            let opened = open_private(&mut options, &path).and_then(|f| Ok((f.metadata()?.len(), f)));
             opened
                 .map(|(length, file)| (file, length))
                 .map_err(Error::file(path))
@@ -52,18 +52,13 @@ impl Writer {
         let (log, bytes) = append("log.raw")?;
         let (times, _) = append("log.raw.times")?;
         let times_bytes = whole_lines(&mirror.folder().join("log.raw.times"), &times)?;
-        let events = Events::open(&mirror.folder().join("events.jsonl"))?;
+        let teller = Teller::open(&mirror)?;
         let status = mirror.status();
         let state = mirror.folder().parent().and_then(Path::parent);
         let known = fs::read_to_string(mirror.folder().join("log.raw.times")).unwrap_or_default();
-        let mut reader = Reader::new(state.unwrap_or_else(|| mirror.folder())).with_times(&known);
-        let mut from = bytes.saturating_sub(RECENT).max(status.log.start.min(bytes));
-        while from < bytes {
-            let part = mirror.bytes(from, PART)?;
-            reader.feed(from, &part);
-            from += (part.len() as u64).max(1);
-        }
-        Ok(Self {
+        let reader = Reader::new(state.unwrap_or_else(|| mirror.folder())).with_times(&known);
+        let mut writer = Self {
+            grew: mirror.last_growth(),
             mirror,
             _lock: lock,
             log,
@@ -71,11 +66,25 @@ impl Writer {
             asked: bytes,
             times,
             times_bytes,
-            events,
+            teller,
             status,
             reader,
             failed: None,
-        })
+        };
+        let start = writer.status.log.start;
+        writer.read_again(start)?;
+        Ok(writer)
+    }
+
+    /// Reads the log that is here for its progress, from where an attempt begins in it.
+    fn read_again(&mut self, start: u64) -> Result<()> {
+        let mut from = self.bytes.saturating_sub(RECENT).max(start.min(self.bytes));
+        while from < self.bytes {
+            let part = self.mirror.bytes(from, PART)?;
+            self.reader.feed(from, &part);
+            from += (part.len() as u64).max(1);
+        }
+        Ok(())
     }
 
     /// Bytes of the log that are here.
@@ -102,6 +111,16 @@ impl Writer {
         self.failed.take().map_or(Ok(()), Err)
     }
 
+    /// Remembers what the disk said, for [`Writer::check`].
+    pub(super) fn fail(&mut self, error: Error) {
+        self.failed.get_or_insert(error);
+    }
+
+    /// Whether the disk does not take any more.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.is_some()
+    }
+
     /// Adds bytes; false where the disk did not take them, and then none of those after them either.
     pub fn append(&mut self, bytes: &[u8]) -> bool {
         if self.failed.is_some() {
@@ -124,7 +143,18 @@ impl Writer {
         if self.times.write_all(line.as_bytes()).is_ok() {
             self.times_bytes += line.len() as u64;
         }
+        self.grew = Some(ms);
         self.reader.time(i64::try_from(ms).unwrap_or(i64::MAX), bytes);
+    }
+
+    /// Whether packages are in work that have logs of their own.
+    pub(super) fn is_building(&self) -> bool {
+        self.reader.is_building()
+    }
+
+    /// How far a package is that is built in this stage: a line of its own log.
+    pub(super) fn inside(&mut self, stage: &str, step: &str) {
+        self.reader.inside(stage, step);
     }
 
     /// Takes a line with a status that came from inside; one that is none changes nothing.
@@ -136,6 +166,12 @@ impl Writer {
             return Ok(());
         };
         status.keep_ours(&self.status);
+        if let (Some(exit), Some(doom)) = (&mut status.exit, self.mirror.doom())
+            && (exit.reason == "stopped" || is_of_an_end(exit))
+        {
+            // The lab's own end stopped it.
+            exit.reason = format!("stopped: {doom}");
+        }
         self.change(status)
     }
 
@@ -151,24 +187,25 @@ impl Writer {
         Ok(())
     }
 
-    /// Nobody will hear of it any more.
+    /// Nobody will hear of it any more. Where whoever ended its lab said why, that is why.
     ///
     /// # Errors
     /// The mirror cannot be written.
     pub fn lost(&mut self, why: &str) -> Result<()> {
-        if self.status.state.is_final() && self.status.state != State::Lost {
-            return Ok(());
+        if !self.status.state.is_final() || self.status.state == State::Lost {
+            let exit = Exit {
+                reason: self.mirror.doom().unwrap_or_else(|| why.to_owned()),
+                ..Exit::default()
+            };
+            let status = Status {
+                state: State::Lost,
+                exit: Some(exit),
+                ..self.status.clone()
+            };
+            self.change(status)?;
         }
-        let exit = Exit {
-            reason: why.into(),
-            ..Exit::default()
-        };
-        let status = Status {
-            state: State::Lost,
-            exit: Some(exit),
-            ..self.status.clone()
-        };
-        self.change(status)
+        self.finish();
+        self.store(true)
     }
 
     fn change(&mut self, mut status: Status) -> Result<()> {
@@ -177,18 +214,17 @@ impl Writer {
             self.reader.reset();
             if status.log.start < self.asked {
                 // The lab is another one, or was put back: its log begins anew.
+                status.anew += 1;
                 self.begin_anew()?;
             }
-        }
-        if status.state.is_final() && !old.state.is_final() {
-            let exit = status.exit.clone().unwrap_or_default();
-            self.reader.ended(exit.code, exit.signal.is_some());
+            // Its first bytes may have come before the first word about it.
+            self.read_again(status.log.start)?;
         }
         self.reader.learn();
         status.progress = self.reader.progress();
         status.synced_at = jiff::Timestamp::now().to_string();
         self.tell(&old, &status);
-        status.log.seq = self.events.seq();
+        status.log.seq = self.teller.seq();
         let ended = status.state.is_final() && old.state != status.state;
         self.status = status;
         self.store(ended)
@@ -197,29 +233,35 @@ impl Writer {
     /// Writes events of what changed.
     fn tell(&mut self, old: &Status, new: &Status) {
         let (attempt, offset) = (new.attempt, self.bytes);
-        let mut add = |event: &str, more: Value| self.events.add(event, attempt, offset, more);
-        if new.attempt != old.attempt {
-            add(
-                "start",
-                json!({ "title": self.mirror.job.title, "container": self.mirror.job.container }),
-            );
+        self.teller.changed(&self.mirror, old, new, offset);
+        self.teller.packages(attempt, self.reader.tree());
+        if new.state.is_final() {
+            return;
         }
-        if new.progress.phase != old.progress.phase {
-            add("phase", json!({ "phase": new.progress.phase }));
+        let heard = new.heartbeat_at.parse::<jiff::Timestamp>().ok();
+        let heard = heard.and_then(|at| u64::try_from(at.as_millisecond()).ok());
+        if let (Some(heard), Some(grew)) = (heard, self.grew) {
+            self.teller
+                .silence(attempt, offset, heard.saturating_sub(grew) / 1000);
         }
-        if new.progress.last_error != old.progress.last_error && !new.progress.last_error.is_empty() {
-            add("error", json!({ "text": new.progress.last_error }));
+        self.teller.heartbeat(new, offset, jiff::Timestamp::now());
+    }
+
+    /// It has ended, and its last byte was read: what that means for what it built, and its last event, once.
+    pub(super) fn finish(&mut self) {
+        let attempt = self.status.attempt;
+        if self.teller.has_ended(attempt) {
+            return;
         }
-        if new.state == State::Stopping && old.state != State::Stopping {
-            add("signal", Value::Null);
-        }
-        if new.state.is_final() && old.state != new.state {
-            let exit = new.exit.clone().unwrap_or_default();
-            if exit.reason == "disk-full" {
-                add("disk", Value::Null);
-            }
-            add("exit", json!({ "state": new.state, "exit": exit }));
-        }
+        let exit = self.status.exit.clone().unwrap_or_default();
+        self.reader.ended(exit.code, exit.signal.is_some());
+        self.reader.learn();
+        let old = self.status.clone();
+        self.status.progress = self.reader.progress();
+        let new = self.status.clone();
+        self.tell(&old, &new);
+        self.teller.ended(&new, self.bytes);
+        self.status.log.seq = self.teller.seq();
     }
 
     /// Writes the status; durably where nothing comes after it.
@@ -257,6 +299,7 @@ impl Writer {
         };
         let same = self.bytes >= bytes && hash().map_err(Error::file(&path))? == sum;
         if same && !self.status.whole {
+            self.finish();
             self.status.whole = true;
             self.store(true)?;
         }
@@ -280,6 +323,12 @@ impl Writer {
     pub fn progress(&self) -> Progress {
         self.reader.progress()
     }
+}
+
+/// Whether a signal ended it that all get whose machine is stopped.
+fn is_of_an_end(exit: &Exit) -> bool {
+    let signals = ["SIGTERM", "SIGKILL", "SIGHUP"];
+    exit.reason == "signal" && exit.signal.as_deref().is_some_and(|s| signals.contains(&s))
 }
 
 /// Cuts a torn last line of the times off; what is left is a copy of the lab's first lines.

@@ -83,6 +83,26 @@ pub async fn forget(backend: &dyn Backend, instance: &str, snapshot: &str) -> Re
     .await
 }
 
+/// Forgets the marks of snapshots that are gone: whoever deleted them may have been killed before their marks went, and
+/// such a mark would speak for the next snapshot of its name.
+///
+/// # Errors
+/// As [`change`].
+pub async fn forget_gone(backend: &dyn Backend, instance: &str) -> Result<(), Error> {
+    let profile = profile_of(backend, instance).await?;
+    let names = backend.snapshot_names(&[instance]).await?;
+    let there = names.get(instance).map_or(&[][..], Vec::as_slice);
+    let prefix = tag(&format!("snapshot.{instance}."));
+    let gone = |key: &String| {
+        let snapshot = key.strip_prefix(&prefix);
+        snapshot.is_some_and(|name| !there.iter().any(|there| there == name))
+    };
+    if !profile.config.keys().any(gone) {
+        return Ok(());
+    }
+    edit(backend, instance, |config| config.retain(|key, _| !gone(key))).await
+}
+
 /// Gives the copy `to` of an instance the marks of `from`, each in the profile that its instance uses.
 ///
 /// # Errors

@@ -60,6 +60,7 @@ impl World {
             networks,
             profiles: found,
             images,
+            jobs: vec![],
         })
     }
 

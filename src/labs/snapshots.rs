@@ -161,7 +161,18 @@ pub async fn delete(
     if is_there(backend, lab, snapshot).await? {
         deleted?;
     }
-    Ok(marks::forget(backend, lab, snapshot).await?)
+    Ok(marks::forget_gone(backend, lab).await?)
+}
+
+/// Forgets the marks that a deletion left which was killed before its end. A lab without a profile of ours has none.
+///
+/// # Errors
+/// The daemon does not answer.
+pub async fn tidy(backend: &dyn Backend, lab: &str) -> Result<(), Error> {
+    match marks::forget_gone(backend, lab).await {
+        Err(Error::Missing { .. }) => Ok(()),
+        other => other,
+    }
 }
 
 /// Whether an instance has a snapshot. By names only: the whole of 20 snapshots takes the daemon 80 ms, their names 2

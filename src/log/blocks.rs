@@ -141,6 +141,27 @@ impl Blocks {
         out.truncate(done);
     }
 
+    /// The bytes from `start` on, `count` of them as far as there are any, instead of what `out` held. Memory that the
+    /// file fills is not cleared before, as [`Blocks::read_into`] has to: a scan pays as much for that as for searching.
+    pub fn read_over(&mut self, start: u64, count: u64, out: &mut Vec<u8>) {
+        let count = usize::try_from(count.min(self.len.saturating_sub(start))).unwrap_or(0);
+        out.clear();
+        out.shrink_to(count);
+        out.reserve_exact(count);
+        while out.len() < count {
+            let at = start + out.len() as u64;
+            match rustix::io::pread(&*self.file, rustix::buffer::spare_capacity(out), at) {
+                Ok(0) => break,
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => {
+                    self.fault = Some(error.into());
+                    break;
+                }
+            }
+        }
+        out.truncate(count);
+    }
+
     /// Some bytes as they are, however many blocks they lie in.
     pub fn bytes(&mut self, start: u64, end: u64) -> Vec<u8> {
         let end = end.min(self.len);

@@ -10,6 +10,7 @@ pub mod index;
 pub mod lines;
 pub mod matcher;
 pub mod page;
+pub mod redact;
 pub mod row;
 pub mod rules;
 pub mod sanitize;

@@ -5,6 +5,7 @@ mod create;
 mod ground;
 mod host;
 mod images;
+mod jobs;
 pub mod planner;
 pub mod script;
 pub mod step;
@@ -149,6 +150,15 @@ impl Plan {
         let labs = self.labs.iter().filter(|t| t.actions.iter().any(carries));
         let host = self.host.iter().any(carries).then_some(planner::HOST);
         labs.map(|t| t.stage.as_str()).chain(host).collect()
+    }
+
+    /// Gives an action another script; one without a script stays as it is.
+    pub fn edit(&mut self, id: &str, text: &str) {
+        let labs = self.labs.iter_mut().flat_map(|t| &mut t.actions);
+        let mut all = self.host.iter_mut().chain(labs);
+        if let Some(script) = all.find(|a| a.id == id).and_then(|a| a.step.script_mut()) {
+            text.clone_into(script);
+        }
     }
 
     /// Whether there is nothing to do.

@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-use super::{Choice, Plan, Track, change, create, host, swap, words::Words};
+use super::{Choice, Plan, Track, change, create, host, jobs, swap, words::Words};
 
 /// Version of the plan format.
 pub const VERSION: u32 = 1;
@@ -255,6 +255,7 @@ fn track(request: &Request, case: &Case<'_>) -> Result<Track, PlanError> {
         let refusals = offer::all_refusals(options, &case.answers, case.image, facts);
         track.notes = refusals.iter().map(offer::Refusal::text).collect();
     }
+    jobs::name(case.world, &mut track);
     Ok(track)
 }
 

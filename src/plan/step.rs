@@ -271,6 +271,35 @@ pub enum Step {
     },
 }
 
+impl Step {
+    /// The shell text that it runs, where it runs one.
+    pub fn script(&self) -> Option<&str> {
+        match self {
+            Self::HostScript { script, .. } | Self::Exec { script, .. } | Self::Verify { script, .. } => {
+                Some(script)
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn script_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::HostScript { script, .. } | Self::Exec { script, .. } | Self::Verify { script, .. } => {
+                Some(script)
+            }
+            _ => None,
+        }
+    }
+
+    /// The instance inside of which it runs a script or a proof.
+    pub fn inside(&self) -> Option<&str> {
+        match self {
+            Self::Exec { name, .. } | Self::Verify { name, .. } | Self::Prove { name } => Some(name),
+            _ => None,
+        }
+    }
+}
+
 /// What a restore throws away and must not. In the plan, so that a run that is killed right after the restore still
 /// knows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

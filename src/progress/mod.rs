@@ -13,6 +13,7 @@
 mod counts;
 mod estimate;
 mod event;
+mod fold;
 mod history;
 mod line;
 mod lock;
@@ -28,6 +29,7 @@ mod tree;
 pub use counts::Counts;
 pub use estimate::{Estimate, estimate, whole_seconds};
 pub use event::{Event, Key, State, Tool, What};
+pub use fold::Fold;
 pub use history::{Build, History, HistoryError, Usual};
 pub use lock::{Database, Lock, LockError, Locked};
 pub use package::{Inside, Note, Package, Phase};

@@ -1,6 +1,6 @@
 //! One package of a [`Tree`](super::Tree).
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     event::{Event, Key, State, Tool, What},
@@ -44,7 +44,7 @@ pub struct Phase {
 }
 
 /// How far a package is inside, as its build tool says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inside {
     /// Steps done.
     pub done: u32,

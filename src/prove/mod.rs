@@ -4,7 +4,7 @@
 mod advice;
 #[expect(
     unsafe_code,
-    reason = "GPU drivers are C libraries that are opened at run time; nothing else of halolab is unsafe"
+    reason = "GPU drivers are C libraries that are opened at run time"
 )]
 mod ffi;
 mod pattern;

@@ -25,7 +25,8 @@ use crate::{
 use super::{
     Entry, Event, Journal,
     advice::{Advice, advice, host_advice},
-    identity,
+    causes, identity,
+    inhibit::Awake,
     output::Output,
     perform::{self, Failure},
 };
@@ -108,11 +109,18 @@ pub fn log_file(runs: &Path, run: &str, lab: &str) -> PathBuf {
 pub(super) struct Worker<'a> {
     pub(super) cx: &'a Context,
     pub(super) run: &'a str,
+    plan: &'a Plan,
     journal: Mutex<Journal>,
     backend: OnceCell<Arc<dyn Backend>>,
 }
 
 impl Worker<'_> {
+    /// What was chosen for a lab.
+    pub(super) fn choice(&self, lab: &str) -> Option<&Choice> {
+        let track = self.plan.labs.iter().find(|track| track.lab == lab);
+        track.map(|track| &track.choice)
+    }
+
     /// The daemon, found when it is first needed.
     pub(super) async fn backend(&self) -> Result<&dyn Backend, backend::Error> {
         Ok(self
@@ -140,6 +148,11 @@ impl Worker<'_> {
     /// Whether an earlier attempt of this run began the action and did not see its end.
     pub(super) fn begun(&self, id: &str) -> bool {
         self.journal(|j| j.begun(id))
+    }
+
+    /// Whether an action was begun, however it ended.
+    fn touched(&self, id: &str) -> bool {
+        self.begun(id) || self.finished(id)
     }
 
     /// Whether an action whose id begins like this ended well in an earlier attempt of this run.
@@ -192,6 +205,7 @@ pub async fn apply(plan: &Plan, run: &str, cx: &Context) -> Outcome {
     let worker = Worker {
         cx,
         run,
+        plan,
         journal: Mutex::new(journal),
         backend: OnceCell::new(),
     };
@@ -201,6 +215,7 @@ pub async fn apply(plan: &Plan, run: &str, cx: &Context) -> Outcome {
         digest: plan.digest(),
         actions,
     });
+    let _awake = Awake::keep(run);
     let (code, summary) = match identity::replaced(plan, &worker).await {
         None => tracks(plan, &worker).await,
         Some(why) => (3, vec![format!("nothing was changed: {why}")]),
@@ -223,8 +238,12 @@ fn open_journal(plan: &Plan, run: &str, cx: &Context) -> Result<Journal, String>
     if plan.version > planner::VERSION {
         return Err("this run was planned by a newer halolab, and only that one can go on with it".into());
     }
-    let failed =
-        |error: std::io::Error| format!("the journal in {} cannot be written: {error}", folder.display());
+    let failed = |error: std::io::Error| {
+        format!(
+            "the journal in {} cannot be written: {error}; mend that, then give the same `halolab` command again",
+            folder.display()
+        )
+    };
     let old = folder.join("plan.json").exists();
     let opened = if old {
         Journal::open(&folder)
@@ -351,6 +370,13 @@ async fn track(worker: &Worker<'_>, lab: &str, actions: &[Action], whole: Option
             return End::Cancelled;
         }
         if worker.finished(&action.id) {
+            if actions
+                .get(index + 1)
+                .is_none_or(|next| !worker.touched(&next.id))
+            {
+                // An earlier attempt may have been killed between the journal's line and this.
+                perform::tidy(worker, action).await;
+            }
             worker.tell(Event::StepStarted {
                 id: action.id.clone(),
                 lab: lab.into(),
@@ -433,7 +459,9 @@ fn end_badly(worker: &Worker<'_>, lab: &str, action: &Action, ended: Entry, told
 }
 
 fn failed(worker: &Worker<'_>, lab: &str, action: &Action, error: &str, advice: Advice) {
+    let log = log_file(&worker.cx.runs, worker.run, lab);
     worker.tell(Event::Failed {
+        cause: causes::of_action(error, &log, &action.sentence),
         id: action.id.clone(),
         lab: lab.into(),
         error: error.into(),

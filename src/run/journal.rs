@@ -2,10 +2,9 @@
 //! whatever kills us leaves a record of what was begun.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs::{File, OpenOptions},
     io::{self, BufRead as _, BufReader, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -13,7 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use serde_json::Value;
 
-use crate::plan::{Choice, Plan, Step, planner};
+use crate::{
+    paths::{open_private, private_folder, write_private},
+    plan::{Choice, Plan, Step, planner},
+};
 
 /// Version of the journal's format.
 const VERSION: u32 = 1;
@@ -58,6 +60,18 @@ pub enum Entry {
         /// Why.
         error: String,
     },
+    /// After a failure the user changed the script of an action: it runs this one from now on, in this run only.
+    Edited {
+        /// The action.
+        id: String,
+        /// The script; shell text.
+        script: String,
+    },
+    /// After a failure the user left an optional action out.
+    LeftOut {
+        /// The action.
+        id: String,
+    },
     /// The run ended.
     Closed {
         /// Exit code.
@@ -90,12 +104,12 @@ impl Journal {
     /// # Errors
     /// The folder cannot be written; nothing was changed then.
     pub fn create(folder: &Path, plan: &Plan) -> io::Result<Self> {
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)?;
+        if let Some(runs) = folder.parent().filter(|runs| !runs.as_os_str().is_empty()) {
+            private_folder(runs)?;
+        }
+        private_folder(folder)?;
         let bytes = serde_json::to_vec_pretty(plan)?;
-        crate::paths::write_private(&folder.join("plan.json"), &bytes).map_err(io::Error::other)?;
+        write_private(&folder.join("plan.json"), &bytes)?;
         Self::open(folder)
     }
 
@@ -106,11 +120,7 @@ impl Journal {
     pub fn open(folder: &Path) -> io::Result<Self> {
         let path = folder.join("journal.jsonl");
         let entries = if path.exists() { read(&path)? } else { vec![] };
-        let mut file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(&path)?;
+        let mut file = open_private(OpenOptions::new().create(true).append(true), &path)?;
         if !entries.is_empty() {
             // Ends a line that a crash may have cut.
             file.write_all(b"\n")?;
@@ -140,11 +150,11 @@ impl Journal {
         Ok(())
     }
 
-    /// Whether an action is known to have ended well.
+    /// Whether an action is known to have ended well, or was left out by the user.
     pub fn finished(&self, wanted: &str) -> bool {
         self.entries
             .iter()
-            .any(|e| matches!(e, Entry::Finished { id, .. } if id == wanted))
+            .any(|e| matches!(e, Entry::Finished { id, .. } | Entry::LeftOut { id } if id == wanted))
     }
 
     /// Whether an action was begun, and may have happened without its end having been seen.
@@ -228,9 +238,12 @@ pub struct Record {
     /// Ids of the actions that were begun.
     #[serde(skip)]
     pub begun: BTreeSet<String>,
-    /// Ids of the actions that ended well.
+    /// Ids of the actions that ended well, or were left out by the user.
     #[serde(skip)]
     pub done: BTreeSet<String>,
+    /// Why actions failed that did not end well since, by their id.
+    #[serde(skip)]
+    pub failed: BTreeMap<String, String>,
     /// It waited for a restart of the machine, which has been: whether what it waited for counts now.
     #[serde(skip)]
     pub restarted: Option<bool>,
@@ -283,7 +296,7 @@ fn known(action: &mut Value) {
 
 /// One run.
 pub fn record(folder: &Path) -> Option<Record> {
-    let plan = read_plan(&std::fs::read(folder.join("plan.json")).ok()?)?;
+    let mut plan = read_plan(&std::fs::read(folder.join("plan.json")).ok()?)?;
     let entries = read(&folder.join("journal.jsonl")).unwrap_or_default();
     let finished = entries
         .iter()
@@ -301,10 +314,15 @@ pub fn record(folder: &Path) -> Option<Record> {
     let done: BTreeSet<String> = entries
         .iter()
         .filter_map(|e| match e {
-            Entry::Finished { id, .. } => Some(id.clone()),
+            Entry::Finished { id, .. } | Entry::LeftOut { id } => Some(id.clone()),
             _ => None,
         })
         .collect();
+    for entry in &entries {
+        if let Entry::Edited { id, script } = entry {
+            plan.edit(id, script);
+        }
+    }
     let begun = entries.iter().filter_map(|e| match e {
         Entry::Started { id } => Some(id.clone()),
         _ => None,
@@ -319,9 +337,27 @@ pub fn record(folder: &Path) -> Option<Record> {
         error,
         secrets: given_secrets(&entries),
         begun,
+        failed: failures(&entries),
         done,
         restarted: None,
     })
+}
+
+/// Why actions failed that did not end well since, by their id.
+fn failures(entries: &[Entry]) -> BTreeMap<String, String> {
+    let mut failed = BTreeMap::new();
+    for entry in entries {
+        match entry {
+            Entry::Failed { id, error } | Entry::Blocked { id, error } => {
+                failed.insert(id.clone(), error.clone());
+            }
+            Entry::Finished { id, .. } | Entry::LeftOut { id } => {
+                failed.remove(id);
+            }
+            _ => {}
+        }
+    }
+    failed
 }
 
 /// The id of a new run: when it began, and its plan, so that ids sort by time.

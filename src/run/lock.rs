@@ -1,10 +1,20 @@
-//! One run at a time: a lock that dies with its process.
+//! Who works on what: locks that die with their processes. A change of the machine or of what labs share excludes every
+//! other; changes of single labs exclude those of the same lab of the same daemon only.
+//!
+//! `lock` is held alone by the first kind, and together by all of the second kind; those hold `lock.d/DAEMON-LAB` for each
+//! of their labs, too. Who holds a file is written in it, for people; that it is held at all only the kernel says.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{self, Read as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    paths::{open_private, private_folder},
+    plan::{Action, Plan, Step, Track},
 };
 
 /// Why the lock was not had.
@@ -26,33 +36,107 @@ pub enum LockError {
     },
 }
 
+/// What is said of one that has not written down yet what it does.
+const JUST_BEGUN: &str = "it has just begun";
+
+/// What is going to be changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// The daemon of the labs: its socket or address.
+    pub daemon: String,
+    /// Labs, and nothing that others share; empty for everything.
+    pub labs: Vec<String>,
+}
+
+impl Scope {
+    /// What a plan changes: everything, where it changes the machine or what labs share.
+    pub fn of(plan: &Plan, daemon: &str) -> Self {
+        if !plan.host.is_empty() {
+            return Self::default();
+        }
+        let made = |action: &Action| match &action.step {
+            Step::Create { spec } | Step::Copy { spec, .. } => Some(spec.name.clone()),
+            _ => None,
+        };
+        let of_track = |t: &Track| {
+            let made = t.actions.iter().filter_map(made);
+            std::iter::once(t.lab.clone()).chain(made).collect::<Vec<_>>()
+        };
+        Self::labs(daemon, plan.labs.iter().flat_map(of_track))
+    }
+
+    /// These labs of a daemon.
+    pub fn labs<S: Into<String>>(daemon: &str, labs: impl IntoIterator<Item = S>) -> Self {
+        let mut labs: Vec<String> = labs.into_iter().map(Into::into).collect();
+        labs.sort_unstable();
+        labs.dedup();
+        Self {
+            daemon: daemon.to_owned(),
+            labs,
+        }
+    }
+
+    /// The files of its labs.
+    fn files(&self, lock: &Path) -> Vec<PathBuf> {
+        let daemon = hex::encode(Sha256::digest(self.daemon.as_bytes()));
+        let daemon = daemon.get(..8).unwrap_or_default().to_owned();
+        let plain = |c: char| {
+            if c.is_ascii_alphanumeric() || c == '-' {
+                c
+            } else {
+                '_'
+            }
+        };
+        let name = |lab: &String| format!("{daemon}-{}", lab.chars().map(plain).collect::<String>());
+        self.labs.iter().map(|lab| folder(lock).join(name(lab))).collect()
+    }
+}
+
+fn folder(lock: &Path) -> PathBuf {
+    lock.with_extension("d")
+}
+
 /// Held as long as it lives.
 #[derive(Debug)]
 pub struct Lock {
-    file: File,
+    /// What is written in by us; emptied at the end.
+    ours: Vec<File>,
+    /// Held together with others.
+    _together: Option<File>,
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Whoever looks who holds it has to try nothing then.
-        let _ = self.file.set_len(0);
+        for file in &self.ours {
+            // Whoever looks who holds it has to try nothing then.
+            let _ = file.set_len(0);
+        }
     }
 }
 
-/// The other halolab that holds the lock.
+/// The other halolab that holds a lock.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Holder {
     /// What it does: `run ID`, or the words of a small change.
     pub what: String,
     /// Its process; 0 where it cannot be told.
     pub pid: u32,
+    /// Who runs it; empty where it cannot be told.
+    pub user: String,
     /// Since when, in words.
     pub since: String,
+    /// The lab that it changes, or one of them; empty where it may be anything.
+    pub lab: String,
 }
 
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}, pid {}, since {}", self.what, self.pid, self.since)
+        let user = if self.user.is_empty() {
+            String::new()
+        } else {
+            format!(" of {}", self.user)
+        };
+        write!(f, "{}, pid {}{user}, since {}", self.what, self.pid, self.since)
     }
 }
 
@@ -62,19 +146,54 @@ impl Holder {
         let text = crate::log::sanitize(text.trim());
         let (rest, since) = text.rsplit_once(", since ").unwrap_or((&text, "an unknown time"));
         let (what, pid) = rest.rsplit_once(", pid ").unwrap_or((rest, ""));
+        let (pid, user) = pid.split_once(" of ").unwrap_or((pid, ""));
         Self {
             what: what.into(),
             pid: pid.parse().unwrap_or(0),
+            user: user.into(),
             since: since.into(),
+            lab: String::new(),
         }
     }
 
-    /// Who holds the lock now; none where nobody does, we do, or it cannot be told.
-    pub fn of(path: &Path) -> Option<Self> {
+    /// Whether it stands in the way of a change of these labs; of everything, where there are none. Of more labs that it
+    /// changes only the locks know.
+    pub fn is_in_the_way_of(&self, scope: &Scope) -> bool {
+        self.lab.is_empty() || scope.labs.is_empty() || scope.labs.contains(&self.lab)
+    }
+
+    /// Who is at work now on anything; none where nobody is, only we are, or it cannot be told.
+    pub fn of(lock: &Path) -> Option<Self> {
+        let labs = std::fs::read_dir(folder(lock)).into_iter().flatten().flatten();
+        let labs = labs.map(|entry| entry.path());
+        std::iter::once(lock.to_owned())
+            .chain(labs)
+            .find_map(|path| Self::of_file(&path))
+    }
+
+    /// Who stands in the way of a change of these labs; of everything, where the scope names none.
+    pub fn against(lock: &Path, scope: &Scope) -> Option<Self> {
+        if scope.labs.is_empty() {
+            return Self::of(lock);
+        }
+        let files = scope.files(lock).into_iter();
+        std::iter::once(lock.to_owned())
+            .chain(files)
+            .find_map(|path| Self::of_file(&path))
+    }
+
+    fn of_file(path: &Path) -> Option<Self> {
         let mut text = String::new();
         let mut file = File::open(path).ok()?;
         file.read_to_string(&mut text).ok()?;
-        let holder = Self::parse(&text);
+        let mut holder = Self::parse(&text);
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        if let Some((_, lab)) = name.split_once('-') {
+            lab.clone_into(&mut holder.lab);
+        }
         let alive = Path::new("/proc").join(holder.pid.to_string()).exists();
         if text.is_empty() || !alive || holder.pid == std::process::id() {
             return None;
@@ -88,43 +207,100 @@ impl Holder {
 }
 
 impl Lock {
-    /// Takes the lock, and writes down who has it: `run ID`, or the words of a small change.
+    /// Takes the lock of everything, and writes down who has it: `run ID`, or the words of a small change.
     ///
     /// # Errors
-    /// Another process has it, or the file cannot be used.
+    /// Another process works on anything, or the file cannot be used.
     pub fn take(path: &Path, who: &str) -> Result<Self, LockError> {
-        let failed = |source| LockError::File {
-            path: path.display().to_string(),
-            source,
-        };
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(failed)?;
-        }
-        let mut options = OpenOptions::new();
-        let mut file = options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)
-            .map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut who = String::new();
-                let _ = file.read_to_string(&mut who);
-                return Err(LockError::Held(crate::log::sanitize(who.trim())));
-            }
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
-        }
-        let now = jiff::Timestamp::now().strftime("%F %T");
-        let who = format!("{who}, pid {}, since {now} UTC\n", std::process::id());
-        file.set_len(0)
-            .and_then(|()| file.write_all(who.as_bytes()))
-            .map_err(failed)?;
-        Ok(Self { file })
+        Self::take_for(path, &Scope::default(), who)
     }
+
+    /// Takes the locks of what a scope names.
+    ///
+    /// # Errors
+    /// Another process works on it, or a file cannot be used.
+    pub fn take_for(path: &Path, scope: &Scope, who: &str) -> Result<Self, LockError> {
+        let gate = open(path)?;
+        if scope.labs.is_empty() {
+            let held = take(gate, path, who, || Holder::of(path))?;
+            return Ok(Self {
+                ours: vec![held],
+                _together: None,
+            });
+        }
+        match gate.try_lock_shared() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(LockError::Held(written(&gate))),
+            Err(TryLockError::Error(source)) => return Err(failed(path)(source)),
+        }
+        let mut ours = vec![];
+        for file in scope.files(path) {
+            // Those that were had are given back where one is not.
+            ours.push(take(open(&file)?, &file, who, || None)?);
+        }
+        Ok(Self {
+            ours,
+            _together: Some(gate),
+        })
+    }
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> LockError {
+    let path = path.display().to_string();
+    move |source| LockError::File { path, source }
+}
+
+fn open(path: &Path) -> Result<File, LockError> {
+    if let Some(folder) = path.parent() {
+        private_folder(folder).map_err(|error| failed(path)(error.into()))?;
+    }
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    open_private(&mut options, path).map_err(failed(path))
+}
+
+/// What is written in a file of ours.
+fn written(mut file: &File) -> String {
+    let mut who = String::new();
+    let _ = file.read_to_string(&mut who);
+    crate::log::sanitize(who.trim())
+}
+
+/// Holds a file alone; `who_else` is asked where those who hold it have not written in it.
+fn take(
+    mut file: File,
+    path: &Path,
+    who: &str,
+    who_else: impl FnOnce() -> Option<Holder>,
+) -> Result<File, LockError> {
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let text = written(&file);
+            let other = || who_else().map_or_else(String::new, |holder| holder.to_string());
+            let text = if text.is_empty() { other() } else { text };
+            return Err(LockError::Held(if text.is_empty() {
+                JUST_BEGUN.into()
+            } else {
+                text
+            }));
+        }
+        Err(TryLockError::Error(source)) => return Err(failed(path)(source)),
+    }
+    let now = jiff::Timestamp::now().strftime("%F %T");
+    let user = std::env::var("SUDO_USER")
+        .or_else(|_| std::env::var("USER"))
+        .unwrap_or_default();
+    let user = if user.is_empty() {
+        user
+    } else {
+        format!(" of {user}")
+    };
+    let who = format!("{who}, pid {}{user}, since {now} UTC\n", std::process::id());
+    file.set_len(0)
+        .and_then(|()| file.write_all(who.as_bytes()))
+        .map_err(failed(path))?;
+    Ok(file)
 }
 
 #[cfg(test)]
@@ -133,10 +309,17 @@ mod tests {
 
     #[test]
     fn what_is_written_down_is_read_again() {
-        let holder = Holder::parse("taking snapshot a, pid 1 of b, pid 42, since 2026-11-22 05:00:00 UTC\n");
+        let holder =
+            Holder::parse("taking snapshot a, pid 1 of b, pid 42 of anna, since 2026-11-22 05:00:00 UTC\n");
         assert_eq!(
             (holder.what.as_str(), holder.pid, holder.since.as_str()),
             ("taking snapshot a, pid 1 of b", 42, "2026-11-22 05:00:00 UTC")
+        );
+        assert_eq!(holder.user, "anna");
+        assert!(
+            holder
+                .to_string()
+                .ends_with(", pid 42 of anna, since 2026-11-22 05:00:00 UTC")
         );
         assert_eq!(Holder::parse("what ever").pid, 0);
     }
@@ -150,5 +333,29 @@ mod tests {
         assert_eq!(Holder::of(&path), None);
         drop(lock);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
+    }
+
+    #[test]
+    fn labs_exclude_themselves_and_everything_excludes_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run/lock");
+        let take = |daemon: &str, labs: &[&str]| {
+            let labs = labs.iter().copied();
+            Lock::take_for(&path, &Scope::labs(daemon, labs), "run x")
+        };
+        let held = |lock: Result<Lock, LockError>| matches!(lock, Err(LockError::Held(_)));
+        let one = take("a", &["one", "two"]).unwrap();
+        let three = take("a", &["three"]).unwrap();
+        let elsewhere = take("b", &["one"]).unwrap();
+        assert!(held(take("a", &["four", "two"])), "two is worked on");
+        drop(take("a", &["four"]).unwrap());
+        let all = Lock::take(&path, "everything");
+        assert!(matches!(&all, Err(LockError::Held(_))), "{all:?}");
+        drop((one, three, elsewhere));
+        let all = Lock::take(&path, "everything").unwrap();
+        assert!(held(take("a", &["five"])));
+        drop(all);
+        drop(take("a", &["../five"]).unwrap());
+        assert!(path.with_extension("d").join("ca978112-___five").exists());
     }
 }

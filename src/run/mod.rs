@@ -1,9 +1,14 @@
 //! Carries a plan out: journals each action before and after, streams output to a log file, tells whoever watches.
 
 mod advice;
+pub mod aftermath;
 pub mod apply;
+pub mod bundle;
+pub mod causes;
 mod certificates;
 mod identity;
+mod inhibit;
+pub mod jobs;
 pub mod journal;
 pub mod lock;
 pub mod output;
@@ -88,6 +93,9 @@ pub enum Event {
         next: String,
         /// The action is optional, and the run goes on.
         optional: bool,
+        /// Why, as far as its output tells.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<causes::Cause>,
     },
     /// The run ended.
     Done {

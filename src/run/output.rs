@@ -4,12 +4,13 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
     path::Path,
     time::{Duration, Instant},
 };
 
 use tokio::sync::mpsc::UnboundedSender;
+
+use crate::paths::open_private;
 
 use super::Event;
 
@@ -37,11 +38,7 @@ impl Output {
     /// # Errors
     /// The file cannot be written.
     pub fn open(path: &Path, lab: &str, events: UnboundedSender<Event>) -> io::Result<Self> {
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(path)?;
+        let file = open_private(OpenOptions::new().create(true).append(true), path)?;
         let bytes = file.metadata()?.len();
         let told = Instant::now();
         Ok(Self {

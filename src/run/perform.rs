@@ -12,6 +12,7 @@ use crate::{
 use super::{Entry, Event, apply::Worker, certificates, output::Output};
 
 mod boot;
+mod ending;
 mod host;
 mod instance;
 mod prove;
@@ -138,6 +139,13 @@ pub(super) async fn perform(
 
 impl<'a> Hand<'a> {
     async fn carry_out(mut self, sentence: &str, step: &Step) -> Ended {
+        let doomed = self.before_the_end(step).await;
+        let ended = self.take(sentence, step).await;
+        self.after_the_end(doomed).await;
+        ended
+    }
+
+    async fn take(&mut self, sentence: &str, step: &Step) -> Ended {
         match step {
             Step::HostScript { script, check, env } => {
                 self.host_script(sentence, script, check.as_deref(), env).await

@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     host::{BOOT_ID, Root},
-    labs::{UPDATING, World, tag},
+    labs::{SnapshotKind, UPDATING, World, tag},
     plan::{Action, Choice, Step, Track},
 };
 
@@ -154,6 +154,52 @@ pub fn ways_back(record: &Record, world: &World) -> Vec<(String, String, Choice)
         Some((name, t.stage.clone(), choice))
     };
     tracks.filter_map(way).collect()
+}
+
+/// What would undo all that a run did to labs: of tracks that stopped as [`ways_back`] says, of the others what they
+/// kept. What was removed, taken over or proven is left as it is.
+pub fn ways_to_undo(record: &Record, world: &World) -> Vec<(String, String, Choice)> {
+    let open = |t: &Track| t.actions.iter().any(|a| !record.done.contains(&a.id));
+    let way = |t: &Track| {
+        let (name, choice) = if open(t) {
+            way_back(record, t, world)?
+        } else {
+            undone(record, t, world)?
+        };
+        Some((name, t.stage.clone(), choice))
+    };
+    record.plan.labs.iter().filter_map(way).collect()
+}
+
+/// What takes a track back that came to its end.
+fn undone(record: &Record, track: &Track, world: &World) -> Option<(String, Choice)> {
+    let lab = &track.lab;
+    let of_this_run = |name: &str| {
+        let run = world.instance(name).and_then(|i| i.tag("run"));
+        run == Some(record.id.as_str())
+    };
+    let choice = match &track.choice {
+        Choice::Restore(_) | Choice::Update => {
+            let taken = track.actions.iter().find_map(|a| match &a.step {
+                Step::Snapshot {
+                    name,
+                    snapshot,
+                    kind: SnapshotKind::Safety,
+                    ..
+                } if name == lab => Some(snapshot),
+                _ => None,
+            });
+            Choice::Restore(taken.filter(|s| world.snapshots_of(lab).contains(s))?.clone())
+        }
+        Choice::Recreate | Choice::RecreateFromClean | Choice::BringBack(_) => {
+            let prev = made(track, |spec| spec.contains_key(&tag("kept")))?;
+            Choice::BringBack(Some(prev).filter(|p| world.instance(p).is_some())?)
+        }
+        Choice::Create if of_this_run(lab) => Choice::Remove,
+        Choice::RestoreAs(_, name) if of_this_run(name) => return Some((name.clone(), Choice::Remove)),
+        _ => return None,
+    };
+    Some((lab.clone(), choice))
 }
 
 fn way_back(record: &Record, track: &Track, world: &World) -> Option<(String, Choice)> {

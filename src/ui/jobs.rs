@@ -113,6 +113,7 @@ fn row(model: &Model, job: &JobRow, width: u16) -> Line<'static> {
 fn standing(model: &Model, job: &JobRow) -> (&'static str, &'static str, Style) {
     let (glyphs, styles) = (&model.look.glyphs, model.look.styles());
     match job.state {
+        _ if job.frozen => (glyphs.warn, "frozen", styles.warn),
         _ if job.runs() && job.stuck => (glyphs.warn, "stuck", styles.warn),
         State::Queued | State::Starting | State::Running | State::Stopping => {
             (glyphs.running, job.state.word(), styles.ok)

@@ -115,6 +115,7 @@ pub(crate) fn row_at(model: &Model, x: u16, y: u16) -> Option<usize> {
         Screen::Jobs => jobs::list(model, body),
         Screen::Snapshots => snapshots::list(model, body),
         Screen::Options => options::list(model, body),
+        Screen::Result => result::list(model, body),
         _ => return None,
     };
     if x < area.x || x >= area.right() {
@@ -166,7 +167,7 @@ pub(crate) fn first_action(model: &Model) -> usize {
 
 /// Scroll positions of the result.
 pub(crate) fn result_rows(model: &Model) -> usize {
-    let area = body(model);
+    let area = result::areas(model, body(model)).text;
     let count = model
         .run
         .as_ref()

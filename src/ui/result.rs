@@ -8,8 +8,15 @@
 //!    proof   gfx1151 ok
 //!    enter   halolab shell ai-lab
 //! ```
+//!
+//! Below the result of a run that failed is what can be done about it; at first the line that does nothing is marked.
 
-use ratatui::{Frame, text::Line};
+use ratatui::{
+    Frame,
+    layout::{Constraint, Layout, Rect},
+    text::{Line, Span},
+};
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::{
     app::{
@@ -23,15 +30,76 @@ use crate::{
 
 use super::{
     review::chosen,
-    widgets::{self, Lines, heading, labelled, point, scrolled, wrap},
-    words::clock,
+    widgets::{self, Lines, Listing, heading, labelled, point, scrolled, wrap},
+    words::{clock, column, fit},
 };
 
 pub(super) fn view(model: &Model, frame: &mut Frame<'_>) {
-    let area = widgets::surround(model, frame, "result");
+    let body = widgets::surround(model, frame, "result");
     let Some(run) = &model.run else { return };
-    let lines = text(model, run, area.width);
-    scrolled(&model.look, frame, area, lines, run.scroll);
+    let areas = areas(model, body);
+    let lines = text(model, run, areas.text.width);
+    scrolled(&model.look, frame, areas.text, lines, run.scroll);
+    if areas.menu.height == 0 {
+        return;
+    }
+    let title = heading(&model.look, "What now?");
+    frame.render_widget(title, areas.title);
+    list(model, body).0.draw(&model.look, frame, areas.menu);
+}
+
+pub(super) struct Areas {
+    pub(super) text: Rect,
+    title: Rect,
+    menu: Rect,
+}
+
+/// The menu is right below the text, which has at least half of the height.
+pub(super) fn areas(model: &Model, body: Rect) -> Areas {
+    let rows = u16::try_from(model.ways().len()).unwrap_or(u16::MAX);
+    let rows = rows.min((body.height / 2).saturating_sub(1));
+    let title = u16::from(rows > 0);
+    let room = body.height.saturating_sub(rows + title);
+    let lines = model
+        .run
+        .as_ref()
+        .map_or(0, |run| text(model, run, body.width).len());
+    let lines = if rows > 0 {
+        u16::try_from(lines).unwrap_or(room)
+    } else {
+        room
+    };
+    let [text, title, menu, _] = Layout::vertical([
+        Constraint::Length(lines.min(room)),
+        Constraint::Length(title),
+        Constraint::Length(rows),
+        Constraint::Fill(1),
+    ])
+    .areas(body);
+    Areas { text, title, menu }
+}
+
+/// What can be done, and where it is drawn.
+pub(super) fn list(model: &Model, body: Rect) -> (Listing, Rect) {
+    let area = areas(model, body).menu;
+    let (look, styles) = (&model.look, model.look.styles());
+    let (ways, run) = (model.ways(), model.run.as_ref());
+    let record = run.map(RunView::record);
+    let longest = ways.iter().map(|w| w.title().width()).max().unwrap_or(0) + 2;
+    let room = usize::from(area.width).saturating_sub(longest + 3);
+    let lines = ways.iter().enumerate().map(|(index, way)| {
+        let line = record.as_ref().map(|record| way.line(record)).unwrap_or_default();
+        let line = Line::from(vec![
+            Span::styled(column(&look.own(way.title()), longest, ""), styles.text),
+            Span::styled(fit(&look.own(&clean(&line)), room, look.glyphs.more), styles.dim),
+        ]);
+        (Some(index), line)
+    });
+    let listing = Listing {
+        lines: lines.collect(),
+        cursor: run.map_or(0, |run| run.way),
+    };
+    (listing, area)
 }
 
 pub(super) fn text(model: &Model, run: &RunView, width: u16) -> Lines {
@@ -91,8 +159,10 @@ pub(super) fn text(model: &Model, run: &RunView, width: u16) -> Lines {
     }
     let log = format!("halolab runs show {}", clean(&outcome.run));
     lines.extend(labelled(look, "This run", &log, styles.dim, width));
-    let next = Line::styled(format!(" {} Enter: to the labs.", glyphs.cursor), styles.accent);
-    lines.extend(wrap(&next, width, 3));
+    if !run.can_go_on() {
+        let next = Line::styled(format!(" {} Enter: to the labs.", glyphs.cursor), styles.accent);
+        lines.extend(wrap(&next, width, 3));
+    }
     lines
 }
 
@@ -109,6 +179,19 @@ fn failed(model: &Model, run: &RunView, failure: &Failure, width: u16) -> Lines 
     let mut lines = point(look.glyphs.failed, &text, style, width);
     for part in crate::log::sanitize_text(&failure.error).lines() {
         lines.extend(labelled(look, "  why", part, styles.text, width));
+    }
+    if let Some(cause) = &failure.cause {
+        lines.extend(labelled(look, "  likely", &clean(&cause.is), styles.warn, width));
+        if !failure.error.contains(&cause.evidence) {
+            lines.extend(labelled(
+                look,
+                "  line",
+                &clean(&cause.evidence),
+                styles.dim,
+                width,
+            ));
+        }
+        lines.extend(labelled(look, "  mend", &clean(&cause.mend), styles.text, width));
     }
     if !failure.kept.is_empty() {
         lines.extend(labelled(

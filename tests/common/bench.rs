@@ -60,14 +60,18 @@ impl Bench {
         self.plan_of(LAB, choice, Answers::new()).await
     }
 
-    pub async fn plan_of(&self, lab: &str, choice: Choice, answers: Answers) -> Plan {
+    pub async fn world(&self) -> World {
         let config = Config {
             data: self.home.path().join("data"),
             ..Config::default()
         };
-        let world = World::observe(self.fake.as_ref(), Facts::new(), config, &["lab/bb".into()])
+        World::observe(self.fake.as_ref(), Facts::new(), config, &["lab/bb".into()])
             .await
-            .unwrap();
+            .unwrap()
+    }
+
+    pub async fn plan_of(&self, lab: &str, choice: Choice, answers: Answers) -> Plan {
+        let world = self.world().await;
         let request = Request {
             lab: lab.into(),
             stage: LAB.into(),

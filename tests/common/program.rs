@@ -40,6 +40,11 @@ impl Home {
         if socket == "skip" {
             return None;
         }
+        Some(Self::on(labs, Path::new(&socket)))
+    }
+
+    /// A home with this many labs on the daemon behind a socket.
+    pub fn on(labs: usize, socket: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/labs/mini-lab/stage.toml");
         let text = std::fs::read_to_string(fixture).unwrap();
@@ -53,9 +58,13 @@ impl Home {
             )
             .unwrap();
         }
-        let home = Self { folder, socket, labs };
+        let home = Self {
+            folder,
+            socket: socket.display().to_string(),
+            labs,
+        };
         home.trust();
-        Some(home)
+        home
     }
 
     /// Looks at the stages of the labs and trusts them as they are now, by the commands that a person types.
@@ -75,7 +84,9 @@ impl Home {
 
     /// The program with these arguments, its environment set.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_halolab"));
+        // Another build of it can be tried with the same tests.
+        let program = std::env::var_os("HALOLAB_TEST_PROGRAM");
+        let mut command = Command::new(program.unwrap_or_else(|| env!("CARGO_BIN_EXE_halolab").into()));
         command
             .args(arguments)
             .env("HALOLAB_HOME", self.folder.path())

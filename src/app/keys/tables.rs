@@ -414,7 +414,14 @@ pub(super) const RESULT: &[Key] = &[
 
 /// Of a run that can be gone on with.
 pub(super) const RESULT_OPEN: &[Key] = &[
-    TO_LABS,
+    key(
+        &[ENTER],
+        Intent::Enter,
+        "do it",
+        "do what is marked; at first that is nothing",
+    ),
+    key(&[UP, c('k')], Intent::Up, "", "what can be done before"),
+    key(&[DOWN, c('j')], Intent::Down, "choose", "what can be done next"),
     key(
         &[c('r')],
         Intent::Retry,
@@ -423,8 +430,6 @@ pub(super) const RESULT_OPEN: &[Key] = &[
     ),
     LOG_OF_RESULT,
     SHELL_OF_RESULT,
-    UPS,
-    DOWNS,
     PAGE_UP,
     PAGE_DOWN,
     TOP,

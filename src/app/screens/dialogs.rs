@@ -101,6 +101,7 @@ impl Model {
                 self.back();
                 vec![]
             }
+            Then::Amend(run, change) => self.amend(run, change),
             Then::Quit(code) => {
                 self.done = Some(code);
                 vec![]

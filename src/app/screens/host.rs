@@ -175,7 +175,7 @@ impl Model {
     }
 
     fn agree_to_change(&mut self) -> Vec<Effect> {
-        if self.refuse_read_only() || self.refuse_busy() {
+        if self.refuse_read_only() || self.refuse_busy(&[]) {
             self.dialog = None;
             return vec![];
         }

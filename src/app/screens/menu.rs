@@ -303,10 +303,7 @@ impl Model {
                 return vec![];
             }
             Entry::Start => return self.start_job(Job::Start(lab.name)),
-            Entry::Stop => {
-                let seen = self.seen(&lab.name);
-                return self.start_job(Job::Stop(lab.name, seen));
-            }
+            Entry::Stop => return self.stop_lab(lab.name),
             Entry::Shell => return vec![Effect::Errand(Errand::Shell(lab.name))],
             Entry::Skip | Entry::Restore => return vec![],
         };
@@ -317,6 +314,26 @@ impl Model {
             choice,
             asks,
         }])
+    }
+
+    /// Stops a lab; asks before where jobs end with it.
+    fn stop_lab(&mut self, lab: String) -> Vec<Effect> {
+        let seen = self.seen(&lab);
+        let under: Vec<String> = self
+            .world
+            .iter()
+            .flat_map(World::under_way)
+            .filter(|work| work.instance == lab)
+            .map(|work| format!("the job {} ({}), which runs in it", work.id, work.title))
+            .collect();
+        if under.is_empty() {
+            return self.start_job(Job::Stop(lab, seen));
+        }
+        let mut confirm = Confirm::new(format!("Stop {lab}?"), "Stop it", Then::Do(Job::Stop(lab, seen)));
+        confirm.loses = under.iter().map(|line| crate::log::sanitize(line)).collect();
+        confirm.keeps = vec!["what they wrote until then, and everything inside the lab".into()];
+        self.dialog = Some(Dialog::Confirm(Box::new(confirm)));
+        vec![]
     }
 
     fn ask_to_adopt(&mut self, lab: &Lab) {

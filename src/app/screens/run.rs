@@ -172,7 +172,18 @@ impl Model {
     pub(in crate::app) fn on_result(&mut self, intent: Intent) -> Vec<Effect> {
         let rows = ui::result_rows(self);
         let page = self.page();
+        let ways = self.ways();
         match intent {
+            Intent::Enter if !ways.is_empty() => {
+                let at = self.run.as_ref().map_or(0, |run| run.way);
+                let way = ways.into_iter().nth(at);
+                return way.map_or_else(Vec::new, |way| self.choose_way(way));
+            }
+            Intent::Up | Intent::Down if !ways.is_empty() => {
+                if let Some(run) = &mut self.run {
+                    run.way = moved(run.way, intent, ways.len(), page);
+                }
+            }
             Intent::Enter => self.back_to_labs(),
             Intent::Back => {
                 self.stack.pop();
@@ -192,6 +203,7 @@ impl Model {
 
     /// Offers to go on with the run that did not end well.
     fn ask_to_go_on(&mut self) -> Vec<Effect> {
+        self.resume.meant = None;
         let open = self.run.as_ref().filter(|run| run.can_go_on());
         let id = open.and_then(|run| run.id.clone());
         id.map(Effect::FindRun).into_iter().collect()

@@ -73,7 +73,7 @@ impl Model {
             self.say(Tone::Warning, text);
             return vec![];
         }
-        if self.refuse_busy() {
+        if self.refuse_busy(&[job.lab().to_owned()]) {
             return vec![];
         }
         if self.is_running() {

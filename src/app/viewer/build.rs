@@ -15,7 +15,7 @@ use ratatui::{Frame, layout::Rect};
 use crate::{
     job::Status,
     log::{Document, Wake},
-    progress::{Estimate, Exit, History, Millis, Reader, Times, Tree, estimate},
+    progress::{Estimate, Fold, History, Millis, Times, Tree},
     ui::{
         look::Look,
         progress_pane::{self, Position, ProgressPane, Row},
@@ -75,9 +75,7 @@ impl Build {
             file: Arc::clone(log.handle()),
             path: log.path().map(Path::to_owned),
             offset: 0,
-            reader: Reader::new(),
-            tree: Tree::new(),
-            times: Times::default(),
+            fold: Fold::default(),
             history: memory
                 .and_then(|path| History::load(path).ok())
                 .unwrap_or_default(),
@@ -185,9 +183,7 @@ struct Worker {
     file: Arc<File>,
     path: Option<PathBuf>,
     offset: u64,
-    reader: Reader,
-    tree: Tree,
-    times: Times,
+    fold: Fold,
     history: History,
     known: Arc<Mutex<Known>>,
     wake: Wake,
@@ -199,12 +195,8 @@ impl Worker {
         loop {
             self.read_times();
             while let Ok(count @ 1..) = self.file.read_at(&mut buffer, self.offset) {
-                for event in self
-                    .reader
-                    .feed(buffer.get(..count).unwrap_or_default(), self.offset)
-                {
-                    self.tree.apply(&event, self.times.at(event.offset));
-                }
+                self.fold
+                    .feed(self.offset, buffer.get(..count).unwrap_or_default());
                 self.offset += count as u64;
                 if matches!(heard.try_recv(), Err(mpsc::TryRecvError::Disconnected)) {
                     return;
@@ -233,11 +225,11 @@ impl Worker {
         });
         let known = beside.filter(|path| fs::metadata(path).is_ok_and(|m| m.len() < TIMES));
         if let Some(text) = known.and_then(|path| fs::read_to_string(path).ok()) {
-            self.times = Times::parse(&text);
+            self.fold.set_times(Times::parse(&text));
         } else if let Ok(length) = self.file.metadata().map(|m| m.len()) {
             // When the part that was there before was written, nobody knows.
             if self.offset > 0 && length > self.offset {
-                self.times.add(now(), length);
+                self.fold.time(now(), length);
             }
         }
     }
@@ -257,41 +249,27 @@ impl Worker {
         let Some(status) = told.and_then(|line| Status::parse(&line, &id)) else {
             return false;
         };
-        if !status.state.is_final() {
+        for (key, inside) in &status.progress.inside {
+            self.fold.set_inside(key, *inside);
+        }
+        // What comes after a state that is final are the last bytes of the log.
+        if !status.is_over() {
             return true;
         }
-        if self.tree.exit().is_none() {
-            for event in self.reader.finish() {
-                self.tree.apply(&event, self.times.at(event.offset));
-            }
+        if self.fold.tree().exit().is_none() {
             let exit = status.exit.unwrap_or_default();
-            // Which signal it was makes no difference to what is installed.
-            let signal = exit.signal.map(|_| 15);
-            self.tree.ended(
-                Exit {
-                    code: exit.code,
-                    signal,
-                },
-                self.times.last(),
-            );
+            self.fold.ended(exit.code, exit.signal.is_some());
         }
         false
     }
 
     fn tell(&self) {
-        let over = self.tree.exit().is_some() || self.tree.is_ok().is_some();
-        let now = if over {
-            self.times.last()
-        } else {
-            self.times.last().map(|_| now())
-        };
-        let left = if over {
-            None
-        } else {
-            estimate(&self.tree, &self.history, None, now)
-        };
+        let over = self.fold.is_over();
+        let last = self.fold.last();
+        let now = if over { last } else { last.map(|_| now()) };
+        let left = self.fold.left(&self.history, now).filter(|_| !over);
         *lock(&self.known) = Known {
-            tree: self.tree.clone(),
+            tree: self.fold.tree().clone(),
             left,
             now,
         };

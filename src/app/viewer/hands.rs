@@ -1,7 +1,7 @@
 //! What is handed out of a log: to the clipboard, to a file, to another program.
 
 use std::{
-    io::{self, ErrorKind},
+    io::{self, ErrorKind, Write as _},
     path::{Path, PathBuf},
     process::ExitStatus,
 };
@@ -95,6 +95,13 @@ pub fn copy(mut saving: Saving) -> io::Result<PathBuf> {
 /// # Errors
 /// There is no such program.
 pub fn show(path: &Path, editor: bool) -> Result<(), String> {
+    let ended = open_in(path, editor);
+    let _ = std::fs::remove_file(path);
+    ended.map(|_| ())
+}
+
+/// Whether the program ended well.
+fn open_in(path: &Path, editor: bool) -> Result<bool, String> {
     let (names, usual): (&[&str], _) = if editor {
         (&["VISUAL", "EDITOR"], "vi")
     } else {
@@ -105,16 +112,36 @@ pub fn show(path: &Path, editor: bool) -> Result<(), String> {
         .find_map(|n| std::env::var(n).ok().filter(|v| !v.trim().is_empty()));
     let program = named.unwrap_or_else(|| usual.to_owned());
     let ended = run(&program, path);
-    let _ = std::fs::remove_file(path);
     let variable = names.last().copied().unwrap_or_default();
     match ended {
         Ok(status) if status.code() == Some(127) || status.code() == Some(126) => Err(format!(
             "{} cannot be run; set {variable} to a program that is installed",
             sanitize(&program)
         )),
-        Ok(_) => Ok(()),
+        Ok(status) => Ok(status.success()),
         Err(error) => Err(format!("no shell to run {}: {error}", sanitize(&program))),
     }
+}
+
+/// Lets a text be changed in `$EDITOR` on the terminal, which must have been given to it; returns what became of it.
+///
+/// # Errors
+/// There is no such program, it failed, or what it left cannot be read.
+pub fn edit(text: &str) -> Result<String, String> {
+    let failed = |error: io::Error| format!("the script cannot be handed to an editor: {error}");
+    let (mut file, path) = spool::private_file(".sh").map_err(failed)?;
+    let edited = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(failed)
+        .and_then(|()| open_in(&path, true))
+        .and_then(|well| {
+            let gone = "the editor ended with an error; nothing of what it did is used";
+            well.then_some(()).ok_or_else(|| gone.to_owned())
+        })
+        .and_then(|()| std::fs::read_to_string(&path).map_err(failed));
+    let _ = std::fs::remove_file(path);
+    edited
 }
 
 fn run(program: &str, path: &Path) -> io::Result<ExitStatus> {

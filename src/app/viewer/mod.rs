@@ -7,6 +7,7 @@
 mod build;
 mod ears;
 pub mod hands;
+mod lean;
 mod plain;
 mod serve;
 

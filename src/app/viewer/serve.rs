@@ -14,7 +14,7 @@ use ratatui::layout::Rect;
 use rustix::process::{Signal, getpid, kill_process};
 
 use crate::{
-    app::terminal::Session,
+    app::{guard, terminal::Session},
     log::{Document, document::SharedRules, rules::Rules, watch::Watch},
     ui::look::Look,
     view::{Effect, Palette, Screen, Viewer, viewer::Save},
@@ -23,7 +23,7 @@ use crate::{
 use super::{
     build::{Build, Did},
     ears::Ears,
-    hands,
+    hands, lean,
 };
 
 /// Between two frames at least.
@@ -36,6 +36,9 @@ const SHARE: u32 = 16;
 const KEY_FRAME: Duration = Duration::from_millis(4);
 /// Files that nobody tells of are looked at this often.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// After so much silence, and not more often than each second, what is not needed now is given back.
+const SILENCE: Duration = Duration::from_millis(100);
 
 /// crossterm looks at nothing at all where it is given no time; given less than a millisecond, it does not wait.
 const AT_ONCE: Duration = Duration::from_micros(100);
@@ -68,6 +71,8 @@ pub(super) struct Serving {
     changed: bool,
     next_frame: Instant,
     painted: Instant,
+    /// When memory was last given back.
+    rested: Option<Instant>,
 }
 
 impl Serving {
@@ -90,6 +95,7 @@ impl Serving {
             changed: false,
             next_frame: now,
             painted: now,
+            rested: None,
         }
     }
 
@@ -97,6 +103,7 @@ impl Serving {
     pub(super) fn run(&mut self, rules: &SharedRules, folders: Vec<PathBuf>) -> io::Result<u8> {
         self.paint()?;
         // All that is not needed for the first frame comes after it.
+        guard::start();
         for log in &mut self.logs {
             log.count();
         }
@@ -120,7 +127,7 @@ impl Serving {
             let most = if self.dirty {
                 Some(due.saturating_duration_since(now))
             } else {
-                self.watch.is_deaf().then_some(LOOK)
+                self.rest(now)
             };
             // That files changed is known: to hear it again for each line would cost more than the frame.
             let watch = if self.changed { None } else { Some(&mut self.watch) };
@@ -128,7 +135,7 @@ impl Serving {
             if let Some(code) = heard.end {
                 return Ok(code);
             }
-            let by_clock = self.watch.is_deaf() && !self.dirty;
+            let by_clock = self.watch.is_deaf() && !self.dirty && self.painted.elapsed() >= LOOK;
             // Pipes and archives tell by their threads that they grew.
             self.changed |= heard.files || heard.threads || by_clock;
             self.dirty |= heard.files || by_clock || heard.threads || heard.window;
@@ -149,6 +156,23 @@ impl Serving {
                 return Ok(code);
             }
         }
+    }
+
+    /// How long may be waited; after some silence the memory is given back that is not needed now.
+    fn rest(&mut self, now: Instant) -> Option<Duration> {
+        let look = self.watch.is_deaf().then_some(LOOK);
+        if self.rested.is_some_and(|rested| rested >= self.painted) {
+            return look;
+        }
+        let often = self.rested.map(|rested| rested + LOOK);
+        let due = (self.painted + SILENCE).max(often.unwrap_or(now));
+        if now < due {
+            let wait = due.saturating_duration_since(now);
+            return Some(look.map_or(wait, |look| look.min(wait)));
+        }
+        lean::give_back();
+        self.rested = Some(now);
+        look
     }
 
     /// Durations of former builds are in this file.

@@ -57,7 +57,7 @@ impl World {
                     .files
                     .insert(file(id, "status.json"), status.to_string().into_bytes());
             }
-            ["follow", id, from, _, seconds] => {
+            ["follow", id, from, _, seconds, _] => {
                 let Some(status) = machine.files.get(&file(id, "status.json")) else {
                     said.told = b"n\n".to_vec();
                     return Ok(said);

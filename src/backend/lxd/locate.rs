@@ -68,6 +68,18 @@ pub fn check_address(named: &str) -> Result<()> {
     Err(Error::Address { given: fold(named) })
 }
 
+/// The daemon that [`connect`] would find, by the place where it listens, however that is written; without asking it.
+pub fn address_of(named: Option<&str>) -> String {
+    let named = named.map(str::to_owned).or_else(from_environment);
+    if let Some(url) = named.as_ref().filter(|n| n.starts_with("https://")) {
+        return url.trim_end_matches('/').to_owned();
+    }
+    let usual = || USUAL.iter().map(PathBuf::from).find(|place| place.exists());
+    let place = named.map(|n| socket_of(&n)).or_else(usual);
+    let place = place.map(|place| place.canonicalize().unwrap_or(place));
+    place.map_or_else(String::new, |place| place.display().to_string())
+}
+
 /// What the environment names.
 fn from_environment() -> Option<String> {
     VARIABLES.iter().find_map(|variable| {

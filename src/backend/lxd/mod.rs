@@ -26,7 +26,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-pub use locate::{check_address, connect, connect_with};
+pub use locate::{address_of, check_address, connect, connect_with};
 pub use tls::Trust;
 use transport::{About, Target, Transport};
 

@@ -45,13 +45,13 @@ pub(super) async fn list(setup: &Setup, all: bool) -> Result<Code, Stop> {
 
 fn row(known: &Known, stuck: u64) -> Vec<String> {
     let glance = known.glance(stuck);
-    let word = glance.state.word();
+    let word = known.word();
     let state = match (glance.stuck, known.is_silent()) {
         (_, true) => format!("{word}?"),
         (true, _) => format!("{word}, stuck"),
         _ => word.to_owned(),
     };
-    let last = match glance.output_age {
+    let last = match glance.output_age.filter(|_| !known.frozen) {
         Some(seconds) => format!("{} ago", duration(u32::try_from(seconds).unwrap_or(u32::MAX))),
         None => glance.why.clone(),
     };
@@ -85,7 +85,7 @@ pub(super) async fn status(setup: &Setup, id: Option<&str>) -> Result<Code, Stop
         if setup.global.json {
             foreign_json(&glance)?;
         } else {
-            out(&crate::log::sanitize(&line(&glance, one.is_silent())));
+            out(&crate::log::sanitize(&line(&glance, one)));
         }
     }
     if known.is_empty() && !setup.global.json {
@@ -95,12 +95,8 @@ pub(super) async fn status(setup: &Setup, id: Option<&str>) -> Result<Code, Stop
 }
 
 /// A job as one line for people.
-fn line(glance: &Glance, silent: bool) -> String {
-    let mut parts = vec![
-        glance.id.clone(),
-        glance.lab.clone(),
-        glance.state.word().to_owned(),
-    ];
+fn line(glance: &Glance, known: &Known) -> String {
+    let mut parts = vec![glance.id.clone(), glance.lab.clone(), known.word().to_owned()];
     parts.extend(
         [&glance.phase, &glance.progress]
             .into_iter()
@@ -115,7 +111,7 @@ fn line(glance: &Glance, silent: bool) -> String {
         let stuck = if glance.stuck { "STUCK: " } else { "" };
         parts.push(format!("{stuck}last output {} ago", seconds(age)));
     }
-    if silent {
+    if known.is_silent() {
         parts.push("no word from its runner".into());
     }
     if !glance.why.is_empty() {

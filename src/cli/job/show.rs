@@ -84,11 +84,25 @@ pub(super) fn notify(text: &str) {
     if !stderr.is_terminal() {
         return;
     }
-    let text: String = crate::log::sanitize(text).replace(';', ",");
-    let _ = write!(
-        stderr.lock(),
-        "\x07\x1b]9;{text}\x1b\\\x1b]777;notify;halolab;{text}\x1b\\"
-    );
+    let inside_tmux = std::env::var_os("TMUX").is_some();
+    let _ = stderr
+        .lock()
+        .write_all(notification(text, inside_tmux).as_bytes());
+}
+
+/// What is written to a terminal. tmux keeps what it does not know to itself, unless it is told to hand it on (its
+/// `allow-passthrough` decides); the bell it takes itself.
+fn notification(text: &str, inside_tmux: bool) -> String {
+    let text = crate::log::sanitize(text).replace(';', ",");
+    let told = [format!("9;{text}"), format!("777;notify;halolab;{text}")];
+    let told = told.map(|told| format!("\x1b]{told}\x1b\\"));
+    let handed_on = |told: &String| format!("\x1bPtmux;{}\x1b\\", told.replace('\x1b', "\x1b\x1b"));
+    let told = if inside_tmux {
+        told.iter().map(handed_on).collect()
+    } else {
+        told.concat()
+    };
+    format!("\x07{told}")
 }
 
 #[cfg(test)]
@@ -116,5 +130,16 @@ mod tests {
             );
             assert_eq!(show.piece, b"last", "{cut}");
         }
+    }
+
+    #[test]
+    fn what_is_told_holds_nothing_but_its_words() {
+        let hostile = "x;\x1b]52;c;AAAA\x07\u{9b}2Jy";
+        let plain = notification(hostile, false);
+        assert_eq!(plain.matches('\x1b').count(), 4, "{plain:?}");
+        assert_eq!(plain.matches('\x07').count(), 1, "{plain:?}");
+        let tmux = notification(hostile, true);
+        assert_eq!(tmux.matches("\x1bPtmux;\x1b\x1b]").count(), 2, "{tmux:?}");
+        assert!(!tmux.contains('\u{9b}') && !tmux.contains("52;c"), "{tmux:?}");
     }
 }

@@ -50,6 +50,7 @@ pub(super) async fn run(setup: &Setup, args: RunArgs) -> Result<Code, Stop> {
             env: environment(&args.env)?,
             cwd: args.cwd,
         },
+        stuck_minutes: Some(setup.config.job.stuck_minutes),
         step: None,
     };
     let mirror = job::start(backend.as_ref(), &setup.jobs(), &id, instance, &order).await?;

@@ -74,8 +74,7 @@ async fn to_the_end(
 ) -> Result<Result<Status, Code>, Stop> {
     let mut ear = Ear::listen()?;
     let known = mirror.status();
-    let over = known.state.is_final() && (known.whole || known.state == job::State::Lost);
-    if over {
+    if known.is_over() {
         // It may be of an engine that is not here.
         let mut at = from;
         loop {
@@ -148,19 +147,13 @@ pub(super) async fn logs(setup: &Setup, id: &str, follow: bool) -> Result<Code, 
         return watch(setup, &mirror, 0, false).await;
     }
     let known = mirror.status();
-    if !known.whole && known.state != job::State::Lost {
-        let backend = engine_of(setup, &mirror).await?;
-        let mut watch = Watch {
-            backend: backend.as_ref(),
-            mirror: &mirror,
-            from: u64::MAX,
-            cancel: CancellationToken::new(),
-            patience: None,
-            notice: &mut |_| {},
-        };
-        if let Err(error) = watch.briefly(Duration::from_mins(10)).await {
-            note(&crate::log::sanitize(&format!("what is here is shown: {error}")));
-        }
+    if !known.is_over()
+        && let Err(stop) = fetch(setup, &mirror).await
+    {
+        note(&crate::log::sanitize(&format!(
+            "what is here is shown: {}",
+            stop.text
+        )));
     }
     let gone = CancellationToken::new();
     let mut out = show::Show::new(gone.clone());
@@ -177,6 +170,21 @@ pub(super) async fn logs(setup: &Setup, id: &str, follow: bool) -> Result<Code, 
     Ok(Code::OK)
 }
 
+/// Copies what is new of a job's log.
+async fn fetch(setup: &Setup, mirror: &Mirror) -> Result<(), Stop> {
+    let backend = engine_of(setup, mirror).await?;
+    let mut watch = Watch {
+        backend: backend.as_ref(),
+        mirror,
+        from: u64::MAX,
+        cancel: CancellationToken::new(),
+        patience: None,
+        notice: &mut |_| {},
+    };
+    watch.briefly(Duration::from_mins(10)).await?;
+    Ok(())
+}
+
 pub(super) async fn wait(setup: &Setup, id: &str, notify: bool) -> Result<Code, Stop> {
     let mirror = find(setup, id)?;
     let gone = CancellationToken::new();
@@ -189,6 +197,7 @@ pub(super) async fn wait(setup: &Setup, id: &str, notify: bool) -> Result<Code, 
             mirror: mirror.clone(),
             status: status.clone(),
             stale: String::new(),
+            frozen: false,
         };
         foreign_json(&known.glance(setup.config.job.stuck_minutes))?;
     }

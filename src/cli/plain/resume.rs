@@ -71,7 +71,7 @@ fn tell(record: &Record) {
 }
 
 /// Goes on with it, after its secrets and the names of the labs that it removes were typed again.
-async fn go_on(setup: &Setup, record: &Record) -> Result<Option<Code>, Left> {
+pub(super) async fn go_on(setup: &Setup, record: &Record) -> Result<Option<Code>, Left> {
     let mut secrets: BTreeMap<String, Answers> = BTreeMap::new();
     for secret in &record.secrets {
         let (lab, id) = secret.split_once('/').unwrap_or(("", secret));

@@ -4,7 +4,6 @@ use crate::{
     app::{Job, dialog::wrong_name, perform_job},
     labs::{Lab, SnapshotRow, identity::Seen, snapshot_rows},
     plan::Choice,
-    run::Lock,
 };
 
 use super::{
@@ -80,10 +79,9 @@ pub(super) async fn choose(setup: &Setup, lab: &Lab) -> Result<Option<Choice>, L
 
 /// Does a small change under the lock, and says how it went.
 pub(super) async fn change(setup: &Setup, job: Job) -> Result<(), Left> {
-    setup.may_change()?;
-    let _lock = Lock::take(&setup.lock(), &job.doing())?;
+    let _lock = setup.hold(&[job.lab()], &job.doing())?;
     let backend = setup.backend().await?;
-    match perform_job(backend.as_ref(), &job).await {
+    match perform_job(backend.as_ref(), &setup.jobs(), &job).await {
         Ok(done) => say(&format!("Done: {done}.")),
         Err(text) => return Err(Left::Failed(Stop::new(Code::FAILED, text))),
     }

@@ -157,8 +157,7 @@ fn first_raw(shared: &Shared, len: u64) {
         } else {
             (span + 1) * SPAN + TAIL
         };
-        bytes.clear();
-        blocks.read_into(start, end.saturating_sub(start), bytes);
+        blocks.read_over(start, end.saturating_sub(start), bytes);
         if shared.matcher.first_raw(bytes).is_some() {
             best.fetch_min(n, Ordering::Relaxed);
             return ControlFlow::Break(());
@@ -190,19 +189,20 @@ pub(in crate::log) fn search(
 ) -> Vec<u64> {
     let start = span * SPAN;
     let end = (start + SPAN).min(blocks.len());
-    bytes.clear();
-    blocks.read_into(start, end.saturating_sub(start), bytes);
+    blocks.read_over(start, SPAN + TAIL, bytes);
     // What the last line says after the end of the span.
-    let mut more = end;
-    while more < blocks.len() && more < end + BLOCK && bytes.last() != Some(&b'\n') {
-        let from = bytes.len();
-        blocks.read_into(more, TAIL, bytes);
+    let mut from = within(end, start).min(bytes.len());
+    while start + (from as u64) < end + BLOCK && bytes.get(from.wrapping_sub(1)) != Some(&b'\n') {
+        if bytes.len() <= from {
+            blocks.read_into(start + from as u64, TAIL, bytes);
+        }
         match memchr::memchr(b'\n', bytes.get(from..).unwrap_or_default()) {
-            Some(at) => bytes.truncate(from + at + 1),
+            Some(at) => from += at + 1,
             None if bytes.len() == from => break,
-            None => more += TAIL,
+            None => from = bytes.len(),
         }
     }
+    bytes.truncate(from);
     let found = matcher.lines(bytes, scratch);
     let mut starts = vec![];
     for line in found {

@@ -71,6 +71,7 @@ impl Hand<'_> {
                 cwd: "/root".into(),
                 ..Command::default()
             },
+            stuck_minutes: None,
             step: Some((self.worker.run.to_owned(), self.action.to_owned())),
         };
         let begun = if self.again {
@@ -107,6 +108,13 @@ impl Hand<'_> {
             .follow(backend, mirror, from, self.progress.cancel.clone())
             .await;
         let error = match ended {
+            Ok(status) if status.state == State::Lost => {
+                // Its end cannot be known any more: nothing of it must go on behind a run that failed.
+                if let Err(error) = job::stop(backend, mirror, "TERM", GRACE).await {
+                    tracing::debug!(%error, "nothing of it is left to end");
+                }
+                return Ok(status);
+            }
             Ok(status) => return Ok(status),
             Err(error) => error,
         };
@@ -114,7 +122,15 @@ impl Hand<'_> {
             return Err(failure(error));
         }
         // Stopped by the user: the script is ended and waited for.
-        job::stop(backend, mirror, "TERM", GRACE).await.map_err(failure)?;
+        let undead = || {
+            Failure::Failed(format!(
+                "the script did not end although it was killed; look at `halolab job status {}`",
+                mirror.id()
+            ))
+        };
+        if !job::stop(backend, mirror, "TERM", GRACE).await.map_err(failure)? {
+            return Err(undead());
+        }
         let never = CancellationToken::new();
         let rest = Duration::from_secs(u64::from(8 * GRACE));
         let from = handed_on(mirror);
@@ -122,10 +138,7 @@ impl Hand<'_> {
         match tokio::time::timeout(rest, waited).await {
             Ok(Ok(_)) => Err(Failure::Cancelled),
             Ok(Err(error)) => Err(failure(error)),
-            Err(_) => Err(Failure::Failed(format!(
-                "the script did not end although it was killed; look at `halolab job status {}`",
-                mirror.id()
-            ))),
+            Err(_) => Err(undead()),
         }
     }
 

@@ -233,6 +233,7 @@ pub(crate) fn failed(width: u16, height: u16) -> Model {
         kept: "the unfinished ai-lab, for a look inside".into(),
         next: "halolab runs resume 20261122-050000000-abcd".into(),
         optional: false,
+        cause: halolab::run::causes::likely(&["E: Unable to locate package python3-pip".to_owned()]),
     }));
     model.update(Msg::Ended(Outcome {
         run: "20261122-050000000-abcd".into(),

@@ -1,0 +1,108 @@
+//! The moments at which something is done to a run, and what came of it.
+
+use std::{collections::BTreeMap, time::Instant};
+
+use super::{
+    ground::Ground,
+    picture::{Difference, Picture},
+    points::{Workers, scenarios},
+    proxy::{Call, Phase},
+    scenario::{Reference, Scenario},
+    table::{Row, Verdict},
+};
+
+/// A moment of a scenario, and what is done then.
+#[derive(Clone, Debug)]
+pub struct Point<T> {
+    pub scenario: Scenario,
+    pub call: Call,
+    pub what: T,
+    /// How manyth it is.
+    pub number: usize,
+}
+
+/// Calls that change something or wait for that: only in them is there something half done.
+pub fn counts(call: &Call) -> bool {
+    call.changes() || call.waits()
+}
+
+/// Each of these at each such call of all scenarios, as the undisturbed runs show them.
+pub fn points<T: Clone>(
+    workers: &Workers,
+    wanted: impl Fn(&Call) -> bool,
+    what: &[T],
+) -> (Vec<Point<T>>, BTreeMap<&'static str, Reference>) {
+    let scenarios = scenarios();
+    let references = workers.references(scenarios.clone());
+    let mut points = vec![];
+    for scenario in scenarios {
+        for call in references[scenario.name].calls.iter().filter(|call| wanted(call)) {
+            for what in what {
+                points.push(Point {
+                    scenario,
+                    call: call.clone(),
+                    what: what.clone(),
+                    number: points.len(),
+                });
+            }
+        }
+    }
+    println!("{} points", points.len());
+    // A run that is stopped before its end has tried some of everything.
+    points.sort_by_key(|point| point.number.wrapping_mul(7919) % 1_000_003);
+    (points, references)
+}
+
+/// Each phase of each call in which something is half done.
+pub fn phases(workers: &Workers) -> (Vec<Point<Phase>>, BTreeMap<&'static str, Reference>) {
+    points(workers, counts, &Phase::ALL)
+}
+
+/// What a try came to: what was wrong on the way, and how its end differs from what it should be.
+pub fn judge(wrong: &[String], difference: &Difference) -> (Verdict, Vec<String>) {
+    let mut notes = wrong.to_vec();
+    notes.extend(difference.missing.iter().map(|name| format!("missing {name}")));
+    notes.extend(difference.extra.iter().map(|name| format!("left over {name}")));
+    notes.extend(difference.other.iter().cloned());
+    let verdict = match difference {
+        _ if !wrong.is_empty() => Verdict::Lost,
+        d if !d.missing.is_empty() => Verdict::Lost,
+        d if !d.extra.is_empty() => Verdict::Orphan,
+        d if !d.other.is_empty() => Verdict::Differs,
+        _ => Verdict::Ok,
+    };
+    (verdict, notes)
+}
+
+/// Goes on until it ended well, and compares with how it should end.
+pub fn converges(
+    ground: &Ground,
+    scenario: &Scenario,
+    wrong: &[String],
+    end: &Picture,
+) -> (Verdict, Vec<String>) {
+    let went = scenario.go_on(ground);
+    let (verdict, mut notes) = judge(wrong, &end.compare(&Picture::of(ground)));
+    match went {
+        Ok(_) => (verdict, notes),
+        Err(said) => {
+            notes.insert(0, said);
+            (Verdict::Stuck, notes)
+        }
+    }
+}
+
+impl<T: std::fmt::Debug> Point<T> {
+    /// Tries it, and says what came of it.
+    pub fn row(&self, try_it: impl FnOnce() -> (Verdict, Vec<String>)) -> Row {
+        let began = Instant::now();
+        let (verdict, notes) = try_it();
+        Row {
+            scenario: self.scenario.name.into(),
+            point: format!("{:?} {}", self.what, self.call),
+            verdict,
+            notes,
+            seconds: began.elapsed().as_secs_f32(),
+        }
+    }
+}
