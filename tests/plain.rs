@@ -466,6 +466,7 @@ fn failed_then(code: i32, more: &str) -> Option<(Home, Said)> {
     let text = std::fs::read_to_string(&stage).unwrap();
     let broken = "echo 'E: Unable to locate package gti'; exit 100\nfor i in";
     std::fs::write(&stage, text.replace("for i in", broken)).unwrap();
+    home.trust();
     let said = ends(&home, code, &(lines(&first_answers(&home)) + "y\n" + more));
     Some((home, said))
 }

@@ -68,6 +68,7 @@ fn slow_stage(home: &Home, last: &str) {
     let text = fs::read_to_string(&file).unwrap();
     let wait = format!("echo greeting line 0\nsleep 4\n{last}\nfor i in");
     fs::write(file, text.replace("for i in", &wait)).unwrap();
+    home.trust();
 }
 
 fn answers(home: &Home) -> PathBuf {

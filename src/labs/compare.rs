@@ -12,11 +12,11 @@ mod words;
 
 use std::collections::BTreeMap;
 
-use futures_util::future::try_join;
+use futures_util::future::join;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::backend::{Backend, Error, Instance, types::TAG};
+use crate::backend::{Backend, Error, Instance, Snapshot, types::TAG};
 
 use list::List;
 pub use words::text;
@@ -136,8 +136,8 @@ pub async fn compare(
         None => None,
     };
     let (config, devices) = match &to {
-        Some(to) => ((&to.config, &to.devices), "devices"),
-        None => ((&now.config, &now.devices), "devices"),
+        Some(to) => (&to.config, &to.devices),
+        None => (&now.config, &now.devices),
     };
     let mut difference = Difference {
         v: 1,
@@ -145,8 +145,8 @@ pub async fn compare(
         from: question.from.clone(),
         to: question.to.clone(),
         packages: vec![],
-        config: items("config", &settings(&from.config), &settings(config.0)),
-        devices: items(devices, &flat(&from.devices), &flat(config.1)),
+        config: items("config", &settings(&from.config), &settings(config)),
+        devices: items("devices", &flat(&from.devices), &flat(devices)),
         count: None,
         files: vec![],
         notes: vec!["no snapshot holds the description; a restore leaves the present one".into()],
@@ -159,13 +159,32 @@ pub async fn compare(
         );
         return Ok(difference);
     }
-    let sides = try_join(
-        copy::look(backend, &now, Some(&from), cancel),
-        copy::look(backend, &now, to.as_ref(), cancel),
-    );
-    let (old, new) = sides.await?;
+    let (old, new) = both_sides(backend, &now, (&from, to.as_ref()), cancel).await?;
     add_lists(&mut difference, &old, &new);
     Ok(difference)
+}
+
+/// Looks at both sides at the same time.
+async fn both_sides(
+    backend: &dyn Backend,
+    now: &Instance,
+    (from, to): (&Snapshot, Option<&Snapshot>),
+    cancel: &CancellationToken,
+) -> Result<(List, List), Error> {
+    // Each removes its copy before it ends: neither is dropped on its way because the other failed.
+    let both = cancel.child_token();
+    let side = |snapshot| {
+        let both = both.clone();
+        async move {
+            let looked = copy::look(backend, now, snapshot, &both).await;
+            if looked.is_err() {
+                both.cancel();
+            }
+            looked
+        }
+    };
+    let (old, new) = join(side(Some(from)), side(to)).await;
+    Ok((old?, new?))
 }
 
 fn add_lists(difference: &mut Difference, old: &List, new: &List) {

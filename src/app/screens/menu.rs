@@ -213,7 +213,7 @@ fn lasting(lab: &Lab, world: &World, running: bool) -> Vec<MenuItem> {
     items.push(item(
         Entry::SetAside,
         "Set aside",
-        "free its name; it is kept whole, and undo brings it back".into(),
+        "free its name; kept whole, undo brings it back".into(),
     ));
     items.push(item(
         Entry::Remove,
@@ -318,6 +318,7 @@ impl Model {
 
     /// Stops a lab; asks before where jobs end with it.
     fn stop_lab(&mut self, lab: String) -> Vec<Effect> {
+        let seen = self.seen(&lab);
         let under: Vec<String> = self
             .world
             .iter()

@@ -119,6 +119,11 @@ impl Lxd {
     ) -> Result<()> {
         let about = about("write", name, file);
         check_known(name, &about)?;
+        // `.` and `..` lead elsewhere than the path says.
+        let parts = file.strip_prefix('/').unwrap_or_default();
+        if parts.split('/').any(|part| matches!(part, "" | "." | "..")) {
+            return Err(about.no("a file is named by an absolute path without `.` and `..`"));
+        }
         let written = match self.post_file(name, file, bytes, (mode, owner)).await {
             Err(Error::Missing { what }) if what.starts_with("file") => {
                 self.make_folders_above(name, file).await?;

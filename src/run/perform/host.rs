@@ -17,7 +17,7 @@ use crate::{
         made::{Ledger, Made, VARIABLE},
     },
     labs::tag,
-    plan::Step,
+    plan::{Step, planner},
 };
 
 use super::{DID, Done, Ended, Failure, Hand, SKIPPED, instance};
@@ -39,9 +39,12 @@ impl Hand<'_> {
             return SKIPPED;
         }
         let mut env = env.clone();
-        let made = self.ledger().open(self.worker.run, self.action);
-        let made = made.map_err(|e| Failure::Failed(e.to_string()))?;
-        env.insert(VARIABLE.into(), made.display().to_string());
+        // Data folders of labs are never taken back.
+        if self.lab == planner::HOST {
+            let made = self.ledger().open(self.worker.run, self.action);
+            let made = made.map_err(|e| Failure::Failed(e.to_string()))?;
+            env.insert(VARIABLE.into(), made.display().to_string());
+        }
         let command = Command::script(what, script, env);
         let output = &mut *self.output;
         match command.run(&mut |_, bytes| output.write(bytes), &cancel).await {
