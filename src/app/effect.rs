@@ -19,17 +19,16 @@ use crate::{
     cli::Global,
     config::{Config, set_theme},
     labs::snapshot_rows,
-    log::{Ask, Document, Wake, document::SharedRules, rules::Rules, sanitize_text},
+    log::sanitize_text,
     paths::Paths,
     plan::Plan,
     progress::History,
     run::{
         self, Connect, Context, Event, Lock, Outcome, StopCode, journal,
         lock::{Holder, LockError, Scope},
-        log_file, unfinished,
+        unfinished,
     },
     stage::{Answers, Catalog},
-    view,
 };
 
 use super::{
@@ -37,8 +36,8 @@ use super::{
     guard,
     inventory::look,
     jobs,
-    msg::{Effect, Job, Msg, Turned},
-    viewer::hands,
+    logs::Logs,
+    msg::{Effect, Job, Msg},
 };
 
 /// How long a run may take to end its action when the program is told to end.
@@ -88,15 +87,7 @@ pub(super) struct Shared {
     pub(super) messages: mpsc::Sender<Msg>,
     pub(super) backend: AsyncMutex<Option<Arc<dyn Backend>>>,
     pub(super) look: Notify,
-    logs: Mutex<Logs>,
-}
-
-/// The logs of the run that is shown.
-#[derive(Default)]
-struct Logs {
-    run: String,
-    open: BTreeMap<String, Document>,
-    rules: SharedRules,
+    pub(super) logs: Mutex<Logs>,
 }
 
 impl Performer {
@@ -133,11 +124,7 @@ impl Performer {
         match effect {
             Effect::Look => self.shared.look.notify_one(),
             Effect::FindRun(id) => {
-                tokio::task::spawn_blocking(move || {
-                    if let Some(record) = journal::record(&shared.around.runs.join(id)) {
-                        shared.tell_blocking(Msg::Unfinished(Box::new(record)));
-                    }
-                });
+                tokio::task::spawn_blocking(move || shared.find_run(&id));
             }
             Effect::Amend(id, change) => {
                 tokio::task::spawn_blocking(move || shared.amend(&id, &change));
@@ -165,11 +152,7 @@ impl Performer {
                 self.start(id, *plan, secrets);
             }
             Effect::Resume(id, plan, secrets) => self.start(id, *plan, secrets),
-            Effect::Cancel => {
-                if let Some((cancel, _)) = &self.run {
-                    cancel.cancel();
-                }
-            }
+            Effect::Cancel => self.run.iter().for_each(|(cancel, _)| cancel.cancel()),
             Effect::Do(job) => {
                 tokio::spawn(async move { shared.job(job).await });
             }
@@ -357,78 +340,6 @@ impl Shared {
     fn tell_builds(&self) -> Tell {
         let messages = self.messages.clone();
         Arc::new(move |lab: &str, known| messages.blocking_send(Msg::Build(lab.to_owned(), known)).is_ok())
-    }
-
-    /// The tables of errors and highlights, read once.
-    fn load_rules(&self, rules: &SharedRules, paths: &Paths) {
-        if rules.get().is_some() {
-            return;
-        }
-        let (found, errors) = Rules::load(&[paths.system.join("log"), paths.config.join("log")]);
-        let _ = rules.set(Arc::new(found));
-        if let Some(error) = errors.first() {
-            self.tell_blocking(Msg::Said(error.to_string()));
-        }
-    }
-
-    fn with_log<T>(&self, lab: &str, read: impl FnOnce(&mut Document) -> T) -> Option<T> {
-        let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
-        if !logs.open.contains_key(lab) {
-            let path = log_file(&self.around.runs, &logs.run, lab);
-            let (messages, name) = (self.messages.clone(), lab.to_owned());
-            // Told by threads of the log's own; without a reader the program is ending.
-            let wake: Wake = Arc::new(move || {
-                let _ = messages.try_send(Msg::Log(name.clone()));
-            });
-            let mut log = Document::open(&path, &logs.rules, &wake).ok()?;
-            log.count();
-            logs.open.insert(lab.to_owned(), log);
-        }
-        let log = logs.open.get_mut(lab)?;
-        log.look();
-        Some(read(log))
-    }
-
-    /// Reads a page. A log that is not there yet is an empty one.
-    fn turn(&self, lab: &str, pane: usize, asked: Box<Ask>) {
-        let page = self.with_log(lab, |log| log.turn(&asked)).unwrap_or_default();
-        self.tell_blocking(Msg::Turned(Turned {
-            pane,
-            asked,
-            page: Box::new(page),
-        }));
-    }
-
-    fn hand_out(&self, lab: &str, what: view::Effect) {
-        let gone = || "the log cannot be read any more".to_owned();
-        let msg = match what {
-            view::Effect::Copy(_, range) => self
-                .with_log(lab, |log| hands::lines(log, range))
-                .map(|(text, cut)| Msg::Lines(text, cut)),
-            view::Effect::Save(save) => self
-                .with_log(lab, |log| {
-                    hands::saving(log, save.range, save.filter.as_ref(), save.raw)
-                })
-                .map(|saving| {
-                    let result = hands::save(saving, &save);
-                    Msg::Saved(save, result)
-                }),
-            view::Effect::Open {
-                editor,
-                range,
-                filter,
-                ..
-            } => self
-                .with_log(lab, |log| hands::saving(log, range, filter.as_ref(), false))
-                .map(|saving| match hands::copy(saving) {
-                    Ok(path) => Msg::Copied(path, editor),
-                    Err(error) => Msg::Said(format!("the log cannot be copied for another program: {error}")),
-                }),
-            view::Effect::Build(_) | view::Effect::Suspend | view::Effect::Redraw | view::Effect::Quit => {
-                return;
-            }
-        };
-        self.tell_blocking(msg.unwrap_or_else(|| Msg::Said(gone())));
     }
 }
 

@@ -20,6 +20,7 @@ mod job_list;
 mod job_view;
 mod jobs;
 pub mod keys;
+pub(crate) mod logs;
 pub mod machine;
 pub mod model;
 pub mod msg;

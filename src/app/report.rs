@@ -17,6 +17,13 @@ use crate::{
 use super::{effect::Shared, msg::Msg};
 
 impl Shared {
+    /// Tells of a run.
+    pub(super) fn find_run(&self, id: &str) {
+        if let Some(record) = journal::record(&self.around.runs.join(id)) {
+            self.tell_blocking(Msg::Unfinished(Box::new(record)));
+        }
+    }
+
     /// Writes a change into the journal of a run, and tells of the run as it is then.
     pub(super) fn amend(&self, id: &str, change: &Amendment) {
         let around = &self.around;

@@ -1,5 +1,7 @@
 //! `halolab snapshot …`: what changes a lab's state goes through a plan; the rest is one call.
 
+mod prune;
+
 use clap::Subcommand;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -18,12 +20,14 @@ use crate::{
     run::StopCode,
 };
 
+use prune::{forget_gone, old, prune};
+
 use super::{
     Code, Setup, Stop,
     plan::{Consent, PlanArgs, make_and_run},
     signals::Signals,
     status::{room_of, room_text, snapshots_text, unknown},
-    table::{json, note, out},
+    table::{json, out},
 };
 
 /// Verbs on snapshots.
@@ -373,71 +377,6 @@ async fn remove(setup: &Setup, lab: &str, name: &str, yes: bool) -> Result<Code,
     let _lock = setup.hold(&[lab], &format!("snapshot rm {lab} {name}"))?;
     snapshots::delete(setup.backend().await?.as_ref(), lab, name, &seen).await?;
     said(setup, &format!("deleted {lab}/{name}"), lab, name)
-}
-
-/// What a prune removes: safety snapshots beyond the newest ones, and those whose days are over.
-fn old(rows: &[SnapshotRow], keep: usize, days: u32) -> Vec<SnapshotRow> {
-    let over = expiry::over(rows, days, jiff::Timestamp::now());
-    let many = snapshots::prunable(rows, keep);
-    let goes = |r: &&SnapshotRow| over.contains(r) || many.contains(r);
-    rows.iter().filter(goes).cloned().collect()
-}
-
-async fn prune(
-    setup: &Setup,
-    (lab, seen): (&str, &Seen),
-    old: &[SnapshotRow],
-    (yes, dry_run): (bool, bool),
-) -> Result<Code, Stop> {
-    if setup.global.json && dry_run {
-        json(&serde_json::json!({"v": 1, "lab": lab, "would_delete": old}))?;
-        return Ok(Code::OK);
-    }
-    if old.is_empty() {
-        if !dry_run {
-            forget_gone(setup, lab).await;
-        }
-        return said(setup, "nothing to prune", lab, "");
-    }
-    if !setup.global.json {
-        out(&snapshots_text(old, setup.config.keep_days));
-    }
-    if dry_run {
-        return Ok(Code::OK);
-    }
-    setup.may_change()?;
-    confirm(
-        setup,
-        &format!("Delete these {} safety snapshots of {lab} for good?", old.len()),
-        yes,
-    )?;
-    let _lock = setup.hold(&[lab], &format!("snapshot prune {lab}"))?;
-    let backend = setup.backend().await?;
-    for row in old {
-        snapshots::delete(backend.as_ref(), lab, &row.name, &seen.clone().with(row)).await?;
-        if !setup.global.json {
-            note(&format!("deleted {lab}/{}", crate::log::sanitize(&row.name)));
-        }
-    }
-    said(
-        setup,
-        &format!("pruned {} snapshots of {lab}", old.len()),
-        lab,
-        "",
-    )
-}
-
-/// Forgets the marks that a deletion left which was killed before its end; the next one tries it again.
-async fn forget_gone(setup: &Setup, lab: &str) {
-    let (Ok(_lock), Ok(backend)) = (
-        setup.hold(&[lab], &format!("snapshot rm {lab}")),
-        setup.backend().await,
-    ) else {
-        return;
-    };
-    if let Err(error) = snapshots::tidy(backend.as_ref(), lab).await {
-        tracing::debug!(%error, lab, "marks of deleted snapshots are still there");
-    }
 }
 
 /// Asks a yes or no question; without a terminal it names the flag.

@@ -14,6 +14,7 @@ pub mod lock;
 pub mod output;
 mod perform;
 pub mod receipt;
+mod track;
 pub mod unfinished;
 
 pub use apply::{Connect, Context, Outcome, RESTART, StopCode, apply, log_file};

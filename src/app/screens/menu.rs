@@ -318,7 +318,6 @@ impl Model {
 
     /// Stops a lab; asks before where jobs end with it.
     fn stop_lab(&mut self, lab: String) -> Vec<Effect> {
-        let seen = self.seen(&lab);
         let under: Vec<String> = self
             .world
             .iter()
