@@ -10,6 +10,7 @@
 mod common;
 
 use std::{
+    fmt::Write as _,
     fs,
     io::Read as _,
     process::{Command, Stdio},
@@ -92,7 +93,8 @@ fn each_package_is_told_once_however_often_who_watches_is_killed() {
     let hash = |c: char| format!("{c}bcdefghijklmnopqrstuvwxyz234567");
     let mut script = String::new();
     for (n, c) in ('a'..='f').enumerate() {
-        script += &format!(
+        let _ = write!(
+            script,
             "echo '==> Installing lab-{c}-1.0-{h} [{n}/6]'; echo \"==> lab-{c}: Executing phase: 'build'\"; \
              while [ ! -e /go-{c} ]; do sleep 0.1; done; echo '[+] /opt/store/lab-{c}-1.0-{h}'; ",
             h = hash(c),
@@ -497,7 +499,6 @@ fn closed(command: CommandBuilder, text: &str) -> u32 {
     let since = Instant::now();
     loop {
         if let Some(status) = child.try_wait().unwrap() {
-            println!("it ended {} ms after its terminal", since.elapsed().as_millis());
             return status.exit_code();
         }
         assert!(since.elapsed() < LONG, "it outlives its terminal");
@@ -555,7 +556,7 @@ fn the_end_rings_and_says_so_and_a_hostile_name_does_nothing_else() {
     let id = home.job_run("until [ -e /go ]; do sleep 0.1; done; exit 5");
     let status = home.job(&id).join("job.json");
     let text = fs::read_to_string(&status).unwrap();
-    let hostile = r#"x;\u001b]52;c;AAAA\u0007\u009b2J;"#;
+    let hostile = r"x;\u001b]52;c;AAAA\u0007\u009b2J;";
     fs::write(
         &status,
         text.replace(
