@@ -1,6 +1,7 @@
 //! A daemon of its own that is killed and started again under a job: not a byte is lost, and its end is known.
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::disallowed_methods,
     reason = "a test fails by panicking, and starts the program itself"
 )]
@@ -57,6 +58,30 @@ impl Engine {
 
     fn lxd(&self) -> PathBuf {
         self.folder.join("lxd")
+    }
+
+    /// Gives it the image of the labs.
+    fn import(&self) {
+        let image = self.folder.join("bb.tar.gz");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/busybox-image.sh");
+        assert!(
+            Command::new("bash")
+                .arg(script)
+                .arg(&image)
+                .status()
+                .unwrap()
+                .success()
+        );
+        let mut import = Command::new("lxc");
+        import
+            .args(["image", "import", "-q"])
+            .arg(&image)
+            .args(["--alias", "lab/bb"]);
+        import
+            .env("LXD_DIR", self.lxd())
+            .env_remove("LXD_SOCKET")
+            .stdout(Stdio::null());
+        assert!(import.status().unwrap().success());
     }
 
     /// Kills the daemon, as a crash does.
@@ -118,26 +143,7 @@ fn a_daemon_that_is_killed_and_started_again_loses_not_a_byte() {
         &mut home.socket,
         engine.lxd().join("unix.socket").display().to_string(),
     );
-    let image = engine.folder.join("bb.tar.gz");
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/busybox-image.sh");
-    assert!(
-        Command::new("bash")
-            .arg(script)
-            .arg(&image)
-            .status()
-            .unwrap()
-            .success()
-    );
-    let mut import = Command::new("lxc");
-    import
-        .args(["image", "import", "-q"])
-        .arg(&image)
-        .args(["--alias", "lab/bb"]);
-    import
-        .env("LXD_DIR", engine.lxd())
-        .env_remove("LXD_SOCKET")
-        .stdout(Stdio::null());
-    assert!(import.status().unwrap().success());
+    engine.import();
     home.ends(0, &["apply", home.lab(), "--yes"]);
 
     let log = build_log(900, 21);

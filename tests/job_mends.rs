@@ -10,6 +10,7 @@
 mod common;
 
 use std::{
+    fmt::Write as _,
     fs,
     io::Read as _,
     process::{Command, Stdio},
@@ -92,7 +93,8 @@ fn each_package_is_told_once_however_often_who_watches_is_killed() {
     let hash = |c: char| format!("{c}bcdefghijklmnopqrstuvwxyz234567");
     let mut script = String::new();
     for (n, c) in ('a'..='f').enumerate() {
-        script += &format!(
+        let _ = write!(
+            script,
             "echo '==> Installing lab-{c}-1.0-{h} [{n}/6]'; echo \"==> lab-{c}: Executing phase: 'build'\"; \
              while [ ! -e /go-{c} ]; do sleep 0.1; done; echo '[+] /opt/store/lab-{c}-1.0-{h}'; ",
             h = hash(c),
@@ -140,22 +142,13 @@ fn each_package_is_told_once_however_often_who_watches_is_killed() {
         assert!(log[from..].starts_with(b"==> Installing lab-"), "{event}");
         if let Some(length) = event["len"].as_u64() {
             let part = &log[from..from + usize::try_from(length).unwrap()];
-            assert!(
-                part.ends_with(
-                    &format!(
-                        "{}\n",
-                        hash(event["name"].as_str().unwrap().chars().nth(4).unwrap())
-                    )
-                    .into_bytes()
-                ),
-                "{event}"
-            );
+            let own = hash(event["name"].as_str().unwrap().chars().nth(4).unwrap());
+            assert!(part.ends_with(own.as_bytes()), "{event}");
         }
     }
-    let ends: Vec<&Value> = all.iter().filter(|e| e["ev"] == "exit").collect();
-    assert_eq!(ends.len(), 1, "{all:?}");
+    let count = |kind: &str| all.iter().filter(|e| e["ev"] == kind).count();
+    assert_eq!((count("start"), count("exit")), (1, 1), "{all:?}");
     assert_eq!(all.last().unwrap()["ev"], "exit", "nothing follows: {all:?}");
-    assert_eq!(all.iter().filter(|e| e["ev"] == "start").count(), 1, "{all:?}");
 }
 
 #[test]
@@ -505,7 +498,6 @@ fn closed(command: CommandBuilder, text: &str) -> u32 {
     let since = Instant::now();
     loop {
         if let Some(status) = child.try_wait().unwrap() {
-            println!("it ended {} ms after its terminal", since.elapsed().as_millis());
             return status.exit_code();
         }
         assert!(since.elapsed() < LONG, "it outlives its terminal");
@@ -563,7 +555,7 @@ fn the_end_rings_and_says_so_and_a_hostile_name_does_nothing_else() {
     let id = home.job_run("until [ -e /go ]; do sleep 0.1; done; exit 5");
     let status = home.job(&id).join("job.json");
     let text = fs::read_to_string(&status).unwrap();
-    let hostile = r#"x;\u001b]52;c;AAAA\u0007\u009b2J;"#;
+    let hostile = r"x;\u001b]52;c;AAAA\u0007\u009b2J;";
     fs::write(
         &status,
         text.replace(
