@@ -5,10 +5,7 @@ use std::{
     future::Future,
     path::{Path, PathBuf},
     pin::Pin,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU8, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
 
@@ -28,10 +25,8 @@ use super::{
     identity,
     output::Output,
     perform::{self, Failure},
+    stop_code::StopCode,
 };
-
-/// Exit code of a run that the user stopped: 128 and the number of SIGINT.
-const INTERRUPTED: u8 = 130;
 
 /// Exit code of a run that goes on after a restart of the machine.
 pub const RESTART: u8 = 6;
@@ -57,27 +52,6 @@ pub struct Context {
     pub cancel: CancellationToken,
     /// Exit code of a run that is stopped.
     pub stop_code: StopCode,
-}
-
-/// With which exit code a stopped run ends: that of Ctrl-C, or of the signal that was told.
-#[derive(Clone, Debug)]
-pub struct StopCode(Arc<AtomicU8>);
-
-impl StopCode {
-    /// Says it before the run is stopped: 128 and the signal's number.
-    pub fn set(&self, code: u8) {
-        self.0.store(code, Ordering::SeqCst);
-    }
-
-    fn get(&self) -> u8 {
-        self.0.load(Ordering::SeqCst)
-    }
-}
-
-impl Default for StopCode {
-    fn default() -> Self {
-        Self(Arc::new(AtomicU8::new(INTERRUPTED)))
-    }
 }
 
 impl Context {
@@ -355,23 +329,7 @@ async fn track(worker: &Worker<'_>, lab: &str, actions: &[Action], whole: Option
             return End::Cancelled;
         }
         if worker.finished(&action.id) {
-            if actions
-                .get(index + 1)
-                .is_none_or(|next| !worker.touched(&next.id))
-            {
-                // An earlier attempt may have been killed between the journal's line and this.
-                perform::tidy(worker, action).await;
-            }
-            worker.tell(Event::StepStarted {
-                id: action.id.clone(),
-                lab: lab.into(),
-                sentence: action.sentence.clone(),
-            });
-            worker.tell(Event::StepFinished {
-                id: action.id.clone(),
-                millis: 0,
-                skipped: true,
-            });
+            already(worker, lab, action, actions.get(index + 1)).await;
             continue;
         }
         match one(worker, lab, action, &mut output).await {
@@ -394,6 +352,24 @@ async fn track(worker: &Worker<'_>, lab: &str, actions: &[Action], whole: Option
         }
     }
     End::Well
+}
+
+/// Says that an action was done by an earlier attempt, and puts away what that one left.
+async fn already(worker: &Worker<'_>, lab: &str, action: &Action, next: Option<&Action>) {
+    if next.is_none_or(|next| !worker.touched(&next.id)) {
+        // It may have been killed between the journal's line and this.
+        perform::tidy(worker, action).await;
+    }
+    worker.tell(Event::StepStarted {
+        id: action.id.clone(),
+        lab: lab.into(),
+        sentence: action.sentence.clone(),
+    });
+    worker.tell(Event::StepFinished {
+        id: action.id.clone(),
+        millis: 0,
+        skipped: true,
+    });
 }
 
 async fn one(worker: &Worker<'_>, lab: &str, action: &Action, output: &mut Output) -> Result<(), Failure> {
