@@ -1,7 +1,6 @@
 //! What must not be seen, locked out, left asleep or written through: against a real daemon.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     clippy::disallowed_methods,
     reason = "a test fails by panicking, and starts the program itself"
 )]

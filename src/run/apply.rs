@@ -5,10 +5,7 @@ use std::{
     future::Future,
     path::{Path, PathBuf},
     pin::Pin,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU8, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use futures_util::future::join_all;
@@ -26,11 +23,9 @@ use super::{
     advice::advice,
     identity,
     inhibit::Awake,
+    stop_code::StopCode,
     track::{End, track},
 };
-
-/// Exit code of a run that the user stopped: 128 and the number of SIGINT.
-const INTERRUPTED: u8 = 130;
 
 /// Exit code of a run that goes on after a restart of the machine.
 pub const RESTART: u8 = 6;
@@ -56,28 +51,6 @@ pub struct Context {
     pub cancel: CancellationToken,
     /// Exit code of a run that is stopped.
     pub stop_code: StopCode,
-}
-
-/// With which exit code a stopped run ends: that of Ctrl-C, or of the signal that was told.
-#[derive(Clone, Debug)]
-pub struct StopCode(Arc<AtomicU8>);
-
-impl StopCode {
-    /// Says it before the run is stopped: 128 and the signal's number.
-    pub fn set(&self, code: u8) {
-        self.0.store(code, Ordering::SeqCst);
-    }
-
-    /// The code.
-    pub fn get(&self) -> u8 {
-        self.0.load(Ordering::SeqCst)
-    }
-}
-
-impl Default for StopCode {
-    fn default() -> Self {
-        Self(Arc::new(AtomicU8::new(INTERRUPTED)))
-    }
 }
 
 impl Context {

@@ -14,12 +14,14 @@ pub mod lock;
 pub mod output;
 mod perform;
 pub mod receipt;
+mod stop_code;
 mod track;
 pub mod unfinished;
 
-pub use apply::{Connect, Context, Outcome, RESTART, StopCode, apply, log_file};
+pub use apply::{Connect, Context, Outcome, RESTART, apply, log_file};
 pub use journal::{Entry, Journal};
 pub use lock::Lock;
+pub use stop_code::StopCode;
 
 use serde::{Deserialize, Serialize};
 

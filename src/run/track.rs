@@ -44,14 +44,7 @@ pub(super) async fn track(worker: &Worker<'_>, lab: &str, actions: &[Action], wh
             return End::Cancelled;
         }
         if worker.finished(&action.id) {
-            if actions
-                .get(index + 1)
-                .is_none_or(|next| !worker.touched(&next.id))
-            {
-                // An earlier attempt may have been killed between the journal's line and this.
-                perform::tidy(worker, action).await;
-            }
-            tell_done_before(worker, lab, action);
+            already(worker, lab, action, actions.get(index + 1)).await;
             continue;
         }
         match one(worker, lab, action, &mut output).await {
@@ -76,7 +69,12 @@ pub(super) async fn track(worker: &Worker<'_>, lab: &str, actions: &[Action], wh
     End::Well
 }
 
-fn tell_done_before(worker: &Worker<'_>, lab: &str, action: &Action) {
+/// Says that an action was done by an earlier attempt, and puts away what that one left.
+async fn already(worker: &Worker<'_>, lab: &str, action: &Action, next: Option<&Action>) {
+    if next.is_none_or(|next| !worker.touched(&next.id)) {
+        // It may have been killed between the journal's line and this.
+        perform::tidy(worker, action).await;
+    }
     worker.tell(Event::StepStarted {
         id: action.id.clone(),
         lab: lab.into(),
