@@ -218,11 +218,13 @@ fn files_stay_small() {
     assert_eq!(long, Vec::<String>::new());
 }
 
-/// A driver is C code that may do anything: what calls it is in one place, and each call says why it is sound.
+/// A driver is C code that may do anything, and pages are given back by address: what does so is in two places, and each
+/// call says why it is sound.
 #[test]
-fn only_the_calls_into_gpu_drivers_are_unsafe() {
+fn only_the_calls_into_gpu_drivers_and_into_memory_are_unsafe() {
     for (path, text) in sources("") {
-        let allowed = path.components().any(|part| part.as_os_str() == "ffi");
+        let allowed =
+            path.components().any(|part| part.as_os_str() == "ffi") || path.ends_with("app/viewer/lean.rs");
         let (mut safety, mut bad) = (false, vec![]);
         for line in text.lines() {
             let code = line.split("//").next().unwrap_or_default();

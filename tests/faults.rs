@@ -2,9 +2,12 @@
 //! late, cut, wrong or never come, a daemon that dies in each call, signals, a second halolab, full disks.
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
-    reason = "a test fails by panicking, and starts programs itself"
+    reason = "a test fails by panicking, prints its table, and starts programs itself"
 )]
 
 mod common {
@@ -317,7 +320,7 @@ fn a_full_state_disk_is_said_and_nothing_is_half_known() {
         .filter(|s| ["restore", "recreate"].contains(&s.name))
         .copied()
         .collect();
-    let references = workers.references(wanted.clone());
+    let references = workers.references(&wanted);
     // In steps of a page: from nothing at all to what a run needs.
     let rooms = (0..32_u64).map(|pages| pages * 4096);
     let tries: Vec<_> = rooms
@@ -357,7 +360,7 @@ fn a_full_pool_is_said_and_nothing_is_lost() {
     };
     let workers = Workers::on(&daemon.socket());
     let wanted: Vec<_> = ALL.iter().filter(|s| s.keeps).copied().collect();
-    let references = workers.references(wanted.clone());
+    let references = workers.references(&wanted);
     let rooms = [0_u64, 256 * 1024, 2 << 20];
     let tries: Vec<_> = rooms
         .iter()

@@ -2,9 +2,12 @@
 //! left over, and it ends as if nothing had happened.
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
-    reason = "a test fails by panicking, and starts the program itself"
+    reason = "a test fails by panicking, prints its table, and starts the program itself"
 )]
 
 mod common {

@@ -68,6 +68,7 @@ fn flag_over_environment_over_user_over_system_over_default() {
                     mouse = true  # default\n\
                     data = \"/srv/halolab\"  # default\n\
                     pool = \"tank\"  # SYSTEM\n\
+                    keep-days = 14  # default\n\
                     keep-safety = 7  # environment HALOLAB_KEEP_SAFETY\n\
                     notify = false  # default\n\
                     job.stuck-minutes = 10  # default\n\

@@ -3,7 +3,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    clippy::disallowed_methods,
     reason = "a test fails by panicking, and starts the program itself"
 )]
 

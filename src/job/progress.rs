@@ -126,7 +126,8 @@ impl Reader {
         let Some(key) = self.active().find(of_it).map(|package| package.key.clone()) else {
             return;
         };
-        let events = progress::Reader::new().feed(format!("{line} \n").as_bytes(), 0);
+        // The lab sends the counter alone.
+        let events = progress::Reader::new().feed(format!("{line} building\n").as_bytes(), 0);
         if let Some(inside) = events.iter().find_map(progress::Event::inside) {
             self.fold.set_inside(&key, inside);
         }

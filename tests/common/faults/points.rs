@@ -97,7 +97,7 @@ impl Workers {
     }
 
     /// How each scenario ends undisturbed; found out once for all tests on one daemon.
-    pub fn references(&self, scenarios: Vec<Scenario>) -> BTreeMap<&'static str, Reference> {
+    pub fn references(&self, scenarios: &[Scenario]) -> BTreeMap<&'static str, Reference> {
         let socket = self.0[0].lock().unwrap().home.socket.clone();
         let mut all = REFERENCES.lock().unwrap_or_else(PoisonError::into_inner);
         let known = all.entry(socket).or_default();

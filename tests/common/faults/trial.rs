@@ -33,7 +33,7 @@ pub fn points<T: Clone>(
     what: &[T],
 ) -> (Vec<Point<T>>, BTreeMap<&'static str, Reference>) {
     let scenarios = scenarios();
-    let references = workers.references(scenarios.clone());
+    let references = workers.references(&scenarios);
     let mut points = vec![];
     for scenario in scenarios {
         for call in references[scenario.name].calls.iter().filter(|call| wanted(call)) {
