@@ -42,7 +42,7 @@ use common::faults::{
     ground::{Ground, Ran},
     picture::{Picture, lost},
     points::{Workers, amount, sample},
-    proxy::{Act, Hook, Phase},
+    proxy::{Act, Call, Hook, Phase},
     scenario::{ALL, LONG, Reference, tail},
     table::{Table, Verdict},
     trial::{Point, converges, counts, judge, points},
@@ -203,25 +203,24 @@ fn a_second_halolab_is_told_who_is_at_work_and_touches_nothing() {
     let (points, references) = points(&workers, counts, &["second"]);
     let table = Table::new("two at once");
     workers.each(sample(points, amount(2)), |ground, point| {
-        let second: Arc<Mutex<Option<(f32, Option<i32>, String)>>> = Arc::default();
+        let second: Arc<Mutex<Option<(Option<i32>, String)>>> = Arc::default();
         let words = point.scenario.arguments(ground);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let command = Mutex::new(ground.home.command(&words));
         let told = Arc::clone(&second);
         let hook: Hook = Arc::new(move || {
-            let began = Instant::now();
             let out = command.lock().unwrap().output().unwrap();
             let said = String::from_utf8_lossy(&out.stderr).into_owned();
-            *told.lock().unwrap() = Some((began.elapsed().as_secs_f32(), out.status.code(), said));
+            *told.lock().unwrap() = Some((out.status.code(), said));
         });
         table.add(point.row(|| {
             let (verdict, mut notes) = disturbed(ground, &point, Act::Tell(Phase::Sent, hook), &references);
             let second = second.lock().unwrap().take();
             match (verdict, second) {
-                (Verdict::Ok, Some((_, Some(8), said))) if said.contains("pid") => (verdict, notes),
+                (Verdict::Ok, Some((Some(8), said))) if said.contains("pid") => (verdict, notes),
                 // What is there by now is not what it could work on: it changed nothing either.
-                (Verdict::Ok, Some((_, Some(2 | 3), _))) => (verdict, notes),
-                (Verdict::Ok, Some((_, code, said))) => (
+                (Verdict::Ok, Some((Some(2 | 3), _))) => (verdict, notes),
+                (Verdict::Ok, Some((code, said))) => (
                     Verdict::Lied,
                     vec![format!("the second: {code:?} {}", tail(&said))],
                 ),
@@ -259,7 +258,7 @@ fn a_daemon_that_dies_in_any_call_costs_nothing() {
         return;
     };
     let workers = Workers::on(&daemon.socket());
-    let (points, references) = points(&workers, |call| call.changes(), &[15_u64, 60]);
+    let (points, references) = points(&workers, Call::changes, &[15_u64, 60]);
     let table = Table::new("daemon killed");
     workers.each(sample(points, amount(2)), |ground, point| {
         let act = Act::Cut(Phase::Sent, daemon.killer(Duration::from_millis(point.what)));

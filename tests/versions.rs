@@ -1,10 +1,6 @@
 //! What is stored carries a version: files of a newer and of an older halolab are read, what is not known stays as it
 //! is, and a plan that only a newer halolab understands is shown and never carried out.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{fs, path::Path};
 

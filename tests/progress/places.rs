@@ -1,6 +1,8 @@
 //! The same tools in other places: one after the other in one log, inside Docker, with times before their lines, with a
 //! terminal's bar at the foot.
 
+use std::fmt::Write as _;
+
 use halolab::progress::{History, Inside, State, Summary, Times, Tool, Tree, estimate};
 use rstest::rstest;
 
@@ -41,10 +43,10 @@ fn each_install_of_a_script_counts_its_own() {
             names.len()
         );
         for name in names {
-            log += &format!("Unpacking {name} (1.0) ...\n");
+            writeln!(log, "Unpacking {name} (1.0) ...").unwrap();
         }
         for name in names.iter().take(ready) {
-            log += &format!("Setting up {name} (1.0) ...\n");
+            writeln!(log, "Setting up {name} (1.0) ...").unwrap();
         }
         log
     };
@@ -111,7 +113,7 @@ fn steps_that_are_printed_out_of_order_are_no_new_beginning() {
     let mut times = Times::default();
     // Side by side: 2, 1, 4, 3, …
     for n in 0_u32..60 {
-        log += &format!("[ {}%] Building C object x{n}.o\n", (n ^ 1) + 1);
+        writeln!(log, "[ {}%] Building C object x{n}.o", (n ^ 1) + 1).unwrap();
         times.add(i64::from(n) * 1000, log.len() as u64);
     }
     let tree = tree(&events(log.as_bytes()), &times);
@@ -223,7 +225,11 @@ fn a_run_that_is_begun_again_without_a_cache_is_another_run(#[case] between: &st
     }
     log += between;
     log += &begin("lab-a", A, 1);
-    log += &format!("==> lab-a: Successfully installed lab-a-1.0-{A}\n[+] /s/lab-a-1.0-{A}\n");
+    writeln!(
+        log,
+        "==> lab-a: Successfully installed lab-a-1.0-{A}\n[+] /s/lab-a-1.0-{A}"
+    )
+    .unwrap();
     let tree = tree_of(&log);
     assert_eq!(state(&tree, A), State::Installed);
     assert_eq!(
@@ -267,7 +273,11 @@ fn without_a_total_what_is_in_work_is_the_least_that_is_left() {
 fn tools_that_take_turns_for_ever_keep_their_counts() {
     let mut log = String::new();
     for n in 1..=400 {
-        log += &format!("[{n}/500] Building C object x.o\n[ 45%] Building C object y.o\n");
+        writeln!(
+            log,
+            "[{n}/500] Building C object x.o\n[ 45%] Building C object y.o"
+        )
+        .unwrap();
     }
     log += "[401/500] Building C object x.o\n";
     let tree = tree_of(&log);
