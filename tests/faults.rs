@@ -197,13 +197,16 @@ fn stopped_by_ctrl_z_it_goes_on_when_it_is_let() {
     table.end();
 }
 
+/// Exit code and words.
+type Answer = (Option<i32>, String);
+
 #[test]
 fn a_second_halolab_is_told_who_is_at_work_and_touches_nothing() {
     let Some(workers) = Workers::new() else { return };
     let (points, references) = points(&workers, counts, &["second"]);
     let table = Table::new("two at once");
     workers.each(sample(points, amount(2)), |ground, point| {
-        let second: Arc<Mutex<Option<(Option<i32>, String)>>> = Arc::default();
+        let second: Arc<Mutex<Option<Answer>>> = Arc::default();
         let words = point.scenario.arguments(ground);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let command = Mutex::new(ground.home.command(&words));

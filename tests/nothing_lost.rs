@@ -298,7 +298,7 @@ fn a_stage_from_elsewhere_runs_only_once_its_text_is_trusted() {
         (&shown["trusted"], &shown["changed"]),
         (&false.into(), &true.into())
     );
-    assert!(shown["text"].to_string().contains("+"), "{shown}");
+    assert!(shown["text"].to_string().contains('+'), "{shown}");
     assert!(shown["text"].to_string().contains("echo evil"), "{shown}");
     home.ends(3, &["apply", lab, "--yes", "--trust", &"0".repeat(64)]);
     let plan = json(&home, &["plan", lab, "--json"]);

@@ -4,6 +4,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::string_slice,
+    clippy::format_collect,
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::case_sensitive_file_extension_comparisons,

@@ -1,5 +1,5 @@
 //! Text that is read on the screens: what differs from a snapshot, and a stage from elsewhere before it may run.
-#![expect(clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "common/sample/mod.rs"]
 mod sample;
