@@ -108,6 +108,8 @@ fn session(ground: &Ground<'_>, figures: &mut Figures) {
             millis(sent, screen.wait(COLOURED.1, PATIENCE)),
         );
         screen.quiet(SILENCE, PATIENCE);
+        // What a viewer keeps while somebody reads, not what its last search needed.
+        thread::sleep(Duration::from_millis(1500));
         let usage = screen.usage();
         put("6 memory after it, MB", Some(usage.rss));
         put("7 processor time, s", Some(usage.cpu));

@@ -61,6 +61,9 @@ pub(super) async fn start(setup: &Setup, args: StartArgs) -> Result<Code, Stop> 
 
 pub(super) async fn stop(setup: &Setup, args: StopArgs) -> Result<Code, Stop> {
     if !args.yes {
+        // Who is at work there comes first: its steps are jobs, too.
+        let names: Vec<&str> = args.names.labs.iter().map(String::as_str).collect();
+        drop(setup.hold(&names, "stop")?);
         agree(setup, &args.names.labs).await?;
     }
     power(setup, args.names, Power::Stop { seconds: 30 }, "is stopped").await

@@ -77,7 +77,12 @@ pub fn likely(lines: &[String]) -> Option<Cause> {
 pub(super) fn of_action(error: &str, log: &Path, sentence: &str) -> Option<Cause> {
     // Of two lines that say the same the one of the log is shown: the error quotes it.
     let mut lines: Vec<String> = error.lines().map(sanitize).collect();
-    lines.extend(said(log, sentence));
+    let ours = lines.first().map(|first| format!("!! {first}"));
+    lines.extend(
+        said(log, sentence)
+            .into_iter()
+            .filter(|line| Some(line) != ours.as_ref()),
+    );
     likely(&lines)
 }
 

@@ -172,6 +172,18 @@ fn own(style: Style, palette: &Palette) -> Style {
 pub(super) fn put(buffer: &mut Buffer, (x, y): (u16, u16), text: &str, style: Style, room: u16) -> u16 {
     let end = x.saturating_add(room);
     let mut at = x;
+    if text.is_ascii() {
+        // Nearly all that builds write: each byte is a character of one column.
+        for byte in 0..text.len().min(usize::from(room)) {
+            let Some(cell) = buffer.cell_mut((at, y)) else {
+                break;
+            };
+            cell.set_symbol(text.get(byte..=byte).unwrap_or_default())
+                .set_style(style);
+            at += 1;
+        }
+        return at;
+    }
     for glyph in glyphs(text) {
         let symbol = text.get(glyph).unwrap_or_default();
         let width = u16::try_from(symbol.width()).unwrap_or(0);

@@ -11,7 +11,10 @@ use std::{
 
 use crossterm::event::{self, Event, KeyCode, KeyEvent, MouseEvent, MouseEventKind};
 use ratatui::layout::Rect;
-use rustix::process::{Signal, getpid, kill_process};
+use rustix::{
+    process::{Signal, getpid, kill_process},
+    time::{ClockId, clock_gettime},
+};
 
 use crate::{
     app::{guard, terminal::Session},
@@ -30,8 +33,10 @@ use super::{
 const FRAME: Duration = Duration::from_millis(16);
 /// And at most, however dear they are.
 const SLOW_FRAME: Duration = Duration::from_millis(33);
-/// A frame may cost this share of the time: one sixteenth.
+/// A frame may cost this share of a processor: one sixteenth.
 const SHARE: u32 = 16;
+/// And this share of the time, where it is the terminal that is slow.
+const WAITING: u32 = 2;
 /// Between two keys of a storm of keys.
 const KEY_FRAME: Duration = Duration::from_millis(4);
 /// Files that nobody tells of are looked at this often.
@@ -257,7 +262,7 @@ impl Serving {
 
     /// Looks at the files, reads what is to be shown, and draws it.
     fn paint(&mut self) -> io::Result<()> {
-        let began = Instant::now();
+        let (began, worked) = (Instant::now(), processor_time());
         if std::mem::take(&mut self.changed) {
             for (index, log) in self.logs.iter_mut().enumerate() {
                 if log.look() {
@@ -293,8 +298,9 @@ impl Serving {
         })?;
         (self.dirty, self.keyed) = (false, false);
         self.painted = Instant::now();
-        let cost = self.painted.duration_since(began);
-        self.next_frame = began + (cost * SHARE).clamp(FRAME, SLOW_FRAME);
+        let work = processor_time().saturating_sub(worked) * SHARE;
+        let wait = self.painted.duration_since(began) * WAITING;
+        self.next_frame = began + work.max(wait).clamp(FRAME, SLOW_FRAME);
         Ok(())
     }
 
@@ -426,4 +432,10 @@ impl Serving {
         (self.dirty, self.changed) = (true, true);
         Ok(())
     }
+}
+
+/// What this thread used of a processor.
+fn processor_time() -> Duration {
+    let used = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(used).unwrap_or_default()
 }

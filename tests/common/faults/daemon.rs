@@ -4,12 +4,16 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
 use halolab::backend::{Backend as _, Progress, lxd::Lxd};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+
+/// How many this process started.
+static STARTED: AtomicU32 = AtomicU32::new(0);
 
 /// It ends with its value, with all that is on it.
 pub struct Daemon {
@@ -30,9 +34,10 @@ impl Daemon {
             .unwrap();
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o711);
         fs::set_permissions(folder.path(), mode).unwrap();
-        let number = std::process::id();
+        // Tests of one process run side by side.
+        let number = std::process::id().wrapping_mul(8) + STARTED.fetch_add(1, Ordering::Relaxed) % 8;
         let daemon = Self {
-            bridge: format!("hlk{}", number % 100_000),
+            bridge: format!("hlk{}", number % 1_000_000),
             folder,
         };
         let subnet = format!("10.{}.{}", 190 + number % 60, number / 60 % 250);

@@ -321,8 +321,18 @@ impl Ground {
             }
         });
         self.sweep();
-        for folder in ["state", "run", "cache"] {
-            let _ = fs::remove_dir_all(self.home.folder.path().join(folder));
+        let home = self.home.folder.path();
+        for folder in ["run", "cache"] {
+            let _ = fs::remove_dir_all(home.join(folder));
+        }
+        // The stage was looked at once and for all.
+        let state = fs::read_dir(home.join("state")).into_iter().flatten().flatten();
+        for path in state
+            .map(|entry| entry.path())
+            .filter(|path| !path.ends_with("trust"))
+        {
+            let _ = fs::remove_dir_all(&path);
+            let _ = fs::remove_file(&path);
         }
     }
 
