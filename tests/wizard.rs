@@ -455,6 +455,7 @@ fn a_build_is_shown_beside_the_log_of_its_run() {
     assert!(stage.contains(begin));
     let build = format!("run.any.inline = '''{BUILD}echo \"$OPT_GREETING");
     std::fs::write(&file, stage.replacen(begin, &build, 1)).unwrap();
+    home.trust();
     let mut pty = open(&home);
     pty.send(" ");
     pty.answer("1 marked", "\r");
