@@ -41,7 +41,7 @@ use common::faults::{
     daemon::Daemon,
     ground::{Ground, Ran},
     picture::{Picture, lost},
-    points::{Workers, amount, sample},
+    points::{Workers, amount, sample, telling},
     proxy::{Act, Call, Hook, Phase},
     scenario::{ALL, LONG, Reference, tail},
     table::{Table, Verdict},
@@ -159,9 +159,9 @@ fn disturbed<T>(
 #[test]
 fn no_answer_of_the_daemon_hangs_it_or_makes_it_lie() {
     let Some(workers) = Workers::new() else { return };
-    let (points, references) = points(&workers, |_| true, &FAULTS);
+    let (points, references) = points(&workers, telling(), |_| true, &FAULTS);
     let table = Table::new("answers");
-    workers.each(sample(points, amount(12)), |ground, point| {
+    workers.each(sample(points, amount(6)), |ground, point| {
         table.add(point.row(|| disturbed(ground, &point, point.what.act(), &references)));
     });
     table.end();
@@ -171,9 +171,9 @@ fn no_answer_of_the_daemon_hangs_it_or_makes_it_lie() {
 fn a_signal_in_any_call_ends_it_and_it_goes_on() {
     let Some(workers) = Workers::new() else { return };
     let signals = [Signal::TERM, Signal::HUP, Signal::INT];
-    let (points, references) = points(&workers, counts, &signals);
+    let (points, references) = points(&workers, telling(), counts, &signals);
     let table = Table::new("signals");
-    workers.each(sample(points, amount(4)), |ground, point| {
+    workers.each(sample(points, amount(3)), |ground, point| {
         let act = Act::Tell(Phase::Sent, ground.signaller(point.what));
         table.add(point.row(|| disturbed(ground, &point, act, &references)));
     });
@@ -183,7 +183,7 @@ fn a_signal_in_any_call_ends_it_and_it_goes_on() {
 #[test]
 fn stopped_by_ctrl_z_it_goes_on_when_it_is_let() {
     let Some(workers) = Workers::new() else { return };
-    let (points, references) = points(&workers, counts, &["TSTP"]);
+    let (points, references) = points(&workers, telling(), counts, &["TSTP"]);
     let table = Table::new("ctrl-z");
     workers.each(sample(points, amount(2)), |ground, point| {
         let (stop, go) = (ground.signaller(Signal::TSTP), ground.signaller(Signal::CONT));
@@ -203,13 +203,16 @@ type Answer = (Option<i32>, String);
 #[test]
 fn a_second_halolab_is_told_who_is_at_work_and_touches_nothing() {
     let Some(workers) = Workers::new() else { return };
-    let (points, references) = points(&workers, counts, &["second"]);
+    let (points, references) = points(&workers, telling(), counts, &["second"]);
     let table = Table::new("two at once");
     workers.each(sample(points, amount(2)), |ground, point| {
         let second: Arc<Mutex<Option<Answer>>> = Arc::default();
         let words = point.scenario.arguments(ground);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let command = Mutex::new(ground.home.command(&words));
+        let mut command = ground.home.command(&words);
+        // By the same address: a lock is for a lab of a daemon, which is known by it.
+        command.env("LXD_SOCKET", &ground.proxy.socket);
+        let command = Mutex::new(command);
         let told = Arc::clone(&second);
         let hook: Hook = Arc::new(move || {
             let out = command.lock().unwrap().output().unwrap();
@@ -261,7 +264,7 @@ fn a_daemon_that_dies_in_any_call_costs_nothing() {
         return;
     };
     let workers = Workers::on(&daemon.socket());
-    let (points, references) = points(&workers, Call::changes, &[15_u64, 60]);
+    let (points, references) = points(&workers, telling(), Call::changes, &[15_u64, 60]);
     let table = Table::new("daemon killed");
     workers.each(sample(points, amount(2)), |ground, point| {
         let act = Act::Cut(Phase::Sent, daemon.killer(Duration::from_millis(point.what)));
@@ -362,7 +365,7 @@ fn a_full_pool_is_said_and_nothing_is_lost() {
         return;
     };
     let workers = Workers::on(&daemon.socket());
-    let wanted: Vec<_> = ALL.iter().filter(|s| s.keeps).copied().collect();
+    let wanted: Vec<_> = telling().into_iter().filter(|s| s.keeps).collect();
     let references = workers.references(&wanted);
     let rooms = [0_u64, 256 * 1024, 2 << 20];
     let tries: Vec<_> = rooms

@@ -149,7 +149,7 @@ fn a_comparison_tells_what_changed_and_leaves_nothing() {
     home.ends(0, &["stop", lab]);
     let stopped = json(&home, &["snapshot", "diff", lab, "clean", "--json"]);
     // Only what was done here: the lab itself writes a file when its network is there, some time or other.
-    let done = |told: &serde_json::Value| {
+    let done = |told: &Value| {
         let files = told["files"].as_array().unwrap();
         let of = |path: &&str| files.iter().any(|f| f["path"] == **path);
         ["/root/work", "/etc/shadow", "/etc/passwd"]

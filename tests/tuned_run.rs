@@ -77,7 +77,7 @@ async fn tuned(bench: &Bench, root: &Path) -> Plan {
 
 fn offered(bench: &Bench) -> Option<Record> {
     let home = bench.home.path();
-    unfinished::find(&home.join("runs"), &home.join("lock"))
+    unfinished::find(&home.join("runs"), &home.join("lock"), "")
 }
 
 fn standing(bench: &Bench, root: &Path) -> Standing {

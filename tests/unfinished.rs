@@ -44,7 +44,7 @@ fn never_closed(bench: &Bench, run: &str) {
 
 fn found(bench: &Bench) -> Option<Record> {
     let home = bench.home.path();
-    find(&home.join("runs"), &home.join("lock"))
+    find(&home.join("runs"), &home.join("lock"), "")
 }
 
 async fn world(bench: &Bench) -> World {

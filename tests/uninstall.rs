@@ -12,8 +12,8 @@ use std::fs;
 
 use common::program::Home;
 use halolab::{
-    backend::Instance,
-    host::made::Made,
+    backend::{Instance, Server, lxd::Elsewhere},
+    host::made::{Made, engine_name},
     labs::World,
     plan::{
         Step,
@@ -117,77 +117,155 @@ fn it_takes_back_what_was_made_and_keeps_labs_that_are_not_named() {
     // Once more: nothing is left to do but what was kept.
     let again = home.ends(0, &["uninstall", "--yes"]);
     assert!(again.out.contains("Nothing to do"), "{}", again.out);
-    home.ends(0, &["uninstall", "--yes", "--files", "state,config"]);
-    assert!(!home.folder.path().join("state").exists() && !home.folder.path().join("config").exists());
+    the_ledger_stays(&home);
+}
+
+/// That the lines which stay are halolab's is written down in `state` only.
+fn the_ledger_stays(home: &Home) {
+    let there = |folder: &str| home.folder.path().join(folder).exists();
+    let refused = home.ends(3, &["uninstall", "--yes", "--files", "state,config"]);
+    assert!(refused.err.contains("written down"), "{}", refused.err);
+    assert!(there("state") && there("config"));
+    home.ends(0, &["uninstall", "--yes", "--files", "config"]);
+    assert!(there("state") && !there("config"));
 }
 
 fn made(kind: &str, rest: &str) -> Made {
     Made {
         kind: kind.into(),
         rest: rest.into(),
+        ..Made::default()
+    }
+}
+
+/// The same on the engine of [`answers`].
+fn on(kind: &str, rest: &str) -> Made {
+    Made {
+        engine: Some(engine_name("lxd", SOCKET)),
+        ..made(kind, rest)
+    }
+}
+
+/// No test's machine has an engine here.
+const SOCKET: &str = "/nowhere/unix.socket";
+
+/// A machine whose LXD answers, with an instance.
+fn answers(name: &str) -> World {
+    let server = Server {
+        product: "lxd".into(),
+        address: SOCKET.into(),
+        ..Server::default()
+    };
+    let instance = Instance {
+        name: name.into(),
+        uuid: "u".into(),
+        ..Instance::default()
+    };
+    World {
+        server: Some(server),
+        instances: vec![instance],
+        ..World::default()
+    }
+}
+
+fn ids(world: &World, wish: &Wish) -> Vec<String> {
+    let host = uninstall(world, wish).plan.host;
+    host.into_iter().map(|a| a.id).collect()
+}
+
+fn all() -> Wish {
+    Wish {
+        labs: vec!["ai-lab".into()],
+        boot: vec![("20261122-1".into(), "more memory".into())],
+        made: vec![
+            on("pool", "default"),
+            made("group", "anna lxd"),
+            made("package", "snap lxd"),
+            made("package", "apt rsync"),
+            made("file", "/snap"),
+            made("file", "/etc/sysctl.d/60-halolab.conf"),
+            made("teleport", "x"),
+        ],
+        everywhere: Some(vec!["ai-lab".into()]),
+        others: vec![],
     }
 }
 
 #[test]
 fn the_engine_goes_last_and_only_without_labs() {
-    let wish = Wish {
+    let (world, named) = (answers("ai-lab"), all());
+    let stays = Wish {
         labs: vec![],
-        boot: vec![("20261122-1".into(), "more memory".into())],
-        made: vec![
-            made("pool", "default"),
-            made("group", "anna lxd"),
-            made("package", "apt lxd"),
-            made("file", "/etc/sysctl.d/60-halolab.conf"),
-            made("teleport", "x"),
-        ],
+        ..named.clone()
     };
-    let ids = |world: &World, wish: &Wish| -> Vec<String> {
-        uninstall(world, wish)
-            .plan
-            .host
-            .iter()
-            .map(|a| a.id.clone())
-            .collect()
-    };
-    let with = World {
-        instances: vec![Instance {
-            name: "ai-lab".into(),
-            uuid: "u".into(),
-            ..Instance::default()
-        }],
-        ..World::default()
-    };
-    assert_eq!(
-        ids(&with, &wish),
-        ["uninstall/boot-20261122-1", "uninstall/group"]
-    );
-    let keeps = uninstall(&with, &wish).keeps.join("\n");
-    assert!(
-        keeps.contains("ai-lab") && keeps.contains("apt lxd") && keeps.contains("teleport"),
-        "{keeps}"
-    );
-    let named = Wish {
-        labs: vec!["ai-lab".into()],
-        ..wish.clone()
-    };
-    let all = [
+    let least = ["uninstall/boot-20261122-1", "uninstall/group"];
+    assert_eq!(ids(&world, &stays), least);
+    let keeps = uninstall(&world, &stays).keeps.join("\n");
+    for kept in ["ai-lab", "snap lxd", "/snap", "teleport"] {
+        assert!(keeps.contains(kept), "{keeps}");
+    }
+    let whole = [
         "uninstall/delete-ai-lab",
         "uninstall/boot-20261122-1",
-        "uninstall/group",
         "uninstall/file",
         "uninstall/pool-default",
-        "uninstall/package",
+        "uninstall/engine",
+        "uninstall/group",
     ];
-    assert_eq!(ids(&with, &named), all);
-    let first = &uninstall(&with, &named).plan.host[0].step;
-    assert!(matches!(first, Step::Delete { uuid, .. } if uuid == "u"));
+    assert_eq!(ids(&world, &named), whole);
+    let planned = uninstall(&world, &named);
+    assert!(matches!(&planned.plan.host[0].step, Step::Delete { uuid, .. } if uuid == "u"));
+    assert!(planned.plan.host[4].optional);
+    assert_eq!(planned.stays, [made("teleport", "x")]);
     let asleep = World {
         asleep: Some("LXD".into()),
         ..World::default()
     };
-    assert_eq!(
-        ids(&asleep, &wish),
-        ids(&with, &wish),
-        "nobody knows whether it holds labs"
-    );
+    assert_eq!(ids(&asleep, &stays), least, "nobody knows whether it holds labs");
+}
+
+#[test]
+fn what_is_not_provably_of_the_engine_that_answers_stays() {
+    let has = |world: &World, wish: &Wish, id: &str| {
+        let id = format!("uninstall/{id}");
+        ids(world, wish).contains(&id)
+    };
+    let world = answers("ai-lab");
+    // An instance of another project, and an engine that does not show them.
+    for everywhere in [Some(vec!["ai-lab".into(), "other/web".into()]), None] {
+        let wish = Wish { everywhere, ..all() };
+        assert!(!has(&world, &wish, "pool-default") && !has(&world, &wish, "engine"));
+    }
+    // Another engine of this machine.
+    for instances in [Some(vec!["web".to_owned()]), None] {
+        let others = vec![Elsewhere {
+            address: "/var/lib/incus/unix.socket".into(),
+            instances,
+        }];
+        let wish = Wish { others, ..all() };
+        assert!(has(&world, &wish, "pool-default") && !has(&world, &wish, "engine"));
+    }
+    // The labs are in an LXD, and an empty Incus answers.
+    let mut incus = answers("ai-lab");
+    if let Some(server) = &mut incus.server {
+        server.product = "incus".into();
+    }
+    assert!(!has(&incus, &all(), "pool-default"));
+    let planned = uninstall(&incus, &all());
+    assert!(planned.stays.contains(&made("package", "snap lxd")));
+    assert!(planned.stays.contains(&made("file", "/snap")));
+    // A line that an older halolab wrote, and no engine at all.
+    let old = Wish {
+        made: vec![made("pool", "default")],
+        ..all()
+    };
+    assert!(!has(&world, &old, "pool-default"));
+    let none = Wish {
+        labs: vec![],
+        everywhere: None,
+        ..all()
+    };
+    let planned = uninstall(&World::default(), &none);
+    assert!(planned.stays.contains(&on("pool", "default")));
+    assert!(planned.stays.contains(&made("package", "snap lxd")));
 }

@@ -104,7 +104,7 @@ impl Performer {
         let told = Arc::clone(&shared);
         tokio::task::spawn_blocking(move || {
             let around = &told.around;
-            if let Some(record) = unfinished::find(&around.runs, &around.lock) {
+            if let Some(record) = unfinished::find(&around.runs, &around.lock, &around.daemon) {
                 told.tell_blocking(Msg::Unfinished(Box::new(record)));
             }
         });

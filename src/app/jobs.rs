@@ -40,7 +40,9 @@ enum JobError {
 /// Does a job, with the lock held; `jobs` is the folder of all jobs; says what was done, or why not.
 pub(crate) async fn perform(backend: &dyn Backend, jobs: &Path, job: &Job) -> Result<String, String> {
     let doomed = match job {
-        Job::Stop(lab, _) => run::jobs::before(jobs, backend, lab, run::jobs::STOPPED).await,
+        Job::Stop(lab, seen) if seen.still(backend, lab).await.is_ok() => {
+            run::jobs::before(jobs, backend, lab, run::jobs::STOPPED).await
+        }
         _ => vec![],
     };
     let done = attempt(backend, job).await;

@@ -168,6 +168,10 @@ impl Backend for Fake {
         Ok(self.look(|w| w.machines.keys().filter_map(|name| w.instance(name)).collect()))
     }
 
+    async fn instances_everywhere(&self) -> Result<Vec<String>> {
+        Ok(self.names())
+    }
+
     async fn instance(&self, name: &str) -> Result<Option<Instance>> {
         Ok(self.look(|w| w.instance(name)))
     }

@@ -42,6 +42,9 @@ pub trait Backend: Send + Sync {
 
     /// All instances, without their snapshots (cheap: one call at any size).
     async fn instances(&self) -> Result<Vec<Instance>>;
+    /// Names of the instances of all projects: `NAME`, or `PROJECT/NAME` outside the project `default`. An error where
+    /// the engine does not show them all.
+    async fn instances_everywhere(&self) -> Result<Vec<String>>;
     /// One instance; none where there is no such one.
     async fn instance(&self, name: &str) -> Result<Option<Instance>>;
     /// Live facts of one instance: addresses, memory, disk.

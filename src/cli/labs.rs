@@ -112,7 +112,10 @@ async fn power(setup: &Setup, args: NamesArgs, wanted: Power, word: &str) -> Res
             vec![]
         } else {
             Seen::instance(&world, lab).still(backend.as_ref(), lab).await?;
-            run::jobs::before(&setup.jobs(), backend.as_ref(), lab, run::jobs::STOPPED).await
+            let doomed = run::jobs::before(&setup.jobs(), backend.as_ref(), lab, run::jobs::STOPPED).await;
+            // That may have taken a while.
+            Seen::instance(&world, lab).still(backend.as_ref(), lab).await?;
+            doomed
         };
         let done = backend.power(lab, wanted).await;
         run::jobs::after(backend.as_ref(), doomed).await;

@@ -335,8 +335,14 @@ pub(super) fn snapshots_text(rows: &[SnapshotRow], days: u32) -> String {
 }
 
 pub(super) fn unknown(name: &str, labs: &[Lab]) -> Stop {
+    if labs.iter().any(|lab| lab.name == name && lab.instance.is_none()) {
+        return Stop::usage(format!(
+            "{name} is not made yet; make it with `halolab apply {name}`"
+        ));
+    }
     let known = labs
         .iter()
+        .filter(|lab| lab.instance.is_some())
         .map(|l| crate::log::sanitize(&l.name))
         .collect::<Vec<_>>()
         .join(", ");

@@ -9,8 +9,11 @@ use std::{
 use clap::{Args, ValueEnum};
 
 use crate::{
-    backend,
-    host::made::Ledger,
+    backend::{self, lxd},
+    host::{
+        command::Command,
+        made::{Ledger, Made},
+    },
     labs::{Presence, World},
     plan::{
         PlanError,
@@ -77,8 +80,20 @@ impl Own {
 
 pub(super) async fn uninstall(setup: &Setup, args: UninstallArgs) -> Result<Code, Stop> {
     let (world, wish) = look(setup, &args).await?;
-    let Uninstall { plan, keeps } = plan(&world, &wish);
-    let program = if args.keep_program { vec![] } else { program() };
+    let Uninstall {
+        plan,
+        mut keeps,
+        stays,
+    } = plan(&world, &wish);
+    let (program, packaged) = if args.keep_program {
+        (vec![], None)
+    } else {
+        program().await
+    };
+    keeps.extend(packaged);
+    let needed = state_is_needed(&world, &args, stays.len());
+    let needed = needed.filter(|_| args.files.contains(&Own::State));
+    keeps.extend(needed.clone());
     if args.consent.dry_run || !setup.global.json {
         show(setup, (&plan, &keeps), &program, &args)?;
     }
@@ -86,6 +101,11 @@ pub(super) async fn uninstall(setup: &Setup, args: UninstallArgs) -> Result<Code
         return Ok(Code::OK);
     }
     setup.may_change()?;
+    if let Some(why) = needed {
+        return Err(Stop::blocked(crate::log::sanitize(&format!(
+            "nothing was changed: {why}; leave `state` out of --files"
+        ))));
+    }
     type_names(setup, &args)?;
     if !consent::agreed(setup, &plan, &args.consent)? {
         return Ok(Code::OK);
@@ -101,7 +121,16 @@ pub(super) async fn uninstall(setup: &Setup, args: UninstallArgs) -> Result<Code
         }
     }
     let _lock = setup.hold(&[], "uninstall")?;
-    own_files(setup, &args)?;
+    // Somebody may have begun a job since; an engine that is gone by now has none.
+    let now = Box::pin(setup.world_or_asleep(&[])).await.unwrap_or(world);
+    let left = ledger(setup)?.len();
+    own_files(setup, &args, state_is_needed(&now, &args, left).as_deref())?;
+    if left > stays.len() {
+        note(
+            "not all could be taken back, and the program stays for it: see `halolab runs`, then type the same again",
+        );
+        return Ok(Code::OK);
+    }
     for path in &program {
         remove(path)?;
         said(setup, path);
@@ -126,17 +155,47 @@ async fn look(setup: &Setup, args: &UninstallArgs) -> Result<(World, Wish), Stop
     let keeper = Keeper::new(&setup.paths.state, &crate::host::folder());
     let receipt = keeper.read().map_err(Stop::blocked)?;
     let open = receipt.entries.iter().rev().filter(|e| e.state != State::Undone);
-    let made = Ledger::new(&setup.paths.state).read().map_err(|error| {
-        Stop::blocked(format!(
-            "nothing was changed: what halolab made cannot be read ({error}), and nothing is guessed"
-        ))
-    })?;
+    let mut everywhere = None;
+    let mut address = "";
+    if let Some(server) = &world.server {
+        address = &server.address;
+        // What an engine does not show is not known, and keeps what is there.
+        everywhere = setup.backend().await?.instances_everywhere().await.ok();
+    }
     let wish = Wish {
         labs: args.with_labs.clone(),
         boot: open.map(|e| (e.id.clone(), e.what.clone())).collect(),
-        made,
+        made: ledger(setup)?,
+        everywhere,
+        others: Box::pin(lxd::elsewhere(address)).await,
     };
     Ok((world, wish))
+}
+
+/// What halolab made and did not take back.
+fn ledger(setup: &Setup) -> Result<Vec<Made>, Stop> {
+    Ledger::new(&setup.paths.state).read().map_err(|error| {
+        Stop::blocked(format!(
+            "nothing was changed: what halolab made cannot be read ({error}), and nothing is guessed"
+        ))
+    })
+}
+
+/// Why the folder `state` stays: what is only written there is still needed.
+fn state_is_needed(world: &World, args: &UninstallArgs, made: usize) -> Option<String> {
+    let mut jobs = world.under_way();
+    if let Some(job) = jobs.find(|job| !args.with_labs.contains(&job.instance)) {
+        return Some(format!(
+            "the folder `state`: the job {} runs in {}, and only there is its log kept",
+            job.title, job.instance
+        ));
+    }
+    (made > 0).then(|| {
+        format!(
+            "the folder `state`: {made} of the things that halolab made on this machine stay, and only there it is \
+             written down that they are its own"
+        )
+    })
 }
 
 fn show(
@@ -210,10 +269,16 @@ fn ask(setup: &Setup, question: &str) -> Result<Option<String>, Stop> {
 }
 
 /// Removes the folders that were named, or that are agreed to one by one.
-fn own_files(setup: &Setup, args: &UninstallArgs) -> Result<(), Stop> {
+fn own_files(setup: &Setup, args: &UninstallArgs, needed: Option<&str>) -> Result<(), Stop> {
     for own in Own::ALL {
         let folder = own.folder(setup);
         if !folder.exists() {
+            continue;
+        }
+        if let (Own::State, Some(why)) = (own, needed) {
+            if args.files.contains(&own) {
+                note(&crate::log::sanitize(&format!("not removed: {why}")));
+            }
             continue;
         }
         let question = format!("Remove {} ({})? Type yes [no]: ", folder.display(), own.title());
@@ -256,16 +321,17 @@ fn remove(path: &Path) -> Result<(), Stop> {
     }
 }
 
-/// The program where it was installed, and completions for it in the places where shells look.
-fn program() -> Vec<PathBuf> {
+/// The program where it was installed, and completions for it in the places where shells look; and why the program
+/// stays, where it does.
+async fn program() -> (Vec<PathBuf>, Option<String>) {
     let Ok(program) = std::env::current_exe() else {
-        return vec![];
+        return (vec![], None);
     };
     // One that was built and not installed is its builder's.
     let installed = program.file_name().is_some_and(|name| name == "halolab")
         && program.parent().is_some_and(|folder| folder.ends_with("bin"));
     if !installed {
-        return vec![];
+        return (vec![], None);
     }
     let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
     let places = [
@@ -274,6 +340,27 @@ fn program() -> Vec<PathBuf> {
         home.join(".zfunc/_halolab"),
         home.join(".local/share/zsh/site-functions/_halolab"),
     ];
-    let there = places.into_iter().filter(|path| path.is_file());
-    there.chain([program]).collect()
+    let mut there: Vec<PathBuf> = places.into_iter().filter(|path| path.is_file()).collect();
+    if let Some(manager) = packaged(&program).await {
+        let program = program.display();
+        let why = format!("{program}, which is of a package: remove that one with {manager}");
+        return (there, Some(why));
+    }
+    there.push(program);
+    (there, None)
+}
+
+/// The package manager that a file belongs to.
+async fn packaged(file: &Path) -> Option<&'static str> {
+    let file = file.display().to_string();
+    for (manager, program, ask) in [
+        ("apt", "dpkg", "-S"),
+        ("pacman", "pacman", "-Qo"),
+        ("dnf or zypper", "rpm", "-qf"),
+    ] {
+        if Command::new(program, [ask, file.as_str()]).succeeds().await {
+            return Some(manager);
+        }
+    }
+    None
 }

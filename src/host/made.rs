@@ -3,7 +3,8 @@
 //! it, and only if it was not there: what was there before is never ours to take back.
 //!
 //! One line a thing, `KIND REST`, in `made/ID` of the state folder; `HALOLAB_RECEIPT` names that file to the script. A
-//! line of a kind that a newer halolab wrote stays where it is.
+//! line of a kind that a newer halolab wrote stays where it is. What halolab itself makes on an engine is
+//! `of ENGINE KIND REST`: an older halolab leaves such a line alone, and so cannot take it for another engine's.
 
 use std::{
     collections::BTreeSet,
@@ -19,26 +20,75 @@ use crate::paths::{FileError, private_folder, write_private};
 /// The variable that names the file to a script.
 pub const VARIABLE: &str = "HALOLAB_RECEIPT";
 
+/// Begins a line that names its engine.
+const OF: &str = "of";
+
 /// One thing that was made.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Made {
     /// What it is: `package`, `group`, `file`, ...
     pub kind: String,
     /// Which one.
     pub rest: String,
+    /// The engine that it was made on, as [`engine_name`] writes it; none where that was not written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<String>,
+}
+
+/// An engine as a line names it: what it is and where it listens, as one word.
+pub fn engine_name(product: &str, address: &str) -> String {
+    // One socket may be reached by several paths.
+    let real = address
+        .starts_with('/')
+        .then(|| Path::new(address).canonicalize().ok());
+    let place = real
+        .flatten()
+        .map_or_else(|| address.to_owned(), |real| real.display().to_string());
+    let word = |c: char| {
+        if c.is_whitespace() || c == '%' {
+            format!("%{:02X}", u32::from(c))
+        } else {
+            c.to_string()
+        }
+    };
+    format!("{product}@{place}").chars().map(word).collect()
 }
 
 impl Made {
     fn parse(line: &str) -> Option<Self> {
-        let (kind, rest) = line.trim().split_once(' ')?;
+        let (mut kind, mut rest) = line.trim().split_once(' ')?;
+        let mut engine = None;
+        if kind == OF {
+            let (named, thing) = rest.split_once(' ')?;
+            (kind, rest) = thing.split_once(' ')?;
+            engine = Some(named.to_owned());
+        }
         (!rest.is_empty()).then(|| Self {
             kind: kind.to_owned(),
             rest: rest.to_owned(),
+            engine,
         })
     }
 
     fn line(&self) -> String {
-        format!("{} {}\n", self.kind, self.rest)
+        match &self.engine {
+            Some(engine) => format!("{OF} {engine} {} {}\n", self.kind, self.rest),
+            None => format!("{} {}\n", self.kind, self.rest),
+        }
+    }
+
+    /// The product whose program it is or brings, `lxd` or `incus`; none for what any engine needs.
+    pub fn product(&self) -> Option<&'static str> {
+        let name = self.words().last().copied().unwrap_or_default();
+        match self.kind.as_str() {
+            "package" | "process" | "enabled" if name.starts_with("incus") => Some("incus"),
+            // Without snapd there is no LXD from a snap.
+            "package" | "process" | "enabled" if name.starts_with("lxd") || name.starts_with("snapd") => {
+                Some("lxd")
+            }
+            "file" if self.rest == "/snap" => Some("lxd"),
+            _ => None,
+        }
     }
 
     /// Its parts: `apt lxd` of a package.
@@ -234,11 +284,21 @@ fn packages(made: &[&Made]) -> String {
         names.collect::<Vec<_>>().join(" ")
     };
     let mut lines = vec![];
+    // Before what it comes by. A snapd that does not answer says nothing about what is installed.
+    let snap = of("snap");
+    if !snap.is_empty() {
+        lines.push(format!(
+            "! command -v snap >/dev/null || snap list >/dev/null\n\
+             for name in {snap}; do ! snap list \"$name\" >/dev/null 2>&1 || snap remove \"$name\"; done"
+        ));
+    }
     let apt = of("apt");
     if !apt.is_empty() {
         lines.push(format!(
             "export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8\nwanted={}\n\
-             gone=$(apt-get -s remove $wanted | awk '/^Remv/ {{ print $2 }}')\n\
+             sim=$(apt-get -s remove $wanted) || {{\n  \
+             echo \"apt-get does not say what goes with: $wanted; none of them is removed\" >&2\n  exit 1\n}}\n\
+             gone=$(printf '%s\\n' \"$sim\" | awk '/^Remv/ {{ print $2 }}')\n\
              for name in $gone; do\n  case \" $wanted \" in *\" $name \"*) ;; *)\n    \
              echo \"$name was installed by somebody else and needs one of: $wanted; none of them is removed\" >&2\n    \
              exit 1 ;;\n  esac\ndone\n\
@@ -249,20 +309,14 @@ fn packages(made: &[&Made]) -> String {
     let pacman = of("pacman");
     if !pacman.is_empty() {
         lines.push(format!(
-            "gone=$(pacman -Qq {pacman} 2>/dev/null || true)\n[ -z \"$gone\" ] || pacman -R --noconfirm $gone"
+            "command -v pacman >/dev/null\ngone=$(pacman -Qq {pacman} 2>/dev/null || true)\n[ -z \"$gone\" ] || pacman -R --noconfirm $gone"
         ));
     }
     let rpm = of("rpm");
     if !rpm.is_empty() {
         lines.push(format!(
-            "gone=; for name in {rpm}; do ! rpm -q \"$name\" >/dev/null 2>&1 || gone=\"$gone $name\"; done\n\
+            "command -v rpm >/dev/null\ngone=; for name in {rpm}; do ! rpm -q \"$name\" >/dev/null 2>&1 || gone=\"$gone $name\"; done\n\
              [ -z \"$gone\" ] || rpm -e $gone"
-        ));
-    }
-    let snap = of("snap");
-    if !snap.is_empty() {
-        lines.push(format!(
-            "for name in {snap}; do ! snap list \"$name\" >/dev/null 2>&1 || snap remove \"$name\"; done"
         ));
     }
     lines.join("\n")
@@ -276,7 +330,43 @@ mod tests {
         Made {
             kind: kind.into(),
             rest: rest.into(),
+            engine: None,
         }
+    }
+
+    #[test]
+    fn a_line_names_its_engine_where_that_is_known() {
+        let state = tempfile::tempdir().unwrap();
+        let ledger = Ledger::new(state.path());
+        let pool = Made {
+            engine: Some(engine_name("lxd", "/no where/unix.socket")),
+            ..made("pool", "default")
+        };
+        ledger.add("20261122-1", "host/pool", &pool).unwrap();
+        ledger
+            .add("20261122-1", "host/pool", &made("pool", "default"))
+            .unwrap();
+        assert_eq!(ledger.read().unwrap(), [made("pool", "default"), pool.clone()]);
+        assert_eq!(pool.engine.as_deref(), Some("lxd@/no%20where/unix.socket"));
+        ledger.forget(&[made("pool", "default")]).unwrap();
+        assert_eq!(ledger.read().unwrap(), [pool]);
+        let product = |kind, rest| made(kind, rest).product();
+        assert_eq!(product("package", "snap lxd"), Some("lxd"));
+        assert_eq!(product("package", "apt incus-base"), Some("incus"));
+        assert_eq!(product("enabled", "lxcfs.service"), None);
+    }
+
+    #[test]
+    fn packages_are_not_forgotten_where_apt_says_nothing() {
+        let script = revert("package", &[&made("package", "apt lxd")]).unwrap();
+        assert!(
+            script.contains("sim=$(apt-get -s remove $wanted) || {"),
+            "{script}"
+        );
+        assert!(
+            script.contains("exit 1\n}\ngone=$(printf '%s\\n' \"$sim\" | awk"),
+            "{script}"
+        );
     }
 
     #[test]

@@ -2,12 +2,15 @@
 //! settings. Nothing goes in the background: what is over is removed by the next plan for its lab, which shows it, after
 //! a newer one exists; or by `halolab snapshot prune`. Pinned ones, the way back of an update and the newest one stay.
 
-use jiff::{Timestamp, ToSpan as _};
+use jiff::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::backend::Instance;
 
 use super::{Kept, SnapshotKind, SnapshotRow, World, marks, notes_profile};
+
+/// The tag of an instance that was set aside, and is kept until its user removes it.
+pub const ASIDE: &str = "aside";
 
 /// A safety snapshot whose days are over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +33,8 @@ pub enum Back {
 /// When something that was made then may go; none for ever.
 pub fn end(since: &str, days: u32) -> Option<Timestamp> {
     let since: Timestamp = since.parse().ok().filter(|_| days > 0)?;
-    since.checked_add((i64::from(days) * 24).hours()).ok()
+    let hours = Span::new().try_hours(i64::from(days) * 24).ok()?;
+    since.checked_add(hours).ok()
 }
 
 /// The same as a date, `2026-12-06`.
@@ -93,7 +97,8 @@ impl World {
         .collect()
     }
 
-    /// Earlier versions of a lab whose days are over. One with a pinned snapshot stays.
+    /// Earlier versions of a lab whose days are over. One with a pinned snapshot stays, and one that was set aside: it
+    /// may be the only copy of what somebody made.
     pub fn expired_versions(&self, lab: &str) -> Vec<Kept> {
         let pinned = |name: &str| {
             let found = self.instance(name);
@@ -101,7 +106,11 @@ impl World {
             let snapshots = self.snapshots_of(name).iter();
             profile.is_some_and(|p| snapshots.into_iter().any(|s| marks::read(p, name, s).pinned))
         };
-        let goes = |k: &Kept| !k.replacement && k.whole && self.is_over(&k.created) && !pinned(&k.name);
+        let aside = |name: &str| self.instance(name).is_some_and(|i| i.tag(ASIDE).is_some());
+        let goes = |k: &Kept| {
+            let over = !k.replacement && k.whole && self.is_over(&k.created);
+            over && !pinned(&k.name) && !aside(&k.name)
+        };
         self.kept(lab).into_iter().filter(goes).collect()
     }
 

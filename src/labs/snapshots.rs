@@ -94,6 +94,10 @@ pub async fn record(
 ) -> Result<(), Error> {
     // One that is left of an instance of before would speak for a snapshot that was never taken to its end.
     if is_marked(backend, instance, snapshot).await? {
+        if backend.find_snapshot(&instance.name, snapshot).await?.is_some() {
+            let what = format!("snapshot `{snapshot}` of `{}`", instance.name);
+            return Err(Error::Exists { what });
+        }
         marks::forget(backend, &instance.name, snapshot).await?;
     }
     backend.snapshot(&instance.name, snapshot).await?;

@@ -89,9 +89,14 @@ pub(super) fn restore(case: &Case<'_>, snapshot: &str) -> Result<Track, PlanErro
         },
     ];
     actions.extend(recheck(case)?);
-    actions.extend(expiry(case));
+    let expiry = expiry_but(case, snapshot);
+    let snapshots = if expiry.is_some() { "the other" } else { "all" };
+    actions.extend(expiry);
     let keeps = vec![
-        format!("all snapshots of {}, and its state of now as {safety}", case.lab),
+        format!(
+            "{snapshots} snapshots of {}, and its state of now as {safety}",
+            case.lab
+        ),
         "devices and mounts: they are in the profile, and are checked after".into(),
     ];
     Ok(track(case, actions, vec![lost], keeps))
@@ -99,7 +104,13 @@ pub(super) fn restore(case: &Case<'_>, snapshot: &str) -> Result<Track, PlanErro
 
 /// Safety snapshots whose days are over go once all else is done and proven.
 pub(super) fn expiry(case: &Case<'_>) -> Option<Action> {
-    let gone = case.world.expired(case.lab);
+    expiry_but(case, "")
+}
+
+/// The same, but for the one that the plan goes back to.
+fn expiry_but(case: &Case<'_>, target: &str) -> Option<Action> {
+    let mut gone = case.world.expired(case.lab);
+    gone.retain(|expired| expired.snapshot != target);
     let days = case.world.config.keep_days;
     (!gone.is_empty()).then(|| case.words().expire(case.lab, gone, days))
 }

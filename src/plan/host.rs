@@ -13,7 +13,7 @@ use crate::{
 
 use super::{
     Action, Choice, Step, Undo, ground, images,
-    planner::{Case, PlanError, Request},
+    planner::{Case, HOST, PlanError, Request},
     words::Words,
 };
 
@@ -33,7 +33,7 @@ pub(super) fn actions(
     }
     let mut actions = vec![];
     let mut wishes = Answers::new();
-    for stage in catalog.iter().filter(|s| s.backend == BackendKind::Host) {
+    if let Some(stage) = of_host(catalog) {
         let (more, answers) = host_stage(world, stage, given, &builds, |_| true)?;
         actions.extend(more);
         wishes.extend(answers);
@@ -60,6 +60,11 @@ pub(super) fn actions(
     Ok(actions)
 }
 
+/// The stage of the machine. Only the one of this name: it alone was looked at and trusted by the name that plans say.
+fn of_host(catalog: &Catalog) -> Option<&Stage> {
+    catalog.get(HOST).filter(|s| s.backend == BackendKind::Host)
+}
+
 fn wait(words: &Words<'_>, program: &str) -> Action {
     let step = Step::WaitDaemon { seconds: 60 };
     let command = format!("{program} waitready --timeout=60");
@@ -73,7 +78,7 @@ pub(super) fn wake(world: &World, catalog: &Catalog, engine: &str) -> Result<Vec
     let chosen = crate::stage::Answer::Text(engine.to_lowercase());
     let given = Answers::from([("engine".to_owned(), chosen)]);
     let mut actions = vec![];
-    for stage in catalog.iter().filter(|s| s.backend == BackendKind::Host) {
+    if let Some(stage) = of_host(catalog) {
         let only = |s: &StageStep| matches!(s.id.as_str(), "daemon" | "firewall");
         actions.extend(host_stage(world, stage, &given, &[], only)?.0);
     }

@@ -40,7 +40,9 @@ fn title(work: &Work) -> String {
 /// Whether an action ends all that runs in an instance.
 fn ends(action: &Action, instance: &str) -> bool {
     match &action.step {
-        Step::Restore { name, .. } | Step::Delete { name, .. } => name == instance,
+        Step::Restore { name, .. } | Step::Delete { name, .. } | Step::Retire { name, .. } => {
+            name == instance
+        }
         Step::Power { name, power } => name == instance && *power != crate::backend::Power::Start,
         _ => false,
     }

@@ -269,6 +269,13 @@ pub enum Step {
         /// This instance must exist first, whole, with every snapshot of this one.
         only_if: Option<String>,
     },
+    /// Removes an earlier version whose days are over; one that is pinned, runs, or is none any more, stays.
+    Retire {
+        /// The instance.
+        name: String,
+        /// `volatile.uuid` that it must have.
+        uuid: String,
+    },
 }
 
 impl Step {

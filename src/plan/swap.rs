@@ -3,7 +3,7 @@
 
 use crate::{
     backend::{Instance, InstanceSpec, Profile},
-    labs::{Presence, gpus::Gpus, notes_profile, profile_name, tag},
+    labs::{Presence, expiry::ASIDE, gpus::Gpus, notes_profile, profile_name, tag},
     stage::FieldKind,
 };
 
@@ -25,9 +25,13 @@ struct Swap {
 }
 
 fn swap(case: &Case<'_>) -> Swap {
+    swap_as(case, &[("kept", case.lab)])
+}
+
+fn swap_as(case: &Case<'_>, tags: &[(&str, &str)]) -> Swap {
     let words = case.words();
     let prev = case.free_name(&format!("{}-prev", case.lab));
-    let spec = copy_spec(case, case.lab, &prev, &[("kept", case.lab)]);
+    let spec = copy_spec(case, case.lab, &prev, tags);
     let sentence = format!("keep {} with all its snapshots as {prev}", case.lab);
     let mut keep = vec![];
     if running(case) {
@@ -158,10 +162,7 @@ fn expired_versions(case: &Case<'_>) -> Vec<Action> {
                 "{} with its {count} snapshots, an earlier version of {since}: it is older than {days} days (`keep-days`)",
                 kept.name
             );
-            Action {
-                optional: true,
-                ..case.words().delete(&kept.name, uuid, lost)
-            }
+            case.words().retire(&kept.name, uuid, lost)
         })
         .collect()
 }
@@ -169,7 +170,7 @@ fn expired_versions(case: &Case<'_>) -> Vec<Action> {
 /// Frees the lab's name, and keeps what had it as a whole: `undo` brings it back.
 pub(super) fn set_aside(case: &Case<'_>) -> Track {
     let words = case.words();
-    let swap = swap(case);
+    let swap = swap_as(case, &[("kept", case.lab), (ASIDE, "yes")]);
     let mut actions = swap.keep;
     actions.push(swap.clear);
     if let Some(own) = case.own_profile() {
@@ -302,7 +303,7 @@ pub(super) fn restore_by_copy(case: &Case<'_>, snapshot: &str) -> Result<Track, 
 /// is no earlier version and no replacement unless they say so.
 pub(super) fn copy_spec(case: &Case<'_>, of: &str, name: &str, tags: &[(&str, &str)]) -> InstanceSpec {
     let source = case.world.instance(of);
-    let plain = [("kept", ""), ("next", "")];
+    let plain = [("kept", ""), ("next", ""), (ASIDE, "")];
     let profiles = |i: &Instance| {
         let ours = notes_profile(i);
         let own = |p: &String| match ours {

@@ -265,6 +265,18 @@ impl Words<'_> {
         }
     }
 
+    /// Removes an earlier version whose days are over.
+    pub(super) fn retire(&self, name: &str, uuid: &str, destroys: String) -> Action {
+        Action {
+            optional: true,
+            step: Step::Retire {
+                name: name.into(),
+                uuid: uuid.into(),
+            },
+            ..self.delete(name, uuid, destroys)
+        }
+    }
+
     /// Removes an instance for good.
     pub(super) fn delete(&self, name: &str, uuid: &str, destroys: String) -> Action {
         Action {

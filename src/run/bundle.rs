@@ -2,11 +2,13 @@
 //! machine, sanitised and without secrets. Nothing is sent anywhere.
 
 use std::{
+    ffi::OsStr,
     io::{self, Write as _},
     path::Path,
 };
 
 use flate2::{Compression, write::GzEncoder};
+use serde_json::Value;
 
 use crate::{
     log::{redact, sanitize_text},
@@ -38,8 +40,7 @@ pub struct Extra {
 pub fn save(record: &Record, extra: &Extra, to: &Path) -> io::Result<()> {
     let mut files = vec![("README.txt".to_owned(), readme(record))];
     for name in ["plan.json", "journal.jsonl"] {
-        let bytes = causes::tail(&record.folder.join(name), LARGEST)?;
-        files.push((name.to_owned(), String::from_utf8_lossy(&bytes).into_owned()));
+        files.push((name.to_owned(), end(&record.folder.join(name), LARGEST)?));
     }
     files.extend(logs(record));
     files.extend(extra.files.iter().cloned());
@@ -57,20 +58,54 @@ fn logs(record: &Record) -> Vec<(String, String)> {
     let labs = record.plan.labs.iter().map(|t| t.lab.as_str());
     let read = |lab: &str| {
         let name = format!("{lab}.log");
-        let bytes = causes::tail(&record.folder.join(&name), TAIL).ok()?;
-        Some((name, String::from_utf8_lossy(&bytes).into_owned()))
+        let text = end(&record.folder.join(&name), TAIL).ok()?;
+        Some((name, text))
     };
     std::iter::once("host").chain(labs).filter_map(read).collect()
 }
 
-fn clean(name: &str, text: &str, extra: &Extra) -> String {
-    // JSON escapes what could drive a terminal; a line of a log that is cut is still a line.
-    let safe = name.contains(".json");
-    let text = if safe {
-        text.to_owned()
+/// The end of a file. A first line that was cut is left out: half a secret does not look like one.
+fn end(path: &Path, bytes: u64) -> io::Result<String> {
+    let read = causes::tail(path, bytes)?;
+    let lines = if (read.len() as u64) < bytes {
+        read.as_slice()
     } else {
-        sanitize_text(text)
+        read.splitn(2, |byte| *byte == b'\n').nth(1).unwrap_or_default()
     };
+    Ok(String::from_utf8_lossy(lines).into_owned())
+}
+
+/// What of a file may be in the report. JSON is cleaned string by string: escaped, a secret looks like none, and JSON
+/// escapes not all that could drive a terminal.
+fn clean(name: &str, text: &str, extra: &Extra) -> String {
+    match Path::new(name).extension().and_then(OsStr::to_str) {
+        Some("json") => match serde_json::from_str(text) {
+            Ok(value) => format!("{:#}\n", clean_json(value, extra)),
+            Err(_) => clean_text(text, extra),
+        },
+        Some("jsonl") => {
+            let lines: Vec<String> = text.lines().map(|line| clean_line(line, extra)).collect();
+            lines.join("\n") + "\n"
+        }
+        _ => clean_text(text, extra),
+    }
+}
+
+/// A line of JSON; what is none, as one that a crash cut, is text.
+fn clean_line(line: &str, extra: &Extra) -> String {
+    match serde_json::from_str(line) {
+        Ok(value) => clean_json(value, extra).to_string(),
+        Err(_) => clean_text(line, extra),
+    }
+}
+
+fn clean_json(value: Value, extra: &Extra) -> Value {
+    redact::json(value, &|text| clean_text(text, extra))
+}
+
+fn clean_text(text: &str, extra: &Extra) -> String {
+    // Known values go before, too: a text that is made safe may be cut within one.
+    let text = sanitize_text(&redact::known(text, &extra.secrets));
     let text = redact::text(&text, &extra.secrets);
     match extra.home.as_deref().filter(|home| home.len() > 1) {
         Some(home) => text.replace(home, "~"),
@@ -126,4 +161,71 @@ fn archive(folder: &str, files: impl Iterator<Item = (String, String)>) -> io::R
     let mut gzip = tar.into_inner()?;
     gzip.flush()?;
     gzip.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn extra() -> Extra {
+        Extra {
+            files: vec![],
+            secrets: vec!["can\"ary\\1\nline two".into()],
+            home: Some("/home/somebody".into()),
+        }
+    }
+
+    #[test]
+    fn secrets_within_the_strings_of_json_go() {
+        let said = "{\"password\": \"hunter2\"} at /home/somebody/x";
+        let known = "said can\"ary\\1\nline two";
+        let lines = [
+            serde_json::json!({"v": 1, "error": said}).to_string(),
+            String::new(),
+            serde_json::json!({"v": 1, "error": known, "secrets": ["lab/token"]}).to_string(),
+            serde_json::json!({"env": {"HF_TOKEN": "two words"}, "script": "PASSWORD=abc,def"}).to_string(),
+            "{\"v\":1,\"error\":\"say \\\"token\\\": \\\"half a".to_owned(),
+        ];
+        let cleaned = clean("journal.jsonl", &lines.join("\n"), &extra());
+        let found: Vec<&str> = cleaned.lines().collect();
+        assert_eq!(
+            found,
+            [
+                r#"{"error":"{\"password\": \"[redacted]\"} at ~/x","v":1}"#,
+                "",
+                r#"{"error":"said [redacted]","secrets":["lab/token"],"v":1}"#,
+                r#"{"env":{"HF_TOKEN":"[redacted]"},"script":"PASSWORD=[redacted]"}"#,
+                r#"{"v":1,"error":"say \"token\": \"[redacted]"#,
+            ]
+        );
+        let plan = serde_json::to_string_pretty(&serde_json::json!({"script": known, "said": said})).unwrap();
+        let cleaned = clean("plan.json", &plan, &extra());
+        let wanted = serde_json::json!({
+            "script": "said [redacted]", "said": "{\"password\": \"[redacted]\"} at ~/x",
+        });
+        assert_eq!(serde_json::from_str::<Value>(&cleaned).unwrap(), wanted);
+        assert!(cleaned.contains("\n  \"said\""), "{cleaned}");
+    }
+
+    #[test]
+    fn nothing_in_json_drives_a_terminal() {
+        let given = serde_json::json!({"a\u{9b}31m": "\u{1b}[31mred\u{9b}2J\u{85}\u{202e}txt\u{7f}"});
+        for name in ["x.json", "x.jsonl", "x.log"] {
+            let cleaned = clean(name, &given.to_string(), &extra());
+            let bad = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
+            assert!(!cleaned.contains(bad), "{name}: {cleaned:?}");
+            assert!(cleaned.contains("<U+202E>"), "{name}: {cleaned:?}");
+        }
+    }
+
+    #[test]
+    fn a_log_that_begins_within_a_line_or_a_key_keeps_nothing_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lab.log");
+        let text = "password=hunter2\nAAAAkey\n-----END RSA PRIVATE KEY-----\nnext\n";
+        std::fs::write(&path, text).unwrap();
+        let read = end(&path, text.len() as u64 - 4).unwrap();
+        assert_eq!(clean("lab.log", &read, &extra()), "[redacted]\nnext\n");
+        assert_eq!(end(&path, 1024).unwrap(), text);
+    }
 }

@@ -56,11 +56,19 @@ impl Scope {
         }
         let made = |action: &Action| match &action.step {
             Step::Create { spec } | Step::Copy { spec, .. } => Some(spec.name.clone()),
+            Step::Delete { name, .. } | Step::Retire { name, .. } | Step::Expire { name, .. } => {
+                Some(name.clone())
+            }
             _ => None,
         };
         let of_track = |t: &Track| {
             let made = t.actions.iter().filter_map(made);
-            std::iter::once(t.lab.clone()).chain(made).collect::<Vec<_>>()
+            let copied = t.actions.iter().filter_map(|a| match &a.step {
+                Step::Copy { from, .. } => Some(from.clone()),
+                _ => None,
+            });
+            let lab = std::iter::once(t.lab.clone());
+            lab.chain(made).chain(copied).collect::<Vec<_>>()
         };
         Self::labs(daemon, plan.labs.iter().flat_map(of_track))
     }

@@ -201,6 +201,7 @@ impl<'a> Hand<'a> {
             Step::Expire { name, snapshots } => self.expire(name, snapshots).await,
             Step::Edit { name, edit, uuid } => self.edit(name, edit, uuid).await,
             Step::Delete { name, uuid, only_if } => self.delete(name, uuid, only_if.as_deref()).await,
+            Step::Retire { name, uuid } => self.retire(name, uuid).await,
         }
     }
 

@@ -3,7 +3,6 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{File, TryLockError},
     path::{Path, PathBuf},
 };
 
@@ -17,6 +16,7 @@ use super::{
     advice::advice,
     apply::RESTART,
     journal::{self, Record},
+    lock::{Holder, Scope},
     receipt::in_force,
 };
 
@@ -34,15 +34,16 @@ pub struct Stopped {
 }
 
 /// The newest run that was never closed, unless somebody is at work or its labs were worked on since.
-pub fn find(runs: &Path, lock: &Path) -> Option<Record> {
-    if is_held(lock) {
-        return None;
-    }
+pub fn find(runs: &Path, lock: &Path, daemon: &str) -> Option<Record> {
     let records = journal::records(runs);
     let open = records
         .iter()
         .position(|r| r.code.is_none() || was_restarted(r))?;
-    let worked_on = worked_on_since(&records, records.get(open)?).is_some();
+    let stopped = records.get(open)?;
+    if Holder::against(lock, &Scope::of(&stopped.plan, daemon)).is_some() {
+        return None;
+    }
+    let worked_on = worked_on_since(&records, stopped).is_some();
     let mut found = records.into_iter().nth(open).filter(|_| !worked_on)?;
     if was_restarted(&found) {
         found.restarted = counts(&found);
@@ -67,24 +68,21 @@ fn counts(record: &Record) -> Option<bool> {
 }
 
 /// The later run that changed a lab of this one, and the lab: on top of that, what is left of this run is no longer
-/// what was agreed to. A proof changes nothing.
+/// what was agreed to. A proof changes nothing. What an uninstall takes back, any later run may have made anew.
 pub fn worked_on_since<'a>(records: &'a [Record], record: &Record) -> Option<(&'a Record, &'a str)> {
     let wanted = |t: &Track| record.plan.labs.iter().any(|mine| mine.lab == t.lab);
+    let uninstalls = record.plan.host.iter().any(|a| a.id.starts_with("uninstall/"));
     let later = records.iter().filter(|r| r.id > record.id);
     later.into_iter().find_map(|later| {
+        if uninstalls && !later.begun.is_empty() {
+            let lab = later.plan.labs.first().map_or("host", |track| track.lab.as_str());
+            return Some((later, lab));
+        }
         let begun = |t: &Track| t.actions.iter().any(|a| later.begun.contains(&a.id));
         let changed = |t: &&Track| t.choice != Choice::Prove && wanted(t) && begun(t);
         let track = later.plan.labs.iter().find(changed)?;
         Some((later, track.lab.as_str()))
     })
-}
-
-/// Whether another halolab is at work. The lock dies with its process, so a free one says that nobody is.
-fn is_held(lock: &Path) -> bool {
-    let Ok(file) = File::open(lock) else {
-        return false;
-    };
-    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
 /// Where each track of a run stopped; tracks that came to their end are left out.

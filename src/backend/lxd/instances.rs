@@ -74,6 +74,31 @@ impl Lxd {
         Ok(told.into_iter().map(Into::into).collect())
     }
 
+    /// Names of the instances of all projects. What shows only a part of them is no answer.
+    pub(super) async fn list_everywhere(&self) -> Result<Vec<String>> {
+        #[derive(serde::Deserialize)]
+        struct Named {
+            name: String,
+            #[serde(default)]
+            project: String,
+        }
+        let about = About::new("list the instances of all projects", "list of instances");
+        // The door of Incus for its users shows each of them a project of their own.
+        if self.transport.address().ends_with("unix.socket.user") {
+            return Err(about.no("this socket shows one user's project only"));
+        }
+        if !self.server.has("instance_all_projects") {
+            return Err(about.no("this engine cannot, it is too old"));
+        }
+        let path = "/1.0/instances?recursion=1&all-projects=true";
+        let told: Vec<Named> = self.transport.get(path, &about).await?;
+        let name = |one: Named| match one.project.as_str() {
+            "" | "default" => one.name,
+            project => format!("{project}/{}", one.name),
+        };
+        Ok(told.into_iter().map(name).collect())
+    }
+
     /// One instance.
     pub(super) async fn find_instance(&self, name: &str) -> Result<Option<Instance>> {
         match self.read_instance(name).await {

@@ -80,6 +80,44 @@ pub fn address_of(named: Option<&str>) -> String {
     place.map_or_else(String::new, |place| place.display().to_string())
 }
 
+/// An engine of this machine that is not the one we speak to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// Its socket.
+    pub address: String,
+    /// Instances of all its projects; none where it could not be asked.
+    pub instances: Option<Vec<String>>,
+}
+
+/// The engines in the usual places, and what they hold, except the one behind the socket `known`.
+pub async fn elsewhere(known: &str) -> Vec<Elsewhere> {
+    let real = |place: &Path| place.canonicalize().unwrap_or_else(|_| place.to_owned());
+    let mut looked = vec![real(Path::new(known))];
+    let mut found = vec![];
+    for place in USUAL.iter().map(Path::new) {
+        // A folder that we may not enter may hold a socket.
+        let socket = !matches!(place.try_exists(), Ok(false));
+        // With its sockets under /run, Incus keeps its database where the other ones are.
+        let of_known = known.starts_with("/run/incus/") && place.starts_with("/var/lib/incus");
+        let asleep = !socket && !of_known && place.with_file_name("database").exists();
+        // The door of Incus for its users leads to the same engine, and makes a project for whoever knocks.
+        let users = place.extension().is_some_and(|end| end == "user");
+        if users || !(socket || asleep) || looked.contains(&real(place)) {
+            continue;
+        }
+        looked.push(real(place));
+        let instances = match connect_socket(place.to_owned()).await {
+            Ok(engine) => engine.list_everywhere().await.ok(),
+            Err(_) => None,
+        };
+        found.push(Elsewhere {
+            address: place.display().to_string(),
+            instances,
+        });
+    }
+    found
+}
+
 /// What the environment names.
 fn from_environment() -> Option<String> {
     VARIABLES.iter().find_map(|variable| {

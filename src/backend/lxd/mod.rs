@@ -26,7 +26,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-pub use locate::{address_of, check_address, connect, connect_with};
+pub use locate::{Elsewhere, address_of, check_address, connect, connect_with, elsewhere};
 pub use tls::Trust;
 use transport::{About, Target, Transport};
 
@@ -134,6 +134,10 @@ impl Backend for Lxd {
 
     async fn instances(&self) -> Result<Vec<Instance>> {
         self.list_instances().await
+    }
+
+    async fn instances_everywhere(&self) -> Result<Vec<String>> {
+        self.list_everywhere().await
     }
 
     async fn instance(&self, name: &str) -> Result<Option<Instance>> {

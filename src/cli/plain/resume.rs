@@ -24,7 +24,7 @@ pub(super) async fn offer(setup: &Setup, world: &World) -> Result<Option<Code>, 
     if setup.global.read_only {
         return Ok(None);
     }
-    let Some(record) = find(&setup.runs(), &setup.lock()) else {
+    let Some(record) = find(&setup.runs(), &setup.lock(), &setup.daemon()) else {
         return Ok(None);
     };
     let back: Vec<(Lab, Choice)> = ways_back(&record, world)

@@ -80,6 +80,9 @@ async fn spec(
         (tag(TEMPORARY), Owner::me().to_string()),
         ("boot.autostart".to_owned(), "false".to_owned()),
         ("nvidia.runtime".to_owned(), "false".to_owned()),
+        // What protects the lab must not keep its copy.
+        ("security.protection.delete".to_owned(), "false".to_owned()),
+        ("snapshots.schedule".to_owned(), String::new()),
         // It ends by itself, should nobody be left to remove it.
         ("raw.lxc".to_owned(), "lxc.init.cmd = /bin/sleep 600".to_owned()),
     ];
@@ -155,12 +158,14 @@ pub async fn sweep(backend: &dyn Backend, instances: &[Instance]) -> Result<usiz
         let owner = i.tag(TEMPORARY).map(Owner::read);
         owner.is_some_and(|owner| owner.is_gone(&i.created))
     });
-    let mut removed = 0;
+    let (mut removed, mut failed) = (0, None);
     for copy in left {
-        remove(backend, &copy.name).await?;
-        removed += 1;
+        match remove(backend, &copy.name).await {
+            Ok(()) => removed += 1,
+            Err(error) => failed = Some(error),
+        }
     }
-    Ok(removed)
+    failed.map_or(Ok(removed), Err)
 }
 
 /// The process that made a copy: machine, boot, process, and when it began.

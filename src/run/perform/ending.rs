@@ -16,7 +16,7 @@ impl Hand<'_> {
                 name,
                 format!("the lab was restored to {}", crate::log::sanitize(snapshot)),
             ),
-            Step::Delete { name, .. } => (name, self.why("removed")),
+            Step::Delete { name, .. } | Step::Retire { name, .. } => (name, self.why("removed")),
             Step::Power {
                 name,
                 power: Power::Stop { .. },

@@ -14,7 +14,7 @@ use crate::{
     host::{
         bootstrap,
         command::{Command, quote},
-        made::{Ledger, Made, VARIABLE},
+        made::{Ledger, Made, VARIABLE, engine_name},
     },
     labs::tag,
     plan::{Step, planner},
@@ -64,10 +64,13 @@ impl Hand<'_> {
     }
 
     /// Writes down what is about to be made, so that `uninstall` takes back that and nothing else.
-    fn note(&self, kind: &str, rest: &str) -> Result<(), Failure> {
+    async fn note(&self, backend: &dyn Backend, kind: &str, rest: &str) -> Result<(), Failure> {
+        // Another engine of this machine may have a thing of the same name, which is not ours.
+        let server = backend.server().await?;
         let made = Made {
             kind: kind.into(),
             rest: rest.into(),
+            engine: Some(engine_name(&server.product, &server.address)),
         };
         let noted = self.ledger().add(self.worker.run, self.action, &made);
         noted.map_err(|e| Failure::Failed(e.to_string()))
@@ -76,7 +79,7 @@ impl Hand<'_> {
     /// An image that was there before is not ours, even if a newer one is fetched under its alias.
     async fn note_image(&self, backend: &dyn Backend, alias: &str) -> Result<(), Failure> {
         if backend.image(alias).await?.is_none() {
-            self.note("image", alias)?;
+            self.note(backend, "image", alias).await?;
         }
         Ok(())
     }
@@ -103,7 +106,7 @@ impl Hand<'_> {
                 if backend.pools().await?.iter().any(|p| p.name == *name) {
                     return SKIPPED;
                 }
-                self.note("pool", name)?;
+                self.note(backend, "pool", name).await?;
                 backend.create_pool(name, driver, *size).await?;
             }
             Step::CreateNetwork { name } => {
@@ -115,7 +118,7 @@ impl Hand<'_> {
                 {
                     return SKIPPED;
                 }
-                self.note("network", name)?;
+                self.note(backend, "network", name).await?;
                 backend.create_network(name).await?;
             }
             Step::PutProfile {
@@ -251,7 +254,7 @@ impl Hand<'_> {
                 if backend.image(alias).await?.is_some() {
                     return SKIPPED;
                 }
-                self.note("image", alias)?;
+                self.note(backend, "image", alias).await?;
                 backend.import_image(file, alias, &self.progress).await?;
             }
             _ => {}

@@ -4,7 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::{
     backend::{Backend, ConfigEdit, Error, Instance, Status},
-    labs::{SnapshotKind, expiry::Expired, identity::Seen, snapshots, tag},
+    labs::{
+        SnapshotKind,
+        expiry::{ASIDE, Expired},
+        identity::Seen,
+        marks, notes_profile, snapshots, tag,
+    },
     plan::step::Keep,
 };
 
@@ -94,6 +99,18 @@ impl Hand<'_> {
         if removed == 0 { SKIPPED } else { DID }
     }
 
+    /// Removes an earlier version, unless somebody needs it by now.
+    pub(super) async fn retire(&mut self, name: &str, uuid: &str) -> Ended {
+        let backend = self.backend().await?;
+        if let Some(found) = backend.instance(name).await?
+            && let Some(why) = needed(backend, &found).await?
+        {
+            self.output.line(&format!("    {name} stays: {why}"));
+            return SKIPPED;
+        }
+        self.delete(name, uuid, None).await
+    }
+
     /// Takes one more safety snapshot under a name that is free.
     async fn save_again(
         &mut self,
@@ -114,6 +131,26 @@ impl Hand<'_> {
         snapshots::record(backend, lab, &snapshot, &note, SnapshotKind::Safety).await?;
         Ok(())
     }
+}
+
+/// Why an earlier version must stay.
+async fn needed(backend: &dyn Backend, found: &Instance) -> Result<Option<&'static str>, Failure> {
+    if found.tag("kept").is_none() || found.tag(ASIDE).is_some() {
+        return Ok(Some("it is no earlier version any more"));
+    }
+    if found.status != Status::Stopped {
+        return Ok(Some("it runs"));
+    }
+    let profile = match notes_profile(found) {
+        Some(profile) => backend.profile(profile).await?,
+        None => None,
+    };
+    let Some(profile) = profile else { return Ok(None) };
+    let snapshots = backend.snapshots(&found.name).await?;
+    let pinned = snapshots
+        .iter()
+        .any(|s| marks::read(&profile, &found.name, &s.name).pinned);
+    Ok(pinned.then_some("a snapshot of it is pinned"))
 }
 
 /// Whether an instance is what a restore of this snapshot leaves: a copy's snapshots have the uuid of the instance that

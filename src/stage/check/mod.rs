@@ -68,6 +68,13 @@ impl Check<'_> {
         let needs = root.key("needs");
         self.size(&needs.key("disk"), stage.needs.disk.as_deref());
         self.size(&needs.key("memory"), stage.needs.memory.as_deref());
+        if stage.backend == BackendKind::Host && stage.id != "host" {
+            let message = "only the stage `host` prepares the machine";
+            let problem = self.document.problem(&root.key("backend"), message);
+            self.problems.push(
+                problem.hint("for changes of your own, name the stage `host`: it takes the place of ours"),
+            );
+        }
         if stage.backend == BackendKind::Lxd {
             if stage.images.is_empty() {
                 self.problems.push(

@@ -29,10 +29,10 @@ pub fn counts(call: &Call) -> bool {
 /// Each of these at each such call of all scenarios, as the undisturbed runs show them.
 pub fn points<T: Clone>(
     workers: &Workers,
+    scenarios: Vec<Scenario>,
     wanted: impl Fn(&Call) -> bool,
     what: &[T],
 ) -> (Vec<Point<T>>, BTreeMap<&'static str, Reference>) {
-    let scenarios = scenarios();
     let references = workers.references(&scenarios);
     let mut points = vec![];
     for scenario in scenarios {
@@ -55,7 +55,7 @@ pub fn points<T: Clone>(
 
 /// Each phase of each call in which something is half done.
 pub fn phases(workers: &Workers) -> (Vec<Point<Phase>>, BTreeMap<&'static str, Reference>) {
-    points(workers, counts, &Phase::ALL)
+    points(workers, scenarios(), counts, &Phase::ALL)
 }
 
 /// What a try came to: what was wrong on the way, and how its end differs from what it should be.
