@@ -197,8 +197,14 @@ fn a_later_folder_overrides_and_adds() {
     let home = tempfile::tempdir().unwrap();
     let (system, user) = (home.path().join("etc"), home.path().join("user"));
     let stage = |id: &str, title: &str| {
+        let backend = match id {
+            "host" => "\"host\"\n",
+            _ => {
+                "\"lxd\"\n[[image]]\nid = \"i\"\ntitle = \"i\"\nfamily = \"any\"\nsource.local = { alias = \"i\" }\n"
+            }
+        };
         format!(
-            "version = 1\nid = \"{id}\"\ntitle = \"{title}\"\nsummary = \"s\"\nbackend = \"host\"\n\
+            "version = 1\nid = \"{id}\"\ntitle = \"{title}\"\nsummary = \"s\"\nbackend = {backend}\
              [[step]]\nid = \"s\"\ntitle = \"t\"\nrun.any = {{ inline = \"true\" }}\n"
         )
     };
@@ -230,7 +236,7 @@ fn a_later_folder_overrides_and_adds() {
     assert!(
         warnings
             .iter()
-            .any(|w| w.contains("broken.toml:8:1: unknown key `titel`")),
+            .any(|w| w.contains("broken.toml:13:1: unknown key `titel`")),
         "{warnings:?}"
     );
     assert!(
