@@ -44,10 +44,11 @@ pub(crate) async fn incus() -> Option<Lxd> {
 }
 
 /// A name that no other test uses; what begins with it is removed by [`clean`].
+// No name is the beginning of another one: what begins with a name is taken for its own.
 pub(crate) fn unique(what: &str) -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    format!("hl-test-{what}-{}-{number}", std::process::id())
+    format!("hl-test-{what}-{}-{number:02}", std::process::id())
 }
 
 /// Runs a test, and removes the instances and profiles that begin with `prefix` however it ends.
