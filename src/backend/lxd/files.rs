@@ -162,7 +162,7 @@ impl Lxd {
         .iter()
         .fold(request, |request, (key, value)| with_header(request, key, value));
         // A slow disk writes a MiB a second.
-        let deadline = self.transport.deadline + Duration::from_secs(bytes.len() as u64 >> 20);
+        let deadline = self.patience() + Duration::from_secs(bytes.len() as u64 >> 20);
         let about = about("write", name, file);
         self.transport.raw(request, &about, deadline).await.map(drop)
     }
@@ -174,7 +174,7 @@ impl Lxd {
             let about = about("make folder", name, folder);
             let request = self.request(Method::POST, &path(name, folder));
             let request = with_header(with_header(request, "type", "directory"), "mode", "0755");
-            let made = self.transport.raw(request, &about, self.transport.deadline).await;
+            let made = self.transport.raw(request, &about, self.patience()).await;
             if let Err(error) = made
                 && self.list_folder(name, folder).await.is_err()
             {
@@ -215,7 +215,7 @@ impl Lxd {
             let request = self.request(Method::GET, &path(name, &at));
             let response = self
                 .transport
-                .raw(request, &about, self.transport.deadline)
+                .raw(request, &about, self.patience())
                 .await?;
             let kind = header(&response, "type").to_owned();
             if kind != "symlink" {
@@ -236,7 +236,7 @@ impl Lxd {
     /// Reads the rest of an answer; each piece has the deadline.
     async fn read_body(&self, mut response: Response, name: &str, file: &str) -> Result<Vec<u8>> {
         let about = about("read", name, file);
-        let deadline = self.transport.deadline;
+        let deadline = self.patience();
         let mut bytes = vec![];
         loop {
             match timeout(deadline, response.chunk()).await {
@@ -249,6 +249,12 @@ impl Lxd {
                 return Err(about.no("it is larger than 256 MiB"));
             }
         }
+    }
+
+    /// How long a call about a file may take: the daemon starts a process for it that enters the
+    /// instance, which took more than 10 s on two cores with twenty instances at work.
+    fn patience(&self) -> Duration {
+        self.transport.deadline * 6
     }
 
     /// A request with a body that is bytes: with curl's default type LXD reads them as a form and
