@@ -93,13 +93,22 @@ pub fn converges(
 }
 
 impl<T: std::fmt::Debug> Point<T> {
+    /// Scenario and point, as they are in the table.
+    pub fn key(&self) -> (String, String) {
+        (
+            self.scenario.name.into(),
+            format!("{:?} {}", self.what, self.call),
+        )
+    }
+
     /// Tries it, and says what came of it.
     pub fn row(&self, try_it: impl FnOnce() -> (Verdict, Vec<String>)) -> Row {
         let began = Instant::now();
         let (verdict, notes) = try_it();
+        let (scenario, point) = self.key();
         Row {
-            scenario: self.scenario.name.into(),
-            point: format!("{:?} {}", self.what, self.call),
+            scenario,
+            point,
             verdict,
             notes,
             seconds: began.elapsed().as_secs_f32(),
