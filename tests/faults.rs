@@ -49,9 +49,12 @@ use common::faults::{
 };
 use rustix::process::Signal;
 
-/// How long a fault may hold a run up: a wait for an operation ends after a slice of 30 s and a call after 10 s, and
-/// a script may be looked for for a while.
+/// How long a fault may hold a run up: a call ends after a minute at most (`backend::lxd::deadlines`), and a script may
+/// be looked for for a while.
 const DEADLINE: Duration = Duration::from_secs(90);
+/// So many times shorter are the program's deadlines where an answer never comes: what it says and does then is tried,
+/// not how long a minute is.
+const HURRY: u32 = 4;
 
 /// What is done to an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,11 +145,26 @@ fn disturbed<T>(
     references: &std::collections::BTreeMap<&'static str, Reference>,
 ) -> (Verdict, Vec<String>) {
     ground.reset(point.scenario.from);
+    let hangs = matches!(act, Act::Hang);
     ground.proxy.arm(Some((point.call.clone(), act)));
-    let ran = ground.run(&point.scenario.arguments(ground), DEADLINE + LONG / 4);
+    let words = point.scenario.arguments(ground);
+    let ran = if hangs {
+        let limit = DEADLINE / HURRY + LONG / 3;
+        ground.run_with(&words, limit, |c| {
+            c.env("HALOLAB_TEST_HURRY", HURRY.to_string());
+        })
+    } else {
+        ground.run(&words, DEADLINE + LONG / 4)
+    };
     ground.proxy.rest();
     if !ground.proxy.was_hit() {
         return (Verdict::NotHit, vec![]);
+    }
+    if hangs && !ran.said.contains(" has not answered for ") {
+        return (
+            Verdict::Lied,
+            vec![format!("it waited and did not say so: {}", tail(&ran.said))],
+        );
     }
     judge_run(
         ground,
