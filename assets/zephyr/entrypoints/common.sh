@@ -50,6 +50,9 @@ environment_ready() {
   [ -f "$environment/machine.yaml" ] || echo '{}' >"$environment/machine.yaml"
 }
 
+# A shell starts what is in its background deaf to SIGINT, by which Spack alone is stopped without leaving builds behind.
+interruptible() { env --default-signal=INT,QUIT "$@"; }
+
 # The Python that Spack built; nothing where there is none yet.
 built_python() {
   for bp_python in "$ZEPHYR_STORE"/views/*/bin/python3; do

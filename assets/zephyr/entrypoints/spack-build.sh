@@ -29,5 +29,5 @@ fi
 say "building into $ZEPHYR_STORE; what is there already is not built again"
 # On pipes, so that each state is a line; the pipe as input because Spack 1.1's new installer refuses /dev/null.
 # shellcheck disable=SC2086
-: | spack -e "$environment" install $stop "$@"
+: | interruptible spack -e "$environment" install $stop "$@"
 say "the environment is built: $ZEPHYR_STORE/views"

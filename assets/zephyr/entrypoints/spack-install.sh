@@ -8,4 +8,4 @@ spack_ready
 environment_ready
 spack -e "$environment" add "$@" </dev/null
 spack -e "$environment" concretize </dev/null
-: | spack -e "$environment" install
+: | interruptible spack -e "$environment" install
