@@ -9,7 +9,7 @@
 [ $# -gt 1 ] || usage
 name=$1
 shift
-case $name in *[!A-Za-z0-9._-]* | -* | .*) die "a job's name is made of letters, digits, -, _ and ." ;; esac
+case $name in '' | *[!A-Za-z0-9._-]* | -* | .*) die "a job's name is made of letters, digits, -, _ and ." ;; esac
 jobs=${ZEPHYR_JOBS:-$ZEPHYR_CACHE/zephyr_jobs}
 mkdir -p "$jobs"
 log=$jobs/$name-$(date -u +%Y%m%dT%H%M%SZ).log
