@@ -15,7 +15,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    backend::{self, Backend},
+    backend::{self, Backend, late},
     cli::Global,
     config::{Config, set_theme},
     labs::snapshot_rows,
@@ -264,13 +264,29 @@ impl Shared {
     async fn job(&self, job: Job) {
         let scope = Scope::labs(&self.around.daemon, [job.lab()]);
         let result = match Lock::take_for(&self.around.lock, &scope, &job.doing()) {
-            Ok(_lock) => match self.backend().await {
-                Ok(backend) => jobs::perform(backend.as_ref(), &self.jobs(), &job).await,
-                Err(error) => Err(sanitize_text(&error.to_string())),
-            },
+            Ok(_lock) => {
+                let work = async {
+                    match self.backend().await {
+                        Ok(backend) => jobs::perform(backend.as_ref(), &self.jobs(), &job).await,
+                        Err(error) => Err(sanitize_text(&error.to_string())),
+                    }
+                };
+                late::heard(self.listener(), work).await
+            }
             Err(error) => Err(error.to_string()),
         };
         self.tell(Msg::Done(job, result)).await;
+    }
+
+    /// Says on the screen that the daemon keeps us waiting.
+    fn listener(&self) -> late::Listener {
+        let messages = self.messages.clone();
+        late::Listener {
+            // Where nobody has time to read it, the next one says the same.
+            tell: Arc::new(move |said| drop(messages.try_send(Msg::Said(said.to_owned())))),
+            cancel: CancellationToken::new(),
+            patient: false,
+        }
     }
 
     async fn start(

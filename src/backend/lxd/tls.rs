@@ -22,6 +22,7 @@ use tokio::{net::TcpStream, time::timeout};
 
 use super::{
     Lxd,
+    deadlines::Deadlines,
     locate::unusable,
     read_server,
     transport::{About, Ask, Target, Transport},
@@ -147,7 +148,7 @@ impl Place {
 }
 
 /// Connects, and becomes known where a token is given.
-pub(super) async fn connect(url: &str, trust: &Trust, deadline: Duration, slice: Duration) -> Result<Lxd> {
+pub(super) async fn connect(url: &str, trust: &Trust, deadlines: Deadlines) -> Result<Lxd> {
     let place = Place::parse(url).map_err(|e| unusable(url, &e))?;
     let identity = trust.identity().map_err(|e| unusable(url, &e))?;
     let known_hash = place.fingerprint.clone().or_else(|| trust.fingerprint());
@@ -155,7 +156,7 @@ pub(super) async fn connect(url: &str, trust: &Trust, deadline: Duration, slice:
         (Some(pem), _) => {
             Some(CertificateDer::from_pem_slice(&pem).map_err(|e| unusable(url, &e.to_string()))?)
         }
-        (None, Some(hash)) => Some(pin(&place, trust, &hash, deadline).await?),
+        (None, Some(hash)) => Some(pin(&place, trust, &hash, deadlines.question).await?),
         (None, None) => None,
     };
     let vouched = pinned.is_none();
@@ -178,12 +179,11 @@ pub(super) async fn connect(url: &str, trust: &Trust, deadline: Duration, slice:
         },
         relay: None,
         engine: "lxd".into(),
-        deadline,
-        slice,
+        deadlines,
     };
     let server = match read_server(&transport).await {
         Err(Error::Unreachable { reason, .. }) if vouched && reason.contains("certificate") => {
-            return Err(unknown_certificate(&place, url, deadline).await);
+            return Err(unknown_certificate(&place, url, deadlines.question).await);
         }
         other => other?,
     };
