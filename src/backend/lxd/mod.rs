@@ -28,7 +28,10 @@ use tokio::sync::mpsc;
 
 pub use locate::{Elsewhere, address_of, check_address, connect, connect_with, elsewhere};
 pub use tls::Trust;
+pub(super) use tls::of_server as tls_of_server;
 use transport::{About, Target, Transport};
+#[cfg(fuzzing)]
+pub use wire::read_any;
 
 use crate::host::membership::Relay;
 

@@ -319,6 +319,22 @@ pub(super) fn plain() -> ClientConfig {
         .with_no_client_auth()
 }
 
+/// TLS for an image server: believed is the authority that is given as PEM, or else the system's.
+pub(in crate::backend) fn of_server(certificate: Option<&str>) -> std::result::Result<ClientConfig, String> {
+    let Some(pem) = certificate else {
+        let config = builder().with_platform_verifier().map_err(|e| e.to_string())?;
+        return Ok(config.with_no_client_auth());
+    };
+    let mut roots = rustls::RootCertStore::empty();
+    for der in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        let added = der
+            .map_err(|e| e.to_string())
+            .and_then(|der| roots.add(der).map_err(|e| e.to_string()));
+        added.map_err(|e| format!("its certificate authority: {e}"))?;
+    }
+    Ok(builder().with_root_certificates(roots).with_no_client_auth())
+}
+
 /// The client behind every road.
 pub(super) fn client_builder(config: ClientConfig) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
