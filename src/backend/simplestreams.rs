@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, time::Duration};
 use futures_util::StreamExt as _;
 use serde::Deserialize;
 
-use super::{RemoteImage, lxd::tls_of_server};
+use super::{RemoteImage, lxd::tls_of_server, types::is_fingerprint};
 
 /// Where each server has its index.
 const INDEX: &str = "streams/v1/index.json";
@@ -164,11 +164,6 @@ fn of_item(item: &Item) -> Vec<&str> {
         "lxd.tar.xz" | "incus.tar.xz" => vec![&item.with_squashfs, &item.with_rootxz, &item.both],
         _ => vec![],
     }
-}
-
-/// Whether a text is a SHA-256 in small hexadecimal digits.
-pub fn is_fingerprint(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Asks a server which fingerprints it announces for an image, of the newest version first.

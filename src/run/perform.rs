@@ -14,6 +14,7 @@ use super::{Entry, Event, apply::Worker, certificates, output::Output};
 mod boot;
 mod ending;
 mod host;
+mod image;
 mod instance;
 mod prove;
 mod script;

@@ -108,6 +108,11 @@ impl Lxd {
         tls::connect(url, trust, DEADLINE, SLICE).await
     }
 
+    /// What the daemon is, wherever it is reached ([`Server::identity`]).
+    pub fn identity(&self) -> &str {
+        &self.server.identity
+    }
+
     /// Asks who answers.
     async fn greet(mut transport: Transport) -> Result<Self> {
         let server = read_server(&transport).await?;

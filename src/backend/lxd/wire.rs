@@ -87,6 +87,10 @@ pub(super) struct Environment {
     #[serde(deserialize_with = "lenient")]
     firewall: String,
     #[serde(deserialize_with = "lenient")]
+    certificate_fingerprint: String,
+    #[serde(deserialize_with = "lenient")]
+    project: String,
+    #[serde(deserialize_with = "lenient")]
     storage_supported_drivers: Vec<Driver>,
 }
 
@@ -102,6 +106,11 @@ impl Server {
     /// In our own words.
     pub(super) fn into_server(self, address: &str, local: bool) -> types::Server {
         let told = self.environment;
+        let identity = match told.certificate_fingerprint.as_str() {
+            "" => String::new(),
+            fingerprint if told.project.is_empty() => format!("{fingerprint}/default"),
+            fingerprint => format!("{fingerprint}/{}", told.project),
+        };
         types::Server {
             product: if told.server.is_empty() {
                 "lxd".into()
@@ -120,6 +129,7 @@ impl Server {
                 .map(|d| d.name)
                 .collect(),
             pid: told.server_pid.filter(|_| local),
+            identity,
         }
     }
 }
