@@ -25,7 +25,7 @@ use crate::{
     progress::History,
     run::{
         self, Connect, Context, Event, Lock, Outcome, StopCode, journal,
-        lock::{Holder, LockError, Scope},
+        lock::{Daemon, Holder, LockError, Scope},
         unfinished,
     },
     stage::{Answers, Catalog},
@@ -65,7 +65,7 @@ pub struct Surroundings {
     /// The lock of runs.
     pub lock: PathBuf,
     /// The daemon, as locks name it.
-    pub daemon: String,
+    pub daemon: Daemon,
     /// `/`, or the tree of files that a test shows as the machine.
     pub root: PathBuf,
     /// Exit code of a run that is stopped by a signal.

@@ -181,7 +181,9 @@ pub(super) async fn carry_out(
     id: &str,
     secrets: std::collections::BTreeMap<String, Answers>,
 ) -> Result<Code, Stop> {
-    let scope = Scope::of(plan, &setup.daemon());
+    // Its answer says which daemon it is; where there is none, the run itself says so.
+    let _ = setup.backend().await;
+    let scope = Scope::of(plan, setup.daemon());
     let _lock = Lock::take_for(&setup.lock(), &scope, &format!("run {id}"))?;
     let (events, mut heard) = mpsc::unbounded_channel();
     let cancel = CancellationToken::new();

@@ -16,7 +16,7 @@ use super::{
     advice::advice,
     apply::RESTART,
     journal::{self, Record},
-    lock::{Holder, Scope},
+    lock::{Daemon, Holder, Scope},
     receipt::in_force,
 };
 
@@ -34,7 +34,7 @@ pub struct Stopped {
 }
 
 /// The newest run that was never closed, unless somebody is at work or its labs were worked on since.
-pub fn find(runs: &Path, lock: &Path, daemon: &str) -> Option<Record> {
+pub fn find(runs: &Path, lock: &Path, daemon: &Daemon) -> Option<Record> {
     let records = journal::records(runs);
     let open = records
         .iter()
