@@ -322,3 +322,20 @@ fn the_end_is_still_followed_where_progress_is_shown_in_all_its_states() {
         );
     }
 }
+
+#[test]
+fn a_time_that_the_log_does_not_have_is_said() {
+    let text = "2024-02-28 20:00:00 begins\n2024-02-28 20:10:00 goes on\n2024-02-28 20:20:00 ends\n".to_owned();
+    let text = text + &"and more\n".repeat(40);
+    let mut bench = Bench::new(&[("build.log", &text)], (80, 24));
+    bench.press(":12:30~");
+    let status = bench.status();
+    assert!(
+        status.contains("the times of this log are 2024-02-28 20:00:00 to 20:20:00"),
+        "{status}"
+    );
+    assert!(bench.draw().contains("20:00:00 begins"), "it stays where it is");
+    bench.press(":20:05~");
+    assert!(bench.draw().contains("20:10:00 goes on"));
+    assert!(!bench.draw().contains("20:00:00 begins"));
+}
