@@ -187,11 +187,12 @@ fn search_lines(time: i64, blocks: &mut Blocks) -> Option<u64> {
         }
     }
     any.then(|| {
-        if low >= blocks.len() {
-            Lines::new(blocks, false).last()
-        } else {
-            low
+        let end = blocks.len();
+        if low >= end {
+            return Lines::new(blocks, false).last();
         }
+        // What stands between two lines with times is of the first one.
+        timed_line(low, end, blocks).map_or(low, |(at, ..)| at)
     })
 }
 
