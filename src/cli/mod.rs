@@ -46,8 +46,8 @@ pub struct Cli {
     /// What to do; nothing opens the screens (needs a terminal).
     #[command(subcommand)]
     pub verb: Option<Verb>,
-    /// Options of every verb.
     #[command(flatten)]
+    #[expect(missing_docs, reason = "clap takes a text here for what the program does")]
     pub global: Global,
 }
 
@@ -66,9 +66,11 @@ Exit: 0 ok, 1 failed, 2 usage, 3 blocked before any change, 5 failed and resumab
 6 done and counts after a restart of the machine, 7 declined, 8 another halolab is at work,
 129/130/143 ended by a signal; 4 is reserved.";
 
-/// Options of every verb.
+// Options of every verb. No doc comment: clap takes one here for what a verb does.
 #[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Options of every verb")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that the user types")]
+#[expect(missing_docs, reason = "see above")]
 pub struct Global {
     /// Socket or URL of the LXD or Incus daemon.
     #[arg(long, global = true, value_name = "SOCKET|URL")]

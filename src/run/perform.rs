@@ -19,6 +19,7 @@ use super::{Entry, Event, apply::Worker, certificates, output::Output};
 mod boot;
 mod ending;
 mod host;
+mod image;
 mod instance;
 mod prove;
 mod script;

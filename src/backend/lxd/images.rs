@@ -126,14 +126,34 @@ impl Lxd {
         let ended = self.transport.follow_to_end(&ask, &about, progress).await?;
         let fingerprint = ended.metadata.get("fingerprint").and_then(Value::as_str);
         let fingerprint = fingerprint.map(str::to_owned);
-        match Transport::finished(ended, &about) {
+        let is_new = match Transport::finished(ended, &about) {
+            Ok(_) => true,
             // It was fetched before.
-            Ok(_) | Err(Error::Exists { .. }) => {}
+            Err(Error::Exists { .. }) => false,
             Err(error) => return Err(error),
-        }
+        };
         let fingerprint =
             fingerprint.ok_or_else(|| self.transport.protocol(&about, "an image without a fingerprint"))?;
+        if !source.fingerprints.is_empty() && !source.fingerprints.contains(&fingerprint) {
+            if is_new {
+                self.drop_unnamed(&fingerprint).await;
+            }
+            return Err(Error::Fingerprint {
+                image: source.alias.clone(),
+                found: fingerprint,
+                expected: source.fingerprints.clone(),
+            });
+        }
         self.set_alias(alias, &fingerprint).await
+    }
+
+    /// Removes an image that nobody has named. It has no name of ours either, so what stays is used by nobody.
+    async fn drop_unnamed(&self, fingerprint: &str) {
+        if let Ok(Some(image)) = self.find_image(fingerprint).await
+            && image.aliases.is_empty()
+        {
+            let _ = self.remove_image(fingerprint).await;
+        }
     }
 
     /// Uploads a unified image file. Its hash is sent along: without it a daemon takes a file that

@@ -30,7 +30,10 @@ use tokio::sync::mpsc;
 use deadlines::Deadlines;
 pub use locate::{Elsewhere, address_of, check_address, connect, connect_with, elsewhere};
 pub use tls::Trust;
+pub(super) use tls::of_server as tls_of_server;
 use transport::{About, Target, Transport};
+#[cfg(fuzzing)]
+pub use wire::read_any;
 
 use crate::host::membership::Relay;
 
@@ -98,6 +101,11 @@ impl Lxd {
     /// The daemon at a URL as `https://HOST:8443`; `#SHA256` behind it pins its certificate.
     pub async fn connect_https(url: &str, trust: &Trust) -> Result<Self> {
         tls::connect(url, trust, Deadlines::in_force()).await
+    }
+
+    /// What the daemon is, wherever it is reached ([`Server::identity`]).
+    pub fn identity(&self) -> &str {
+        &self.server.identity
     }
 
     /// Asks who answers.
