@@ -129,7 +129,7 @@ fn whatever_it_writes_when_it_is_killed_or_the_disk_fails_it_goes_on() {
     let references = workers.references(&wanted);
     let points = points(&workers, &disk, &wanted);
     let table = Table::new("local writes");
-    workers.each(choose(&table, points, 8, Point::key), |ground, point| {
+    workers.each(choose(&table, points, 4, Point::key), |ground, point| {
         let began = Instant::now();
         let (verdict, notes) = tried(ground, &disk, &point, &references[point.scenario.name].end);
         let (scenario, point) = point.key();

@@ -124,7 +124,7 @@ pub(super) async fn agree_and_run(setup: &Setup, planned: Planned, consent: &Con
     if !agreed(setup, &plan, consent)? {
         return Ok(Code::OK);
     }
-    let id = journal::new_id(&plan);
+    let id = journal::new_id(&plan, &setup.runs());
     carry_out(setup, &plan, &id, secrets).await
 }
 

@@ -44,7 +44,7 @@ pub(super) async fn offer(setup: &Setup, world: &World) -> Result<Option<Code>, 
         _ => {
             let picks: Vec<(&Lab, Choice)> = back.iter().map(|(lab, choice)| (lab, choice.clone())).collect();
             let (plan, secrets) = planned(setup, world.clone(), &picks, &[]).await?;
-            agree_and_run(setup, &plan, &journal::new_id(&plan), secrets).await?
+            agree_and_run(setup, &plan, &journal::new_id(&plan, &setup.runs()), secrets).await?
         }
     };
     // Another halolab was waited for: the labs are looked at anew.
