@@ -153,8 +153,7 @@ pub enum Verb {
     /// Earlier runs: list (also without a word), show, resume, undo, edit, bundle.
     Runs(runs::RunsArgs),
     /// Settings and where each comes from.
-    #[command(subcommand)]
-    Config(other::ConfigVerb),
+    Config(other::ConfigArgs),
     /// Show and take back what halolab did to this machine; labs stay unless they are named.
     Uninstall(uninstall::UninstallArgs),
     /// Print completions for a shell.
@@ -203,7 +202,7 @@ pub async fn run(cli: Cli) -> Result<Code, Stop> {
         Some(Verb::Progress(args)) => progress::progress(global, args).await,
         Some(Verb::Stage(verb)) => other::stage(&Setup::load(global)?, verb),
         Some(Verb::Runs(args)) => runs::run(&Setup::load(global)?, args).await,
-        Some(Verb::Config(verb)) => other::config(&Setup::load(global)?, &verb),
+        Some(Verb::Config(verb)) => other::config(&Setup::load(global)?, verb.verb.as_ref()),
         Some(Verb::Uninstall(args)) => Box::pin(uninstall::uninstall(&Setup::load(global)?, args)).await,
         Some(Verb::Completions { shell }) => Ok(other::completions(shell)),
         Some(Verb::Man) => other::man(),

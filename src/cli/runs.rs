@@ -85,7 +85,7 @@ pub(super) async fn run(setup: &Setup, args: RunsArgs) -> Result<Code, Stop> {
             if setup.global.json {
                 json(record)?;
             } else {
-                out(&consent::text(&record.plan));
+                out(&consent::text(&record.plan, &record.done));
                 out(&format!(
                     "{}\nlogs: {}",
                     line(record).join("  "),
@@ -166,13 +166,12 @@ async fn resume(
         None => BTreeMap::new(),
     };
     if !setup.global.json {
-        let all = record.plan.actions().count();
+        let (done, all) = record.counts();
         note(&format!(
-            "{} of these {all} actions are done and are not done again",
-            record.finished
+            "{done} of these {all} actions are done and are not done again"
         ));
     }
-    if !consent::agreed(setup, &record.plan, consent)? {
+    if !consent::agreed(setup, &record.plan, consent, &record.done)? {
         return Ok(Code::OK);
     }
     consent::carry_out(setup, &record.plan, &record.id, answers).await
@@ -195,12 +194,14 @@ fn line(record: &Record) -> Vec<String> {
         .collect::<Vec<_>>()
         .join(", ");
     let end = match record.code {
-        Some(0) => "done".to_owned(),
+        Some(0) if record.failed.is_empty() => "done".to_owned(),
+        Some(0) => format!("done but for {}", record.failed.len()),
         Some(6) => "waits for a restart".to_owned(),
         Some(code) => format!("ended with {code}"),
         None => "not finished".to_owned(),
     };
-    let steps = format!("{}/{}", record.finished, record.plan.actions().count());
+    let (done, all) = record.counts();
+    let steps = format!("{done}/{all}");
     vec![
         record.id.clone(),
         labs,

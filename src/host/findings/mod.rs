@@ -20,6 +20,7 @@ use super::{
 };
 
 pub(super) use nvidia::passes;
+pub use access::engine_socket;
 pub use pool::Pool;
 
 /// What labs can compute with here.
