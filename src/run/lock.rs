@@ -66,6 +66,11 @@ impl Daemon {
         }
     }
 
+    /// The socket or URL by which it is reached.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
     /// All of its names.
     fn names(&self) -> Vec<String> {
         let identity = self.identity.get().cloned();
@@ -422,9 +427,15 @@ mod tests {
         socket.answered("ab12/default");
         https.answered("ab12/default");
         let held = take(&clone).unwrap();
-        assert!(matches!(take(&https), Err(LockError::Held(_))), "it is the same daemon");
+        assert!(
+            matches!(take(&https), Err(LockError::Held(_))),
+            "it is the same daemon"
+        );
         let unasked = Daemon::at("/a/unix.socket");
-        assert!(matches!(take(&unasked), Err(LockError::Held(_))), "its place is enough");
+        assert!(
+            matches!(take(&unasked), Err(LockError::Held(_))),
+            "its place is enough"
+        );
         let other = Daemon::at("https://b:8443");
         other.answered("cd34/default");
         drop((take(&other).unwrap(), held));
