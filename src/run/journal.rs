@@ -262,7 +262,7 @@ impl Record {
         let time = self
             .id
             .get(..13)
-            .map(|begin| jiff::civil::DateTime::strptime("%Y%m%d-%H%M", begin));
+            .map(|begin| DateTime::strptime("%Y%m%d-%H%M", begin));
         match time {
             Some(Ok(time)) => time.strftime("%Y-%m-%d %H:%M UTC").to_string(),
             _ => self.id.clone(),
