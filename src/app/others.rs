@@ -73,7 +73,10 @@ impl Model {
 
     /// Asks whether to wait, where another halolab is at work on what the plan under review changes; says whether it is.
     pub(in crate::app) fn ask_to_wait(&mut self) -> bool {
-        let scope = self.review.as_ref().map(|r| Scope::of(&r.plan, &Daemon::default()));
+        let scope = self
+            .review
+            .as_ref()
+            .map(|r| Scope::of(&r.plan, &Daemon::default()));
         let scope = scope.unwrap_or_default();
         let Some(holder) = self.others.holder.as_ref().filter(|h| h.is_in_the_way_of(&scope)) else {
             return false;

@@ -97,7 +97,9 @@ async fn agree(setup: &Setup, labs: &[String]) -> Result<(), Stop> {
 async fn power(setup: &Setup, args: NamesArgs, wanted: Power, word: &str) -> Result<Code, Stop> {
     let verb = if wanted == Power::Start { "start" } else { "stop" };
     let names: Vec<&str> = args.labs.iter().map(String::as_str).collect();
-    let _lock = setup.hold(&names, &format!("{verb} {}", args.labs.join(" "))).await?;
+    let _lock = setup
+        .hold(&names, &format!("{verb} {}", args.labs.join(" ")))
+        .await?;
     let world = setup.glance().await?;
     for lab in &args.labs {
         match world.presence(lab) {

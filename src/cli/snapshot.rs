@@ -333,14 +333,18 @@ async fn mark(
     name: &str,
     change: impl FnOnce(&mut marks::Mark) + Send,
 ) -> Result<Code, Stop> {
-    let _lock = setup.hold(&[lab], &format!("snapshot note or pin {lab} {name}")).await?;
+    let _lock = setup
+        .hold(&[lab], &format!("snapshot note or pin {lab} {name}"))
+        .await?;
     one(setup, lab, name).await?;
     marks::change(setup.backend().await?.as_ref(), lab, name, change).await?;
     said(setup, &format!("noted on {lab}/{name}"), lab, name)
 }
 
 async fn rename(setup: &Setup, lab: &str, name: &str, new: &str) -> Result<Code, Stop> {
-    let _lock = setup.hold(&[lab], &format!("snapshot rename {lab} {name}")).await?;
+    let _lock = setup
+        .hold(&[lab], &format!("snapshot rename {lab} {name}"))
+        .await?;
     let (seen, _) = one(setup, lab, name).await?;
     check_name(new)?;
     snapshots::rename(setup.backend().await?.as_ref(), lab, (name, new), &seen).await?;

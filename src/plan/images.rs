@@ -66,7 +66,12 @@ pub(super) fn action(
         } => {
             let (mut source, certificate) = remote_image(case, remote, wanted)?;
             source.fingerprints = image.fingerprint.iter().cloned().collect();
-            let sentence = format!("fetch the image {} from {}{}", image.title, source.server, only(image));
+            let sentence = format!(
+                "fetch the image {} from {}{}",
+                image.title,
+                source.server,
+                only(image)
+            );
             let command = format!("{client} image copy {remote}:{wanted} local: --alias {alias}");
             (
                 90,

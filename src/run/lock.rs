@@ -422,9 +422,15 @@ mod tests {
         socket.answered("ab12/default");
         https.answered("ab12/default");
         let held = take(&clone).unwrap();
-        assert!(matches!(take(&https), Err(LockError::Held(_))), "it is the same daemon");
+        assert!(
+            matches!(take(&https), Err(LockError::Held(_))),
+            "it is the same daemon"
+        );
         let unasked = Daemon::at("/a/unix.socket");
-        assert!(matches!(take(&unasked), Err(LockError::Held(_))), "its place is enough");
+        assert!(
+            matches!(take(&unasked), Err(LockError::Held(_))),
+            "its place is enough"
+        );
         let other = Daemon::at("https://b:8443");
         other.answered("cd34/default");
         drop((take(&other).unwrap(), held));

@@ -112,7 +112,11 @@ fn show_images(out: &mut String, stage: &Stage) {
             ImageSource::File {} => "a file: answer `image_file`".into(),
         };
         let pinned = image.fingerprint.as_deref().unwrap_or_default();
-        let only = if pinned.is_empty() { "" } else { "; only fingerprint " };
+        let only = if pinned.is_empty() {
+            ""
+        } else {
+            "; only fingerprint "
+        };
         let when = only_when(image.when.as_ref());
         let _ = writeln!(
             out,

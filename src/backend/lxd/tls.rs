@@ -169,7 +169,9 @@ pub(super) async fn connect(url: &str, trust: &Trust, deadline: Duration, slice:
     let place = Place::parse(url).map_err(|e| unusable(url, &e))?;
     let identity = trust.identity().map_err(|e| unusable(url, &e))?;
     let known_hash = place.fingerprint.clone().or_else(|| trust.fingerprint());
-    let kept = trust.read(&place.file()).map(|pem| CertificateDer::from_pem_slice(&pem));
+    let kept = trust
+        .read(&place.file())
+        .map(|pem| CertificateDer::from_pem_slice(&pem));
     let kept = kept.transpose().map_err(|e| unusable(url, &e.to_string()))?;
     let pinned = match (kept, known_hash) {
         // Who gives the hash of another one has compared it.

@@ -61,7 +61,8 @@ impl Hand<'_> {
             }
             _ => return DID,
         }
-        if let Step::PullImage { alias, .. } | Step::Bootstrap { alias, .. } | Step::ImportImage { alias, .. } = step
+        if let Step::PullImage { alias, .. } | Step::Bootstrap { alias, .. } | Step::ImportImage { alias, .. } =
+            step
             && let Some(found) = backend.image(alias).await?
         {
             self.output

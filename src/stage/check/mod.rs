@@ -131,9 +131,14 @@ impl Check<'_> {
     }
 
     fn fingerprint(&mut self, place: &Place, image: &Image) {
-        let Some(fingerprint) = &image.fingerprint else { return };
+        let Some(fingerprint) = &image.fingerprint else {
+            return;
+        };
         if matches!(image.source, ImageSource::Bootstrap { .. }) {
-            self.say_at_key(place, "an image that is built here has another fingerprint each time");
+            self.say_at_key(
+                place,
+                "an image that is built here has another fingerprint each time",
+            );
         } else if !is_fingerprint(fingerprint) {
             self.say(place, "must be a SHA-256: 64 of the characters 0-9 and a-f");
         }
