@@ -5,6 +5,7 @@
 
 pub mod error;
 pub mod fake;
+pub mod late;
 pub mod lxd;
 pub mod simplestreams;
 pub mod types;

@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-use super::{Choice, Plan, Track, change, create, host, jobs, swap, words::Words};
+use super::{Choice, Losses, Plan, Track, change, create, host, jobs, swap, words::Words};
 
 /// Version of the plan format.
 pub const VERSION: u32 = 1;
@@ -206,6 +206,7 @@ pub fn plan(world: &World, catalog: &Catalog, requests: &[Request]) -> Result<Pl
             version: VERSION,
             host,
             labs: vec![],
+            losses: Losses::default(),
         });
     }
     let cases = requests
@@ -225,11 +226,14 @@ pub fn plan(world: &World, catalog: &Catalog, requests: &[Request]) -> Result<Pl
         .map(|r| r.answers.clone())
         .unwrap_or_default();
     let host = host::actions(world, catalog, &given, &cases)?;
-    Ok(Plan {
+    let mut plan = Plan {
         version: VERSION,
         host,
         labs,
-    })
+        losses: Losses::default(),
+    };
+    plan.losses = Losses::of(&plan, world, |_| false);
+    Ok(plan)
 }
 
 /// Tracks run side by side: no two may work on the same instance.

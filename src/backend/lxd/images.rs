@@ -219,8 +219,8 @@ impl Lxd {
         };
         tokio::pin!(answer);
         let mut ticks = interval(Duration::from_millis(250));
-        let stall = self.transport.slice + self.transport.deadline;
-        let (mut last, mut since) = (0, Instant::now());
+        let stall = self.transport.deadlines.stall;
+        let (mut last, mut since, mut noticed) = (0, Instant::now(), false);
         let (status, bytes) = loop {
             tokio::select! {
                 answered = &mut answer => break answered.map_err(|e: reqwest::Error| self.transport.failed(about, &e))?,
@@ -229,10 +229,13 @@ impl Lxd {
                 _ = ticks.tick() => {
                     let now = sent.load(Ordering::Relaxed);
                     if now != last {
-                        (last, since) = (now, Instant::now());
+                        (last, since, noticed) = (now, Instant::now(), false);
                         tell(progress, now, size);
                     } else if since.elapsed() > stall {
                         return Err(self.transport.timeout(about, stall));
+                    } else if !noticed && since.elapsed() > self.transport.deadlines.notice {
+                        noticed = true;
+                        self.transport.tell_late(about, since, since + stall);
                     }
                 }
             }

@@ -26,6 +26,7 @@ use pin::Pin;
 
 use super::{
     Lxd,
+    deadlines::Deadlines,
     locate::unusable,
     read_server,
     transport::{About, Ask, Target, Transport},
@@ -165,7 +166,7 @@ impl Place {
 }
 
 /// Connects, and becomes known where a token is given.
-pub(super) async fn connect(url: &str, trust: &Trust, deadline: Duration, slice: Duration) -> Result<Lxd> {
+pub(super) async fn connect(url: &str, trust: &Trust, deadlines: Deadlines) -> Result<Lxd> {
     let place = Place::parse(url).map_err(|e| unusable(url, &e))?;
     let identity = trust.identity().map_err(|e| unusable(url, &e))?;
     let known_hash = place.fingerprint.clone().or_else(|| trust.fingerprint());
@@ -176,10 +177,10 @@ pub(super) async fn connect(url: &str, trust: &Trust, deadline: Duration, slice:
     let pinned = match (kept, known_hash) {
         // Who gives the hash of another one has compared it.
         (Some(kept), Some(wanted)) if !hash(&kept).eq_ignore_ascii_case(&wanted) => {
-            Some(pin(&place, trust, &wanted, deadline).await?)
+            Some(pin(&place, trust, &wanted, deadlines.question).await?)
         }
         (Some(kept), _) => Some(kept),
-        (None, Some(wanted)) => Some(pin(&place, trust, &wanted, deadline).await?),
+        (None, Some(wanted)) => Some(pin(&place, trust, &wanted, deadlines.question).await?),
         (None, None) => None,
     };
     let believed = pinned.as_ref().map(|der| hash(der));
@@ -197,12 +198,11 @@ pub(super) async fn connect(url: &str, trust: &Trust, deadline: Duration, slice:
         },
         relay: None,
         engine: "lxd".into(),
-        deadline,
-        slice,
+        deadlines,
     };
     let server = match read_server(&transport).await {
         Err(Error::Unreachable { reason, .. }) if reason.contains("certificate") => {
-            return Err(disbelieved(&place, trust, believed.as_deref(), deadline).await);
+            return Err(disbelieved(&place, trust, believed.as_deref(), deadlines.question).await);
         }
         other => other?,
     };
