@@ -7,8 +7,9 @@ use std::{ffi::OsStr, path::Path};
 use halolab::{
     job::JobId,
     run::{
-        Lock, journal, log_file,
+        Lock, journal,
         lock::{Daemon, Scope},
+        log_file,
     },
     stage::load,
 };

@@ -627,7 +627,8 @@ async fn a_lab_knows_the_image_that_it_was_made_of_and_takes_only_the_pinned_one
     pinned(&mut plan, &"0".repeat(64));
     let refused = bench.apply(&plan, "refused").await;
     assert_ne!(refused.code, 0);
-    let said = refused.summary.join("\n");
+    let record = journal::record(&bench.home.path().join("runs/refused")).unwrap();
+    let said = record.failed.into_values().collect::<String>();
     assert!(
         said.contains(&image.fingerprint) && said.contains(&"0".repeat(64)),
         "{said}"
