@@ -25,7 +25,7 @@ pub(super) async fn offer(setup: &Setup, world: &World) -> Result<Option<Code>, 
     if setup.global.read_only {
         return Ok(None);
     }
-    let Some(record) = find(&setup.runs(), &setup.lock(), &setup.daemon()) else {
+    let Some(record) = find(&setup.runs(), &setup.lock(), setup.daemon()) else {
         return Ok(None);
     };
     asked(setup, world, record).await
@@ -67,7 +67,7 @@ async fn asked(setup: &Setup, world: &World, record: Record) -> Result<Option<Co
         Some(Offer::GoOn) => Box::pin(go_on(setup, &record)).await?,
         Some(Offer::Verbose(id)) => {
             let traced = Amendment::Trace(id);
-            let traced = amend(&setup.runs(), &setup.lock(), &setup.daemon(), &record.id, &traced)
+            let traced = amend(&setup.runs(), &setup.lock(), setup.daemon(), &record.id, &traced)
                 .map_err(crate::cli::Stop::from)?;
             Box::pin(go_on(setup, &traced)).await?
         }
