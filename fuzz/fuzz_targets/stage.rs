@@ -23,7 +23,7 @@ fuzz_target!(|bytes: &[u8]| {
         Err(error) => {
             let words = error.to_string();
             assert!(!words.chars().any(|c| c.is_control() && c != '\n'), "{words:?}");
-            assert!(error.problems.iter().all(|p| p.span.start <= text.len()));
+            assert!(error.problems.iter().all(|p| p.line > 0 || p.file != "fuzz.toml"), "{words}");
         }
         Ok(stage) => {
             let shown = report::show(&stage);
