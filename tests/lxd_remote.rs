@@ -33,8 +33,10 @@ use common::{
 use halolab::backend::{
     Backend, Error, ExecSpec, InstanceSpec, Power, Progress, RemoteImage, TtyInput,
     lxd::{self, Lxd, Trust},
+    simplestreams,
 };
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use tokio::{sync::mpsc, time::timeout};
 
 const LONG: Duration = Duration::from_mins(1);
@@ -53,6 +55,9 @@ async fn a_daemon_behind_https() {
                 token: None,
             };
             let remote = lxd::connect_with(Some(&url), &trust).await.unwrap();
+            assert_eq!(remote.identity(), daemon.identity(), "one daemon, at two places");
+            let (place, project) = remote.identity().split_once('/').unwrap();
+            assert_eq!((place.len(), project), (64, "default"));
             works(&remote, &name).await;
             forged(&url, home.path()).await;
         })
@@ -170,7 +175,15 @@ async fn works(remote: &Lxd, name: &str) {
     assert!(screen.recv().await.is_some());
 }
 
-/// A server that shows another certificate than the pinned one is not spoken to.
+/// SHA-256 of the certificate in a file.
+fn fingerprint(file: &Path) -> String {
+    let pem = std::fs::read_to_string(file).unwrap();
+    let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+    hex::encode(Sha256::digest(BASE64_STANDARD.decode(body).unwrap()))
+}
+
+/// A server that shows another certificate than the pinned one is not spoken to, until somebody gives the hash of the new
+/// one; a key that others can read is closed.
 async fn forged(url: &str, home: &Path) {
     let pinned = std::fs::read_dir(home.join("servercerts"))
         .unwrap()
@@ -178,13 +191,30 @@ async fn forged(url: &str, home: &Path) {
         .unwrap()
         .unwrap()
         .path();
-    std::fs::copy(home.join("client.crt"), pinned).unwrap();
+    let now = fingerprint(&pinned);
+    std::fs::copy(home.join("client.crt"), &pinned).unwrap();
+    let before = fingerprint(&pinned);
     let trust = Trust {
         folder: home.to_owned(),
         token: None,
     };
     let error = Lxd::connect_https(url, &trust).await.unwrap_err().to_string();
-    assert!(error.contains("certificate"), "{error}");
+    for part in [&before, &now, &format!("halolab --lxd {url}#{now} status")] {
+        assert!(error.contains(part), "{part} is not in: {error}");
+    }
+    let wrong = format!("{url}#{}", "0".repeat(64));
+    Lxd::connect_https(&wrong, &trust)
+        .await
+        .expect_err("another hash");
+    assert_eq!(fingerprint(&pinned), before, "nothing is pinned by a refusal");
+    let key = home.join("client.key");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    Lxd::connect_https(&format!("{url}#{now}"), &trust).await.unwrap();
+    Lxd::connect_https(url, &trust).await.expect("it is pinned anew");
+    assert_eq!(
+        std::fs::metadata(&key).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
 }
 
 /// An image server with one image, slow enough that one can see it being fetched.
@@ -246,6 +276,7 @@ impl ImageServer {
             server: self.url.clone(),
             alias: "demo/1".into(),
             certificate: Some(self.certificate.clone()),
+            ..RemoteImage::default()
         }
     }
 }
@@ -328,6 +359,53 @@ async fn fetched(daemon: &Lxd, server: &ImageServer, name: &str) {
     // It is there already: nothing is fetched, only named.
     daemon
         .pull_image(&server.image(), name, &Progress::default())
+        .await
+        .unwrap();
+    let announced = simplestreams::announced(&server.image()).await.unwrap();
+    assert_eq!(
+        announced,
+        [image.fingerprint.as_str()],
+        "what was announced is what is stored"
+    );
+    let unknown = RemoteImage {
+        alias: "nope/1".into(),
+        ..server.image()
+    };
+    let error = simplestreams::announced(&unknown).await.unwrap_err().to_string();
+    assert!(error.contains("announces no image nope/1"), "{error}");
+
+    // Another one than was announced or pinned is not kept, whether it came now or was there.
+    let wrong = RemoteImage {
+        fingerprints: vec!["0".repeat(64)],
+        ..server.image()
+    };
+    let error = daemon
+        .pull_image(&wrong, "mine", &Progress::default())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, Error::Fingerprint { found, .. } if *found == image.fingerprint),
+        "{error:?}"
+    );
+    assert!(
+        daemon.image(name).await.unwrap().is_some(),
+        "what has a name stays"
+    );
+    daemon.delete_image(name).await.unwrap();
+    let error = daemon
+        .pull_image(&wrong, name, &Progress::default())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Fingerprint { .. }), "{error:?}");
+    for what in [name, "mine", &image.fingerprint] {
+        assert_eq!(daemon.image(what).await.unwrap(), None, "{what}");
+    }
+    let right = RemoteImage {
+        fingerprints: vec![image.fingerprint.clone()],
+        ..server.image()
+    };
+    daemon
+        .pull_image(&right, name, &Progress::default())
         .await
         .unwrap();
 }

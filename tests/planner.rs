@@ -482,6 +482,73 @@ fn on_zfs_what_is_restored_is_not_called_clean() {
     }
 }
 
+/// The lab's stage with another image, which it pins.
+fn pinning(source: &str) -> Catalog {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/labs/mini-lab/stage.toml");
+    let text = std::fs::read_to_string(root).unwrap();
+    let pinned = format!("{source}\nfingerprint = \"{}\"", PINNED);
+    let text = text.replace("source.local = { alias = \"lab/bb\" }", &pinned);
+    let stage = load::parse("mini-lab/stage.toml", &text, BTreeMap::new()).unwrap();
+    Catalog::of(vec![stage])
+}
+
+const PINNED: &str = "a3f1a3f1a3f1a3f1a3f1a3f1a3f1a3f1a3f1a3f1a3f1a3f1a3f1a3f1a3f1a3f1";
+
+#[test]
+fn an_image_of_another_fingerprint_than_the_stage_pins_is_refused_or_fetched_anew() {
+    let local = pinning("source.local = { alias = \"lab/bb\" }");
+    let mut world = empty();
+    let mut image = halolab::backend::ImageInfo {
+        fingerprint: "b".repeat(64),
+        ..Default::default()
+    };
+    world.images.insert("lab/bb".into(), image.clone());
+    let error = plan::plan(&world, &local, &[request(Choice::Create)]).unwrap_err();
+    assert!(matches!(error, PlanError::Fingerprint { .. }), "{error}");
+    assert!(
+        error.to_string().contains(PINNED) && error.to_string().contains("bbbb"),
+        "{error}"
+    );
+    image.fingerprint = PINNED.into();
+    world.images.insert("lab/bb".into(), image.clone());
+    let plan = plan::plan(&world, &local, &[request(Choice::Create)]).unwrap();
+    let create = plan
+        .actions()
+        .find(|a| matches!(a.step, Step::Create { .. }))
+        .unwrap();
+    assert!(
+        create.sentence.contains("BusyBox (a3f1a3f1a3f1)"),
+        "{}",
+        create.sentence
+    );
+    let Step::Create { spec } = &create.step else {
+        panic!("no instance")
+    };
+    assert_eq!(spec.config[&tag("image")], PINNED);
+
+    let remote = pinning("source.remote = { remote = \"images\", alias = \"debian/12\" }");
+    let fetch = |world: &World| {
+        let plan = plan::plan(world, &remote, &[request(Choice::Create)]).unwrap();
+        plan.host.iter().find_map(|a| match &a.step {
+            Step::PullImage { source, refresh, .. } => Some((a.sentence.clone(), source.clone(), *refresh)),
+            _ => None,
+        })
+    };
+    let (sentence, source, refresh) = fetch(&world).unwrap();
+    assert!(
+        sentence.ends_with("(only fingerprint a3f1a3f1a3f1)") && !refresh,
+        "{sentence}"
+    );
+    assert_eq!(source.fingerprints, [PINNED]);
+    let stage = remote.get("mini-lab").unwrap();
+    let alias = plan::alias(&stage.images[0], &Answers::new());
+    world.images.insert(alias.clone(), image.clone());
+    assert!(fetch(&world).is_none(), "it is here");
+    image.fingerprint = "b".repeat(64);
+    world.images.insert(alias, image);
+    assert!(fetch(&world).unwrap().2, "another one is here under that name");
+}
+
 /// What a replacement mounts are the folders of its lab: none is called after it.
 #[test]
 fn removing_a_replacement_names_the_folders_that_are_there() {

@@ -17,7 +17,7 @@ mod common {
 use common::bench::{Bench, LAB};
 use halolab::{
     backend::{Backend, Power, fake::Fault},
-    labs::{identity::Seen, snapshot_rows, snapshots, verdict::Verdict},
+    labs::{identity::Seen, snapshot_rows, snapshots, tag, verdict::Verdict},
     plan::{self, Choice, Plan},
     run::{self, Event, Journal, journal},
 };
@@ -375,7 +375,7 @@ async fn before_its_tags() -> Bench {
     let clear = |config: &[(&str, Option<&str>)]| halolab::backend::ConfigEdit {
         config: config
             .iter()
-            .map(|(k, v)| (halolab::labs::tag(k), v.map(str::to_owned)))
+            .map(|(k, v)| (tag(k), v.map(str::to_owned)))
             .collect(),
         ..Default::default()
     };
@@ -600,4 +600,43 @@ async fn a_mark_of_a_lab_of_before_does_not_speak_for_a_new_snapshot() {
     bench.fake.set_fault(None);
     assert!(snapshots::is_there(fake, LAB, "left").await.unwrap());
     assert!(!snapshots::is_marked(fake, &instance, "left").await.unwrap());
+}
+
+fn pinned(plan: &mut Plan, fingerprint: &str) {
+    for action in plan.labs.iter_mut().flat_map(|track| &mut track.actions) {
+        if let plan::Step::Create { spec } = &mut action.step {
+            spec.config.insert(tag("image"), fingerprint.to_owned());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lab_knows_the_image_that_it_was_made_of_and_takes_only_the_pinned_one() {
+    let bench = Bench::new();
+    let image = bench.fake.image("lab/bb").await.unwrap().unwrap();
+    let mut plan = bench.plan(Choice::Create).await;
+    let create = plan
+        .actions()
+        .find(|a| matches!(a.step, plan::Step::Create { .. }));
+    let sentence = create.unwrap().sentence.clone();
+    assert!(
+        sentence.contains(image.fingerprint.get(..12).unwrap()),
+        "{sentence}"
+    );
+
+    pinned(&mut plan, &"0".repeat(64));
+    let refused = bench.apply(&plan, "refused").await;
+    assert_ne!(refused.code, 0);
+    let record = journal::record(&bench.home.path().join("runs/refused")).unwrap();
+    let said = record.failed.into_values().collect::<String>();
+    assert!(
+        said.contains(&image.fingerprint) && said.contains(&"0".repeat(64)),
+        "{said}"
+    );
+    assert_eq!(bench.fake.names(), Vec::<String>::new(), "nothing was made of it");
+
+    pinned(&mut plan, &image.fingerprint);
+    assert_eq!(bench.apply(&plan, "made").await.code, 0);
+    let made = bench.fake.machine(LAB).unwrap().instance;
+    assert_eq!(made.tag("image"), Some(image.fingerprint.as_str()));
 }

@@ -124,6 +124,14 @@ inside() {
     return $status
 }
 
+# ADDRESS FILE: the address as a user gives it, with the SHA-256 of the file behind it.
+summed() { printf '%s#sha256=%s' "$1" "$(sha256sum <"$2" | cut -d' ' -f1)"; }
+
+# ADDRESS FILE: the same for a signing key, with its fingerprint.
+keyed() {
+    printf '%s#fingerprint=%s' "$1" "$(gpg --batch --with-colons --show-keys "$2" | awk -F: '$1 == "fpr" { print $10; exit }')"
+}
+
 wait_for_network() {
     for _ in $(seq 60); do
         if inside 'ip -4 route show default | grep -q .'; then return; fi

@@ -219,7 +219,7 @@ impl Builds {
             let _ = thread.send(heard);
             return;
         }
-        let path = self.folder.join(format!("{lab}.log"));
+        let path = self.folder.join(crate::run::log_name(lab));
         let Ok(file) = File::open(&path) else { return };
         let (sender, receiver) = mpsc::channel();
         let (memory, tell, name) = (self.memory.clone(), Arc::clone(&self.tell), lab.to_owned());

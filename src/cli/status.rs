@@ -45,6 +45,8 @@ struct Engine {
     product: String,
     version: String,
     address: String,
+    /// SHA-256 of its certificate; empty where it does not say.
+    certificate: String,
 }
 
 #[derive(Serialize)]
@@ -149,13 +151,21 @@ fn engine(server: &crate::backend::Server) -> Engine {
         product: server.product.clone(),
         version: server.version.clone(),
         address: server.address.clone(),
+        certificate: server.identity.split('/').next().unwrap_or_default().to_owned(),
     }
 }
 
 fn heading(engine: Option<&Engine>) -> String {
     engine.map_or_else(
         || "no LXD or Incus yet; `halolab` or `halolab apply LAB` installs one".into(),
-        |e| crate::log::sanitize(&format!("{} {} at {}", e.product, e.version, e.address)),
+        |e| {
+            let shown = if e.address.starts_with("https://") {
+                format!(" (certificate {})", e.certificate)
+            } else {
+                String::new()
+            };
+            crate::log::sanitize(&format!("{} {} at {}{shown}", e.product, e.version, e.address))
+        },
     )
 }
 

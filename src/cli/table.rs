@@ -12,9 +12,9 @@ pub(super) fn out(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
-/// Writes a line to stderr.
+/// Writes lines to stderr. Whatever is in them, they drive no terminal.
 pub(super) fn note(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", crate::log::sanitize_text(text));
 }
 
 /// Writes one JSON document.

@@ -73,7 +73,19 @@ pub struct Outcome {
 
 /// The log file of one lab (`host` for the host) in a run's folder: `RUN/LAB.log`.
 pub fn log_file(runs: &Path, run: &str, lab: &str) -> PathBuf {
-    runs.join(run).join(format!("{lab}.log"))
+    runs.join(run).join(log_name(lab))
+}
+
+/// The name of that file. A lab's name may be a daemon's word: what of it could leave the folder does not.
+pub fn log_name(lab: &str) -> String {
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() || "-_.".contains(c) {
+            c
+        } else {
+            '_'
+        }
+    };
+    format!("{}.log", lab.chars().map(plain).collect::<String>())
 }
 
 /// What the actions of a run share.

@@ -57,7 +57,7 @@ pub fn save(record: &Record, extra: &Extra, to: &Path) -> io::Result<()> {
 fn logs(record: &Record) -> Vec<(String, String)> {
     let labs = record.plan.labs.iter().map(|t| t.lab.as_str());
     let read = |lab: &str| {
-        let name = format!("{lab}.log");
+        let name = super::log_name(lab);
         let text = end(&record.folder.join(&name), TAIL).ok()?;
         Some((name, text))
     };

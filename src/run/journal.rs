@@ -439,3 +439,25 @@ mod tests {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A crash within a letter of two bytes once hid all that was written after it, so that a resumed run did again what
+    /// was done.
+    #[test]
+    fn a_line_that_was_cut_within_a_letter_hides_nothing_after_it() {
+        let whole = br#"{"v":1,"ts":"","entry":"started","id":"a"}"#;
+        let cut = "{\"v\":1,\"ts\":\"\",\"entry\":\"failed\",\"id\":\"b\",\"error\":\"\u{e4}".as_bytes();
+        let cut = cut.get(..cut.len() - 1).unwrap();
+        let after = br#"{"v":1,"ts":"","entry":"finished","id":"a","skipped":false}"#;
+        let journal = [whole, cut, after].map(<[u8]>::to_vec).join(&b'\n');
+        let id = || "a".to_owned();
+        let finished = Entry::Finished {
+            id: id(),
+            skipped: false,
+        };
+        assert_eq!(parse(&journal), [Entry::Started { id: id() }, finished]);
+    }
+}

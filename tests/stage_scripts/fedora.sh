@@ -22,9 +22,11 @@ expect "the mirror stands instead of Fedora's list" "$(inside 'grep -h "^baseurl
 must step ai-lab --only packages
 expect "set again, it is the same" "$(inside 'grep -ch "^#*baseurl=file:" /etc/yum.repos.d/fedora*.repo')" $'1\n1'
 
+fingerprint=$(inside "gpg --batch --with-colons --show-keys /srv/key.asc | awk -F: '\$1 == \"fpr\" { print \$10; exit }'")
+windsurf=/srv/unpacked/windsurf-2.0-1.noarch.rpm
 common+=(--set toolchains=distribution --set languages='node python' --set editors='vscode cursor windsurf' --set continue=0
-    --set vscode_repo=file:///srv/vendor --set vscode_key=file:///srv/key.asc
-    --set windsurf_url=file:///srv/unpacked/windsurf-2.0-1.noarch.rpm)
+    --set vscode_repo=file:///srv/vendor --set "vscode_key=file:///srv/key.asc#fingerprint=$fingerprint"
+    --set "windsurf_url=file://$windsurf#sha256=$(inside "sha256sum <$windsurf" | cut -d' ' -f1)")
 inside 'dnf -q -y install node >/dev/null'
 must step dev-lab
 expect "an editor whose server cannot be reached is told in words" "$output" \

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use tokio_util::sync::CancellationToken;
@@ -149,7 +149,13 @@ impl Files<'_> {
 
     /// Where a file really is: a link stays a link, and one that leaves the root is not followed.
     fn place(&self, path: &str) -> PathBuf {
-        let plain = || self.root.base().join(Path::new(path.trim_start_matches('/')));
+        let plain = || {
+            let names = Path::new(path).components().filter_map(|part| match part {
+                Component::Normal(name) => Some(name),
+                _ => None,
+            });
+            names.fold(self.root.base().to_owned(), |place, name| place.join(name))
+        };
         self.root.find(path).unwrap_or_else(plain)
     }
 }
