@@ -165,7 +165,11 @@ async fn show_world(shared: &Shared, known: &Known, backend: &dyn Backend) -> ba
     all.extend(found.drift(&labs));
     if let Some(server) = &found.server {
         let root = found.facts.get("root") == Some(&host::Fact::Bool(true));
-        all.extend(host::findings::engine_socket(server.title(), &server.address, root));
+        all.extend(host::findings::engine_socket(
+            server.title(),
+            &server.address,
+            root,
+        ));
     }
     // None is told too: what was found before may be mended.
     let summary = HostSummary {

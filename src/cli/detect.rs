@@ -169,7 +169,11 @@ pub(super) async fn look(root: Option<&Path>, engine: &str) -> Result<Report, St
     let matrix = matrix();
     let report = Report::of(root.unwrap_or_else(|| Path::new("/")), &matrix).await;
     // Another tree has its own sockets.
-    Ok(if root.is_none() { report.speaking_to(engine) } else { report })
+    Ok(if root.is_none() {
+        report.speaking_to(engine)
+    } else {
+        report
+    })
 }
 
 fn matrix() -> Matrix {

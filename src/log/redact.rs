@@ -215,10 +215,16 @@ mod tests {
     #[test]
     fn the_value_of_an_option_goes_too() {
         let cases = [
-            ("curl --password hunter2 --user me", "curl --password [redacted] --user me"),
+            (
+                "curl --password hunter2 --user me",
+                "curl --password [redacted] --user me",
+            ),
             ("x --api-key 'two words' y", "x --api-key '[redacted]' y"),
             ("x --lxd-token \"two words\" y", "x --lxd-token \"[redacted]\" y"),
-            (r#"["--db-password", "hunter2", "-v"]"#, r#"["--db-password", "[redacted]", "-v"]"#),
+            (
+                r#"["--db-password", "hunter2", "-v"]"#,
+                r#"["--db-password", "[redacted]", "-v"]"#,
+            ),
             ("ran --token-file --quiet", "ran --token-file --quiet"),
             ("the option --password", "the option --password"),
             ("pre-password reset", "pre-password reset"),

@@ -306,7 +306,11 @@ impl Listing {
     pub(super) fn draw(self, look: &Look, frame: &mut Frame<'_>, area: Rect) {
         let first = self.first(usize::from(area.height));
         let (cursor, count, above) = (self.cursor, self.count(), self.above());
-        let shown = self.lines.into_iter().skip(first - above).take(area.height.into());
+        let shown = self
+            .lines
+            .into_iter()
+            .skip(first - above)
+            .take(area.height.into());
         for (line, y) in shown.zip(area.y..) {
             let (row, text) = line;
             let at = Rect { y, height: 1, ..area };

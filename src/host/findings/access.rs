@@ -45,7 +45,11 @@ pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
 /// Said of an engine of this machine to whoever uses its socket without being root.
 pub fn engine_socket(engine: &str, address: &str, root: bool) -> Option<Finding> {
     let local = address.starts_with('/') && !root;
-    let group = if engine.eq_ignore_ascii_case("incus") { "incus-admin" } else { "lxd" };
+    let group = if engine.eq_ignore_ascii_case("incus") {
+        "incus-admin"
+    } else {
+        "lxd"
+    };
     local.then(|| {
         Finding::new(
             "engine.socket_is_root",

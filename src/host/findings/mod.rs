@@ -19,8 +19,8 @@ use super::{
     matrix::{Matrix, RocmSupport},
 };
 
-pub(super) use nvidia::passes;
 pub use access::engine_socket;
+pub(super) use nvidia::passes;
 pub use pool::Pool;
 
 /// What labs can compute with here.
