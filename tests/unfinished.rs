@@ -313,7 +313,7 @@ async fn a_failed_run_that_was_left_is_still_offered_in_the_menu() {
     assert_eq!(broken.code, 5, "{:?}", broken.summary);
     assert_eq!(found(&bench), None, "it is not asked about by itself");
     let home = bench.home.path();
-    let now = || left(&home.join("runs"), &home.join("lock"), "");
+    let now = || left(&home.join("runs"), &home.join("lock"), &Daemon::default());
     let all = now();
     let of = all.first().unwrap();
     assert_eq!(all.len(), 1, "{all:?}");

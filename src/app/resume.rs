@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     log::sanitize,
+    plan::Losses,
     run::{
         aftermath::{Amendment, Way, ways},
         journal::Record,
@@ -217,7 +218,19 @@ impl Model {
         let Some(record) = self.resume.next.take() else {
             return vec![];
         };
-        let (destroys, names) = (!losses(&record).is_empty(), removals(&record));
+        let mut record = record;
+        let done = |action: &str| record.done.iter().any(|id| id == action);
+        let now = self
+            .world
+            .as_ref()
+            .map(|world| Losses::of(&record.plan, world, done));
+        record.plan.losses = now.unwrap_or_default();
+        let jobs = record.plan.losses.jobs();
+        if !jobs.is_empty() {
+            self.say(Tone::Warning, format!("going on ends {}", jobs.join("; ")));
+        }
+        let destroys = !losses(&record).is_empty() || !jobs.is_empty();
+        let names = removals(&record);
         self.resume.asked = Some(Review {
             plan: record.plan,
             apply: !destroys,

@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    backend::lxd::address_of,
     host::{
         Report, Root,
         boot::{self, Way, Wish},
@@ -53,7 +54,7 @@ impl Shared {
         }
         let report = Report::of(root, &matrix).await;
         let report = if Root::new(root).is_live() {
-            report.speaking_to(&self.around.daemon)
+            report.speaking_to(&address_of(self.around.config.lxd.as_deref()))
         } else {
             report
         };

@@ -150,7 +150,7 @@ async fn look(setup: &Setup) -> Result<World, Stop> {
     if world.asleep.is_none() {
         // Before the default image is chosen.
         host::reach::look(&mut world.facts, &setup.config.servers(), SERVER_WAIT).await;
-        world.unended = left(&setup.runs(), &setup.lock(), &setup.daemon());
+        world.unended = left(&setup.runs(), &setup.lock(), setup.daemon());
     }
     Ok(world)
 }
@@ -401,7 +401,7 @@ async fn look_and_trust(setup: &Setup, plan: &Plan) -> Result<(), Left> {
 
 /// Waits for the end of another halolab that is at work, where the user wants that; whether there was one.
 async fn wait_for_other(setup: &Setup, plan: &Plan) -> Result<bool, Left> {
-    let (lock, scope) = (setup.lock(), Scope::of(plan, &setup.daemon()));
+    let (lock, scope) = (setup.lock(), Scope::of(plan, setup.daemon()));
     let Some(holder) = Holder::against(&lock, &scope) else {
         return Ok(false);
     };

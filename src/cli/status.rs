@@ -77,7 +77,7 @@ struct Row {
 
 pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop> {
     let mut world = setup.glance().await?;
-    world.unended = left(&setup.runs(), &setup.lock(), &setup.daemon());
+    world.unended = left(&setup.runs(), &setup.lock(), setup.daemon());
     let engine = world.server.as_ref().map(engine);
     // What a proof stood on is compared with this machine as it is now.
     world.facts = setup.facts().clone();

@@ -91,6 +91,7 @@ pub fn uninstall(world: &World, wish: &Wish) -> Uninstall {
             version: super::planner::VERSION,
             host,
             labs: vec![],
+            losses: super::Losses::default(),
         },
     }
 }

@@ -9,14 +9,14 @@ use std::{
 use crate::{
     host::{BOOT_ID, Root},
     labs::{SnapshotKind, UPDATING, Unended, World, tag},
-    plan::{Action, Choice, Step, Track},
+    plan::{Action, Choice, Losses, Plan, Step, Track},
 };
 
 use super::{
     advice::advice,
     apply::RESTART,
     journal::{self, Record},
-    lock::{Holder, Scope},
+    lock::{Daemon, Holder, Scope},
     receipt::in_force,
 };
 
@@ -37,7 +37,7 @@ pub struct Stopped {
 }
 
 /// The newest run that was never closed, unless somebody is at work or its labs were worked on since.
-pub fn find(runs: &Path, lock: &Path, daemon: &str) -> Option<Record> {
+pub fn find(runs: &Path, lock: &Path, daemon: &Daemon) -> Option<Record> {
     let records = journal::records(runs);
     let open = records
         .iter()
@@ -56,7 +56,7 @@ pub fn find(runs: &Path, lock: &Path, daemon: &str) -> Option<Record> {
 
 /// The runs that were left before their end, newest first: they failed, were stopped or killed, nobody is at work on them
 /// and nothing came after. What changed nothing is none of them, and a proof that failed is only made anew.
-pub fn left(runs: &Path, lock: &Path, daemon: &str) -> Vec<Unended> {
+pub fn left(runs: &Path, lock: &Path, daemon: &Daemon) -> Vec<Unended> {
     let records = journal::records(runs);
     let is_left = |r: &&Record| {
         let open = match r.code {
@@ -142,6 +142,13 @@ pub fn stops(record: &Record) -> Vec<Stopped> {
         }
     }
     found
+}
+
+/// What the actions of a run that are left, or of a plan that was not begun, would destroy now.
+pub fn losses_now(plan: &Plan, world: &World, runs: &Path, run: &str) -> Losses {
+    let record = journal::records(runs).into_iter().find(|record| record.id == run);
+    let done = record.map(|record| record.done).unwrap_or_default();
+    Losses::of(plan, world, |action| done.iter().any(|id| id == action))
 }
 
 /// What going on with a run destroys: what its actions that are left say, and what is lost with their labs.

@@ -18,14 +18,14 @@ use super::{
     ask::{self, Left, say},
     planned, type_name,
 };
-use crate::cli::Code;
+use crate::cli::{Code, runs::going_on};
 
 /// Offers it, where there is one. None where it was left alone.
 pub(super) async fn offer(setup: &Setup, world: &World) -> Result<Option<Code>, Left> {
     if setup.global.read_only {
         return Ok(None);
     }
-    let Some(record) = find(&setup.runs(), &setup.lock(), &setup.daemon()) else {
+    let Some(record) = find(&setup.runs(), &setup.lock(), setup.daemon()) else {
         return Ok(None);
     };
     asked(setup, world, record).await
@@ -67,7 +67,7 @@ async fn asked(setup: &Setup, world: &World, record: Record) -> Result<Option<Co
         Some(Offer::GoOn) => Box::pin(go_on(setup, &record)).await?,
         Some(Offer::Verbose(id)) => {
             let traced = Amendment::Trace(id);
-            let traced = amend(&setup.runs(), &setup.lock(), &setup.daemon(), &record.id, &traced)
+            let traced = amend(&setup.runs(), &setup.lock(), setup.daemon(), &record.id, &traced)
                 .map_err(crate::cli::Stop::from)?;
             Box::pin(go_on(setup, &traced)).await?
         }
@@ -143,5 +143,9 @@ pub(super) async fn go_on(setup: &Setup, record: &Record) -> Result<Option<Code>
     for lab in removals(record) {
         type_name(&lab).await?;
     }
-    agree_and_run(setup, &record.plan, &record.id, secrets).await
+    let (plan, jobs) = going_on(setup, record).await?;
+    for job in jobs {
+        say(&job);
+    }
+    agree_and_run(setup, &plan, &record.id, secrets).await
 }
