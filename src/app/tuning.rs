@@ -54,7 +54,7 @@ impl Shared {
         }
         let report = Report::of(root, &matrix).await;
         let report = if Root::new(root).is_live() {
-            report.speaking_to(&address_of(self.around.config.lxd.as_deref()))
+            report.speaking_to(self.around.daemon.place())
         } else {
             report
         };

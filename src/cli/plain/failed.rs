@@ -66,7 +66,7 @@ async fn go(setup: &Setup, record: &Record, way: Way) -> Result<Option<Code>, Le
         _ => None,
     };
     if let Some(change) = change {
-        amend(&setup.runs(), &setup.lock(), &setup.daemon(), &record.id, &change)
+        amend(&setup.runs(), &setup.lock(), setup.daemon(), &record.id, &change)
             .map_err(crate::cli::Stop::from)?;
     }
     let now = journal::record(&setup.runs().join(&record.id));
