@@ -24,6 +24,7 @@ use halolab::{
     plan::{Choice, Plan, Step, Tuning},
     run::{
         journal::{self, Record},
+        lock::Daemon,
         receipt::{Keeper, Standing},
         unfinished,
     },
@@ -77,7 +78,7 @@ async fn tuned(bench: &Bench, root: &Path) -> Plan {
 
 fn offered(bench: &Bench) -> Option<Record> {
     let home = bench.home.path();
-    unfinished::find(&home.join("runs"), &home.join("lock"), "")
+    unfinished::find(&home.join("runs"), &home.join("lock"), &Daemon::default())
 }
 
 fn standing(bench: &Bench, root: &Path) -> Standing {

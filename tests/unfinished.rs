@@ -30,6 +30,7 @@ use halolab::{
         Lock,
         aftermath::Amendment,
         journal::{self, Record},
+        lock::Daemon,
         unfinished::{find, left, losses, stops, ways_back, worked_on_since},
     },
     stage::{Answer, Answers, Catalog},
@@ -45,7 +46,7 @@ fn never_closed(bench: &Bench, run: &str) {
 
 fn found(bench: &Bench) -> Option<Record> {
     let home = bench.home.path();
-    find(&home.join("runs"), &home.join("lock"), "")
+    find(&home.join("runs"), &home.join("lock"), &Daemon::default())
 }
 
 async fn world(bench: &Bench) -> World {

@@ -5,7 +5,6 @@ use std::{path::Path, sync::Arc};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    backend::lxd::address_of,
     host::{
         Report, Root,
         boot::{self, Way, Wish},
