@@ -15,7 +15,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    backend::{self, Backend},
+    backend::{self, Backend, late},
     cli::Global,
     config::{Config, set_theme},
     host::Facts,
@@ -26,7 +26,7 @@ use crate::{
     progress::History,
     run::{
         self, Connect, Context, Event, Lock, Outcome, StopCode, journal,
-        lock::{Holder, LockError, Scope},
+        lock::{Daemon, Holder, LockError, Scope},
         unfinished,
     },
     stage::{Answers, Catalog},
@@ -39,6 +39,7 @@ use super::{
     jobs,
     logs::Logs,
     msg::{Effect, Job, Msg, Outdated},
+    stages,
 };
 
 /// How long a run may take to end its action when the program is told to end.
@@ -66,7 +67,7 @@ pub struct Surroundings {
     /// The lock of runs.
     pub lock: PathBuf,
     /// The daemon, as locks name it.
-    pub daemon: String,
+    pub daemon: Daemon,
     /// `/`, or the tree of files that a test shows as the machine.
     pub root: PathBuf,
     /// Exit code of a run that is stopped by a signal.
@@ -89,12 +90,15 @@ pub(super) struct Shared {
     pub(super) backend: AsyncMutex<Option<Arc<dyn Backend>>>,
     pub(super) look: Notify,
     pub(super) logs: Mutex<Logs>,
+    /// The stages as they were read last.
+    pub(super) catalog: Mutex<Arc<Catalog>>,
 }
 
 impl Performer {
     /// A performer that answers over `messages`; begins to look at the host and the engine.
     pub fn new(around: Surroundings, messages: mpsc::Sender<Msg>) -> Self {
         let shared = Arc::new(Shared {
+            catalog: Mutex::new(Arc::clone(&around.catalog)),
             around,
             messages,
             backend: AsyncMutex::new(None),
@@ -110,6 +114,7 @@ impl Performer {
             }
         });
         tokio::spawn(watch_others(Arc::clone(&shared)));
+        tokio::spawn(stages::watch(Arc::clone(&shared)));
         tokio::spawn(Arc::clone(&shared).look_at_machine());
         Self {
             shared,
@@ -145,8 +150,8 @@ impl Performer {
             }
             Effect::Compare(lab, snapshot) => self.compare(lab, snapshot),
             Effect::StopCompare => self.stop_compare(),
-            Effect::Trust(id) => {
-                tokio::task::spawn_blocking(move || shared.trust(&id));
+            Effect::Trust(stage) => {
+                tokio::task::spawn_blocking(move || shared.trust(&stage));
             }
             Effect::Start(plan, secrets) => {
                 let id = journal::new_id(&plan);
@@ -265,13 +270,29 @@ impl Shared {
     async fn job(&self, job: Job) {
         let scope = Scope::labs(&self.around.daemon, [job.lab()]);
         let result = match Lock::take_for(&self.around.lock, &scope, &job.doing()) {
-            Ok(_lock) => match self.backend().await {
-                Ok(backend) => jobs::perform(backend.as_ref(), &self.jobs(), &job).await,
-                Err(error) => Err(sanitize_text(&error.to_string())),
-            },
+            Ok(_lock) => {
+                let work = async {
+                    match self.backend().await {
+                        Ok(backend) => jobs::perform(backend.as_ref(), &self.jobs(), &job).await,
+                        Err(error) => Err(sanitize_text(&error.to_string())),
+                    }
+                };
+                late::heard(self.listener(), work).await
+            }
             Err(error) => Err(error.to_string()),
         };
         self.tell(Msg::Done(job, result)).await;
+    }
+
+    /// Says on the screen that the daemon keeps us waiting.
+    fn listener(&self) -> late::Listener {
+        let messages = self.messages.clone();
+        late::Listener {
+            // Where nobody has time to read it, the next one says the same.
+            tell: Arc::new(move |said| drop(messages.try_send(Msg::Said(said.to_owned())))),
+            cancel: CancellationToken::new(),
+            patient: false,
+        }
     }
 
     async fn start(

@@ -1,6 +1,6 @@
 //! Another halolab at work: who it is, and waiting for its end before a plan is begun.
 
-use crate::run::lock::{Holder, Scope};
+use crate::run::lock::{Daemon, Holder, Scope};
 
 use super::{
     dialog::{Confirm, Dialog, Then},
@@ -87,7 +87,7 @@ impl Model {
             return false;
         };
         self.review = Some(Review {
-            apply: !run.plan.destroys(),
+            apply: !run.plan.takes(),
             plan: run.plan,
             scroll: 0,
             goes_on: self.resume.begun.take(),
@@ -102,7 +102,10 @@ impl Model {
 
     /// Asks whether to wait, where another halolab is at work on what the plan under review changes; says whether it is.
     pub(in crate::app) fn ask_to_wait(&mut self) -> bool {
-        let scope = self.review.as_ref().map(|r| Scope::of(&r.plan, ""));
+        let scope = self
+            .review
+            .as_ref()
+            .map(|r| Scope::of(&r.plan, &Daemon::default()));
         let scope = scope.unwrap_or_default();
         let Some(holder) = self.others.holder.as_ref().filter(|h| h.is_in_the_way_of(&scope)) else {
             return false;
@@ -125,7 +128,7 @@ impl Model {
 
     /// Says so where another halolab is at work on these labs; on anything, where there are none.
     pub(in crate::app) fn refuse_busy(&mut self, labs: &[String]) -> bool {
-        let scope = Scope::labs("", labs.iter().cloned());
+        let scope = Scope::labs(&Daemon::default(), labs.iter().cloned());
         if !self
             .others
             .holder

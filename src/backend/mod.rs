@@ -5,7 +5,9 @@
 
 pub mod error;
 pub mod fake;
+pub mod late;
 pub mod lxd;
+pub mod simplestreams;
 pub mod types;
 
 use std::path::Path;

@@ -58,7 +58,7 @@ impl From<Summary> for Progress {
         // Of a target that could not be made, what it is and its own error say more than the tool's last words.
         let target = summary.failures.iter().find(|f| f.hash.is_none());
         let target = target.and_then(|f| Some(format!("{}: {}", f.name, f.error.as_ref()?)));
-        let last_error = target.or(summary.last_error.map(|error| error.text));
+        let last_error = target.or_else(|| summary.last_error.map(|error| error.text));
         Self {
             phase: phase.unwrap_or(summary.doing),
             // Nothing of nothing is no progress.

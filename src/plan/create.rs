@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use crate::{
     backend::{InstanceSpec, Profile},
-    labs::{Presence, profile_name, tag},
+    labs::{IMAGE, Presence, profile_name, tag},
     stage::{FieldKind, Script, StageStep, interpolate::interpolate},
 };
 
@@ -67,7 +67,7 @@ pub(super) fn build(case: &Case<'_>, name: &str) -> Result<Vec<Action>, PlanErro
     };
     let (made, owned) = folders(case, name);
     let mut actions: Vec<Action> = made.into_iter().collect();
-    actions.push(words.create(spec, &image.title));
+    actions.push(words.create(spec, &images::title(case, image)));
     actions.extend(owned);
     actions.extend([words.start(name), words.wait_network(name)]);
     if case
@@ -116,6 +116,9 @@ fn birth_tags(case: &Case<'_>, name: &str) -> Result<BTreeMap<String, String>, P
     ]);
     if name != case.lab {
         config.insert(tag("next"), case.lab.to_owned());
+    }
+    if let Some(pinned) = case.image.and_then(|image| image.fingerprint.clone()) {
+        config.insert(tag(IMAGE), pinned);
     }
     Ok(config)
 }
@@ -259,6 +262,16 @@ fn own_folders(case: &Case<'_>, name: &str, folders: Vec<PathBuf>) -> Action {
     )
 }
 
+/// The data folders that are mounted in what is there: of a replacement or a copy, those of its lab.
+fn mounted(case: &Case<'_>, id: &str) -> Option<PathBuf> {
+    let device = case
+        .world
+        .instance(case.lab)?
+        .expanded_devices
+        .get(&format!("data-{id}"))?;
+    device.get("source").map(PathBuf::from)
+}
+
 /// What every choice leaves alone, in sentences.
 pub(super) fn keeps(case: &Case<'_>) -> Vec<String> {
     let title = |id: &str| {
@@ -268,13 +281,17 @@ pub(super) fn keeps(case: &Case<'_>) -> Vec<String> {
             .find(|m| m.id == id)
             .map_or("data", |m| m.title.as_str())
     };
+    let instance = case.world.instance(case.lab);
+    let beside = instance.is_some_and(|i| i.tag("next").or(i.tag("kept")).is_some());
     mounts(case)
-        .map(|(id, folder, path)| {
-            format!(
+        .filter_map(|(id, folder, path)| {
+            // A replacement mounts the folders of its lab; none is called after it.
+            let folder = mounted(case, &id).or_else(|| (!beside).then_some(folder))?;
+            Some(format!(
                 "{} in {} ({path} inside): outside snapshots and recreate",
                 title(&id),
                 folder.display()
-            )
+            ))
         })
         .collect()
 }

@@ -92,6 +92,21 @@ pub enum PlanError {
     /// The image is not here.
     #[error("the daemon has no image `{0}`; choose another image for {1}, see `halolab stage show`")]
     NoImage(String, String),
+    /// The image that is here is not the one that the stage pins.
+    #[error(
+        "{lab}: the image `{image}` has the fingerprint {found}, and the stage takes only {pinned}; choose another image \
+         (`--set {lab}.image=…`), or import that one (`lxc image import`)"
+    )]
+    Fingerprint {
+        /// The lab.
+        lab: String,
+        /// The image.
+        image: String,
+        /// What the daemon has.
+        found: String,
+        /// What the stage says.
+        pinned: String,
+    },
     /// The image's server does not answer.
     #[error(
         "{lab}: the image `{image}` is on the server `{remote}`, which does not answer; choose one that is built here \

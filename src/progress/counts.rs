@@ -41,9 +41,11 @@ impl Tree {
     /// Counts of the tool that wrote last.
     pub fn counts(&self) -> Counts {
         let Some(section) = self.sections().last() else {
-            let total = u32::try_from(self.packages().len()).ok();
+            let count = |packages: usize| u32::try_from(packages).ok();
+            let done = self.packages().iter().filter(|p| p.state.is_good()).count();
             return Counts {
-                total: total.filter(|_| self.has_lock),
+                done: count(done).unwrap_or(u32::MAX),
+                total: count(self.packages().len()).filter(|_| self.has_lock),
                 ..Counts::default()
             };
         };

@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{File, OpenOptions},
-    io::{self, BufRead as _, BufReader, Write as _},
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -206,16 +206,17 @@ fn given_secrets(entries: &[Entry]) -> Vec<String> {
     once.into_iter().collect()
 }
 
-/// The lines of a journal; lines that cannot be read are left out.
-///
-/// # Errors
-/// The file cannot be read.
+/// Reads the lines of a journal. A line that a crash cut is left out, whatever bytes it ends with, and so is one of a form
+/// that is not known; what follows it counts.
 pub fn read(path: &Path) -> io::Result<Vec<Entry>> {
-    let lines = BufReader::new(File::open(path)?).lines();
-    let parsed = lines
-        .map_while(Result::ok)
-        .filter_map(|l| serde_json::from_str::<Line>(&l).ok());
-    Ok(parsed.map(|l| l.entry).collect())
+    Ok(parse(&std::fs::read(path)?))
+}
+
+/// The same out of its bytes.
+pub fn parse(bytes: &[u8]) -> Vec<Entry> {
+    let lines = bytes.split(|byte| *byte == b'\n');
+    let parsed = lines.filter_map(|line| serde_json::from_slice::<Line>(line).ok());
+    parsed.map(|line| line.entry).collect()
 }
 
 /// A run that is on disk.
@@ -229,9 +230,9 @@ pub struct Record {
     pub plan: Plan,
     /// Exit code; none where it never ended.
     pub code: Option<u8>,
-    /// Actions that ended well.
+    /// Actions of the plan that are done or were left out by the user: the one count that is shown anywhere.
     pub finished: usize,
-    /// The last failure.
+    /// The last failure that nothing mended since.
     pub error: Option<String>,
     /// The secrets that it was given, as `LAB/OPTION`; never their values.
     pub secrets: Vec<String>,
@@ -247,6 +248,25 @@ pub struct Record {
     /// It waited for a restart of the machine, which has been: whether what it waited for counts now.
     #[serde(skip)]
     pub restarted: Option<bool>,
+}
+
+impl Record {
+    /// Actions that are done, and all of them.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.finished, self.plan.actions().count())
+    }
+
+    /// When it began, as its id says: `2026-11-22 05:00 UTC`; the id itself where it says nothing.
+    pub fn date(&self) -> String {
+        let time = self
+            .id
+            .get(..13)
+            .map(|begin| jiff::civil::DateTime::strptime("%Y%m%d-%H%M", begin));
+        match time {
+            Some(Ok(time)) => time.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+            _ => self.id.clone(),
+        }
+    }
 }
 
 /// All runs, newest first. A folder that cannot be read is left out and left alone.
@@ -296,19 +316,25 @@ fn known(action: &mut Value) {
 
 /// One run.
 pub fn record(folder: &Path) -> Option<Record> {
-    let mut plan = read_plan(&std::fs::read(folder.join("plan.json")).ok()?)?;
-    let entries = read(&folder.join("journal.jsonl")).unwrap_or_default();
-    let finished = entries
-        .iter()
-        .filter(|e| matches!(e, Entry::Finished { .. }))
-        .count();
+    let plan = std::fs::read(folder.join("plan.json")).ok()?;
+    let journal = std::fs::read(folder.join("journal.jsonl")).unwrap_or_default();
+    record_of(folder, &plan, &journal)
+}
+
+/// The record of a run in a folder, out of the bytes of its plan and journal.
+pub fn record_of(folder: &Path, plan: &[u8], journal: &[u8]) -> Option<Record> {
+    let mut plan = read_plan(plan)?;
+    let entries = parse(journal);
     let code = entries.iter().rev().find_map(|e| match e {
         Entry::Closed { code } => Some(Some(*code)),
         Entry::Opened { .. } => Some(None),
         _ => None,
     });
+    let failed = failures(&entries);
     let error = entries.iter().rev().find_map(|e| match e {
-        Entry::Failed { error, .. } => Some(error.clone()),
+        Entry::Failed { id, error } | Entry::Blocked { id, error } if failed.contains_key(id) => {
+            Some(error.clone())
+        }
         _ => None,
     });
     let done: BTreeSet<String> = entries
@@ -331,13 +357,13 @@ pub fn record(folder: &Path) -> Option<Record> {
     Some(Record {
         id: folder.file_name()?.to_str()?.to_owned(),
         folder: folder.to_owned(),
+        finished: plan.actions().filter(|a| done.contains(&a.id)).count(),
         plan,
         code: code.flatten(),
-        finished,
         error,
         secrets: given_secrets(&entries),
         begun,
-        failed: failures(&entries),
+        failed,
         done,
         restarted: None,
     })

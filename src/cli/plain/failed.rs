@@ -56,7 +56,7 @@ pub(super) async fn menu(setup: &Setup, id: &str, code: Code) -> Result<Option<C
 
 async fn go(setup: &Setup, record: &Record, way: Way) -> Result<Option<Code>, Left> {
     let change = match way {
-        Way::RollBack => return roll_back(setup, record).await,
+        Way::Undo => return undo(setup, record).await,
         Way::Verbose(id) => Some(Amendment::Trace(id)),
         Way::LeaveOut(ids) => Some(Amendment::LeaveOut(ids)),
         Way::Edit(_) => {
@@ -73,7 +73,7 @@ async fn go(setup: &Setup, record: &Record, way: Way) -> Result<Option<Code>, Le
     Box::pin(resume::go_on(setup, now.as_ref().unwrap_or(record))).await
 }
 
-async fn roll_back(setup: &Setup, record: &Record) -> Result<Option<Code>, Left> {
+async fn undo(setup: &Setup, record: &Record) -> Result<Option<Code>, Left> {
     let world = look(setup).await?;
     let found: Vec<(Lab, Choice)> = ways_back(record, &world)
         .into_iter()

@@ -1,6 +1,6 @@
 //! `halolab snapshot prune`, and what a deletion leaves that was killed.
 
-use crate::labs::{SnapshotRow, expiry, identity::Seen, snapshots};
+use crate::labs::{SnapshotRow, counted, expiry, identity::Seen, snapshots};
 
 use super::{
     super::{
@@ -44,10 +44,13 @@ pub(super) async fn prune(
     setup.may_change()?;
     confirm(
         setup,
-        &format!("Delete these {} safety snapshots of {lab} for good?", old.len()),
+        &format!(
+            "Delete {} of {lab} for good?",
+            counted(old.len(), "safety snapshot")
+        ),
         yes,
     )?;
-    let _lock = setup.hold(&[lab], &format!("snapshot prune {lab}"))?;
+    let _lock = setup.hold(&[lab], &format!("snapshot prune {lab}")).await?;
     let backend = setup.backend().await?;
     for row in old {
         snapshots::delete(backend.as_ref(), lab, &row.name, &seen.clone().with(row)).await?;
@@ -57,7 +60,7 @@ pub(super) async fn prune(
     }
     said(
         setup,
-        &format!("pruned {} snapshots of {lab}", old.len()),
+        &format!("pruned {} of {lab}", counted(old.len(), "snapshot")),
         lab,
         "",
     )
@@ -66,7 +69,7 @@ pub(super) async fn prune(
 /// Forgets the marks that a deletion left which was killed before its end; the next one tries it again.
 pub(super) async fn forget_gone(setup: &Setup, lab: &str) {
     let (Ok(_lock), Ok(backend)) = (
-        setup.hold(&[lab], &format!("snapshot rm {lab}")),
+        setup.hold(&[lab], &format!("snapshot rm {lab}")).await,
         setup.backend().await,
     ) else {
         return;

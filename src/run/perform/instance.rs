@@ -7,10 +7,10 @@ use tokio::time::Instant;
 use crate::{
     backend::{
         Backend, ConfigEdit, Error, ExecSpec, Instance, InstanceSpec, Power, Progress, Status,
-        types::REPLACED,
+        types::{REPLACED, short_fingerprint},
     },
     labs::{
-        UPDATING, marks, notes_profile, profile_name, tag,
+        IMAGE, UPDATING, marks, notes_profile, profile_name, tag,
         verdict::{Check, Verdict},
     },
     stage::Answer,
@@ -24,6 +24,21 @@ impl Hand<'_> {
         self.clear_leftover(backend, &spec.name).await?;
         let mut spec = spec.clone();
         spec.config.insert(tag("run"), self.worker.run.to_owned());
+        if let Some(found) = backend.image(&spec.image).await? {
+            let pinned = spec.config.insert(tag(IMAGE), found.fingerprint.clone());
+            if let Some(pinned) = pinned.filter(|pinned| *pinned != found.fingerprint) {
+                return Err(Failure::Blocked(format!(
+                    "the image {} has the fingerprint {}, and the stage takes only {pinned}; plan anew, or choose another \
+                     image (`--set image=…`)",
+                    spec.image, found.fingerprint
+                )));
+            }
+            self.output.line(&format!(
+                "    image {}, fingerprint {}",
+                spec.image,
+                short_fingerprint(&found.fingerprint)
+            ));
+        }
         backend.create(&spec, &self.progress).await?;
         DID
     }
@@ -174,7 +189,7 @@ impl Hand<'_> {
         env: &BTreeMap<String, String>,
     ) -> Ended {
         let code = self.run_script(name, script, env.clone()).await?;
-        let said = match self.output.last_line() {
+        let said = match self.output.result() {
             said if said.is_empty() && code == 0 => "passed".to_owned(),
             said => said,
         };
@@ -187,7 +202,15 @@ impl Hand<'_> {
         if code == 0 {
             DID
         } else {
-            Err(Failure::Failed(format!("the proof failed with {code}: {said}")))
+            let last = self.output.last_line();
+            let more = if said.contains(&last) {
+                String::new()
+            } else {
+                format!("; {last}")
+            };
+            Err(Failure::Failed(format!(
+                "the proof failed with {code}: {said}{more}"
+            )))
         }
     }
 
