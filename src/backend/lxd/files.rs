@@ -213,10 +213,7 @@ impl Lxd {
         let mut at = file.to_owned();
         for _ in 0..HOPS {
             let request = self.request(Method::GET, &path(name, &at));
-            let response = self
-                .transport
-                .raw(request, &about, self.patience())
-                .await?;
+            let response = self.transport.raw(request, &about, self.patience()).await?;
             let kind = header(&response, "type").to_owned();
             if kind != "symlink" {
                 return Ok(Opened { response, kind });
