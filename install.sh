@@ -95,6 +95,32 @@ find_cargo() { # sets cargo to the first that is new enough
   return 1
 }
 
+# rustup's installer, by the sums beside it at static.rust-lang.org/rustup/archive/VERSION/.
+rustup_version=1.28.2
+rustup_x86_64=20a06e644b0d9bd2fbdbfd52d42540bdde820ea7df86e92e533c073da0cdd43c
+rustup_aarch64=e3853c5a252fca15252d07cb23a1bdd9377a8c6f3efa01531109281ae47f841c
+
+get_rustup() {
+  case $(uname -m) in
+    x86_64) sum=$rustup_x86_64 ;;
+    aarch64) sum=$rustup_aarch64 ;;
+    *) fail "no rustup is known for $(uname -m): install Rust by hand, then run this again" ;;
+  esac
+  url=https://static.rust-lang.org/rustup/archive/$rustup_version/$(uname -m)-unknown-linux-gnu/rustup-init
+  fetched=$(mktemp -d)
+  curl --proto '=https' --tlsv1.2 -sSf -o "$fetched/rustup-init" "$url" ||
+    fail "rustup could not be fetched: see https://rustup.rs, or build elsewhere and use HALOLAB_BIN=FILE"
+  came=$(sha256sum <"$fetched/rustup-init" | cut -d' ' -f1)
+  if [ "$came" != "$sum" ]; then
+    rm -rf "$fetched"
+    fail "the SHA-256 of $url does not match: $sum was expected, $came came; nothing of it was run. Run this again, or install Rust by hand"
+  fi
+  chmod 755 "$fetched/rustup-init"
+  "$fetched/rustup-init" -y --profile minimal --no-modify-path ||
+    fail "rustup could not be installed; its lines above say why"
+  rm -rf "$fetched"
+}
+
 get_cargo() {
   find_cargo && return
   PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH
@@ -104,8 +130,7 @@ get_cargo() {
     elif has apt-get && apt-cache policy rustup 2>/dev/null | grep -q '^ *Candidate: [^(]'; then packages rustup '' ''
     else
       has curl || packages 'curl ca-certificates' curl curl
-      curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal --no-modify-path ||
-        fail "rustup could not be fetched: see https://rustup.rs, or build elsewhere and use HALOLAB_BIN=FILE"
+      get_rustup
     fi
   else
     may "Rust here is older than $wanted: let rustup fetch the current one?"

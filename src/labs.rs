@@ -1,7 +1,7 @@
 //! The labs: what the daemon holds, seen through the stages. Decided from tags on the daemon, never
 //! from a local file.
 //!
-//! Tags on an instance: `user.halolab.{stage,version,generation,run,verdict,answers,copied}`; `state =
+//! Tags on an instance: `user.halolab.{stage,version,generation,run,verdict,answers,image,copied}`; `state =
 //! building` until it is whole; `updating = SNAPSHOT` from the begin of an update to its proven end;
 //! `kept = LAB` on an earlier version that a recreate kept; `next = LAB` on a replacement that is being built;
 //! `adopted` on an instance that we did not make. Notes and
@@ -32,6 +32,9 @@ use crate::{
 
 pub use observe::{snapshot_rows, states};
 use verdict::Verdict;
+
+/// The tag with the fingerprint of the image that an instance was made of.
+pub const IMAGE: &str = "image";
 
 /// The tag of a lab whose update began and did not end well yet; its value is the snapshot of before.
 pub const UPDATING: &str = "updating";

@@ -14,6 +14,7 @@
 //! | [`host`] | the machine | yes |
 //! | [`prove`] | whether the GPU runs a kernel | yes |
 //! | [`progress`] | how far a build is, out of what it prints | only the history file |
+//! | [`spack`] | what Spack is told to build, and what that comes to | no |
 //! | [`log`] | output of commands, and what of it may reach a terminal | yes |
 //! | [`view`] | the log viewer: keys, panes, drawing | no |
 //! | [`app`] | what the screens hold | only `effect` and `terminal` |
@@ -34,6 +35,7 @@ pub mod plan;
 pub mod progress;
 pub mod prove;
 pub mod run;
+pub mod spack;
 pub mod stage;
 pub mod ui;
 pub mod view;

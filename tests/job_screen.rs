@@ -51,7 +51,7 @@ fn each_job_has_a_row_and_the_one_under_the_cursor_its_details() {
     for (columns, rows) in [(80, 24), (60, 15), (140, 40)] {
         let mut model = jobs(columns, rows);
         let text = draw(&model);
-        for part in ["● running", "✖ failed", "34/120", "make"] {
+        for part in ["name", "build-1", "● running", "✖ failed", "34/120", "make"] {
             assert!(text.contains(part), "{columns}x{rows} {part}\n{text}");
         }
         if rows > 20 {

@@ -34,7 +34,7 @@ use std::time::Duration;
 use common::faults::{
     ground::Ground,
     picture::{Picture, is_as_before, lost},
-    points::{Workers, amount, sample},
+    points::{Workers, choose, choose_half},
     proxy::{Act, Phase},
     scenario::{LONG, tail},
     table::{Row, Table, Verdict},
@@ -82,7 +82,7 @@ fn whatever_call_it_is_killed_at_it_goes_on_and_ends_as_if_it_had_not_been() {
     let Some(workers) = Workers::new() else { return };
     let (points, references) = phases(&workers);
     let table = Table::new("killed");
-    workers.each(sample(points, amount(20)), |ground, point| {
+    workers.each(choose(&table, points, 20, Point::key), |ground, point| {
         let end = &references[point.scenario.name].end;
         table.add(recovers(ground, &point, end, |_| {}));
     });
@@ -94,8 +94,7 @@ fn killed_again_while_it_goes_on_it_still_ends_as_if_it_had_not_been() {
     let Some(workers) = Workers::new() else { return };
     let (points, references) = phases(&workers);
     let table = Table::new("killed twice");
-    let count = amount(4).map_or(points.len() / 2, |some| some.min(points.len()));
-    workers.each(sample(points, Some(count)), |ground, point| {
+    workers.each(choose_half(&table, points, 4, Point::key), |ground, point| {
         let end = &references[point.scenario.name].end;
         let again = |ground: &Ground| {
             let Some(words) = point.scenario.next(ground) else {
@@ -119,8 +118,7 @@ fn whatever_call_it_is_killed_at_undo_leaves_the_lab_as_it_was() {
     let (mut points, _) = phases(&workers);
     points.retain(|p| ["restore", "recreate", "recreate:clean", "update"].contains(&p.scenario.name));
     let table = Table::new("killed and undone");
-    let count = amount(4).map_or(points.len() / 2, |some| some.min(points.len()));
-    workers.each(sample(points, Some(count)), |ground, point| {
+    workers.each(choose_half(&table, points, 4, Point::key), |ground, point| {
         table.add(point.row(|| match kill(ground, &point) {
             Err(()) => (Verdict::NotHit, vec![]),
             Ok(wrong) if !wrong.is_empty() => (Verdict::Lost, wrong),

@@ -470,6 +470,59 @@ fn times_come_from_the_table_the_lines_or_their_arrival() {
     assert!(page.rows[0].time.is_some());
 }
 
+/// A time of the day is meant on the day of the log, and what is not in the log is said.
+#[test]
+fn a_time_of_the_day_is_the_logs_own() {
+    use halolab::log::clock::{Typed, typed};
+    let at = |text: &str| text.parse::<jiff::civil::DateTime>().unwrap();
+    let start = at("2024-02-28T20:00:00");
+    // Two lines a minute over a night, one of them without a time.
+    let mut text = String::new();
+    let mut places = std::collections::BTreeMap::new();
+    for minute in 0..600_i64 {
+        let time = start + jiff::Span::new().minutes(minute);
+        places.insert(time.strftime("%d %H:%M").to_string(), text.len() as u64);
+        text.push_str(&time.strftime("%Y-%m-%d %H:%M:%S INFO it works\n").to_string());
+        text.push_str("  and goes on\n");
+    }
+    let tail = "no time in this line\n".repeat(200);
+    let bench = Bench::new(format!("{text}{tail}").as_bytes());
+    let mut log = bench.open();
+    let mut go = |typed_text: &str, from: u64| {
+        let motion = match typed(typed_text, 0).unwrap() {
+            Typed::Clock(clock) => Motion::Clock(clock, from),
+            Typed::At(at) => Motion::Time(at),
+        };
+        log.turn(&Ask { motion, ..ask(1) }).landing
+    };
+    let place = |name: &str| Landing::Found(places[name]);
+    assert_eq!(go("22:30", 0), place("28 22:30"));
+    assert_eq!(go("3:00", 0), place("29 03:00"), "the next day of the log");
+    assert_eq!(
+        go("3:00", places["29 03:00"]),
+        place("29 03:00"),
+        "where it is already"
+    );
+    assert_eq!(
+        go("22:30", places["29 03:00"]),
+        place("28 22:30"),
+        "from the beginning"
+    );
+    assert_eq!(
+        go("22:30", text.len() as u64 + 99),
+        place("28 22:30"),
+        "out of lines without times"
+    );
+    assert_eq!(go("2024-02-29 4:00", 0), place("29 04:00"));
+    let zoned = |at: jiff::civil::DateTime| at.to_zoned(jiff::tz::TimeZone::system()).unwrap();
+    let first = zoned(start).timestamp().as_millisecond();
+    let last = zoned(at("2024-02-29T05:59:00")).timestamp().as_millisecond();
+    assert_eq!(go("12:30", 0), Landing::Outside(first, last));
+    assert_eq!(go("2026-01-01 12:30", 0), Landing::Outside(first, last));
+    let span = halolab::log::clock::span(first, last);
+    assert_eq!(span, "2024-02-28 20:00:00 to 2024-02-29 05:59:00");
+}
+
 #[test]
 fn errors_are_told_from_lines_that_only_look_like_some() {
     let (rules, errors) = Rules::load(&[]);

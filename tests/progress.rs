@@ -14,6 +14,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "progress/ends.rs"]
+mod ends;
 #[path = "progress/estimates.rs"]
 mod estimates;
 #[path = "progress/fixtures.rs"]

@@ -16,7 +16,10 @@ use std::{
 };
 
 use common::program::Home;
-use halolab::run::{Lock, lock::Scope};
+use halolab::run::{
+    Lock,
+    lock::{Daemon, Scope},
+};
 
 const CANARY: &str = "canary-7f3a91c2";
 
@@ -231,7 +234,7 @@ fn labs_are_locked_by_themselves_and_the_owner_is_said() {
     home.ends(0, &["apply", &one, &two, "--yes"]);
     let lock = home.folder.path().join("run/lock");
     let socket = Path::new(&home.socket).canonicalize().unwrap();
-    let scope = Scope::labs(&socket.display().to_string(), [one.as_str()]);
+    let scope = Scope::labs(&Daemon::at(socket.display().to_string()), [one.as_str()]);
     let held = Lock::take_for(&lock, &scope, "run of-somebody-else").unwrap();
     let said = home.ends(8, &["snapshot", "create", &one, "mine"]);
     let owner = format!("run of-somebody-else, pid {}", std::process::id());

@@ -202,6 +202,53 @@ fn another_program_gets_the_terminal_and_a_copy_that_goes_with_it() {
     assert!(!Path::new(path).exists(), "the copy stays behind");
 }
 
+/// What is no archive and is called one is said, on the screen and by the exit code; a text of that name is shown.
+#[test]
+fn a_false_archive_is_said() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("bad.gz"), [0, 159, 146, 150, 7, 200, 10]).unwrap();
+    std::fs::write(home.path().join("text.gz"), "a text all the same\n").unwrap();
+    let mut pty = start(home.path(), &["bad.gz"]);
+    pty.wait_for("broken: no gzip archive, shown as it is");
+    pty.send("q");
+    assert_eq!(pty.end(), 0);
+    let plain = |name: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_halolab"));
+        let output = command
+            .args(["view", name])
+            .current_dir(home.path())
+            .output()
+            .unwrap();
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    };
+    let (code, said) = plain("bad.gz");
+    assert_eq!(code, Some(1));
+    assert!(said.contains("bad.gz: broken: no gzip archive"), "{said}");
+    assert_eq!(plain("text.gz"), (Some(0), String::new()));
+    std::fs::write(home.path().join("cut.gz"), [0x1f, 0x8b, 8, 0, 0]).unwrap();
+    assert_eq!(plain("cut.gz").0, Some(1));
+}
+
+/// The build beside the log is the one of the log that is shown.
+#[test]
+fn the_build_goes_along_to_another_log() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("one.log"), "[12/48] Building one\n").unwrap();
+    std::fs::write(home.path().join("two.log"), "Collecting six\n").unwrap();
+    let mut pty = start(home.path(), &["-b", "one.log", "two.log"]);
+    pty.wait_for("12 of 48");
+    pty.send(".");
+    pty.wait_for("six");
+    pty.wait_for(" pip ");
+    pty.send(".");
+    pty.wait_for("12 of 48");
+    pty.send("q");
+    assert_eq!(pty.end(), 0);
+}
+
 #[test]
 fn a_pipe_and_archives_are_shown() {
     let home = tempfile::tempdir().unwrap();

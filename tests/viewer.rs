@@ -322,3 +322,54 @@ fn the_end_is_still_followed_where_progress_is_shown_in_all_its_states() {
         );
     }
 }
+
+#[test]
+fn a_time_that_the_log_does_not_have_is_said() {
+    let text =
+        "2024-02-28 20:00:00 begins\n2024-02-28 20:10:00 goes on\n2024-02-28 20:20:00 ends\n".to_owned();
+    let text = text + &"and more\n".repeat(40);
+    let mut bench = Bench::new(&[("build.log", &text)], (80, 24));
+    bench.press(":12:30~");
+    let status = bench.status();
+    assert!(
+        status.contains("the times of this log are 2024-02-28 20:00:00 to 20:20:00"),
+        "{status}"
+    );
+    assert!(bench.draw().contains("20:00:00 begins"), "it stays where it is");
+    bench.press(":20:05~");
+    assert!(bench.draw().contains("20:10:00 goes on"));
+    assert!(!bench.draw().contains("20:00:00 begins"));
+}
+
+#[test]
+fn a_pane_below_leaves_the_one_beside_where_it_is() {
+    let text = build(300);
+    let mut bench = Bench::new(&[("build.log", &text), ("other.log", "other\n")], (100, 30));
+    let area = Rect::new(0, 0, 100, 30);
+    let places = |bench: &Bench| -> Vec<(u16, u16, u16, u16)> {
+        let places = bench.viewer.places(area).into_iter();
+        places.map(|(_, p)| (p.x, p.y, p.width, p.height)).collect()
+    };
+    bench.press("|");
+    assert_eq!(places(&bench), [(0, 0, 50, 30), (50, 0, 50, 30)]);
+    bench.press("S");
+    assert_eq!(
+        places(&bench),
+        [(0, 0, 50, 30), (50, 0, 50, 15), (50, 15, 50, 15)]
+    );
+    assert_eq!(bench.viewer.focus, 2);
+    bench.press("+++");
+    assert!(bench.viewer.places(area)[2].1.height > 15, "higher, not wider");
+    assert_eq!(bench.viewer.places(area)[0].1.width, 50);
+    bench.press("\t|");
+    assert_eq!(bench.viewer.focus, 1, "the new column is right of the first pane");
+    assert_eq!(bench.viewer.panes.len(), 4);
+    assert_eq!(
+        places(&bench).iter().map(|p| p.0).collect::<Vec<_>>(),
+        [0, 33, 66, 66]
+    );
+    bench.press("xxx");
+    assert_eq!(places(&bench).len(), 1);
+    bench.press("x");
+    assert_eq!(bench.viewer.panes.len(), 1, "the last one stays");
+}

@@ -210,7 +210,7 @@ impl Builds {
                     self.send(&lab, Heard::Ended(stopped));
                 }
             }
-            Event::Plan { .. } | Event::Progress { .. } | Event::Verdict { .. } => {}
+            Event::Plan { .. } | Event::Progress { .. } | Event::Late { .. } | Event::Verdict { .. } => {}
         }
     }
 

@@ -91,6 +91,7 @@ impl BuildView {
             Intent::Enter => match position.row(tree)? {
                 Row::Group(group) => position.toggle(group),
                 Row::Package(at) => return tree.packages().get(at)?.offset,
+                Row::Target(at) => return tree.targets().get(at).map(|target| target.offset),
             },
             _ => {}
         }

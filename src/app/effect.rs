@@ -15,17 +15,18 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    backend::{self, Backend},
+    backend::{self, Backend, late},
     cli::Global,
     config::{Config, set_theme},
-    labs::snapshot_rows,
+    host::Facts,
+    labs::{World, snapshot_rows},
     log::sanitize_text,
     paths::Paths,
     plan::Plan,
     progress::History,
     run::{
         self, Connect, Context, Event, Lock, Outcome, StopCode, journal,
-        lock::{Holder, LockError, Scope},
+        lock::{Daemon, Holder, LockError, Scope},
         unfinished,
     },
     stage::{Answers, Catalog},
@@ -37,7 +38,7 @@ use super::{
     inventory::look,
     jobs,
     logs::Logs,
-    msg::{Effect, Job, Msg},
+    msg::{Effect, Job, Msg, Outdated},
 };
 
 /// How long a run may take to end its action when the program is told to end.
@@ -65,7 +66,7 @@ pub struct Surroundings {
     /// The lock of runs.
     pub lock: PathBuf,
     /// The daemon, as locks name it.
-    pub daemon: String,
+    pub daemon: Daemon,
     /// `/`, or the tree of files that a test shows as the machine.
     pub root: PathBuf,
     /// Exit code of a run that is stopped by a signal.
@@ -264,13 +265,29 @@ impl Shared {
     async fn job(&self, job: Job) {
         let scope = Scope::labs(&self.around.daemon, [job.lab()]);
         let result = match Lock::take_for(&self.around.lock, &scope, &job.doing()) {
-            Ok(_lock) => match self.backend().await {
-                Ok(backend) => jobs::perform(backend.as_ref(), &self.jobs(), &job).await,
-                Err(error) => Err(sanitize_text(&error.to_string())),
-            },
+            Ok(_lock) => {
+                let work = async {
+                    match self.backend().await {
+                        Ok(backend) => jobs::perform(backend.as_ref(), &self.jobs(), &job).await,
+                        Err(error) => Err(sanitize_text(&error.to_string())),
+                    }
+                };
+                late::heard(self.listener(), work).await
+            }
             Err(error) => Err(error.to_string()),
         };
         self.tell(Msg::Done(job, result)).await;
+    }
+
+    /// Says on the screen that the daemon keeps us waiting.
+    fn listener(&self) -> late::Listener {
+        let messages = self.messages.clone();
+        late::Listener {
+            // Where nobody has time to read it, the next one says the same.
+            tell: Arc::new(move |said| drop(messages.try_send(Msg::Said(said.to_owned())))),
+            cancel: CancellationToken::new(),
+            patient: false,
+        }
     }
 
     async fn start(
@@ -297,6 +314,9 @@ impl Shared {
                 return;
             }
         };
+        if self.is_outdated(&plan, &id).await {
+            return;
+        }
         {
             let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
             *logs = Logs {
@@ -334,6 +354,31 @@ impl Shared {
         // Every event is told before the end is.
         let _ = forward.await;
         self.tell(Msg::Ended(outcome)).await;
+    }
+
+    /// Looks once more right before a run, now that nobody else can change anything: whether more would be lost than was
+    /// said, which is told. An engine that does not answer is the run's to say.
+    async fn is_outdated(&self, plan: &Plan, id: &str) -> bool {
+        if !plan.may_lose() {
+            return false;
+        }
+        let Ok(backend) = self.backend().await else {
+            return false;
+        };
+        let aliases = crate::plan::aliases(&self.around.catalog, &[]);
+        let config = self.around.config.clone();
+        let Ok(mut world) = World::observe(backend.as_ref(), Facts::default(), config, &aliases).await else {
+            return false;
+        };
+        world.jobs = run::jobs::ask_under_way(&self.jobs(), backend.as_ref()).await;
+        let losses = unfinished::losses_now(plan, &world, &self.around.runs, id);
+        let more = losses.more_than(&plan.losses);
+        let changed = !more.is_empty();
+        if changed {
+            let told = Outdated { world, losses, more };
+            self.tell(Msg::Outdated(Box::new(told))).await;
+        }
+        changed
     }
 
     /// How threads that read logs for builds tell of them.

@@ -262,7 +262,7 @@ mod tests {
             root: home.path().to_owned(),
             runs: home.path().join("runs"),
             lock: home.path().join("lock"),
-            daemon: "fake".into(),
+            daemon: crate::run::lock::Daemon::at("fake"),
             stop_code: StopCode::default(),
             global: crate::cli::Global::default(),
         };

@@ -10,7 +10,7 @@ use crate::{
     host::{Facts, Finding},
     labs::{SnapshotRow, World, identity::Seen},
     log::page::{Ask, Page},
-    plan::Plan,
+    plan::{Losses, Plan},
     run::{Event, Outcome, aftermath::Amendment, journal::Record, lock::Holder},
     stage::Answers,
     view::{self, viewer::Save},
@@ -20,6 +20,17 @@ use super::build::Known;
 use super::job_list::JobRow;
 use super::machine::{Agreed, Aim, Machine, Proposed};
 use super::reading::Subject;
+
+/// Why a run was not begun.
+#[derive(Clone, Debug)]
+pub struct Outdated {
+    /// What is there now; without the facts of the machine.
+    pub world: World,
+    /// What would be lost now.
+    pub losses: Losses,
+    /// What of it was not said, in words.
+    pub more: Vec<String>,
+}
 
 /// Something that happened.
 #[derive(Debug)]
@@ -52,6 +63,8 @@ pub enum Msg {
     Other(Option<Holder>),
     /// A run was not begun, because another halolab is at work.
     Busy(Holder),
+    /// The run was not begun: more would be lost than its plan says.
+    Outdated(Box<Outdated>),
     /// A run began.
     Started(String),
     /// Something happened in it.

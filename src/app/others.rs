@@ -1,11 +1,11 @@
 //! Another halolab at work: who it is, and waiting for its end before a plan is begun.
 
-use crate::run::lock::{Holder, Scope};
+use crate::run::lock::{Daemon, Holder, Scope};
 
 use super::{
     dialog::{Confirm, Dialog, Then},
     model::{Model, Review, Screen},
-    msg::{Effect, Tone},
+    msg::{Effect, Outdated, Tone},
 };
 
 /// What is known of other halolabs.
@@ -52,8 +52,39 @@ impl Model {
 
     /// The run was not begun: another halolab was faster. Its plan is under review again.
     pub(in crate::app) fn take_busy(&mut self, holder: Holder) -> Vec<Effect> {
-        let Some(run) = self.run.take() else {
+        if self.review_again() {
+            self.others.holder = Some(holder);
+            self.ask_to_wait();
+        }
+        vec![]
+    }
+
+    /// The run was not begun: more would be lost than its plan says. The plan is made anew and shown.
+    pub(in crate::app) fn take_outdated(&mut self, outdated: Outdated) -> Vec<Effect> {
+        let facts = self.world.as_ref().map(|world| world.facts.clone());
+        if !self.review_again() {
             return vec![];
+        }
+        let mut world = outdated.world;
+        world.facts = facts.unwrap_or_default();
+        self.world = Some(world);
+        match &mut self.review {
+            Some(review) if review.goes_on.is_some() => review.plan.losses = outdated.losses,
+            _ => self.plan_again(),
+        }
+        if let Some(review) = &mut self.review {
+            review.apply = false;
+            let text = format!("not begun: {} would be lost, too", outdated.more.join("; "));
+            self.say(Tone::Warning, text);
+        }
+        // What is shown elsewhere comes with the facts.
+        vec![Effect::Look]
+    }
+
+    /// The plan of a run that was not begun is under review again; false where there was none.
+    fn review_again(&mut self) -> bool {
+        let Some(run) = self.run.take() else {
+            return false;
         };
         self.review = Some(Review {
             apply: !run.plan.destroys(),
@@ -66,14 +97,15 @@ impl Model {
             self.open(Screen::Options);
         }
         self.open(Screen::Review);
-        self.others.holder = Some(holder);
-        self.ask_to_wait();
-        vec![]
+        true
     }
 
     /// Asks whether to wait, where another halolab is at work on what the plan under review changes; says whether it is.
     pub(in crate::app) fn ask_to_wait(&mut self) -> bool {
-        let scope = self.review.as_ref().map(|r| Scope::of(&r.plan, ""));
+        let scope = self
+            .review
+            .as_ref()
+            .map(|r| Scope::of(&r.plan, &Daemon::default()));
         let scope = scope.unwrap_or_default();
         let Some(holder) = self.others.holder.as_ref().filter(|h| h.is_in_the_way_of(&scope)) else {
             return false;
@@ -96,7 +128,7 @@ impl Model {
 
     /// Says so where another halolab is at work on these labs; on anything, where there are none.
     pub(in crate::app) fn refuse_busy(&mut self, labs: &[String]) -> bool {
-        let scope = Scope::labs("", labs.iter().cloned());
+        let scope = Scope::labs(&Daemon::default(), labs.iter().cloned());
         if !self
             .others
             .holder

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     log::sanitize,
+    plan::Losses,
     run::{
         aftermath::Way,
         journal::Record,
@@ -18,7 +19,7 @@ use super::{
     entry::Entry,
     keys::Intent,
     model::{Model, Pick, Review, Screen},
-    msg::Effect,
+    msg::{Effect, Tone},
 };
 
 /// What is known of it.
@@ -182,7 +183,19 @@ impl Model {
         let Some(record) = self.resume.next.take() else {
             return vec![];
         };
-        let (destroys, names) = (!losses(&record).is_empty(), removals(&record));
+        let mut record = record;
+        let done = |action: &str| record.done.iter().any(|id| id == action);
+        let now = self
+            .world
+            .as_ref()
+            .map(|world| Losses::of(&record.plan, world, done));
+        record.plan.losses = now.unwrap_or_default();
+        let jobs = record.plan.losses.jobs();
+        if !jobs.is_empty() {
+            self.say(Tone::Warning, format!("going on ends {}", jobs.join("; ")));
+        }
+        let destroys = !losses(&record).is_empty() || !jobs.is_empty();
+        let names = removals(&record);
         self.resume.asked = Some(Review {
             plan: record.plan,
             apply: !destroys,

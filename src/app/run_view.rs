@@ -262,6 +262,11 @@ impl RunView {
             Event::Progress { id, text, percent } => {
                 self.actions.entry(id).or_default().progress = Some((text, percent));
             }
+            Event::Late { id, text, .. } => {
+                let state = self.actions.entry(id).or_default();
+                let percent = state.progress.as_ref().and_then(|(_, percent)| *percent);
+                state.progress = Some((text, percent));
+            }
             Event::Output { lab, .. } => self.spoil(&lab),
             Event::StepFinished { id, millis, skipped } => {
                 let state = self.actions.entry(id).or_default();

@@ -68,7 +68,7 @@ pub async fn start(setup: cli::Setup) -> Result<u8, Stop> {
         paths: setup.paths.clone(),
         runs: setup.runs(),
         lock: setup.lock(),
-        daemon: setup.daemon(),
+        daemon: setup.daemon().clone(),
         root: host::folder(),
         stop_code,
         global: setup.global.clone(),

@@ -42,6 +42,7 @@ impl Model {
             Msg::Unfinished(record) => self.take_unfinished(record),
             Msg::Other(holder) => self.take_holder(holder),
             Msg::Busy(holder) => self.take_busy(holder),
+            Msg::Outdated(outdated) => self.take_outdated(*outdated),
             Msg::Started(id) => {
                 if let Some(run) = &mut self.run {
                     run.id = Some(id);

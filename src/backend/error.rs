@@ -80,6 +80,21 @@ pub enum Error {
         /// URL.
         address: String,
     },
+    /// An image is another one than was announced or pinned.
+    #[error(
+        "the image {image} has the fingerprint {found}, and {} was expected; it was not kept, and nothing was made of it. A \
+         server may be in the middle of an update: try again in a while with `halolab runs resume`; if it stays so, choose \
+         another image (`--set image=…`)",
+        some(expected)
+    )]
+    Fingerprint {
+        /// The image.
+        image: String,
+        /// SHA-256 of what came.
+        found: String,
+        /// What was announced or pinned.
+        expected: Vec<String>,
+    },
     /// The daemon took longer than the call may take.
     #[error("{engine} did not answer within {} s while it was asked to {what}; nothing more was sent. It may be busy: look at `halolab status`, and at its log where that does not help", after.as_secs())]
     Timeout {
@@ -259,6 +274,13 @@ fn cap(text: &str) -> String {
     let head: String = text.chars().take(300).collect();
     let tail: String = text.chars().skip(length - 150).collect();
     format!("{head} … {tail}")
+}
+
+/// The first few of a list.
+fn some(list: &[String]) -> String {
+    let shown: Vec<&str> = list.iter().take(3).map(String::as_str).collect();
+    let more = if list.len() > 3 { ", or an older one" } else { "" };
+    format!("{}{more}", shown.join(" or "))
 }
 
 /// A character as an error may show it.

@@ -13,6 +13,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
 pub use world::Machine;
@@ -322,6 +323,14 @@ impl Backend for Fake {
         self.take_time("fetch an image", progress).await?;
         progress.say("rootfs: 100%", Some(100));
         let content = format!("{}/{}", source.server, source.alias);
+        let found = hex::encode(Sha256::digest(content.as_bytes()));
+        if !source.fingerprints.is_empty() && !source.fingerprints.contains(&found) {
+            return Err(Error::Fingerprint {
+                image: source.alias.clone(),
+                found,
+                expected: source.fingerprints.clone(),
+            });
+        }
         self.change("fetch an image", |w| {
             w.add_image(alias, content.as_bytes());
             Ok(())

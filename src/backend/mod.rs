@@ -8,8 +8,10 @@ mod about;
 pub mod docker;
 pub mod error;
 pub mod fake;
+pub mod late;
 pub mod lxd;
 mod signal;
+pub mod simplestreams;
 pub mod types;
 
 use std::path::Path;

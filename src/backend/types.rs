@@ -36,6 +36,10 @@ pub struct Server {
     pub storage_drivers: Vec<String>,
     /// Process id of the daemon, where it is on this host.
     pub pid: Option<u32>,
+    /// What it is, wherever it is reached: SHA-256 of its certificate, a slash, and the project that we see. Empty where it
+    /// does not say.
+    #[serde(default)]
+    pub identity: String,
 }
 
 impl Server {
@@ -264,6 +268,9 @@ pub struct RemoteImage {
     pub alias: String,
     /// PEM of a certificate authority to trust for this server; none is the system's.
     pub certificate: Option<String>,
+    /// The fingerprints that are accepted; none is whatever the server has. Another image is not kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fingerprints: Vec<String>,
 }
 
 /// A profile.
@@ -324,6 +331,16 @@ impl Progress {
             let _ = sink.send((text.into(), percent));
         }
     }
+}
+
+/// Whether a text is a SHA-256 in small hexadecimal digits, by which daemons know images.
+pub fn is_fingerprint(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// The beginning of a fingerprint, as it is shown.
+pub fn short_fingerprint(fingerprint: &str) -> &str {
+    fingerprint.get(..12).unwrap_or(fingerprint)
 }
 
 /// Whether a name is one that we make: 1 to 63 of `a-z`, `0-9` and `-`, not beginning with `-`. It

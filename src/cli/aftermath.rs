@@ -81,7 +81,7 @@ pub(super) fn changed(setup: &Setup, record: &Record, trace: bool, skip: bool) -
         setup.may_change()?;
     }
     for change in &wanted {
-        now = amend(&setup.runs(), &setup.lock(), &setup.daemon(), &record.id, change)?;
+        now = amend(&setup.runs(), &setup.lock(), setup.daemon(), &record.id, change)?;
     }
     Ok(now)
 }
@@ -111,7 +111,7 @@ pub(super) fn edit(setup: &Setup, record: &Record) -> Result<(), Stop> {
     amend(
         &setup.runs(),
         &setup.lock(),
-        &setup.daemon(),
+        setup.daemon(),
         &record.id,
         &Amendment::Edit { id, script },
     )?;

@@ -173,6 +173,23 @@ pub(super) fn yes(question: &str) -> Result<(), Stop> {
     Err(Stop::new(Code::DECLINED, "nothing was changed"))
 }
 
+/// Looks once more, now that nobody else can change anything: what would be lost must be what was said.
+async fn look_again(setup: &Setup, plan: &Plan, id: &str) -> Result<(), Stop> {
+    if !plan.may_lose() {
+        return Ok(());
+    }
+    let world = setup.world_or_asleep(&[]).await?;
+    let more = run::unfinished::losses_now(plan, &world, &setup.runs(), id).more_than(&plan.losses);
+    if more.is_empty() {
+        return Ok(());
+    }
+    Err(Stop::blocked(format!(
+        "nothing was changed: {} would be lost, too, and was not there when the plan was made; look at the plan anew with \
+         `halolab plan`, or at the run with `halolab runs show {id}`, and agree to that one",
+        more.join("; ")
+    )))
+}
+
 /// Runs a plan under the lock, new or from where its journal ends. The first Ctrl-C or SIGTERM stops it after the
 /// action at work, the second one at once.
 pub(super) async fn carry_out(
@@ -181,8 +198,11 @@ pub(super) async fn carry_out(
     id: &str,
     secrets: std::collections::BTreeMap<String, Answers>,
 ) -> Result<Code, Stop> {
-    let scope = Scope::of(plan, &setup.daemon());
+    // Its answer says which daemon it is; where there is none, the run itself says so.
+    let _ = setup.backend().await;
+    let scope = Scope::of(plan, setup.daemon());
     let _lock = Lock::take_for(&setup.lock(), &scope, &format!("run {id}"))?;
+    look_again(setup, plan, id).await?;
     let (events, mut heard) = mpsc::unbounded_channel();
     let cancel = CancellationToken::new();
     let cx = Context {

@@ -220,7 +220,7 @@ async fn fix(
     if !tune::consent(setup, &sanitize_text(&text), args)? {
         return Ok(Code::OK);
     }
-    let _lock = setup.hold(&[], "doctor --fix")?;
+    let _lock = setup.hold_all("doctor --fix")?;
     for bridge in bridges {
         let command = firewall::mend(bridge);
         let code = command

@@ -63,7 +63,7 @@ pub(super) async fn stop(setup: &Setup, args: StopArgs) -> Result<Code, Stop> {
     if !args.yes {
         // Who is at work there comes first: its steps are jobs, too.
         let names: Vec<&str> = args.names.labs.iter().map(String::as_str).collect();
-        drop(setup.hold(&names, "stop")?);
+        drop(setup.hold(&names, "stop").await?);
         agree(setup, &args.names.labs).await?;
     }
     power(setup, args.names, Power::Stop { seconds: 30 }, "is stopped").await
@@ -97,7 +97,9 @@ async fn agree(setup: &Setup, labs: &[String]) -> Result<(), Stop> {
 async fn power(setup: &Setup, args: NamesArgs, wanted: Power, word: &str) -> Result<Code, Stop> {
     let verb = if wanted == Power::Start { "start" } else { "stop" };
     let names: Vec<&str> = args.labs.iter().map(String::as_str).collect();
-    let _lock = setup.hold(&names, &format!("{verb} {}", args.labs.join(" ")))?;
+    let _lock = setup
+        .hold(&names, &format!("{verb} {}", args.labs.join(" ")))
+        .await?;
     let world = setup.glance().await?;
     for lab in &args.labs {
         match world.presence(lab) {

@@ -1,9 +1,12 @@
 //! The command line: one file a group of verbs. stdout is data, stderr is messages; without a terminal nothing
 //! ever waits for input.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use clap::{Parser, Subcommand};
+use tokio_util::sync::CancellationToken;
+
+use crate::backend::late;
 
 mod aftermath;
 mod consent;
@@ -43,8 +46,8 @@ pub struct Cli {
     /// What to do; nothing opens the screens (needs a terminal).
     #[command(subcommand)]
     pub verb: Option<Verb>,
-    /// Options of every verb.
     #[command(flatten)]
+    #[expect(missing_docs, reason = "clap takes a text here for what the program does")]
     pub global: Global,
 }
 
@@ -63,9 +66,11 @@ Exit: 0 ok, 1 failed, 2 usage, 3 blocked before any change, 5 failed and resumab
 6 done and counts after a restart of the machine, 7 declined, 8 another halolab is at work,
 129/130/143 ended by a signal; 4 is reserved.";
 
-/// Options of every verb.
+// Options of every verb. No doc comment: clap takes one here for what a verb does.
 #[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Options of every verb")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that the user types")]
+#[expect(missing_docs, reason = "see above")]
 pub struct Global {
     /// Socket or URL of the LXD or Incus daemon.
     #[arg(long, global = true, value_name = "SOCKET|URL")]
@@ -181,33 +186,55 @@ pub enum Verb {
 pub async fn run(cli: Cli) -> Result<Code, Stop> {
     let Cli { verb, global } = cli;
     logging::start(&global)?;
+    let Some(verb) = verb else {
+        if !global.plain {
+            return setup::screens(global).await;
+        }
+        return late::heard(listener(&global), Box::pin(plain::wizard(global))).await;
+    };
+    late::heard(listener(&global), Box::pin(carry_out(verb, global))).await
+}
+
+/// Says on stderr that the daemon keeps us waiting.
+fn listener(global: &Global) -> late::Listener {
+    let quiet = global.quiet;
+    late::Listener {
+        tell: Arc::new(move |said| {
+            if !quiet {
+                table::note(said);
+            }
+        }),
+        cancel: CancellationToken::new(),
+        patient: false,
+    }
+}
+
+async fn carry_out(verb: Verb, global: Global) -> Result<Code, Stop> {
     match verb {
-        None if global.plain => Box::pin(plain::wizard(global)).await,
-        None => setup::screens(global).await,
-        Some(Verb::Plan(args)) => plan::plan(&Setup::load(global)?, args).await,
-        Some(Verb::Apply(args)) => plan::apply(&Setup::load(global)?, args).await,
-        Some(Verb::Status(args)) => status::status(&Setup::load(global)?, args).await,
-        Some(Verb::Snapshot(verb)) => snapshot::run(&Setup::load(global)?, verb).await,
-        Some(Verb::Recreate(args)) => plan::recreate(&Setup::load(global)?, args).await,
-        Some(Verb::Update(args)) => plan::update(&Setup::load(global)?, args).await,
-        Some(Verb::Undo(args)) => undo::undo(&Setup::load(global)?, args).await,
-        Some(Verb::Remove(args)) => plan::remove(&Setup::load(global)?, args).await,
-        Some(Verb::Start(args)) => labs::start(&Setup::load(global)?, args).await,
-        Some(Verb::Stop(args)) => labs::stop(&Setup::load(global)?, args).await,
-        Some(Verb::Shell(args)) => shell::shell(&Setup::load(global)?, args).await,
-        Some(Verb::Job(verb)) => Box::pin(job::run(&Setup::load(global)?, verb)).await,
-        Some(Verb::Detect(args)) => detect::detect(&global, args).await,
-        Some(Verb::Doctor(args)) => doctor::doctor(global, args).await,
-        Some(Verb::Prove(args)) => prove::prove(global, args).await,
-        Some(Verb::View(args)) => view::view(global, args),
-        Some(Verb::Progress(args)) => progress::progress(global, args).await,
-        Some(Verb::Stage(verb)) => other::stage(&Setup::load(global)?, verb),
-        Some(Verb::Runs(args)) => runs::run(&Setup::load(global)?, args).await,
-        Some(Verb::Config(verb)) => other::config(&Setup::load(global)?, &verb),
-        Some(Verb::Uninstall(args)) => Box::pin(uninstall::uninstall(&Setup::load(global)?, args)).await,
-        Some(Verb::Completions { shell }) => Ok(other::completions(shell)),
-        Some(Verb::Man) => other::man(),
-        Some(Verb::Relay { from, to }) => {
+        Verb::Plan(args) => plan::plan(&Setup::load(global)?, args).await,
+        Verb::Apply(args) => plan::apply(&Setup::load(global)?, args).await,
+        Verb::Status(args) => status::status(&Setup::load(global)?, args).await,
+        Verb::Snapshot(verb) => snapshot::run(&Setup::load(global)?, verb).await,
+        Verb::Recreate(args) => plan::recreate(&Setup::load(global)?, args).await,
+        Verb::Update(args) => plan::update(&Setup::load(global)?, args).await,
+        Verb::Undo(args) => undo::undo(&Setup::load(global)?, args).await,
+        Verb::Remove(args) => plan::remove(&Setup::load(global)?, args).await,
+        Verb::Start(args) => labs::start(&Setup::load(global)?, args).await,
+        Verb::Stop(args) => labs::stop(&Setup::load(global)?, args).await,
+        Verb::Shell(args) => shell::shell(&Setup::load(global)?, args).await,
+        Verb::Job(verb) => Box::pin(job::run(&Setup::load(global)?, verb)).await,
+        Verb::Detect(args) => detect::detect(&global, args).await,
+        Verb::Doctor(args) => doctor::doctor(global, args).await,
+        Verb::Prove(args) => prove::prove(global, args).await,
+        Verb::View(args) => view::view(global, args),
+        Verb::Progress(args) => progress::progress(global, args).await,
+        Verb::Stage(verb) => other::stage(&Setup::load(global)?, verb),
+        Verb::Runs(args) => runs::run(&Setup::load(global)?, args).await,
+        Verb::Config(verb) => other::config(&Setup::load(global)?, &verb),
+        Verb::Uninstall(args) => Box::pin(uninstall::uninstall(&Setup::load(global)?, args)).await,
+        Verb::Completions { shell } => Ok(other::completions(shell)),
+        Verb::Man => other::man(),
+        Verb::Relay { from, to } => {
             crate::host::membership::relay(&from, &to).await?;
             Ok(Code::OK)
         }

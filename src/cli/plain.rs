@@ -375,7 +375,7 @@ async fn look_and_trust(setup: &Setup, plan: &Plan) -> Result<(), Left> {
 
 /// Waits for the end of another halolab that is at work, where the user wants that; whether there was one.
 async fn wait_for_other(setup: &Setup, plan: &Plan) -> Result<bool, Left> {
-    let (lock, scope) = (setup.lock(), Scope::of(plan, &setup.daemon()));
+    let (lock, scope) = (setup.lock(), Scope::of(plan, setup.daemon()));
     let Some(holder) = Holder::against(&lock, &scope) else {
         return Ok(false);
     };

@@ -53,6 +53,7 @@ impl Printer {
         match event {
             Event::Plan { run, actions, .. } => note(&format!("run {run}: {actions} actions")),
             Event::StepStarted { lab, sentence, .. } => note(&format!("[{lab}] {}", sanitize(sentence))),
+            Event::Late { lab, text, .. } => note(&format!("[{lab}]   {text}")),
             Event::Output { lab, bytes } => self.output(lab, *bytes),
             Event::Verdict { lab, verdict, .. } => note(&format!("[{lab}] verdict: {}", sanitize(verdict))),
             Event::Failed {

@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{self, Read as _, Seek as _, SeekFrom},
+    os::fd::AsFd as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -26,10 +27,22 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// A longer file is no lock or index of ours.
 const LIMIT: u64 = 256 * 1024 * 1024;
 
+const HELP: &str = "\
+The build of a log is done, failed, interrupted or still running as the tools in it say: a log without the last line
+of its tool is running.
+
+Exit: 0 done, or running and nothing failed so far; 1 failed or interrupted, or the log cannot be read; 2 usage.
+
+Examples:
+  halolab progress build.log --json
+  halolab progress -f build.log                  a line for each change, until the tool ends
+  make -j8 2>&1 | halolab progress -f -";
+
 /// Arguments of `progress`.
 #[derive(Debug, Args)]
+#[command(after_help = HELP)]
 pub struct ProgressArgs {
-    /// The log of a build; beside it `FILE.times` where there is one.
+    /// The log of a build, beside it `FILE.times` where there is one; `-` is the standard input.
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Go on while the log grows, with a line for each change.
@@ -55,11 +68,19 @@ pub struct ProgressArgs {
     jobs: Option<u32>,
 }
 
+/// When what was written, read as far as it is.
+struct Index {
+    path: PathBuf,
+    times: Times,
+    /// Bytes of the file that were read: whole lines.
+    read: u64,
+}
+
 /// A log being read.
 struct Session {
     reader: Reader,
     tree: Tree,
-    times: Option<Times>,
+    times: Option<Index>,
     history: History,
     history_file: PathBuf,
     args: ProgressArgs,
@@ -71,13 +92,14 @@ pub(super) async fn progress(global: Global, args: ProgressArgs) -> Result<Code,
             "--learn writes a file, and --read-only forbids it; leave one of them away",
         ));
     }
-    let mut file = File::open(&args.file).map_err(|error| unreadable(&args.file, &error))?;
+    let mut log = Log::open(&args.file)?;
     let mut session = Session::new(args)?;
     let mut last = String::new();
     loop {
-        session.read(&mut file)?;
+        session.follow_times()?;
+        let ended = session.read(&mut log)?;
         session.learn()?;
-        if !session.args.follow {
+        if ended {
             session.finish()?;
         }
         if !session.args.events {
@@ -96,11 +118,15 @@ pub(super) async fn progress(global: Global, args: ProgressArgs) -> Result<Code,
             }
             last = news;
         }
-        if !session.args.follow || session.tree.sections().last().is_some_and(|s| s.ended) {
+        // A pipe tells its end itself; more may follow what a tool says of its own.
+        let over = !log.is_pipe && session.tree.sections().last().is_some_and(|s| s.ended);
+        if ended || over {
             return Ok(session.code());
         }
-        tokio::time::sleep(PAUSE).await;
-        session.restart_if_cut(&mut file)?;
+        if !log.is_pipe {
+            tokio::time::sleep(PAUSE).await;
+            session.restart_if_cut(&log)?;
+        }
     }
 }
 
@@ -150,29 +176,48 @@ impl Session {
             name.push(".times");
             Some(PathBuf::from(name)).filter(|path| path.exists())
         };
-        self.times = match self.args.times.clone().or_else(beside) {
-            Some(path) => Some(Times::parse(&String::from_utf8_lossy(&bounded(&path)?))),
-            None => None,
+        let Some(path) = self.args.times.clone().or_else(beside) else {
+            return Ok(());
         };
+        let mut index = Index {
+            path,
+            times: Times::default(),
+            read: 0,
+        };
+        index.read_on()?;
+        self.times = Some(index);
         Ok(())
     }
 
-    fn read(&mut self, file: &mut File) -> Result<(), Stop> {
-        if self.args.follow {
-            self.load_times()?;
+    /// What was added to the index since; what it says of bytes that were read is not asked about again.
+    fn follow_times(&mut self) -> Result<(), Stop> {
+        match &mut self.times {
+            _ if !self.args.follow => Ok(()),
+            Some(index) => {
+                index.times.forget(self.reader.position());
+                index.read_on()
+            }
+            None => self.load_times(),
         }
+    }
+
+    /// Reads what is there; true where nothing will follow: without `--follow`, and at the end of a pipe.
+    fn read(&mut self, log: &mut Log) -> Result<bool, Stop> {
         let mut buffer = vec![0; CHUNK];
         loop {
             let at = self.reader.position();
-            let read = file
-                .seek(SeekFrom::Start(at))
-                .and_then(|_| file.read(&mut buffer))
+            let read = log
+                .read_at(at, &mut buffer)
                 .map_err(|error| unreadable(&self.args.file, &error))?;
             let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else {
-                return Ok(());
+                return Ok(log.is_pipe || !self.args.follow);
             };
             let events = self.reader.feed(bytes, at);
             self.take(&events)?;
+            if log.is_pipe && self.args.follow {
+                // The next read may wait for long: what came is shown first.
+                return Ok(false);
+            }
         }
     }
 
@@ -191,7 +236,7 @@ impl Session {
     fn take(&mut self, events: &[Event]) -> Result<(), Stop> {
         for event in events {
             let at = match &self.times {
-                Some(times) => times.at(event.offset),
+                Some(index) => index.times.at(event.offset),
                 None => self.args.follow.then(now),
             };
             self.tree.apply(event, at);
@@ -205,7 +250,7 @@ impl Session {
 
     fn summary(&self) -> Summary {
         let now = match &self.times {
-            Some(times) if !self.args.follow => times.last(),
+            Some(index) if !self.args.follow => index.times.last(),
             _ => self.args.follow.then(now),
         };
         let eta = estimate(&self.tree, &self.history, self.args.jobs, now);
@@ -213,8 +258,9 @@ impl Session {
     }
 
     /// A log that became shorter began anew.
-    fn restart_if_cut(&mut self, file: &mut File) -> Result<(), Stop> {
-        let length = file
+    fn restart_if_cut(&mut self, log: &Log) -> Result<(), Stop> {
+        let length = log
+            .file
             .metadata()
             .map_err(|error| unreadable(&self.args.file, &error))?
             .len();
@@ -224,13 +270,67 @@ impl Session {
                 None => None,
             };
             self.begin(lock.as_ref());
+            self.times = None;
         }
         Ok(())
     }
 
     fn code(&self) -> Code {
-        let failed = self.tree.is_ok() == Some(false) || self.tree.counts().failed > 0;
+        let failed = matches!(self.tree.phase(), "failed" | "interrupted") || self.tree.counts().failed > 0;
         if failed { Code::FAILED } else { Code::OK }
+    }
+}
+
+impl Index {
+    fn read_on(&mut self) -> Result<(), Stop> {
+        let failed = |error: io::Error| unreadable(&self.path, &error);
+        let mut file = File::open(&self.path).map_err(failed)?;
+        let length = file.metadata().map_err(failed)?.len();
+        if length < self.read {
+            // It begins anew, with its log.
+            (self.times, self.read) = (Times::default(), 0);
+        }
+        if length == self.read {
+            return Ok(());
+        }
+        let mut bytes = vec![];
+        file.seek(SeekFrom::Start(self.read)).map_err(failed)?;
+        file.take(LIMIT).read_to_end(&mut bytes).map_err(failed)?;
+        let whole = self.times.read(&String::from_utf8_lossy(&bytes));
+        self.read += u64::try_from(whole).unwrap_or(0);
+        Ok(())
+    }
+}
+
+/// The log: a file, or a pipe, which has no places to go back to.
+struct Log {
+    file: File,
+    is_pipe: bool,
+}
+
+impl Log {
+    fn open(path: &Path) -> Result<Self, Stop> {
+        let failed = |error: io::Error| unreadable(path, &error);
+        let file = if path == Path::new("-") {
+            let input = io::stdin().as_fd().try_clone_to_owned().map_err(failed)?;
+            File::from(input)
+        } else {
+            File::open(path).map_err(failed)?
+        };
+        let is_pipe = !file.metadata().map_err(failed)?.is_file();
+        Ok(Self { file, is_pipe })
+    }
+
+    fn read_at(&mut self, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        if !self.is_pipe {
+            self.file.seek(SeekFrom::Start(at))?;
+        }
+        loop {
+            match self.file.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => return read,
+            }
+        }
     }
 }
 

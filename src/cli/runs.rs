@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, path::PathBuf};
 use clap::Subcommand;
 
 use crate::{
+    plan::Plan,
     run::{
         journal::{self, Record},
-        unfinished::worked_on_since,
+        unfinished::{losses_now, worked_on_since},
     },
     stage::given,
 };
@@ -172,10 +173,27 @@ async fn resume(
             record.finished
         ));
     }
-    if !consent::agreed(setup, &record.plan, consent)? {
+    let (plan, jobs) = going_on(setup, record).await?;
+    for job in jobs {
+        note(&job);
+    }
+    if !consent::agreed(setup, &plan, consent)? {
         return Ok(Code::OK);
     }
-    consent::carry_out(setup, &record.plan, &record.id, answers).await
+    consent::carry_out(setup, &plan, &record.id, answers).await
+}
+
+/// The plan of a run with what going on would destroy of what is there now, and the jobs among it in words.
+pub(super) async fn going_on(setup: &Setup, record: &Record) -> Result<(Plan, Vec<String>), Stop> {
+    let mut plan = record.plan.clone();
+    if !plan.may_lose() {
+        return Ok((plan, vec![]));
+    }
+    let world = setup.world_or_asleep(&[]).await?;
+    plan.losses = losses_now(&plan, &world, &setup.runs(), &record.id);
+    let jobs = plan.losses.jobs();
+    let words = jobs.iter().map(|job| format!("going on ends {job}")).collect();
+    Ok((plan, words))
 }
 
 fn find<'a>(records: &'a [Record], id: Option<&str>) -> Result<&'a Record, Stop> {

@@ -14,7 +14,10 @@ use crate::{
     labs::{World, compare},
     paths::Paths,
     plan,
-    run::{self, Connect, Lock, lock::Scope},
+    run::{
+        self, Connect, Lock,
+        lock::{Daemon, Scope},
+    },
     stage::{Answers, Catalog},
 };
 
@@ -33,6 +36,7 @@ pub struct Setup {
     /// Stages.
     pub catalog: Catalog,
     facts: std::sync::OnceLock<Facts>,
+    daemon: Daemon,
     backend: OnceCell<Arc<dyn Backend>>,
 }
 
@@ -58,6 +62,7 @@ impl Setup {
         }
         let (facts, backend) = (std::sync::OnceLock::new(), OnceCell::new());
         let config = settings.config.clone();
+        let daemon = Daemon::at(lxd::address_of(config.lxd.as_deref()));
         Ok(Self {
             global,
             paths,
@@ -65,6 +70,7 @@ impl Setup {
             config,
             catalog,
             facts,
+            daemon,
             backend,
         })
     }
@@ -81,10 +87,12 @@ impl Setup {
             folder: self.paths.config.clone(),
             token: self.global.lxd_token.clone(),
         };
+        let daemon = self.daemon.clone();
         Arc::new(move || {
-            let (named, trust) = (named.clone(), trust.clone());
+            let (named, trust, daemon) = (named.clone(), trust.clone(), daemon.clone());
             Box::pin(async move {
                 let found = lxd::connect_with(named.as_deref(), &trust).await?;
+                daemon.answered(found.identity());
                 Ok(Arc::new(found) as Arc<dyn Backend>)
             })
         })
@@ -178,18 +186,29 @@ impl Setup {
     }
 
     /// The daemon, as locks name it.
-    pub fn daemon(&self) -> String {
-        lxd::address_of(self.config.lxd.as_deref())
+    pub fn daemon(&self) -> &Daemon {
+        &self.daemon
     }
 
-    /// Takes the lock of labs for a change that is no run, as `snapshot create ai-lab`; of everything where it names none.
+    /// Takes the lock of labs for a change that is no run, as `snapshot create ai-lab`.
     ///
     /// # Errors
     /// It is read-only, or another halolab is at work there.
-    pub fn hold(&self, labs: &[&str], what: &str) -> Result<Lock, Stop> {
+    pub async fn hold(&self, labs: &[&str], what: &str) -> Result<Lock, Stop> {
         self.may_change()?;
-        let scope = Scope::labs(&self.daemon(), labs.iter().copied());
+        // Its answer says which daemon it is; where there is none, the change itself says so.
+        let _ = self.backend().await;
+        let scope = Scope::labs(self.daemon(), labs.iter().copied());
         Ok(Lock::take_for(&self.lock(), &scope, what)?)
+    }
+
+    /// Takes the lock of everything for a change of the machine.
+    ///
+    /// # Errors
+    /// It is read-only, or another halolab is at work.
+    pub fn hold_all(&self, what: &str) -> Result<Lock, Stop> {
+        self.may_change()?;
+        Ok(Lock::take(&self.lock(), what)?)
     }
 
     /// Refuses a change under `--read-only`.

@@ -292,7 +292,7 @@ async fn diff(setup: &Setup, question: &Question, files: usize) -> Result<Code, 
 }
 
 async fn create(setup: &Setup, lab: &str, name: Option<String>, message: &str) -> Result<Code, Stop> {
-    let _lock = setup.hold(&[lab], &format!("snapshot create {lab}"))?;
+    let _lock = setup.hold(&[lab], &format!("snapshot create {lab}")).await?;
     let (_, rows) = ours(setup, lab).await?;
     let taken = |n: &String| rows.iter().any(|r| r.name == *n);
     let name = match name {
@@ -333,14 +333,18 @@ async fn mark(
     name: &str,
     change: impl FnOnce(&mut marks::Mark) + Send,
 ) -> Result<Code, Stop> {
-    let _lock = setup.hold(&[lab], &format!("snapshot note or pin {lab} {name}"))?;
+    let _lock = setup
+        .hold(&[lab], &format!("snapshot note or pin {lab} {name}"))
+        .await?;
     one(setup, lab, name).await?;
     marks::change(setup.backend().await?.as_ref(), lab, name, change).await?;
     said(setup, &format!("noted on {lab}/{name}"), lab, name)
 }
 
 async fn rename(setup: &Setup, lab: &str, name: &str, new: &str) -> Result<Code, Stop> {
-    let _lock = setup.hold(&[lab], &format!("snapshot rename {lab} {name}"))?;
+    let _lock = setup
+        .hold(&[lab], &format!("snapshot rename {lab} {name}"))
+        .await?;
     let (seen, _) = one(setup, lab, name).await?;
     check_name(new)?;
     snapshots::rename(setup.backend().await?.as_ref(), lab, (name, new), &seen).await?;
@@ -374,7 +378,7 @@ async fn remove(setup: &Setup, lab: &str, name: &str, yes: bool) -> Result<Code,
         &format!("Delete the snapshot {name} of {lab} for good?"),
         yes,
     )?;
-    let _lock = setup.hold(&[lab], &format!("snapshot rm {lab} {name}"))?;
+    let _lock = setup.hold(&[lab], &format!("snapshot rm {lab} {name}")).await?;
     snapshots::delete(setup.backend().await?.as_ref(), lab, name, &seen).await?;
     said(setup, &format!("deleted {lab}/{name}"), lab, name)
 }

@@ -175,7 +175,7 @@ pub(super) async fn fix(
     if !agreed(setup, &what, &proposal, args)? {
         return Ok(Some(Code::OK));
     }
-    let _lock = setup.hold(&[], "doctor --fix")?;
+    let _lock = setup.hold_all("doctor --fix")?;
     let keeper = Keeper::new(&setup.paths.state, root);
     let id = keeper.make(&what, &wish, &proposal).await?;
     done(
@@ -194,7 +194,7 @@ pub(super) async fn undo(setup: &Setup, id: &str, root: &Path, args: &TuneArgs) 
     if !agreed(setup, &what, &proposal, args)? {
         return Ok(Code::OK);
     }
-    let _lock = setup.hold(&[], "doctor --undo")?;
+    let _lock = setup.hold_all("doctor --undo")?;
     keeper.undo(&entry, &proposal).await?;
     done(setup, &entry.id, &format!("taken back: {}", entry.what))
 }

@@ -120,7 +120,7 @@ pub(super) async fn uninstall(setup: &Setup, args: UninstallArgs) -> Result<Code
             return Ok(code);
         }
     }
-    let _lock = setup.hold(&[], "uninstall")?;
+    let _lock = setup.hold_all("uninstall")?;
     // Somebody may have begun a job since; an engine that is gone by now has none.
     let now = Box::pin(setup.world_or_asleep(&[])).await.unwrap_or(world);
     let left = ledger(setup)?.len();

@@ -23,11 +23,12 @@ pub struct ViewArgs {
 }
 
 const HELP: &str = "\
-The keys are those of less and of the screens; h shows them. Without a terminal the text is written to stdout without
-its colours and other sequences; with -f as it comes, until the reader goes away.
+The keys are those of less and of the screens; h shows them. Without a terminal the
+text is written to stdout without its colours and other sequences; with -f as it comes,
+until the reader goes away. Exit: 0 ok, 1 an archive is broken, 2 a log cannot be read.
 
-What counts as an error or a warning (keys e and a) and what is coloured can be added to with files of the form of
-the built-in rules in ~/.config/halolab/log/NAME.toml.
+What counts as an error or a warning (keys e and a) and what is coloured can be added to
+with files of the form of the built-in rules in ~/.config/halolab/log/NAME.toml.
 
 Examples:
   halolab view build.log
@@ -35,6 +36,7 @@ Examples:
   make 2>&1 | halolab view -
   halolab view old.log.gz new.log                tab goes to the other one, | shows both";
 
+/// Logs of any size: search, filter, errors, times, builds.
 #[derive(Debug, Parser)]
 #[command(name = "halolab view", bin_name = "halolab view", version)]
 struct Alone {

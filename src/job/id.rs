@@ -12,6 +12,8 @@ use crate::backend::types::is_name;
 
 /// The kind of a stage's step.
 pub(super) const STEP: &str = "step";
+/// Hexadecimal digits at the end of a step's id.
+const STEP_DIGITS: usize = 10;
 /// Longest kind: an id is a file's name, and a column of a table.
 const KIND: usize = 40;
 
@@ -37,7 +39,7 @@ impl JobId {
     /// digits than others have, because a run has many actions in the same second.
     pub fn of_step(run: &str, action: &str) -> Self {
         let digest = Sha256::digest(format!("{run}\n{action}"));
-        let digest = hex::encode(digest.get(..5).unwrap_or_default());
+        let digest = hex::encode(digest.get(..STEP_DIGITS / 2).unwrap_or_default());
         let when: String = run.chars().filter(char::is_ascii_digit).take(14).collect();
         let (day, time) = when.split_at_checked(8).unwrap_or((&when, ""));
         Self(format!("{STEP}-{day}T{time}Z-{digest}"))
@@ -65,9 +67,9 @@ impl JobId {
         self.0.get(..end).unwrap_or_default()
     }
 
-    /// Whether it is a step of a stage.
+    /// Whether it is a step of a stage: a person may call a job by the same name.
     pub fn is_step(&self) -> bool {
-        self.kind() == STEP
+        self.kind() == STEP && self.0.rsplit('-').next().map(str::len) == Some(STEP_DIGITS)
     }
 
     /// When it was made, as text that sorts.
@@ -108,6 +110,7 @@ mod tests {
         assert_ne!(id, JobId::of_step("20261122-101112346-ab12", "ai-lab/exec-3"));
         assert!(id.as_str().starts_with("step-20261122T101112Z-"), "{id}");
         assert!(id.is_step() && JobId::parse(id.as_str()).is_some());
+        assert!(!JobId::new("step").unwrap().is_step(), "a person's");
         assert!(
             JobId::parse(JobId::of_step("first", "x").as_str()).is_some(),
             "any run's name"

@@ -369,6 +369,18 @@ fn told(line: &[u8]) -> Option<Heard<'_>> {
     }
 }
 
+/// Hears bytes of the lab's second stream, cut at a place, for the fuzzer.
+#[cfg(fuzzing)]
+pub fn hear(bytes: &[u8], cut: usize) -> Vec<String> {
+    let mut said = vec![];
+    let mut lines = Lines::default();
+    let (one, two) = bytes.split_at(cut.min(bytes.len()));
+    for part in [one, two] {
+        lines.feed(part, &mut |heard| said.push(format!("{heard:?}")));
+    }
+    said
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -275,7 +275,8 @@ pub fn ids(jobs: &Path) -> Vec<JobId> {
     found
 }
 
-/// The job with this id, or the only one whose id begins like this.
+/// The job with this id; of those with this name the one that runs, else the newest; or the only one whose id begins
+/// like this. Steps of stages are meant by their ids only, where a person's job fits, too.
 ///
 /// # Errors
 /// There is none, or there are several.
@@ -284,10 +285,19 @@ pub fn find(jobs: &Path, text: &str) -> Result<Mirror> {
     if let Some(id) = all.iter().find(|id| id.as_str() == text) {
         return Mirror::open(jobs, id);
     }
-    let begin: Vec<&JobId> = all
+    let named = all.iter().filter(|id| !id.is_step() && id.kind() == text);
+    let named = named.filter_map(|id| Mirror::open(jobs, id).ok());
+    // The sort keeps the newest first.
+    if let Some(mirror) = named.min_by_key(|mirror| mirror.status().state.is_final()) {
+        return Ok(mirror);
+    }
+    let mut begin: Vec<&JobId> = all
         .iter()
         .filter(|id| !text.is_empty() && id.as_str().starts_with(text))
         .collect();
+    if begin.iter().any(|id| !id.is_step()) {
+        begin.retain(|id| !id.is_step());
+    }
     let id = crate::log::sanitize(text);
     match begin.as_slice() {
         [one] => Mirror::open(jobs, one),

@@ -40,3 +40,6 @@ pub use writer::Writer;
 
 /// The form of `job.json` and `status.json`.
 pub const SCHEMA: &str = "halolab.job/1";
+
+/// Why a job ended whose lab somebody stopped: nothing of it is lost.
+pub const STOPPED: &str = "the lab was stopped";

@@ -8,7 +8,7 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Error, Exit, Mirror, Progress, Result, State, Status, progress::Reader, tell::Teller};
+use super::{Error, Exit, Mirror, Progress, Result, STOPPED, State, Status, progress::Reader, tell::Teller};
 use crate::paths::{open_private, write_private};
 
 /// How much of a log's end is read again for its progress: a build's whole log as a rule (measured: 250 packages of
@@ -192,6 +192,7 @@ impl Writer {
     /// # Errors
     /// The mirror cannot be written.
     pub fn lost(&mut self, why: &str) -> Result<()> {
+        self.lost_with_its_lab();
         if !self.status.state.is_final() || self.status.state == State::Lost {
             let exit = Exit {
                 reason: self.mirror.doom().unwrap_or_else(|| why.to_owned()),
@@ -206,6 +207,20 @@ impl Writer {
         }
         self.finish();
         self.store(true)
+    }
+
+    /// Its last word was heard: one that was killed because its lab is put back, made anew or removed is lost with it.
+    /// Before that, there would be no reason to fetch the rest of its log.
+    fn lost_with_its_lab(&mut self) {
+        let Some(doom) = self.mirror.doom().filter(|doom| doom != STOPPED) else {
+            return;
+        };
+        if let (State::Killed, Some(exit)) = (self.status.state, &mut self.status.exit)
+            && exit.reason.starts_with("stopped: ")
+        {
+            self.status.state = State::Lost;
+            exit.reason = doom;
+        }
     }
 
     fn change(&mut self, mut status: Status) -> Result<()> {
@@ -299,6 +314,7 @@ impl Writer {
         };
         let same = self.bytes >= bytes && hash().map_err(Error::file(&path))? == sum;
         if same && !self.status.whole {
+            self.lost_with_its_lab();
             self.finish();
             self.status.whole = true;
             self.store(true)?;

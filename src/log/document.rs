@@ -282,10 +282,8 @@ impl Document {
                 let index = self.index.as_ref();
                 uncounted(index.and_then(|i| i.offset_of(number.saturating_sub(1))))
             }
-            Motion::Time(at) => match self.times.offset_at(at, &mut self.blocks) {
-                Some(offset) => Landing::Found(offset),
-                None => Landing::Timeless,
-            },
+            Motion::Time(at) => self.times.reach(at, &mut self.blocks),
+            Motion::Clock(clock, from) => self.times.reach_clock(clock, from, &mut self.blocks),
             Motion::Hit(leap) => match &ask.search {
                 Some(query) => self.leap(&Aim::Query(query.clone()), leap),
                 None => Landing::None,

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 pub mod blocks;
+pub mod clock;
 pub mod document;
 pub mod index;
 pub mod lines;

@@ -47,6 +47,8 @@ pub enum Motion {
     Offset(u64),
     /// To the first line not written before this time, in milliseconds since 1970.
     Time(i64),
+    /// To the first line not written before this time of the day, from a byte on.
+    Clock(jiff::civil::Time, u64),
     /// To the next line that was searched for.
     Hit(Leap),
     /// To the next error or warning.
@@ -179,6 +181,8 @@ pub enum Landing {
     Uncounted,
     /// The log tells no times.
     Timeless,
+    /// Its times do not go so far: the first and the last one, in milliseconds since 1970.
+    Outside(i64, i64),
 }
 
 /// What is found, of what was searched for.

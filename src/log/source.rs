@@ -16,6 +16,8 @@ use super::{
 
 /// Bytes at the beginning and at the end of what was seen, by which a file that was written anew is told.
 const PRINT: usize = 64;
+/// Bytes by which text is told.
+const HEAD: usize = 4096;
 
 /// A log that cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +68,8 @@ enum Origin {
         gone: bool,
         head: Vec<u8>,
         tail: Vec<u8>,
+        /// What is to be said of it.
+        note: Option<String>,
     },
     Spool(Spool),
 }
@@ -77,6 +81,26 @@ pub struct Source {
     origin: Origin,
     file: Arc<File>,
     len: u64,
+}
+
+/// A file that is called an archive and is none: what is to be said, unless it is a text all the same.
+fn false_archive(path: &Path, file: &File) -> Option<String> {
+    let extension = path.extension()?.to_str()?;
+    let kind = match extension {
+        "gz" | "tgz" => "gzip",
+        "zst" => "zstandard",
+        _ => return None,
+    };
+    let mut head = [0; HEAD];
+    let read = file.read_at(&mut head, 0).ok()?;
+    let head = head.get(..read)?;
+    let is_text = match std::str::from_utf8(head) {
+        Ok(_) => true,
+        // A character that the end cuts is none that is wrong.
+        Err(error) => error.error_len().is_none(),
+    };
+    let is_text = is_text && !head.contains(&0);
+    (!is_text).then(|| format!("broken: no {kind} archive, shown as it is"))
 }
 
 impl Source {
@@ -113,9 +137,11 @@ impl Source {
     }
 
     fn file(name: String, path: &Path, file: File, known: &Metadata) -> Self {
+        let note = false_archive(path, &file);
         let mut source = Self {
             name,
             origin: Origin::File {
+                note,
                 path: path.to_owned(),
                 id: (known.dev(), known.ino()),
                 gone: false,
@@ -169,10 +195,10 @@ impl Source {
         self.len == 0
     }
 
-    /// What is to be said of a pipe or an archive: being read, broken, no room.
+    /// What is to be said of a pipe or an archive: being read, broken, no room, none at all.
     pub fn note(&self) -> Option<String> {
         match &self.origin {
-            Origin::File { .. } => None,
+            Origin::File { note, .. } => note.clone(),
             Origin::Spool(spool) => spool.note(),
         }
     }

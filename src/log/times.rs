@@ -79,6 +79,31 @@ impl Times {
         })
     }
 
+    /// When the first of the lines from a place on was written that tells it.
+    pub fn from(&self, offset: u64, blocks: &mut Blocks) -> Option<i64> {
+        let of_text = |blocks: &mut Blocks| {
+            let end = blocks.len();
+            timed_line(offset, end, blocks).map(|(_, time, _)| time)
+        };
+        if self.table.is_some() {
+            return self.of_line(offset, "");
+        }
+        of_text(blocks).or_else(|| self.of_line(offset, ""))
+    }
+
+    /// The first and the last time that the log tells.
+    pub fn span(&self, blocks: &mut Blocks) -> Option<(i64, i64)> {
+        if let Some(table) = &self.table {
+            let (first, ..) = table_line(table, 0)?;
+            return Some((first, lookup(table, |_, _| true)?.0));
+        }
+        let end = blocks.len();
+        if let Some((_, first, _)) = timed_line(0, end, blocks) {
+            return Some((first, last_time(blocks).unwrap_or(first)));
+        }
+        Some((self.arrivals.first()?.1, self.arrivals.last()?.1))
+    }
+
     /// The first line that was not written before this time.
     pub fn offset_at(&self, time: i64, blocks: &mut Blocks) -> Option<u64> {
         if let Some(table) = &self.table {
@@ -162,12 +187,31 @@ fn search_lines(time: i64, blocks: &mut Blocks) -> Option<u64> {
         }
     }
     any.then(|| {
-        if low >= blocks.len() {
-            Lines::new(blocks, false).last()
-        } else {
-            low
+        let end = blocks.len();
+        if low >= end {
+            return Lines::new(blocks, false).last();
         }
+        // What stands between two lines with times is of the first one.
+        timed_line(low, end, blocks).map_or(low, |(at, ..)| at)
     })
+}
+
+/// The last time that lines tell, found by halves.
+fn last_time(blocks: &mut Blocks) -> Option<i64> {
+    let (mut low, mut high) = (0, blocks.len());
+    let mut last = None;
+    while low < high {
+        let middle = low.midpoint(high);
+        let start = Lines::new(blocks, false).start_of(middle);
+        match timed_line(start, high, blocks) {
+            Some((_, when, next)) => {
+                last = Some(when);
+                low = next.max(middle + 1);
+            }
+            None => high = middle.min(start),
+        }
+    }
+    last
 }
 
 /// The first line from `start` on that tells its time, and where the line after it begins.
@@ -235,46 +279,9 @@ fn moment(text: &str) -> Option<i64> {
     local(text.parse::<civil::DateTime>().ok()?)
 }
 
-fn local(at: civil::DateTime) -> Option<i64> {
+pub(super) fn local(at: civil::DateTime) -> Option<i64> {
     let zoned = at.to_zoned(TimeZone::system()).ok()?;
     Some(zoned.timestamp().as_millisecond())
-}
-
-/// A time as people type it: `12:34`, `12:34:56`, `2026-11-22 12:34`, `-10m` before now.
-pub fn typed(text: &str, now: i64) -> Option<i64> {
-    let text = text.trim();
-    if let Some(ago) = text.strip_prefix('-') {
-        let unit = ago.chars().last()?;
-        let seconds = match unit {
-            's' => 1,
-            'm' => 60,
-            'h' => 3600,
-            'd' => 86_400,
-            _ => return None,
-        };
-        let count: i64 = ago.strip_suffix(unit)?.parse().ok()?;
-        return now.checked_sub(count.checked_mul(seconds)?.checked_mul(1000)?);
-    }
-    let clock = |text: &str| {
-        let with_seconds = if text.matches(':').count() == 1 {
-            format!("{text}:00")
-        } else {
-            text.to_owned()
-        };
-        with_seconds.parse::<civil::Time>().ok()
-    };
-    let today = || {
-        let at = Timestamp::from_millisecond(now).ok()?;
-        Some(at.to_zoned(TimeZone::system()).date())
-    };
-    if let Some((day, time)) = text.split_once(['T', ' ']) {
-        let day: civil::Date = day.parse().ok()?;
-        return local(day.to_datetime(clock(time)?));
-    }
-    if text.contains(':') {
-        return local(today()?.to_datetime(clock(text)?));
-    }
-    None
 }
 
 /// A time as it is shown beside a line, twelve columns wide.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use crate::{
     backend::{InstanceSpec, Profile},
-    labs::{Presence, profile_name, tag},
+    labs::{IMAGE, Presence, profile_name, tag},
     stage::{FieldKind, Script, StageStep, interpolate::interpolate},
 };
 
@@ -67,7 +67,7 @@ pub(super) fn build(case: &Case<'_>, name: &str) -> Result<Vec<Action>, PlanErro
     };
     let (made, owned) = folders(case, name);
     let mut actions: Vec<Action> = made.into_iter().collect();
-    actions.push(words.create(spec, &image.title));
+    actions.push(words.create(spec, &images::title(case, image)));
     actions.extend(owned);
     actions.extend([words.start(name), words.wait_network(name)]);
     if case
@@ -116,6 +116,9 @@ fn birth_tags(case: &Case<'_>, name: &str) -> Result<BTreeMap<String, String>, P
     ]);
     if name != case.lab {
         config.insert(tag("next"), case.lab.to_owned());
+    }
+    if let Some(pinned) = case.image.and_then(|image| image.fingerprint.clone()) {
+        config.insert(tag(IMAGE), pinned);
     }
     Ok(config)
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    backend::RemoteImage,
+    backend::{RemoteImage, types::short_fingerprint},
     host::reach,
     stage::{Answer, Answers, Catalog, Image, ImageSource, answers::IMAGE_FILE},
 };
@@ -39,21 +39,39 @@ pub(super) fn action(
     words: &Words<'_>,
 ) -> Result<Option<Action>, PlanError> {
     let alias = alias(image, &case.answers);
-    let here = case.world.images.contains_key(&alias);
+    let found = case.world.images.get(&alias);
+    let here = found.is_some_and(|found| is_pinned(image, &found.fingerprint));
     if here && !refresh {
         return Ok(None);
     }
+    // What has the name here is another image.
+    let refresh = refresh || found.is_some();
     let id = format!("image-{}", alias.rsplit('/').next().unwrap_or(&alias));
     let client = words.client;
     let (seconds, sentence, command, step) = match &image.source {
         ImageSource::Local { .. } if here => return Ok(None),
+        ImageSource::Local { alias } if found.is_some() => {
+            let found = found.map_or("", |found| found.fingerprint.as_str());
+            return Err(PlanError::Fingerprint {
+                lab: case.lab.into(),
+                image: alias.clone(),
+                found: found.to_owned(),
+                pinned: image.fingerprint.clone().unwrap_or_default(),
+            });
+        }
         ImageSource::Local { alias } => return Err(PlanError::NoImage(alias.clone(), case.lab.into())),
         ImageSource::Remote {
             remote,
             alias: wanted,
         } => {
-            let (source, certificate) = remote_image(case, remote, wanted)?;
-            let sentence = format!("fetch the image {} from {}", image.title, source.server);
+            let (mut source, certificate) = remote_image(case, remote, wanted)?;
+            source.fingerprints = image.fingerprint.iter().cloned().collect();
+            let sentence = format!(
+                "fetch the image {} from {}{}",
+                image.title,
+                source.server,
+                only(image)
+            );
             let command = format!("{client} image copy {remote}:{wanted} local: --alias {alias}");
             (
                 90,
@@ -85,15 +103,45 @@ pub(super) fn action(
         }
         ImageSource::File {} => {
             let file = image_file(case)?;
-            let sentence = format!("import the image file {}", file.display());
+            let sentence = format!("import the image file {}{}", file.display(), only(image));
             let command = format!("{client} image import {} --alias {alias}", file.display());
-            (15, sentence, command, Step::ImportImage { file, alias })
+            let fingerprint = image.fingerprint.clone();
+            let step = Step::ImportImage {
+                file,
+                alias,
+                fingerprint,
+            };
+            (15, sentence, command, step)
         }
     };
     Ok(Some(Action {
         seconds,
         ..words.action(&id, sentence, command, step)
     }))
+}
+
+/// Whether a stage takes an image of this fingerprint.
+fn is_pinned(image: &Image, found: &str) -> bool {
+    image.fingerprint.as_ref().is_none_or(|pinned| pinned == found)
+}
+
+/// What of a source is taken, where the stage says it.
+fn only(image: &Image) -> String {
+    let pinned = image.fingerprint.as_deref();
+    pinned.map_or_else(String::new, |pinned| {
+        format!(" (only fingerprint {})", short_fingerprint(pinned))
+    })
+}
+
+/// An image as the plan names it: with its fingerprint, where it is here and known.
+pub(super) fn title(case: &Case<'_>, image: &Image) -> String {
+    let found = case.world.images.get(&alias(image, &case.answers));
+    match found.map(|found| found.fingerprint.as_str()) {
+        Some(found) if !found.is_empty() && is_pinned(image, found) => {
+            format!("{} ({})", image.title, short_fingerprint(found))
+        }
+        _ => image.title.clone(),
+    }
 }
 
 fn image_file(case: &Case<'_>) -> Result<PathBuf, PlanError> {
@@ -140,7 +188,7 @@ fn remote_image(
     let source = RemoteImage {
         server,
         alias: alias.to_owned(),
-        certificate: None,
+        ..RemoteImage::default()
     };
     Ok((source, found.certificate.clone()))
 }

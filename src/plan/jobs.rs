@@ -32,19 +32,27 @@ pub(super) fn name(world: &World, track: &mut Track) {
     track.notes.extend(under);
 }
 
-fn title(work: &Work) -> String {
+pub(super) fn title(work: &Work) -> String {
     let title: String = crate::log::sanitize(&work.title).chars().take(60).collect();
     format!("the job {} ({title})", work.id)
 }
 
 /// Whether an action ends all that runs in an instance.
-fn ends(action: &Action, instance: &str) -> bool {
+pub(super) fn ends(action: &Action, instance: &str) -> bool {
+    ended(action) == Some(instance)
+}
+
+/// Whether an action ends all that runs in some instance.
+pub(super) fn is_an_end(action: &Action) -> bool {
+    ended(action).is_some()
+}
+
+/// The instance in which an action ends all that runs.
+fn ended(action: &Action) -> Option<&str> {
     match &action.step {
-        Step::Restore { name, .. } | Step::Delete { name, .. } | Step::Retire { name, .. } => {
-            name == instance
-        }
-        Step::Power { name, power } => name == instance && *power != crate::backend::Power::Start,
-        _ => false,
+        Step::Restore { name, .. } | Step::Delete { name, .. } | Step::Retire { name, .. } => Some(name),
+        Step::Power { name, power } if *power != crate::backend::Power::Start => Some(name),
+        _ => None,
     }
 }
 

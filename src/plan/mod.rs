@@ -6,6 +6,7 @@ mod ground;
 mod host;
 mod images;
 mod jobs;
+mod losses;
 pub mod planner;
 pub mod script;
 pub mod step;
@@ -19,6 +20,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use create::{CLEAN, without};
 pub use images::{alias, aliases};
+pub use losses::Losses;
 pub use planner::{PlanError, Request, plan};
 pub use step::Step;
 pub use tune::Tuning;
@@ -62,6 +64,9 @@ pub struct Plan {
     pub host: Vec<Action>,
     /// One track a lab; tracks run side by side.
     pub labs: Vec<Track>,
+    /// What it would destroy of what was there when it was made or shown; looked at again before its first action.
+    #[serde(skip)]
+    pub losses: Losses,
 }
 
 /// The actions of one lab, one after another.

@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-use super::{Choice, Plan, Track, change, create, host, jobs, swap, words::Words};
+use super::{Choice, Losses, Plan, Track, change, create, host, jobs, swap, words::Words};
 
 /// Version of the plan format.
 pub const VERSION: u32 = 1;
@@ -92,6 +92,21 @@ pub enum PlanError {
     /// The image is not here.
     #[error("the daemon has no image `{0}`; choose another image for {1}, see `halolab stage show`")]
     NoImage(String, String),
+    /// The image that is here is not the one that the stage pins.
+    #[error(
+        "{lab}: the image `{image}` has the fingerprint {found}, and the stage takes only {pinned}; choose another image \
+         (`--set {lab}.image=…`), or import that one (`lxc image import`)"
+    )]
+    Fingerprint {
+        /// The lab.
+        lab: String,
+        /// The image.
+        image: String,
+        /// What the daemon has.
+        found: String,
+        /// What the stage says.
+        pinned: String,
+    },
     /// The image's server does not answer.
     #[error(
         "{lab}: the image `{image}` is on the server `{remote}`, which does not answer; choose one that is built here \
@@ -191,6 +206,7 @@ pub fn plan(world: &World, catalog: &Catalog, requests: &[Request]) -> Result<Pl
             version: VERSION,
             host,
             labs: vec![],
+            losses: Losses::default(),
         });
     }
     let cases = requests
@@ -210,11 +226,14 @@ pub fn plan(world: &World, catalog: &Catalog, requests: &[Request]) -> Result<Pl
         .map(|r| r.answers.clone())
         .unwrap_or_default();
     let host = host::actions(world, catalog, &given, &cases)?;
-    Ok(Plan {
+    let mut plan = Plan {
         version: VERSION,
         host,
         labs,
-    })
+        losses: Losses::default(),
+    };
+    plan.losses = Losses::of(&plan, world, |_| false);
+    Ok(plan)
 }
 
 /// Tracks run side by side: no two may work on the same instance.

@@ -159,6 +159,9 @@ pub enum Step {
         file: PathBuf,
         /// The local alias.
         alias: String,
+        /// SHA-256 that the file must have.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fingerprint: Option<String>,
     },
     /// Makes an instance, stopped, tagged as ours and unfinished.
     Create {

@@ -87,6 +87,7 @@ pub fn uninstall(world: &World, wish: &Wish) -> Uninstall {
             version: super::planner::VERSION,
             host,
             labs: vec![],
+            losses: super::Losses::default(),
         },
     }
 }

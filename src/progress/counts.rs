@@ -25,12 +25,27 @@ pub struct Counts {
 }
 
 impl Tree {
+    /// What goes on: `running`, `done`, `failed`, `interrupted`, or `nothing` where no tool is known.
+    pub fn phase(&self) -> &'static str {
+        let interrupted = self.is_interrupted();
+        match self.is_ok() {
+            Some(true) => "done",
+            Some(false) if interrupted || self.exit().is_some_and(|e| e.signal.is_some()) => "interrupted",
+            Some(false) => "failed",
+            None if interrupted => "interrupted",
+            None if self.tool().is_none() => "nothing",
+            None => self.counts().phase(),
+        }
+    }
+
     /// Counts of the tool that wrote last.
     pub fn counts(&self) -> Counts {
         let Some(section) = self.sections().last() else {
-            let total = u32::try_from(self.packages().len()).ok();
+            let count = |packages: usize| u32::try_from(packages).ok();
+            let done = self.packages().iter().filter(|p| p.state.is_good()).count();
             return Counts {
-                total: total.filter(|_| self.has_lock),
+                done: count(done).unwrap_or(u32::MAX),
+                total: count(self.packages().len()).filter(|_| self.has_lock),
                 ..Counts::default()
             };
         };
@@ -59,5 +74,18 @@ impl Tree {
             total
         };
         counts
+    }
+}
+
+impl Counts {
+    /// A tool that has reached its total, with nothing in work, has ended as far as the log can tell.
+    fn phase(&self) -> &'static str {
+        let bad = self.failed + self.skipped + self.interrupted;
+        let reached = self.total.is_some_and(|all| self.done + bad >= all);
+        match (self.active == 0 && reached, bad) {
+            (false, _) => "running",
+            (true, 0) => "done",
+            (true, _) => "failed",
+        }
     }
 }

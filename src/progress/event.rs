@@ -261,6 +261,11 @@ pub enum What {
         /// The first byte of them.
         from: u64,
     },
+    /// Something could not be made that is no package: a target of ninja or make, a crate, a step of Docker.
+    Target {
+        /// What it is called.
+        name: String,
+    },
     /// Somebody stopped it.
     Interrupted,
     /// The tool says that it is at its end.
@@ -268,6 +273,29 @@ pub enum What {
         /// It ended well.
         ok: bool,
     },
+}
+
+impl What {
+    /// The package that it is about.
+    pub(super) fn package(&self) -> Option<&str> {
+        match self {
+            Self::Named { package, .. }
+            | Self::State { package, .. }
+            | Self::Phase { package, .. }
+            | Self::Took { package, .. }
+            | Self::Log { package, .. }
+            | Self::Prefix { package, .. }
+            | Self::Owner { package, .. } => Some(package),
+            Self::Note { package, .. } => package.as_deref(),
+            Self::Count { .. }
+            | Self::Step { .. }
+            | Self::Doing { .. }
+            | Self::Begin
+            | Self::Target { .. }
+            | Self::Interrupted
+            | Self::End { .. } => None,
+        }
+    }
 }
 
 /// A name out of the log: safe to show, and not too long.

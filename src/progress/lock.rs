@@ -31,6 +31,10 @@ pub struct Locked {
     pub version: String,
     /// Hashes of what it needs directly.
     pub needs: Vec<String>,
+    /// Those of them that it needs only while it is built: not where it comes out of a build cache.
+    pub needs_to_build: Vec<String>,
+    /// Its variants, as Spack chose them: `nccl` is true, `cuda_arch` is a list.
+    pub variants: BTreeMap<String, serde_json::Value>,
     /// It is the system's own.
     pub external: bool,
 }
@@ -39,10 +43,13 @@ pub struct Locked {
 #[derive(Clone, Debug, Default)]
 pub struct Lock {
     packages: Arc<BTreeMap<String, Locked>>,
+    roots: Arc<Vec<String>>,
 }
 
 #[derive(Deserialize)]
 struct LockFile {
+    #[serde(default)]
+    roots: Vec<Need>,
     concrete_specs: BTreeMap<String, Spec>,
 }
 
@@ -55,11 +62,29 @@ struct Spec {
     dependencies: Vec<Need>,
     #[serde(default)]
     external: Option<serde::de::IgnoredAny>,
+    #[serde(default)]
+    parameters: BTreeMap<String, serde_json::Value>,
 }
 
 #[derive(Deserialize)]
 struct Need {
     hash: String,
+    #[serde(default)]
+    parameters: Kinds,
+}
+
+#[derive(Default, Deserialize)]
+struct Kinds {
+    #[serde(default)]
+    deptypes: Vec<String>,
+}
+
+impl Need {
+    /// Not linked with and not run, but only there for the build, or a test.
+    fn only_builds(&self) -> bool {
+        let kinds = &self.parameters.deptypes;
+        !kinds.is_empty() && !kinds.iter().any(|kind| kind == "link" || kind == "run")
+    }
 }
 
 impl Lock {
@@ -70,17 +95,26 @@ impl Lock {
             source,
         })?;
         let packages = file.concrete_specs.into_iter().map(|(hash, spec)| {
+            let to_build = spec.dependencies.iter().filter(|need| need.only_builds());
             let locked = Locked {
                 name: name(&spec.name),
                 version: name(&spec.version),
+                needs_to_build: to_build.map(|need| need.hash.clone()).collect(),
                 needs: spec.dependencies.into_iter().map(|need| need.hash).collect(),
                 external: spec.external.is_some(),
+                variants: spec.parameters,
             };
             (hash, locked)
         });
         Ok(Self {
             packages: Arc::new(packages.collect()),
+            roots: Arc::new(file.roots.into_iter().map(|root| root.hash).collect()),
         })
+    }
+
+    /// Hashes of what was asked for by name.
+    pub fn roots(&self) -> &[String] {
+        &self.roots
     }
 
     /// All packages, by hash.
@@ -136,6 +170,14 @@ impl Database {
                 .map(|(hash, install)| (hash, install.installed))
                 .collect(),
         })
+    }
+
+    /// The same with more packages that need not be built.
+    #[must_use]
+    pub fn with<'a>(mut self, hashes: impl IntoIterator<Item = &'a str>) -> Self {
+        self.installed
+            .extend(hashes.into_iter().map(|hash| (hash.to_owned(), true)));
+        self
     }
 
     /// Whether a package is installed, by its whole hash.

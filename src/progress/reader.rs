@@ -123,9 +123,12 @@ impl Readers {
             && let Some(tool) = self.tools.read(self.inside(line.text), self.only, out)
         {
             // What runs inside a build of Spack's is not a tool of its own, but how far the package is.
-            if self.spack.is_busy() && !tool.is_inner() {
-                out.clear();
-                return None;
+            if self.spack.is_busy() {
+                if !tool.is_inner() {
+                    out.clear();
+                    return None;
+                }
+                self.give_to_package(out);
             }
             return Some(tool);
         }
@@ -138,6 +141,16 @@ impl Readers {
             package,
         });
         Some(self.last.or(self.only).unwrap_or(Tool::Other))
+    }
+
+    /// What a build tool says inside a package's build: that package fails when Spack says so.
+    fn give_to_package(&self, out: &mut Vec<What>) {
+        out.retain(|what| !matches!(what, What::End { .. } | What::Target { .. } | What::Interrupted));
+        for what in out {
+            if let What::Note { package, .. } = what {
+                *package = self.spack.only_active().map(str::to_owned);
+            }
+        }
     }
 
     /// A line of Spack's, also where Docker runs it.

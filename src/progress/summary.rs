@@ -9,6 +9,7 @@ use super::{
     estimate::Estimate,
     event::{State, Tool},
     package::Package,
+    target::Target,
     times::Millis,
     tree::Tree,
 };
@@ -34,7 +35,7 @@ pub struct Summary {
     pub counts: Counts,
     /// The packages in work.
     pub current: Vec<Current>,
-    /// The packages that failed.
+    /// The packages that failed, and what else could not be made.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<Failure>,
     /// The last error.
@@ -63,7 +64,7 @@ pub struct Current {
     pub percent: Option<u32>,
 }
 
-/// A package that failed.
+/// A package that failed, or something else that could not be made.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Failure {
     /// Name and version.
@@ -102,10 +103,12 @@ impl Summary {
         let current = tree.packages().iter().filter(|p| tree.is_current(p));
         let active = current.filter(|p| p.state.is_active());
         let failed = tree.packages().iter().filter(|p| p.state == State::Failed);
+        let failed = failed.map(Failure::of);
+        let targets = tree.targets().iter().map(Failure::to_make);
         Self {
             v: 1,
             tool: tree.tool(),
-            phase: phase(tree, &counts),
+            phase: tree.phase(),
             doing: doing.unwrap_or_default(),
             counts,
             current: active
@@ -118,17 +121,7 @@ impl Summary {
                     percent: package.inside.map(super::Inside::percent),
                 })
                 .collect(),
-            failures: failed
-                .take(CURRENT)
-                .map(|package| Failure {
-                    name: package.title(),
-                    hash: hash(package),
-                    reason: package.reason.clone(),
-                    error: package.errors.first().map(|note| note.text.clone()),
-                    log: package.log.clone(),
-                    offset: package.offset,
-                })
-                .collect(),
+            failures: targets.chain(failed).take(CURRENT).collect(),
             last_error: tree.last_error().map(|note| Error {
                 text: note.text.clone(),
                 offset: note.offset,
@@ -199,6 +192,30 @@ impl Summary {
     }
 }
 
+impl Failure {
+    fn of(package: &Package) -> Self {
+        Self {
+            name: package.title(),
+            hash: hash(package),
+            reason: package.reason.clone(),
+            error: package.errors.first().map(|note| note.text.clone()),
+            log: package.log.clone(),
+            offset: package.offset,
+        }
+    }
+
+    fn to_make(target: &Target) -> Self {
+        Self {
+            name: target.name.clone(),
+            hash: None,
+            reason: None,
+            error: target.error.clone(),
+            log: None,
+            offset: Some(target.offset),
+        }
+    }
+}
+
 impl Current {
     fn text(&self) -> String {
         let mut text = self.name.clone();
@@ -219,29 +236,4 @@ impl Current {
 fn hash(package: &Package) -> Option<String> {
     let short = || package.key.clone();
     (package.tool == Tool::Spack).then(|| package.hash.clone().unwrap_or_else(short))
-}
-
-fn phase(tree: &Tree, counts: &Counts) -> &'static str {
-    match tree.is_ok() {
-        Some(true) => "done",
-        Some(false) if tree.is_interrupted() || tree.exit().is_some_and(|e| e.signal.is_some()) => {
-            "interrupted"
-        }
-        Some(false) => "failed",
-        None if tree.is_interrupted() => "interrupted",
-        None if tree.tool().is_none() => "nothing",
-        // A tool that has reached its total, with nothing in work, has ended as far as the log can tell.
-        None if counts.active == 0 && counts.total.is_some_and(|all| reached(counts, all)) => {
-            if counts.failed + counts.skipped + counts.interrupted > 0 {
-                "failed"
-            } else {
-                "done"
-            }
-        }
-        None => "running",
-    }
-}
-
-fn reached(counts: &Counts, all: u32) -> bool {
-    counts.done + counts.failed + counts.skipped + counts.interrupted >= all
 }

@@ -9,6 +9,7 @@ use super::{
     lock::{Database, Lock},
     package::{Inside, Note, Package},
     section::{Section, Sections},
+    target::{Target, Targets},
     times::Millis,
 };
 use crate::log::Severity;
@@ -49,6 +50,7 @@ pub struct Tree {
     active: HashMap<Tool, usize>,
     most_active: usize,
     interrupted: bool,
+    targets: Targets,
     /// What the tool said of its end.
     said: Option<bool>,
     exit: Option<Exit>,
@@ -85,7 +87,8 @@ impl Tree {
     /// Takes an event, and when its line was written.
     pub fn apply(&mut self, event: &Event, at: Option<Millis>) {
         self.started = self.started.or(at);
-        if let Some(key) = key_of(&event.what)
+        self.goes_on(event);
+        if let Some(key) = event.what.package()
             && let Some(package) = self.package(key, event.tool)
         {
             package.offset = package.offset.or(Some(event.offset));
@@ -124,8 +127,13 @@ impl Tree {
             }
             What::Owner { package, from } => self.own(package, *from),
             What::Interrupted => self.interrupted = true,
+            What::Target { name } => {
+                let what = (event.tool, name.as_str(), event.offset);
+                self.targets.failed(what, self.last_error.as_ref());
+            }
             What::End { ok } => {
                 self.said = Some(*ok);
+                self.targets.ended(event.offset);
                 self.over(event.tool, *ok, at);
                 if let Some(section) = self.sections.of(event, at) {
                     section.ended = true;
@@ -137,6 +145,23 @@ impl Tree {
             | What::Took { .. }
             | What::Log { .. }
             | What::Prefix { .. } => {}
+        }
+    }
+
+    /// Whoever works again after a tool said that it ended, as the next command of a script does, is not at the end.
+    /// Of Spack only a package that begins counts: it speaks of what it did.
+    fn goes_on(&mut self, event: &Event) {
+        let works = match &event.what {
+            What::State { state, .. } => state.is_active(),
+            What::Begin | What::Count { .. } | What::Step { .. } | What::Doing { .. } => {
+                event.tool != Tool::Spack
+            }
+            _ => false,
+        };
+        let inside = event.tool.is_inner() && self.active_of(Tool::Spack) > 0;
+        if works && self.said.is_some() && !inside {
+            (self.said, self.interrupted) = (None, false);
+            self.targets.restart(event.offset);
         }
     }
 
@@ -224,6 +249,11 @@ impl Tree {
     /// The last error.
     pub fn last_error(&self) -> Option<&Note> {
         self.last_error.as_ref()
+    }
+
+    /// What could not be made and is no package.
+    pub fn targets(&self) -> &[Target] {
+        self.targets.list()
     }
 
     /// Somebody stopped it.
@@ -346,6 +376,7 @@ impl Tree {
             {
                 package.errors.push(note.clone());
             }
+            self.targets.note(&note);
             self.last_error = Some(note.clone());
         }
         if self.notes.len() >= NOTES {
@@ -392,22 +423,3 @@ impl Tree {
 }
 
 const ORPHAN: &str = "its build went on after Spack was gone; it is not in Spack's database";
-
-fn key_of(what: &What) -> Option<&str> {
-    match what {
-        What::Named { package, .. }
-        | What::State { package, .. }
-        | What::Phase { package, .. }
-        | What::Took { package, .. }
-        | What::Log { package, .. }
-        | What::Prefix { package, .. }
-        | What::Owner { package, .. } => Some(package),
-        What::Note { package, .. } => package.as_deref(),
-        What::Count { .. }
-        | What::Step { .. }
-        | What::Doing { .. }
-        | What::Begin
-        | What::Interrupted
-        | What::End { .. } => None,
-    }
-}

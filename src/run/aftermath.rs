@@ -11,7 +11,7 @@ use super::{
     apply::log_file,
     causes::{self, Cause},
     journal::{Entry, Journal, Record, record},
-    lock::{Lock, LockError, Scope},
+    lock::{Daemon, Lock, LockError, Scope},
 };
 
 /// First line of a script that shows each of its commands before it runs.
@@ -219,7 +219,7 @@ pub enum AmendError {
 pub fn amend(
     runs: &Path,
     lock: &Path,
-    daemon: &str,
+    daemon: &Daemon,
     run: &str,
     change: &Amendment,
 ) -> Result<Record, AmendError> {

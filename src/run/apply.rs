@@ -143,7 +143,7 @@ fn log(run: &str, event: &Event) {
         Event::Failed { id, optional, .. } => tracing::warn!(run, id, optional, "action failed"),
         Event::Done { code, .. } => tracing::info!(run, code, "run ends"),
         Event::Verdict { lab, .. } => tracing::info!(run, lab, "verdict stored"),
-        Event::Progress { .. } | Event::Output { .. } => {}
+        Event::Late { .. } | Event::Progress { .. } | Event::Output { .. } => {}
     }
 }
 

@@ -14,8 +14,7 @@ use crate::{
 /// How long the last bytes of one job's log are fetched before its lab is changed.
 const LAST_BYTES: Duration = Duration::from_mins(1);
 
-/// Why a job ended whose lab somebody stopped.
-pub const STOPPED: &str = "the lab was stopped";
+pub use crate::job::STOPPED;
 
 /// The jobs that run as far as this host knows, without asking their labs.
 pub fn under_way(jobs: &Path) -> Vec<Work> {

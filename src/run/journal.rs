@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{File, OpenOptions},
-    io::{self, BufRead as _, BufReader, Write as _},
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -206,16 +206,17 @@ fn given_secrets(entries: &[Entry]) -> Vec<String> {
     once.into_iter().collect()
 }
 
-/// The lines of a journal; lines that cannot be read are left out.
-///
-/// # Errors
-/// The file cannot be read.
+/// Reads the lines of a journal. A line that a crash cut is left out, whatever bytes it ends with, and so is one of a form
+/// that is not known; what follows it counts.
 pub fn read(path: &Path) -> io::Result<Vec<Entry>> {
-    let lines = BufReader::new(File::open(path)?).lines();
-    let parsed = lines
-        .map_while(Result::ok)
-        .filter_map(|l| serde_json::from_str::<Line>(&l).ok());
-    Ok(parsed.map(|l| l.entry).collect())
+    Ok(parse(&std::fs::read(path)?))
+}
+
+/// The same out of its bytes.
+pub fn parse(bytes: &[u8]) -> Vec<Entry> {
+    let lines = bytes.split(|byte| *byte == b'\n');
+    let parsed = lines.filter_map(|line| serde_json::from_slice::<Line>(line).ok());
+    parsed.map(|line| line.entry).collect()
 }
 
 /// A run that is on disk.
@@ -296,8 +297,15 @@ fn known(action: &mut Value) {
 
 /// One run.
 pub fn record(folder: &Path) -> Option<Record> {
-    let mut plan = read_plan(&std::fs::read(folder.join("plan.json")).ok()?)?;
-    let entries = read(&folder.join("journal.jsonl")).unwrap_or_default();
+    let plan = std::fs::read(folder.join("plan.json")).ok()?;
+    let journal = std::fs::read(folder.join("journal.jsonl")).unwrap_or_default();
+    record_of(folder, &plan, &journal)
+}
+
+/// The record of a run in a folder, out of the bytes of its plan and journal.
+pub fn record_of(folder: &Path, plan: &[u8], journal: &[u8]) -> Option<Record> {
+    let mut plan = read_plan(plan)?;
+    let entries = parse(journal);
     let finished = entries
         .iter()
         .filter(|e| matches!(e, Entry::Finished { .. }))

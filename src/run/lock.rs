@@ -2,12 +2,14 @@
 //! other; changes of single labs exclude those of the same lab of the same daemon only.
 //!
 //! `lock` is held alone by the first kind, and together by all of the second kind; those hold `lock.d/DAEMON-LAB` for each
-//! of their labs, too. Who holds a file is written in it, for people; that it is held at all only the kernel says.
+//! of their labs, too, under each name of the daemon. Who holds a file is written in it, for people; that it is held at all
+//! only the kernel says.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
 };
 
 use sha2::{Digest as _, Sha256};
@@ -39,18 +41,50 @@ pub enum LockError {
 /// What is said of one that has not written down yet what it does.
 const JUST_BEGUN: &str = "it has just begun";
 
+/// A daemon, as locks name it: by the place where it is reached, and once it has answered also by what it is, so that one
+/// that is reached at two places (its socket, HTTPS, another path) has one lock for a lab. Clones learn it together.
+#[derive(Clone, Debug, Default)]
+pub struct Daemon {
+    place: String,
+    identity: Arc<OnceLock<String>>,
+}
+
+impl Daemon {
+    /// The one at this socket or URL.
+    pub fn at(place: impl Into<String>) -> Self {
+        Self {
+            place: place.into(),
+            identity: Arc::default(),
+        }
+    }
+
+    /// It answered, and this is what it is ([`crate::backend::Server::identity`]).
+    pub fn answered(&self, identity: &str) {
+        if !identity.is_empty() {
+            // What it said first counts: a lock that is held must not change its name.
+            let _ = self.identity.set(identity.to_owned());
+        }
+    }
+
+    /// All of its names.
+    fn names(&self) -> Vec<String> {
+        let identity = self.identity.get().cloned();
+        std::iter::once(self.place.clone()).chain(identity).collect()
+    }
+}
+
 /// What is going to be changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope {
-    /// The daemon of the labs: its socket or address.
-    pub daemon: String,
+    /// The names of the daemon of the labs.
+    pub daemon: Vec<String>,
     /// Labs, and nothing that others share; empty for everything.
     pub labs: Vec<String>,
 }
 
 impl Scope {
     /// What a plan changes: everything, where it changes the machine or what labs share.
-    pub fn of(plan: &Plan, daemon: &str) -> Self {
+    pub fn of(plan: &Plan, daemon: &Daemon) -> Self {
         if !plan.host.is_empty() {
             return Self::default();
         }
@@ -74,20 +108,23 @@ impl Scope {
     }
 
     /// These labs of a daemon.
-    pub fn labs<S: Into<String>>(daemon: &str, labs: impl IntoIterator<Item = S>) -> Self {
+    pub fn labs<S: Into<String>>(daemon: &Daemon, labs: impl IntoIterator<Item = S>) -> Self {
         let mut labs: Vec<String> = labs.into_iter().map(Into::into).collect();
         labs.sort_unstable();
         labs.dedup();
         Self {
-            daemon: daemon.to_owned(),
+            daemon: daemon.names(),
             labs,
         }
     }
 
     /// The files of its labs.
     fn files(&self, lock: &Path) -> Vec<PathBuf> {
-        let daemon = hex::encode(Sha256::digest(self.daemon.as_bytes()));
-        let daemon = daemon.get(..8).unwrap_or_default().to_owned();
+        let short = |name: &String| {
+            let sum = hex::encode(Sha256::digest(name.as_bytes()));
+            sum.get(..8).unwrap_or_default().to_owned()
+        };
+        let daemons: Vec<String> = self.daemon.iter().map(short).collect();
         let plain = |c: char| {
             if c.is_ascii_alphanumeric() || c == '-' {
                 c
@@ -95,8 +132,13 @@ impl Scope {
                 '_'
             }
         };
-        let name = |lab: &String| format!("{daemon}-{}", lab.chars().map(plain).collect::<String>());
-        self.labs.iter().map(|lab| folder(lock).join(name(lab))).collect()
+        let mut files = vec![];
+        for lab in &self.labs {
+            let lab: String = lab.chars().map(plain).collect();
+            let names = daemons.iter().map(|daemon| format!("{daemon}-{lab}"));
+            files.extend(names.map(|name| folder(lock).join(name)));
+        }
+        files
     }
 }
 
@@ -349,7 +391,7 @@ mod tests {
         let path = folder.path().join("run/lock");
         let take = |daemon: &str, labs: &[&str]| {
             let labs = labs.iter().copied();
-            Lock::take_for(&path, &Scope::labs(daemon, labs), "run x")
+            Lock::take_for(&path, &Scope::labs(&Daemon::at(daemon), labs), "run x")
         };
         let held = |lock: Result<Lock, LockError>| matches!(lock, Err(LockError::Held(_)));
         let one = take("a", &["one", "two"]).unwrap();
@@ -365,5 +407,33 @@ mod tests {
         drop(all);
         drop(take("a", &["../five"]).unwrap());
         assert!(path.with_extension("d").join("ca978112-___five").exists());
+    }
+
+    #[test]
+    fn a_daemon_at_two_places_has_one_lock_for_a_lab() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let take = |daemon: &Daemon| Lock::take_for(&path, &Scope::labs(daemon, ["one"]), "run x");
+        let (socket, https) = (Daemon::at("/a/unix.socket"), Daemon::at("https://a:8443"));
+        let early = take(&socket).unwrap();
+        drop(take(&https).unwrap());
+        drop(early);
+        let clone = socket.clone();
+        socket.answered("ab12/default");
+        https.answered("ab12/default");
+        let held = take(&clone).unwrap();
+        assert!(
+            matches!(take(&https), Err(LockError::Held(_))),
+            "it is the same daemon"
+        );
+        let unasked = Daemon::at("/a/unix.socket");
+        assert!(
+            matches!(take(&unasked), Err(LockError::Held(_))),
+            "its place is enough"
+        );
+        let other = Daemon::at("https://b:8443");
+        other.answered("cd34/default");
+        drop((take(&other).unwrap(), held));
+        drop(take(&https).unwrap());
     }
 }

@@ -56,6 +56,15 @@ pub enum Event {
         /// Where known.
         percent: Option<u8>,
     },
+    /// The daemon keeps an action waiting, or answered at last.
+    Late {
+        /// The action's id.
+        id: String,
+        /// The lab; `host` for the host.
+        lab: String,
+        /// Who, for how long, with what, and until when it is waited for.
+        text: String,
+    },
     /// Output was added to the lab's log. The file is the truth; this only says that it grew.
     Output {
         /// The lab.

@@ -1,10 +1,15 @@
 //! What each kind of step does. Looks before it acts: what is there already is skipped, and what an
 //! earlier attempt left half done is thrown away, never trusted.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use tokio::sync::mpsc;
 
 use crate::{
-    backend::{Backend, Error, Progress},
+    backend::{
+        Backend, Error, Progress,
+        late::{self, Listener},
+    },
     labs::identity::Mistaken,
     plan::{Action, Step},
 };
@@ -14,6 +19,7 @@ use super::{Entry, Event, apply::Worker, certificates, output::Output};
 mod boot;
 mod ending;
 mod host;
+mod image;
 mod instance;
 mod prove;
 mod script;
@@ -114,6 +120,8 @@ pub(super) async fn perform(
         sink: Some(sink),
         cancel: worker.cx.cancel.clone(),
     };
+    let late = Arc::new(Mutex::new(vec![]));
+    let listener = listener((worker, lab), action, &late);
     let tell = async {
         while let Some((text, percent)) = said.recv().await {
             worker.tell(Event::Progress {
@@ -129,12 +137,39 @@ pub(super) async fn perform(
         action: &action.id,
         sentence: &action.sentence,
         again,
-        output,
+        output: &mut *output,
         progress,
     };
     // The hand drops the sink when it is done, which ends `tell`.
-    let (done, ()) = tokio::join!(Box::pin(hand.carry_out(&action.sentence, &action.step)), tell);
+    let work = late::heard(listener, Box::pin(hand.carry_out(&action.sentence, &action.step)));
+    let (done, ()) = tokio::join!(work, tell);
+    // Not before: what a script says is compared with the log, byte for byte.
+    for said in late.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        output.line(&format!("==> {said}"));
+    }
     done
+}
+
+/// Tells at once of a daemon that keeps an action waiting, and keeps what was told for the log.
+fn listener((worker, lab): (&Worker<'_>, &str), action: &Action, late: &Arc<Mutex<Vec<String>>>) -> Listener {
+    let (events, id, lab) = (worker.cx.events.clone(), action.id.clone(), lab.to_owned());
+    let late = Arc::clone(late);
+    let tell = move |said: &str| {
+        late.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(said.to_owned());
+        // A closed screen must not stop an installation.
+        let _ = events.send(Event::Late {
+            id: id.clone(),
+            lab: lab.clone(),
+            text: said.to_owned(),
+        });
+    };
+    Listener {
+        tell: Arc::new(tell),
+        cancel: worker.cx.cancel.clone(),
+        patient: true,
+    }
 }
 
 impl<'a> Hand<'a> {

@@ -9,14 +9,14 @@ use std::{
 use crate::{
     host::{BOOT_ID, Root},
     labs::{SnapshotKind, UPDATING, World, tag},
-    plan::{Action, Choice, Step, Track},
+    plan::{Action, Choice, Losses, Plan, Step, Track},
 };
 
 use super::{
     advice::advice,
     apply::RESTART,
     journal::{self, Record},
-    lock::{Holder, Scope},
+    lock::{Daemon, Holder, Scope},
     receipt::in_force,
 };
 
@@ -34,7 +34,7 @@ pub struct Stopped {
 }
 
 /// The newest run that was never closed, unless somebody is at work or its labs were worked on since.
-pub fn find(runs: &Path, lock: &Path, daemon: &str) -> Option<Record> {
+pub fn find(runs: &Path, lock: &Path, daemon: &Daemon) -> Option<Record> {
     let records = journal::records(runs);
     let open = records
         .iter()
@@ -114,6 +114,13 @@ pub fn stops(record: &Record) -> Vec<Stopped> {
         }
     }
     found
+}
+
+/// What the actions of a run that are left, or of a plan that was not begun, would destroy now.
+pub fn losses_now(plan: &Plan, world: &World, runs: &Path, run: &str) -> Losses {
+    let record = journal::records(runs).into_iter().find(|record| record.id == run);
+    let done = record.map(|record| record.done).unwrap_or_default();
+    Losses::of(plan, world, |action| done.iter().any(|id| id == action))
 }
 
 /// What going on with a run destroys: what its actions that are left say, and what is lost with their labs.

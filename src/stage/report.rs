@@ -111,14 +111,19 @@ fn show_images(out: &mut String, stage: &Stage) {
             ImageSource::Local { alias } => format!("{alias}, which the daemon has"),
             ImageSource::File {} => "a file: answer `image_file`".into(),
         };
+        let pinned = image.fingerprint.as_deref().unwrap_or_default();
+        let only = if pinned.is_empty() {
+            ""
+        } else {
+            "; only fingerprint "
+        };
         let when = only_when(image.when.as_ref());
         let _ = writeln!(
             out,
-            "  {}  {} ({}; {})",
+            "  {}  {} ({}; {source}{only}{pinned})",
             image.id,
             image.title,
             image.family.name(),
-            source
         );
         if !when.is_empty() {
             let _ = writeln!(out, "    {}", when.trim());

@@ -126,6 +126,10 @@ pub struct Image {
     pub family: Family,
     /// Where it comes from.
     pub source: ImageSource,
+    /// SHA-256 of the one image that is taken, as daemons know it (`lxc image info`); another one is refused before an
+    /// instance is made of it. For a file it is the file's own. Not for what is built here.
+    #[serde(default)]
+    pub fingerprint: Option<String>,
     /// Offered only where this holds.
     #[serde(default)]
     pub when: Option<Condition>,

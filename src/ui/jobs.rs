@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!  halolab · jobs                                                  ● LXD 5.0.2
-//!    lab         state         age    progress  output   command
-//!  ▸ dev-lab     ● running     12 min 34/120    2 s      spack install gromacs
-//!    dev-lab     ✘ failed      2 h    5/5                make -j16
+//!    lab         name    state         age    progress  output   command
+//!  ▸ dev-lab     gromacs ● running     12 min 34/120    2 s      spack install gromacs
+//!    dev-lab     cmd     ✘ failed      2 h    5/5                make -j16
 //! ```
 
 use ratatui::{
@@ -16,7 +16,7 @@ use ratatui::{
 
 use crate::{
     app::{JobRow, Model},
-    job::State,
+    job::{JobId, State},
 };
 
 use super::{
@@ -38,10 +38,11 @@ pub(super) fn view(model: &Model, frame: &mut Frame<'_>) {
     let body = widgets::surround(model, frame, "jobs");
     let [heads, list_area, details] = areas(body);
     let styles = model.look.styles();
-    let [lab, state, started, progress, output] = widths(heads.width);
+    let [lab, name, state, started, progress, output] = widths(heads.width);
     let text = format!(
-        "  {}{}{}{}{}command",
+        "  {}{}{}{}{}{}command",
         column("lab", lab, ""),
+        column("name", name, ""),
         column("state", state, ""),
         column("age", started, ""),
         column("progress", progress, ""),
@@ -81,23 +82,26 @@ pub(super) fn list(model: &Model, body: Rect) -> (Listing, Rect) {
     (listing, area)
 }
 
-/// Widths of lab, state, age, progress and output.
-fn widths(width: u16) -> [usize; 5] {
-    if width < 80 {
-        [13, 12, 8, 9, 8]
-    } else {
-        [18, 12, 8, 10, 9]
+/// Widths of lab, name, state, age, progress and output.
+fn widths(width: u16) -> [usize; 6] {
+    match width {
+        0..80 => [10, 8, 12, 8, 8, 7],
+        80..120 => [14, 12, 12, 8, 9, 8],
+        _ => [18, 20, 12, 8, 10, 9],
     }
 }
 
 fn row(model: &Model, job: &JobRow, width: u16) -> Line<'static> {
     let (look, styles) = (&model.look, model.look.styles());
     let more = look.glyphs.more;
-    let [lab, state, started, progress, output] = widths(width);
+    let [lab, name, state, started, progress, output] = widths(width);
+    // What the user called it is the begin of its id.
+    let called = JobId::parse(&job.id).map_or_else(String::new, |id| id.kind().to_owned());
     let (glyph, word, style) = standing(model, job);
     let quiet = job.output_age.map(clock).unwrap_or_default();
     Line::from(vec![
         Span::styled(column(&job.lab, lab - 1, more) + " ", styles.text),
+        Span::styled(column(&called, name - 1, more) + " ", styles.text),
         Span::styled(column(&format!("{glyph} {word}"), state, more), style),
         Span::styled(column(&age(&job.created, model.now), started, more), styles.text),
         Span::styled(column(&job.progress, progress, more), styles.text),

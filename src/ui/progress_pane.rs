@@ -22,7 +22,7 @@ use ratatui::{
 };
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::progress::{Estimate, Millis, Package, State, Tree};
+use crate::progress::{Estimate, Millis, Package, State, Target, Tree};
 
 use super::{
     look::Look,
@@ -74,6 +74,8 @@ impl Group {
 pub enum Row {
     /// A package, by its place in [`Tree::packages`]: its offsets lead to its lines.
     Package(usize),
+    /// What could not be made and is no package, by its place in [`Tree::targets`].
+    Target(usize),
     /// A group, which enter opens and closes.
     Group(Group),
 }
@@ -113,7 +115,7 @@ impl Position {
         let at = |wanted: Row| rows.iter().position(|row| *row == wanted);
         let group = || match row {
             Row::Package(at) => Group::of(now.packages().get(at)?.state),
-            Row::Group(_) => None,
+            Row::Target(_) | Row::Group(_) => None,
         };
         let found = at(row).or_else(|| at(Row::Group(group()?)));
         self.cursor = found.unwrap_or(self.cursor);
@@ -150,7 +152,8 @@ pub fn rows(tree: &Tree, open: &[Group]) -> Vec<Row> {
         let found = packages.iter().enumerate().filter(fits);
         found.map(|(at, _)| Row::Package(at)).collect::<Vec<_>>()
     };
-    let mut rows = all(&|state| state == State::Failed);
+    let mut rows: Vec<_> = (0..tree.targets().len()).map(Row::Target).collect();
+    rows.extend(all(&|state| state == State::Failed));
     rows.extend(all(&|state| state == State::Interrupted));
     rows.extend(all(&State::is_active));
     for group in [Group::Skipped, Group::Waiting, Group::Done] {
@@ -229,6 +232,9 @@ fn block(look: &Look, pane: ProgressPane<'_>) -> Block<'static> {
     if let Some(left) = pane.left {
         let text = format!(" {} left ", left.text());
         block = block.title(Line::styled(text, styles.accent).right_aligned());
+    } else if pane.tree.is_ok() == Some(false) {
+        let text = format!(" {} ", pane.tree.phase());
+        block = block.title(Line::styled(text, styles.error).right_aligned());
     } else if pane.tree.is_ok().is_none() && pane.tree.tool().is_some() && !pane.is_all_done() {
         block = block.title(Line::styled(" time left unknown ", styles.dim).right_aligned());
     }
@@ -275,8 +281,9 @@ impl ProgressPane<'_> {
             },
             styles.text,
         )];
-        if counts.failed > 0 {
-            spans.push(Span::styled(format!(", {} failed", counts.failed), styles.error));
+        let failed = usize::try_from(counts.failed).unwrap_or(0) + self.tree.targets().len();
+        if failed > 0 {
+            spans.push(Span::styled(format!(", {failed} failed"), styles.error));
         }
         let used: usize = spans.iter().map(|span| span.content.width()).sum();
         let room = width.saturating_sub(used + 2);
@@ -286,7 +293,7 @@ impl ProgressPane<'_> {
                 usize::try_from(cells).unwrap_or(room).min(room)
             };
             let full = share(counts.done);
-            let style = if counts.failed > 0 { styles.warn } else { styles.ok };
+            let style = if failed > 0 { styles.warn } else { styles.ok };
             spans.push(Span::raw("  "));
             spans.push(Span::styled(look.glyphs.bar_full.repeat(full), style));
             spans.push(Span::styled(
@@ -308,6 +315,7 @@ impl ProgressPane<'_> {
                 .packages()
                 .get(*at)
                 .map(|p| self.package(look, p, width)),
+            Row::Target(at) => self.tree.targets().get(*at).map(|t| target(look, t, width)),
             Row::Group(group) => Some(self.group(look, *group)),
         };
         let lines = rows.iter().enumerate();
@@ -367,10 +375,17 @@ impl ProgressPane<'_> {
     /// Why the package under the cursor is as it is.
     fn detail(&self, look: &Look, width: usize) -> Line<'static> {
         let styles = look.styles();
-        let Some(Row::Package(at)) = self.position.row(self.tree) else {
-            return Line::default();
+        let package = match self.position.row(self.tree) {
+            Some(Row::Target(at)) => {
+                let target = self.tree.targets().get(at);
+                let error = target.and_then(|target| target.error.as_deref());
+                let text = fit(error.unwrap_or_default(), width, look.glyphs.more);
+                return Line::styled(text, styles.error);
+            }
+            Some(Row::Package(at)) => self.tree.packages().get(at),
+            _ => None,
         };
-        let Some(package) = self.tree.packages().get(at) else {
+        let Some(package) = package else {
             return Line::default();
         };
         let (text, style) = match (package.state, package.errors.first(), &package.reason) {
@@ -387,6 +402,16 @@ impl ProgressPane<'_> {
         };
         Line::styled(fit(&text, width, look.glyphs.more), style)
     }
+}
+
+fn target(look: &Look, target: &Target, width: usize) -> Line<'static> {
+    let word = State::Failed.word();
+    let room = width.saturating_sub(3 + word.len());
+    Line::from(vec![
+        Span::styled(format!("{} ", look.glyphs.failed), look.styles().error),
+        Span::styled(column(&target.name, room, look.glyphs.more), look.styles().text),
+        Span::styled(format!(" {word}"), look.styles().error),
+    ])
 }
 
 fn glyph(look: &Look, state: State) -> (&'static str, Style) {

@@ -66,7 +66,7 @@ impl Screen<'_> {
             let Some(pane) = viewer.panes.get(index) else {
                 continue;
             };
-            let text = viewer.text_area(index, place);
+            let text = viewer.text_area(place, area);
             draw_rows(pane, palette, buffer, text);
             if text.right() < place.right() {
                 divide(palette, buffer, text.right(), place);

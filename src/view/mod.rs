@@ -12,6 +12,7 @@ pub mod draw;
 pub mod entry;
 mod help;
 pub mod keys;
+mod layout;
 mod leap;
 pub mod pane;
 mod prompt;

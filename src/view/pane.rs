@@ -172,6 +172,10 @@ impl Pane {
                 None => (true, Some(nowhere(page, asked))),
             },
             Landing::Timeless => (true, Some("this log tells no times".to_owned())),
+            Landing::Outside(first, last) => {
+                let span = crate::log::clock::span(first, last);
+                (true, Some(format!("the times of this log are {span}")))
+            }
             Landing::None => (true, None),
         };
         if stay {

@@ -3,6 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use crate::log::{
+    clock::{self, Typed},
     matcher::Query,
     page::{Filter, Motion},
     times,
@@ -202,8 +203,11 @@ impl Viewer {
             Motion::Percent(percent)
         } else if let Ok(line) = text.replace([',', '\''], "").parse() {
             Motion::Line(line)
-        } else if let Some(at) = times::typed(text, times::now()) {
-            Motion::Time(at)
+        } else if let Some(typed) = clock::typed(text, times::now()) {
+            match typed {
+                Typed::At(at) => Motion::Time(at),
+                Typed::Clock(clock) => Motion::Clock(clock, self.pane().map_or(0, |p| p.page.spot.offset)),
+            }
         } else {
             if !text.is_empty() {
                 self.message = Some("go to what? a line (120), a share (50%) or a time (12:30, -10m)".into());

@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use crate::log::page::{Ask, Filter, Page};
 
-use super::{pane::Pane, prompt::Prompt};
+use super::{layout::Layout, pane::Pane, prompt::Prompt};
 
 /// Panes at once; more would show nothing.
 const PANES: usize = 6;
@@ -69,10 +69,8 @@ pub struct Viewer {
     pub panes: Vec<Pane>,
     /// The one that has the keys.
     pub focus: usize,
-    /// They are below each other, not beside.
-    pub stacked: bool,
-    /// Their shares of the screen.
-    pub shares: Vec<u16>,
+    /// Where they are.
+    pub layout: Layout,
     /// Only the one that has the keys is shown.
     pub zoomed: bool,
     /// What is being asked.
@@ -95,7 +93,6 @@ impl Viewer {
         Self {
             names,
             panes: vec![Pane::new(0, follow)],
-            shares: vec![1],
             ..Self::default()
         }
     }
@@ -134,28 +131,12 @@ impl Viewer {
         if self.zoomed || self.panes.len() < 2 {
             return vec![(self.focus, area)];
         }
-        let whole = if self.stacked { area.height } else { area.width };
-        let all: u32 = self.shares.iter().map(|s| u32::from(*s)).sum::<u32>().max(1);
-        let (mut from, mut sum) = (0_u16, 0_u32);
-        let mut places = vec![];
-        for (index, share) in self.shares.iter().enumerate().take(self.panes.len()) {
-            sum += u32::from(*share);
-            let until = u16::try_from(u32::from(whole) * sum / all).unwrap_or(whole);
-            let size = until.saturating_sub(from);
-            let place = if self.stacked {
-                Rect::new(area.x, area.y + from, area.width, size)
-            } else {
-                Rect::new(area.x + from, area.y, size, area.height)
-            };
-            places.push((index, place));
-            from = until;
-        }
-        places
+        self.layout.places(area).into_iter().enumerate().collect()
     }
 
     /// Where the text of a pane goes: above its status, and left of the next pane.
-    pub fn text_area(&self, index: usize, place: Rect) -> Rect {
-        let beside = !self.stacked && !self.zoomed && index + 1 < self.panes.len();
+    pub fn text_area(&self, place: Rect, area: Rect) -> Rect {
+        let beside = place.right() < area.right();
         Rect {
             height: place.height.saturating_sub(1),
             width: place.width.saturating_sub(u16::from(beside)),
@@ -166,7 +147,7 @@ impl Viewer {
     /// Tells the panes how large they are.
     pub fn lay_out(&mut self, area: Rect) {
         for (index, place) in self.places(area) {
-            let text = self.text_area(index, place);
+            let text = self.text_area(place, area);
             let (rows, columns) = (usize::from(text.height).max(1), usize::from(text.width).max(1));
             if let Some(pane) = self.panes.get_mut(index)
                 && (pane.ask.rows, pane.ask.columns) != (rows, columns)
@@ -235,11 +216,14 @@ impl Viewer {
             pane = Pane::new(other, pane.ask.follow);
         }
         pane.stale = true;
-        self.stacked = stacked;
         self.zoomed = false;
-        let at = (self.focus + 1).min(self.panes.len());
+        let at = if stacked {
+            self.layout.below(self.focus)
+        } else {
+            self.layout.beside(self.focus)
+        };
+        let at = at.min(self.panes.len());
         self.panes.insert(at, pane);
-        self.shares = vec![10; self.panes.len()];
         self.focus = at;
         self.spoil();
     }
@@ -250,7 +234,7 @@ impl Viewer {
             return;
         }
         self.panes.remove(self.focus);
-        self.shares = vec![10; self.panes.len()];
+        self.layout.close(self.focus);
         self.focus = self.focus.min(self.panes.len() - 1);
         self.zoomed = false;
         self.spoil();
@@ -298,10 +282,7 @@ impl Viewer {
     }
 
     pub(super) fn resize(&mut self, grow: bool) {
-        let Some(share) = self.shares.get_mut(self.focus) else {
-            return;
-        };
-        *share = if grow { *share + 2 } else { share.saturating_sub(2) }.clamp(2, 60);
+        self.layout.resize(self.focus, grow);
         self.spoil();
     }
 

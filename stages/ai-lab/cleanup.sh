@@ -9,7 +9,7 @@ main() {
         debian) apt-get clean ;;
         fedora) dnf_run clean packages ;;
     esac
-    rm -rf /tmp/halolab-*
+    rm -rf /tmp/halolab-* "$downloads"
     say "$(df -h / | awk 'NR == 2 { print $3 " in use on the root disk, " $4 " free." }')"
 }
 

@@ -59,11 +59,12 @@ choose_version() {
 
 # PyTorch is there already, pinned; asking for it again would at best do nothing.
 install_requirements() {
-    before=$(torch_version)
-    grep -viE '^(torch|torchvision|torchaudio)([^a-z0-9_-]|$)' $place/requirements.txt >/tmp/halolab-requirements.txt
-    say "Installing the $(grep -c '^[A-Za-z]' /tmp/halolab-requirements.txt) requirements of ComfyUI"
+    before=$(torch_version) list=$downloads/requirements.txt
+    install -d -m 755 "$downloads"
+    grep -viE '^(torch|torchvision|torchaudio)([^a-z0-9_-]|$)' $place/requirements.txt >"$list"
+    say "Installing the $(grep -c '^[A-Za-z]' "$list") requirements of ComfyUI"
     try "The requirements of ComfyUI could not be installed; the lines above name the package. Without a way to \
-PyPI, set pip_index." thrice as_lab $venv/bin/python -m pip install -q -r /tmp/halolab-requirements.txt
+PyPI, set pip_index." thrice as_lab $venv/bin/python -m pip install -q -r "$list"
     [ "$(torch_version)" = "$before" ] ||
         fail "A requirement of ComfyUI replaced PyTorch $before by $(torch_version). Run the update again; it puts PyTorch back."
 }

@@ -57,10 +57,97 @@ as_lab() (
     exec runuser -u lab -- env HOME=/home/lab USER=lab LOGNAME=lab "$@" </dev/null
 )
 
-# URL FILE
-fetch() {
+# Downloads lie where nobody but root can change them between the look at their sum and their use.
+downloads=/var/cache/halolab
+# Fingerprints of the vendors' keys that this lab believes.
+keys=/etc/halolab/keys
+
+# URL FILE: only for the functions below, which compare what came.
+download() {
     say "Fetching $1"
+    install -d -m 755 "$downloads"
+    rm -f "$2"
     thrice curl -fsSL --connect-timeout 20 --speed-limit 1000 --speed-time 60 -o "$2" "$1" </dev/null
+}
+
+# TEXT: whether it is a SHA-256.
+is_sum() {
+    case $1 in *[!0-9a-f]*) return 1 ;; esac
+    [ "${#1}" = 64 ]
+}
+
+# URL SHA256 NAME: fetches it into $downloads/NAME, which is there only where its SHA-256 is that one.
+fetch() {
+    is_sum "$2" || fail "No SHA-256 of $1 is known ('$2'), so it is not fetched."
+    rm -f "$downloads/$3"
+    download "$1" "$downloads/$3.part" || return 1
+    came=$(sha256sum <"$downloads/$3.part" | cut -d' ' -f1)
+    if [ "$came" != "$2" ]; then
+        rm -f "$downloads/$3.part"
+        fail "The SHA-256 of $1 does not match: $2 was expected, $came came. Nothing of it was run or unpacked. \
+Type 'halolab runs resume' to fetch it again; if it stays so, the file was replaced on its server or on the way."
+    fi
+    mv "$downloads/$3.part" "$downloads/$3"
+}
+
+# URL NAME: fetches a vendor's list of versions or sums into $downloads/NAME. It is read, never run.
+fetch_list() {
+    case $1 in
+        https://* | file://*) ;;
+        *) say "Note: $1 is not encrypted, so its sums show damage, not what somebody on the way changed." ;;
+    esac
+    download "$1" "$downloads/$2"
+}
+
+# OPTION ADDRESS: sets $url and $sum from an address that the user gave, as https://…#sha256=DIGEST.
+split_address() {
+    url=${2%%#*} sum=${2##*#sha256=}
+    is_sum "$sum" ||
+        fail "$1 needs the SHA-256 of the file behind its address, as $url#sha256=DIGEST. To see it, type \
+'curl -fsSL $url | sha256sum' where you trust the way to it."
+}
+
+# REPOSITORY PATTERN: sets $url and $sum of the file of the newest release on GitHub whose name matches; GitHub publishes
+# the SHA-256 of each.
+newest_release() {
+    fetch_list "https://api.github.com/repos/$1/releases/latest" release.json || return 1
+    # shellcheck disable=SC2016
+    chosen=$(jq -r --arg name "$2" --arg from "https://github.com/$1/releases/download/" '[.assets[]
+        | select((.name | test($name)) and (.browser_download_url | startswith($from)))][0] // empty
+        | "\(.browser_download_url) \(.digest)"' "$downloads/release.json") || return 1
+    url=${chosen%% *} sum=${chosen##*sha256:}
+    is_sum "$sum" || fail "GitHub tells no SHA-256 of a file '$2' of the newest release of $1, so nothing is fetched."
+}
+
+# KEY NAME: fetches a signing key, as https://…#fingerprint=HEX, and writes that key alone, armored, to $downloads/NAME.
+# Where its vendor publishes no fingerprint (#fingerprint=first), the first one that came counts from then on.
+fetch_key() {
+    url=${1%%#*} wanted=${1##*#fingerprint=} known=$keys/$2
+    case $1 in
+        *#fingerprint=*) ;;
+        *) fail "The key $1 needs its fingerprint behind it, as $1#fingerprint=HEX: 'gpg --show-keys' on its file tells it." ;;
+    esac
+    download "$url" "$downloads/$2.part" || return 1
+    rm -rf "$downloads/gnupg"
+    mkdir -m 700 "$downloads/gnupg"
+    gpg --homedir "$downloads/gnupg" --batch --quiet --import "$downloads/$2.part" 2>/dev/null || true
+    came=$(gpg --homedir "$downloads/gnupg" --batch --with-colons --list-keys 2>/dev/null |
+        awk -F: '$1 == "pub" { next_one = 1 } $1 == "fpr" && next_one { print $10; next_one = 0 }')
+    if [ "$wanted" = first ]; then
+        wanted=$(cat "$known" 2>/dev/null || echo "$came" | head -n 1)
+        [ -s "$known" ] || say "Note: no fingerprint of $url is published; from now on $wanted alone is believed."
+    fi
+    wanted=$(echo "$wanted" | tr -d ' ' | tr a-f A-F)
+    if [ "${#wanted}" -lt 40 ] || ! echo "$came" | grep -qx "$wanted"; then
+        rm -rf "$downloads/gnupg" "$downloads/$2.part"
+        fail "The signing key at $url does not match: the fingerprint $wanted was expected, $(echo "${came:-none}" | tr '\n' ' ')\
+came. It was not given to the package manager. Type 'halolab runs resume' to fetch it again; if it stays so, compare with \
+what the vendor says."
+    fi
+    gpg --homedir "$downloads/gnupg" --batch --armor --export "$wanted" >"$downloads/$2"
+    mkdir -p "${known%/*}"
+    printf '%s\n' "$wanted" >"$known"
+    rm -rf "$downloads/gnupg" "$downloads/$2.part"
 }
 
 apt_get() {
@@ -104,15 +191,14 @@ architecture() {
     esac
 }
 
-# SOURCE KEYRING KEY REPOSITORY PACKAGE: adds a vendor's signed apt repository, given as "address suite
-# component", and installs the package. Source and keyring bear the vendor's own names, since the
+# SOURCE KEYRING KEY REPOSITORY PACKAGE: adds a vendor's apt repository, given as "address suite component" and signed by
+# KEY (as for fetch_key), and installs the package. Source and keyring bear the vendor's own names, since the
 # packages write these files too, and apt refuses two entries with different keys.
 vendor_apt() {
     source=/etc/apt/sources.list.d/$1.sources keyring=$2 repository=$4 package=$5
-    fetch "$3" "/tmp/halolab-$1.key" || return 1
+    fetch_key "$3" "$1.asc" || return 1
     mkdir -p "${keyring%/*}"
-    gpg --batch --yes --dearmor -o "$keyring" <"/tmp/halolab-$1.key" 2>/dev/null ||
-        cp "/tmp/halolab-$1.key" "$keyring"
+    gpg --batch --yes --dearmor -o "$keyring" <"$downloads/$1.asc" 2>/dev/null
     chmod 644 "$keyring"
     # shellcheck disable=SC2086
     set -- $repository
@@ -130,16 +216,22 @@ vendor_apt() {
     }
 }
 
-# SOURCE KEY REPOSITORY PACKAGE: adds a vendor's dnf repository and installs the package. An empty KEY is a
-# vendor that does not sign: then the address must be an encrypted one.
+# SOURCE KEY REPOSITORY PACKAGE: adds a vendor's dnf repository and installs the package. An empty KEY is a vendor that
+# does not sign: then the address must be an encrypted one, and the sums in the repository's list are what is compared.
 vendor_dnf() {
-    source=/etc/yum.repos.d/$1.repo check=1 package=$4
-    if [ -z "$2" ]; then
-        check=0
+    source=/etc/yum.repos.d/$1.repo check=0 key='' package=$4
+    if [ -n "$2" ]; then
+        fetch_key "$2" "$1.asc" || return 1
+        key=/etc/pki/rpm-gpg/halolab-$1.asc check=1
+        mkdir -p "${key%/*}"
+        cp "$downloads/$1.asc" "$key"
+        key=file://$key
+    else
         case $3 in https://*) ;; *) fail "$3 is neither signed nor encrypted: give an https address, or its key." ;; esac
+        say "Note: $1's vendor does not sign its packages; what is compared are the sums in its list, which comes over HTTPS."
     fi
     printf '[%s]\nname=%s\nbaseurl=%s\nenabled=1\nskip_if_unavailable=1\ngpgcheck=%s\ngpgkey=%s\n' \
-        "$1" "$1" "$3" "$check" "$2" >"$source"
+        "$1" "$1" "$3" "$check" "$key" >"$source"
     install_packages "$package" || {
         rpm -q "$package" >/dev/null 2>&1 || rm -f "$source"
         return 1
@@ -152,7 +244,8 @@ vendor_editor() {
     words="set $2_url to a package or a .tar.gz, or choose code-server."
     case ${3:+archive}$IMAGE_FAMILY in
         archive*)
-            try "$1 could not be installed from $3; the lines above say why." vendor_archive "$2" "$2" "$3"
+            split_address "$2_url" "$3"
+            try "$1 could not be installed from $url; the lines above say why." vendor_archive "$2" "$2" "$url" "$sum"
             ;;
         debian)
             try "$1 could not be installed from $apt: without a way there, $words" \
@@ -166,15 +259,16 @@ vendor_editor() {
     say "Installed $1: $(command -v "$2")"
 }
 
-# NAME COMMAND URL: installs a vendor's package, or unpacks its archive to /opt/NAME and links COMMAND.
-# The same address is not fetched twice.
+# NAME COMMAND URL SHA256: installs a vendor's package, or unpacks its archive to /opt/NAME and links COMMAND.
+# What was installed from the same file is not fetched again.
 vendor_archive() {
-    if [ "$(cat "/opt/$1/.source" 2>/dev/null)" = "$3" ]; then
+    if [ "$(cat "/opt/$1/.source" 2>/dev/null)" = "$3#sha256=$4" ]; then
         say "$3 is installed already."
         return 0
     fi
-    file=/tmp/halolab-${3##*/}
-    fetch "$3" "$file" || return 1
+    name=${3##*/}
+    fetch "$3" "$4" "$name" || return 1
+    file=$downloads/$name
     rm -rf "/opt/$1.new"
     mkdir -p "/opt/$1.new"
     case $3 in
@@ -194,15 +288,9 @@ vendor_archive() {
             ;;
         *) fail "$3 is neither a .deb, a .rpm nor a .tar archive." ;;
     esac
-    printf '%s\n' "$3" >"/opt/$1.new/.source"
+    printf '%s\n' "$3#sha256=$4" >"/opt/$1.new/.source"
     rm -rf "/opt/$1" "$file"
     mv "/opt/$1.new" "/opt/$1"
-}
-
-# SHA256 FILE
-check_sum() {
-    printf '%s  %s\n' "$1" "$2" | sha256sum -c --quiet - ||
-        fail "${2##*/} arrived damaged: its SHA-256 is not $1. Try again; if it stays so, the server is not to be trusted."
 }
 
 has_systemd() { [ -d /run/systemd/system ]; }

@@ -4,22 +4,17 @@ set -eu
 . /usr/local/lib/halolab/lab.sh
 
 main() {
-    address=${OPT_CODE_SERVER_URL:-$(newest)}
-    [ -n "$address" ] || fail "GitHub does not tell the newest release of coder/code-server: without a way there, set code_server_url."
-    try "code-server could not be installed from $address: set code_server_url to an address that this lab reaches." \
-        vendor_archive code-server code-server "$address"
+    if [ -n "${OPT_CODE_SERVER_URL:-}" ]; then
+        split_address code_server_url "$OPT_CODE_SERVER_URL"
+    else
+        try "GitHub does not tell the newest release of coder/code-server: without a way there, set code_server_url." \
+            newest_release coder/code-server "^code-server-[0-9.]+-linux-$(architecture)\\.tar\\.gz\$"
+    fi
+    try "code-server could not be installed from $url: set code_server_url to an address that this lab reaches." \
+        vendor_archive code-server code-server "$url" "$sum"
     write_settings
     make_service
     say "Installed code-server $(code-server --version | head -n 1)"
-}
-
-# Prints the address of the newest archive.
-newest() {
-    releases=https://github.com/coder/code-server/releases
-    page=$(curl -fsSLI --connect-timeout 20 --retry 2 -o /dev/null -w '%{url_effective}' $releases/latest) || return 0
-    version=${page##*/v}
-    [ "$version" = "$page" ] ||
-        echo "$releases/download/v$version/code-server-$version-linux-$(architecture).tar.gz"
 }
 
 write_settings() {

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs Node's newest long-term release into /opt/node, or the distribution's; a later run updates it.
+# Installs Node's newest long-term release into /opt/node, or the distribution's; a later run updates it. Each release has
+# a list of SHA-256 beside it.
 set -eu
 . /usr/local/lib/halolab/lab.sh
 
@@ -27,8 +28,8 @@ write_settings() {
 
 from_server() {
     words="Node could not be fetched from $server: set node_server to a mirror, or toolchains = distribution."
-    try "$words" fetch "$server/index.json" /tmp/halolab-node.json
-    version=$(jq -r 'map(select(.lts))[0].version // empty' /tmp/halolab-node.json)
+    try "$words" fetch_list "$server/index.json" node.json
+    version=$(jq -r 'map(select(.lts))[0].version // empty' "$downloads/node.json")
     [ -n "$version" ] || fail "$server lists no long-term release of Node."
     if [ "$(node --version 2>/dev/null)" = "$version" ]; then
         say "Node $version is the newest long-term release, and installed already."
@@ -36,14 +37,14 @@ from_server() {
     fi
     case $(architecture) in amd64) kind=x64 ;; *) kind=$(architecture) ;; esac
     archive=node-$version-linux-$kind.tar.xz
-    try "$words" fetch "$server/$version/SHASUMS256.txt" /tmp/halolab-node.sums
-    try "$words" fetch "$server/$version/$archive" "/tmp/halolab-$archive"
-    check_sum "$(awk -v name="$archive" '$2 == name { print $1 }' /tmp/halolab-node.sums)" "/tmp/halolab-$archive"
+    try "$words" fetch_list "$server/$version/SHASUMS256.txt" node.sums
+    sum=$(awk -v name="$archive" '$2 == name { print $1 }' "$downloads/node.sums")
+    try "$words" fetch "$server/$version/$archive" "$sum" node.tar.xz
     rm -rf /opt/node.new
     mkdir /opt/node.new
     try "The archive of Node could not be unpacked: is the disk full?" \
-        tar --no-same-owner --strip-components=1 -C /opt/node.new -xf "/tmp/halolab-$archive"
-    rm -rf /opt/node "/tmp/halolab-$archive"
+        tar --no-same-owner --strip-components=1 -C /opt/node.new -xf "$downloads/node.tar.xz"
+    rm -rf /opt/node "$downloads/node.tar.xz"
     mv /opt/node.new /opt/node
     for program in node npm npx; do ln -sfn "/opt/node/bin/$program" "/usr/local/bin/$program"; done
 }

@@ -8,26 +8,33 @@ main() {
     if [ -z "${OPT_OLLAMA_URL:-}" ] && [ "$IMAGE_FAMILY" = arch ]; then
         try "Arch's package 'ollama' could not be installed; the lines above say why." install_packages ollama
     else
-        from_archive "${OPT_OLLAMA_URL:-https://ollama.com/download/ollama-linux-$(architecture).tar.zst}"
+        from_archive
     fi
     make_service
     say "Installed Ollama: $(ollama --version 2>/dev/null | head -n 1)"
 }
 
 from_archive() {
-    if [ "$(cat /opt/ollama/.source 2>/dev/null)" = "$1" ] && [ -n "${OPT_OLLAMA_URL:-}" ]; then
-        say "$1 is installed already."
+    hint="without a way there, set ollama_url to a mirror's archive."
+    if [ -n "${OPT_OLLAMA_URL:-}" ]; then
+        split_address ollama_url "$OPT_OLLAMA_URL"
+    else
+        try "GitHub does not tell the newest release of ollama/ollama: $hint" \
+            newest_release ollama/ollama "^ollama-linux-$(architecture)\\.tar\\.zst\$"
+    fi
+    if [ "$(cat /opt/ollama/.source 2>/dev/null)" = "$url#sha256=$sum" ]; then
+        say "$url is installed already."
         return 0
     fi
-    archive=/tmp/halolab-${1##*/}
-    try "Ollama could not be fetched from $1: without a way there, set ollama_url to a mirror's archive." \
-        fetch "$1" "$archive"
+    name=${url##*/}
+    archive=$downloads/$name
+    try "Ollama could not be fetched from $url: $hint" fetch "$url" "$sum" "$name"
     rm -rf /opt/ollama.new
     mkdir /opt/ollama.new
     try "The archive of Ollama could not be unpacked: is the disk full?" \
         tar --no-same-owner --exclude='*/cuda_*' --exclude='*/rocm*' -C /opt/ollama.new -xf "$archive"
-    [ -x /opt/ollama.new/bin/ollama ] || fail "$1 holds no program bin/ollama."
-    printf '%s\n' "$1" >/opt/ollama.new/.source
+    [ -x /opt/ollama.new/bin/ollama ] || fail "$url holds no program bin/ollama."
+    printf '%s\n' "$url#sha256=$sum" >/opt/ollama.new/.source
     rm -rf /opt/ollama "$archive"
     mv /opt/ollama.new /opt/ollama
     ln -sfn /opt/ollama/bin/ollama /usr/local/bin/ollama

@@ -3,6 +3,12 @@
 set -eu
 . /usr/local/lib/halolab/lab.sh
 
+# rustup's installer, by the sums beside it at static.rust-lang.org/rustup/archive/VERSION/. What rustup fetches then it
+# compares with the SHA-256 in its server's lists.
+rustup_version=1.28.2
+rustup_x86_64=20a06e644b0d9bd2fbdbfd52d42540bdde820ea7df86e92e533c073da0cdd43c
+rustup_aarch64=e3853c5a252fca15252d07cb23a1bdd9377a8c6f3efa01531109281ae47f841c
+
 cargo=/home/lab/.cargo
 server=${OPT_RUSTUP_SERVER:-https://static.rust-lang.org}
 
@@ -32,8 +38,8 @@ by_rustup() {
         fetch_installer
         say "Installing Rust from $server"
         try "$words" thrice as_lab env RUSTUP_DIST_SERVER="$server" RUSTUP_UPDATE_ROOT="$server/rustup" \
-            /tmp/halolab-rustup/rustup-init -q -y --no-modify-path --profile minimal -c clippy -c rustfmt
-        rm -rf /tmp/halolab-rustup
+            "$downloads/rustup-init" -q -y --no-modify-path --profile minimal -c clippy -c rustfmt
+        rm -f "$downloads/rustup-init"
     fi
     say "Installed $(as_lab $cargo/bin/rustc --version)"
 }
@@ -43,12 +49,13 @@ rustup() {
 }
 
 fetch_installer() {
-    address=$server/rustup/dist/$(uname -m)-unknown-linux-gnu/rustup-init
-    mkdir -p /tmp/halolab-rustup
-    try "$words" fetch "$address" /tmp/halolab-rustup/rustup-init
-    try "$words" fetch "$address.sha256" /tmp/halolab-rustup/sum
-    check_sum "$(cut -d' ' -f1 /tmp/halolab-rustup/sum)" /tmp/halolab-rustup/rustup-init
-    chmod 755 /tmp/halolab-rustup /tmp/halolab-rustup/rustup-init
+    case $(uname -m) in
+        x86_64) sum=$rustup_x86_64 ;;
+        aarch64) sum=$rustup_aarch64 ;;
+        *) fail "rustup's installer is not known for $(uname -m): choose toolchains = distribution." ;;
+    esac
+    try "$words" fetch "$server/rustup/archive/$rustup_version/$(uname -m)-unknown-linux-gnu/rustup-init" "$sum" rustup-init
+    chmod 755 "$downloads/rustup-init"
 }
 
 main </dev/null

@@ -7,9 +7,10 @@ set -eu
 main() {
     apt="https://windsurf-stable.codeiumdata.com/wVxQEIWkwPUEAGf3/apt stable main"
     apt_keyring=/etc/apt/keyrings/windsurf-stable.gpg
-    apt_key=https://windsurf-stable.codeiumdata.com/wVxQEIWkwPUEAGf3/windsurf.gpg
+    # Its vendor publishes no fingerprint of the key.
+    apt_key=https://windsurf-stable.codeiumdata.com/wVxQEIWkwPUEAGf3/windsurf.gpg#fingerprint=first
     yum=https://windsurf-stable.codeiumdata.com/wVxQEIWkwPUEAGf3/yum/repo/
-    yum_key=https://windsurf-stable.codeiumdata.com/wVxQEIWkwPUEAGf3/yum/RPM-GPG-KEY-windsurf
+    yum_key=https://windsurf-stable.codeiumdata.com/wVxQEIWkwPUEAGf3/yum/RPM-GPG-KEY-windsurf#fingerprint=first
     vendor_editor Windsurf windsurf "${OPT_WINDSURF_URL:-}"
 }
 

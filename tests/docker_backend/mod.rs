@@ -348,7 +348,7 @@ async fn an_image_that_no_registry_has_is_said_in_the_engines_words() {
     let source = halolab::backend::RemoteImage {
         server: "http://127.0.0.1:1".into(),
         alias: "nobody/nothing".into(),
-        certificate: None,
+        ..halolab::backend::RemoteImage::default()
     };
     let error = docker
         .pull_image(&source, "hl-test/none", &silent())

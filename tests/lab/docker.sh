@@ -2,6 +2,7 @@
 # docker.sh up DIR        : a private dockerd with a containerd of its own, all of it in DIR, in network and mount
 #                           namespaces of its own (a second dockerd beside another deletes its bridge); prints the socket
 # docker.sh import DIR NAME IMAGE : makes the root of a unified image (tests/lab/busybox-image.sh) an image of it
+# docker.sh link DIR BRIDGE ADDRESS/LENGTH GATEWAY : gives it a way out over a bridge, for builds with --network=host
 # docker.sh down DIR      : stops it with all its containers, and removes every trace of it
 # No registry and no network is needed. Neither looks at any other engine of this machine. Root.
 set -euo pipefail
@@ -56,6 +57,13 @@ import() { # NAME IMAGE.tar.gz
   rm -rf "$work"
 }
 
+link() { # BRIDGE ADDRESS/LENGTH GATEWAY
+  local pid name; pid=$(cat "$dir/docker.pid") name=hlv$(printf '%s' "$dir" | cksum | cut -c1-8)
+  ip link add "$name" type veth peer name eth0 netns "$pid"
+  ip link set "$name" master "$1" up
+  nsenter -t "$pid" -n sh -eu -c 'ip addr add "$1" dev eth0; ip link set eth0 up; ip route add default via "$2"' sh "$2" "$3"
+}
+
 # Our daemons and the containers' monitors: all of them name our folder.
 ours() {
   local process
@@ -87,6 +95,7 @@ down() {
 case $action in
   up) up ;;
   import) import "$3" "$4" ;;
+  link) link "$3" "$4" "$5" ;;
   down) down ;;
-  *) echo "usage: docker.sh up|import|down DIR [NAME IMAGE]" >&2; exit 2 ;;
+  *) echo "usage: docker.sh up|import|link|down DIR [NAME IMAGE | BRIDGE ADDRESS GATEWAY]" >&2; exit 2 ;;
 esac

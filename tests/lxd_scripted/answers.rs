@@ -13,12 +13,20 @@ use serde_json::json;
 async fn deletion(
     script: impl Fn(&str, usize) -> Reply + Send + Sync + 'static,
 ) -> (Result<(), Error>, Vec<String>) {
+    deletion_within(Duration::from_secs(5), script).await
+}
+
+/// The same where a question may take so long, and a change six times that.
+async fn deletion_within(
+    question: Duration,
+    script: impl Fn(&str, usize) -> Reply + Send + Sync + 'static,
+) -> (Result<(), Error>, Vec<String>) {
     let daemon = Scripted::start(move |seen, n| match seen.line.as_str() {
         "GET /1.0" => server(),
         line => script(line, n),
     });
-    let client = daemon.client().await.unwrap();
-    let ended = client.delete("a").await;
+    let client = Lxd::connect_unix_within(daemon.socket(), question, Duration::from_secs(1));
+    let ended = client.await.unwrap().delete("a").await;
     (ended, daemon.lines())
 }
 
@@ -148,10 +156,11 @@ async fn a_daemon_that_hangs_is_a_timeout() {
     let mute = Scripted::start(|_, _| Reply::Hang);
     let error = mute.client().await.unwrap_err();
     assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
-    let (ended, _) = deletion(|_, _| Reply::Hang).await;
+    let short = Duration::from_secs(1);
+    let (ended, _) = deletion_within(short, |_, _| Reply::Hang).await;
     assert!(matches!(ended.unwrap_err(), Error::Timeout { .. }));
     // An operation may last for ever; a daemon that does not even say so may not.
-    let (ended, _) = deletion(|line, _| match line {
+    let (ended, _) = deletion_within(short, |line, _| match line {
         "DELETE /1.0/instances/a" => started("op-1", "/1.0/operations/op-1"),
         _ => Reply::Hang,
     })

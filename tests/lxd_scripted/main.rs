@@ -5,4 +5,5 @@
 
 mod answers;
 mod daemon;
+mod late;
 mod requests;

@@ -1,7 +1,7 @@
 //! The pane beside the log, at several widths.
 
 use halolab::{
-    progress::{History, Inside, Millis, Reader, Tree, estimate},
+    progress::{History, Inside, Millis, Reader, Times, Tree, estimate},
     ui::{
         look::Look,
         progress_pane::{Group, Position, ProgressPane, Row, row_at, rows, view},
@@ -163,6 +163,7 @@ fn the_cursor_stays_on_its_package_while_the_build_goes_on() {
     position.step(&first, 2);
     let on = |position: &Position, tree: &Tree| match position.row(tree) {
         Some(Row::Package(at)) => tree.packages()[at].title(),
+        Some(Row::Target(at)) => tree.targets()[at].name.clone(),
         Some(Row::Group(group)) => format!("{group:?}"),
         None => "nothing".into(),
     };
@@ -171,4 +172,20 @@ fn the_cursor_stays_on_its_package_while_the_build_goes_on() {
     assert_eq!(on(&position, &second), "lab-c-1.0");
     position.follow(&second, &third);
     assert_eq!(on(&position, &third), "Done");
+}
+
+#[test]
+fn a_build_without_packages_shows_the_target_that_failed() {
+    let log = crate::fixtures::bytes("progress/ninja-fail.log");
+    let tree = crate::fixtures::tree(&events(&log), &Times::default());
+    let screen = drawn(&tree, 0, &Position::default(), (60, 8), true);
+    for text in [
+        " failed ",
+        "1 of 2, 1 failed",
+        "CMakeFiles/sample.dir/f6.c.o",
+        "f6.c:1:25: error:",
+    ] {
+        assert!(screen.contains(text), "{text}\n{screen}");
+    }
+    assert_eq!(Position::default().row(&tree), Some(Row::Target(0)));
 }

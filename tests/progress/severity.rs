@@ -31,6 +31,26 @@ use crate::fixtures::bytes;
 #[case("\u{1b}[1;31m==>\u{1b}[0m Error: ProcessError: Command exited with status 1:")]
 #[case("main.cpp(3): error C2065: 'x': undeclared identifier")]
 #[case("nvcc fatal   : Unsupported gpu architecture 'compute_30'")]
+#[case("2026-11-22 10:00:01 error: the disk is gone")]
+#[case("10:00:01 ERROR foo")]
+#[case("[ERROR] Failed to execute goal on project sample")]
+#[case("[error] the build stops")]
+#[case("2026-11-22 10:00:01,123 - root - ERROR - cannot connect")]
+#[case("2026-11-22 10:00:01,123 ERROR root: cannot connect")]
+#[case("[2026-11-22T10:00:01Z ERROR sample::net] connection lost")]
+#[case("2026-11-22T10:00:01.123456Z ERROR sample::net: connection lost")]
+#[case("2026-11-22 10:00:01.123 [main] ERROR com.example.App - it broke")]
+#[case("2026/11/22 10:00:01 [error] 12#0: *1 open() \"/x\" failed")]
+#[case("2026/11/22 10:00:01 [emerg] 1#1: bind() to 0.0.0.0:80 failed")]
+#[case("[2026-11-22 10:00:01] [ERROR] it broke")]
+#[case("[10:00:01] ERROR: it broke")]
+#[case("time=\"2026-11-22T10:00:01Z\" level=error msg=\"it broke\"")]
+#[case("level=error")]
+#[case("ts=2026-11-22T10:00:01Z caller=main.go:3 level=fatal err=x")]
+#[case("{\"level\":\"error\",\"ts\":1700000000,\"msg\":\"it broke\"}")]
+#[case("{\"time\": \"2026-11-22\", \"severity\": \"CRITICAL\", \"message\": \"x\"}")]
+#[case("Nov 22 10:00:01 host sample[12]: ERROR it broke")]
+#[case("2026-11-22T10:11:12.1234567Z ##[error]Process completed with exit code 1.")]
 fn errors(#[case] line: &str) {
     assert_eq!(severity(line.as_bytes()), Some(Severity::Error), "{line}");
 }
@@ -45,6 +65,12 @@ fn errors(#[case] line: &str) {
 #[case("WARNING: Running pip as the 'root' user can result in broken permissions")]
 #[case("==> Warning: Skipping build of a since b failed")]
 #[case("warning: variable `error` is never used")]
+#[case("2026-11-22 10:00:01 WARN foo")]
+#[case("2026-11-22 10:00:01 warning: it is old")]
+#[case("[WARNING] it is old")]
+#[case("2026-11-22 10:00:01,123 - root - WARNING - it is old")]
+#[case("level=warning msg=old")]
+#[case("{\"level\":\"warn\",\"msg\":\"old\"}")]
 fn warnings(#[case] line: &str) {
     assert_eq!(severity(line.as_bytes()), Some(Severity::Warning), "{line}");
 }
@@ -69,6 +95,19 @@ fn warnings(#[case] line: &str) {
 #[case("note: the macro is defined here")]
 #[case("Setting up liberror-perl (0.17029-2) ...")]
 #[case("")]
+#[case("10:00:01 0 errors")]
+#[case("2026-11-22 10:00:01 INFO no error")]
+#[case("2026-11-22 10:00:01 INFO retry after error 3")]
+#[case("10:00:01 error.rs compiled")]
+#[case("10:00:01 ERRORS_ONLY=1")]
+#[case("src/error.rs:12: note: -Werror is set")]
+#[case("2026-11-22 10:00:01 [info] error.rs was read")]
+#[case("[errors] 0")]
+#[case("cmake -Dlevel=error --log-level=error ..")]
+#[case("{\"level\":\"info\",\"msg\":\"error handling is on\"}")]
+#[case("level=info msg=\"0 errors\"")]
+#[case("no error")]
+#[case("errors: 0")]
 fn nothing(#[case] line: &str) {
     assert_eq!(severity(line.as_bytes()), None, "{line}");
 }

@@ -138,3 +138,77 @@ fn it_follows_a_log_that_grows_until_the_tool_ends() {
     assert!(lines.next().unwrap().unwrap().starts_with("pip done, 1 done"));
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
+
+/// What is piped in is read like a file; the exit code tells failed from done.
+#[test]
+fn it_reads_what_is_piped_in() {
+    let home = tempfile::tempdir().unwrap();
+    let say = |arguments: &[&str], log: &[u8]| {
+        let mut child = command(home.path())
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(log).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let failed = say(&["-"], &bytes("progress/ninja-fail.log"));
+    assert_eq!(failed.status.code(), Some(1));
+    let line = "ninja failed, 1/2; failed: CMakeFiles/sample.dir/f6.c.o: /build/sample/f6.c:1:25: error: ";
+    assert!(said(&failed).starts_with(line), "{}", said(&failed));
+    let done = say(&["-", "-f"], &bytes("progress/pip.log"));
+    assert_eq!(done.status.code(), Some(0));
+    assert!(
+        said(&done)
+            .lines()
+            .last()
+            .unwrap()
+            .starts_with("pip done, 3 done")
+    );
+}
+
+/// The index beside a log that grows is read on, not anew: here it is changed where it was read already, and grows.
+#[test]
+fn the_index_of_a_growing_log_is_read_once() {
+    let home = tempfile::tempdir().unwrap();
+    let log = home.path().join("growing");
+    let times = home.path().join("growing.times");
+    let add = |path: &Path, text: &str| {
+        let mut file = OpenOptions::new().append(true).create(true).open(path).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    };
+    add(&times, "1000 40\n");
+    add(&log, "Collecting six\n");
+    let mut child = command(home.path())
+        .args([log.to_str().unwrap(), "-f"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().starts_with("pip running"));
+    let read = || {
+        let io = fs::read_to_string(format!("/proc/{}/io", child.id())).unwrap();
+        let calls = io.lines().find_map(|line| line.strip_prefix("rchar: "));
+        calls.unwrap().parse::<u64>().unwrap()
+    };
+    // A big index is read when it comes, and then not each time again.
+    let big: String = (0..200_000_u64)
+        .map(|at| format!("{} {}\n", 2000 + at, 50 + at))
+        .collect();
+    add(&times, &big);
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while read() < big.len() as u64 && std::time::Instant::now() < until {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    let before = read();
+    std::thread::sleep(std::time::Duration::from_millis(1700));
+    let again = read() - before;
+    assert!(again < big.len() as u64 / 2, "{again} bytes were read again");
+    add(
+        &log,
+        "Installing collected packages: six\nSuccessfully installed six-1.17.0\n",
+    );
+    assert!(lines.next().unwrap().unwrap().starts_with("pip done"));
+    child.wait().unwrap();
+}

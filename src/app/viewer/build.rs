@@ -118,6 +118,10 @@ impl Build {
                     let place = known.tree.packages().get(at).and_then(|package| package.offset);
                     return place.map_or(Did::Moved, Did::Go);
                 }
+                Some(Row::Target(at)) => {
+                    let place = known.tree.targets().get(at).map(|target| target.offset);
+                    return place.map_or(Did::Moved, Did::Go);
+                }
                 None => {}
             },
             _ => return Did::Nothing,

@@ -10,7 +10,7 @@ use std::{
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use crate::{
-    cli::Stop,
+    cli::{Code, Stop},
     log::{
         Wake,
         blocks::Blocks,
@@ -44,12 +44,14 @@ pub(super) fn write(request: &Request) -> Result<u8, Stop> {
         Err(Failure::Write(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(0),
         Err(Failure::Write(error)) => Err(error.into()),
         Err(Failure::Open(text)) => Err(Stop::usage(text)),
+        Err(Failure::Broken(text)) => Err(Stop::new(Code::FAILED, text)),
         Ok(()) => Ok(0),
     }
 }
 
 enum Failure {
     Open(String),
+    Broken(String),
     Write(io::Error),
 }
 
@@ -120,7 +122,7 @@ fn broken(logs: &[Log]) -> Result<(), Failure> {
         .iter()
         .find_map(|l| Some((l.source.name(), l.source.note()?)))
     {
-        Some((name, note)) => Err(Failure::Open(format!("{name}: {note}"))),
+        Some((name, note)) => Err(Failure::Broken(format!("{name}: {note}"))),
         None => Ok(()),
     }
 }

@@ -41,7 +41,6 @@ const WAITING: u32 = 2;
 const KEY_FRAME: Duration = Duration::from_millis(4);
 /// Files that nobody tells of are looked at this often.
 const LOOK: Duration = Duration::from_secs(1);
-
 /// After so much silence, and not more often than each second, what is not needed now is given back.
 const SILENCE: Duration = Duration::from_millis(100);
 
@@ -208,6 +207,17 @@ impl Serving {
         }
     }
 
+    /// Where no pane shows the log any more whose build is beside it, the build of the log that is shown is.
+    fn turn_build_along(&mut self) {
+        let is_shown = |build: &&Build| self.viewer.panes.iter().any(|pane| pane.log == build.log);
+        let Some(focus) = self.build.as_ref().filter(|b| !is_shown(b)).map(|b| b.focus) else {
+            return;
+        };
+        if let Some(log) = self.viewer.pane().map(|pane| pane.log) {
+            self.show_build(log, focus);
+        }
+    }
+
     /// Tab goes round: from the last pane to the build, and from there to the first one.
     fn enters_build(&mut self, key: KeyEvent) -> bool {
         let last = self.viewer.focus + 1 >= self.viewer.panes.len();
@@ -263,6 +273,7 @@ impl Serving {
     /// Looks at the files, reads what is to be shown, and draws it.
     fn paint(&mut self) -> io::Result<()> {
         let (began, worked) = (Instant::now(), processor_time());
+        self.turn_build_along();
         if std::mem::take(&mut self.changed) {
             for (index, log) in self.logs.iter_mut().enumerate() {
                 if log.look() {

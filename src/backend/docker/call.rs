@@ -4,26 +4,60 @@ use std::{error::Error as _, io::ErrorKind, time::Duration};
 
 use bollard::errors::Error as Wire;
 use futures_util::{Stream, StreamExt as _};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::Docker;
-use crate::backend::{Error, Progress, Result, about::About, error::fold};
+use crate::backend::{Error, Progress, Result, about::About, error::fold, late};
 
 /// How long a short call may take: an engine that unpacks an image beside it was seen to take 8 s for a list.
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
+/// After so long without an answer it is said that there is none.
+const NOTICE: Duration = Duration::from_secs(3);
+/// What was asked for before the user stopped it is waited for so much longer, once it is late.
+const GRACE: Duration = Duration::from_secs(5);
 /// How long a call may take that copies or removes the files of a container.
 pub(super) const WORK: Duration = Duration::from_hours(1);
 /// How long a stream of progress may be silent.
 pub(super) const SILENCE: Duration = Duration::from_mins(15);
 
 impl Docker {
-    /// A call with the usual deadline.
+    /// A call with the usual deadline. Whoever listens hears of one that is late, and may stop waiting for it.
     pub(super) async fn call<T>(
         &self,
         about: &About,
         call: impl Future<Output = std::result::Result<T, Wire>>,
     ) -> Result<T> {
-        self.call_within(DEADLINE, about, call).await
+        let mut call = Box::pin(call);
+        if let Ok(answer) = timeout(NOTICE, &mut call).await {
+            return answer.map_err(|error| self.said(about, &error));
+        }
+        let left = DEADLINE.saturating_sub(NOTICE);
+        let listener = late::listener();
+        let tell = |said: String| {
+            tracing::warn!("{said}");
+            if let Some(listener) = &listener {
+                (listener.tell)(&said);
+            }
+        };
+        tell(late::sentence(self.engine(), &about.what, NOTICE, left));
+        let began = Instant::now();
+        let stopped = async {
+            match &listener {
+                Some(listener) => listener.cancel.cancelled().await,
+                None => std::future::pending().await,
+            }
+        };
+        let answer = tokio::select! {
+            answer = timeout(left, &mut call) => answer.map_err(|_| self.late(about, DEADLINE)),
+            () = stopped => timeout(GRACE, &mut call).await.map_err(|_| cancelled(about)),
+        };
+        let answer = answer?;
+        tell(late::at_last(
+            self.engine(),
+            &about.what,
+            NOTICE + began.elapsed(),
+        ));
+        answer.map_err(|error| self.said(about, &error))
     }
 
     /// A call with a deadline of its own.

@@ -58,11 +58,38 @@ impl Docker {
         let stream = self.api.create_image(Some(options), None, None);
         self.follow(&about, progress, stream, &mut |told| layers.tell(&told, progress))
             .await?;
+        if !source.fingerprints.is_empty() {
+            self.must_be_one_of(&reference, &source.fingerprints, &about)
+                .await?;
+        }
         if alias != reference {
             self.name_image(&reference, alias, &about).await?;
         }
         progress.say(format!("{reference} is here"), Some(100));
         Ok(())
+    }
+
+    /// Compares what was fetched, by its own and its registry's digests; another image is not kept.
+    async fn must_be_one_of(&self, reference: &str, expected: &[String], about: &About) -> Result<()> {
+        let found = self.call(about, self.api.inspect_image(reference)).await?;
+        let own = found.id.unwrap_or_default();
+        let digests = found.repo_digests.unwrap_or_default();
+        let sums = digests
+            .iter()
+            .chain([&own])
+            .filter_map(|text| text.rsplit("sha256:").next());
+        if sums
+            .into_iter()
+            .any(|sum| expected.iter().any(|other| other == sum))
+        {
+            return Ok(());
+        }
+        self.drop_image(reference, false).await?;
+        Err(Error::Fingerprint {
+            image: reference.to_owned(),
+            found: fold(own.trim_start_matches("sha256:")),
+            expected: expected.to_vec(),
+        })
     }
 
     /// Gives an image a name, which another one loses.

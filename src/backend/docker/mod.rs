@@ -32,6 +32,7 @@ use std::{
 
 use async_trait::async_trait;
 use bollard::API_DEFAULT_VERSION;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
 pub use build::{Build, BuildEvent, Built};
@@ -124,6 +125,10 @@ impl Docker {
             "podman".clone_into(&mut server.product);
         }
         server.version = version.version.unwrap_or_default();
+        server.identity = info
+            .id
+            .map(|id| format!("{}/", hex::encode(Sha256::digest(id))))
+            .unwrap_or_default();
         let mut can = vec![format!("api_{}", self.api.client_version())];
         let told = [
             ("memory_limit", info.memory_limit),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder, Response, header::CONTENT_TYPE};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::{
     Lxd, instances,
@@ -74,19 +74,15 @@ impl Transport {
 
     /// One try.
     async fn raw_once(&self, request: RequestBuilder, about: &About, deadline: Duration) -> Result<Response> {
-        let response = match timeout(deadline, request.send()).await {
-            Err(_) => return Err(self.timeout(about, deadline)),
-            Ok(Err(error)) => return Err(self.failed(about, &error)),
-            Ok(Ok(response)) => response,
-        };
+        let limit = (deadline, Duration::ZERO);
+        let response = self.answer(about, limit, request.send()).await?;
+        let response = response.map_err(|e| self.failed(about, &e))?;
         if response.status().is_success() {
             return Ok(response);
         }
         let status = response.status();
-        let bytes = timeout(deadline, response.bytes())
-            .await
-            .map_err(|_| self.timeout(about, deadline))?
-            .map_err(|e| self.failed(about, &e))?;
+        let bytes = self.answer(about, limit, response.bytes()).await?;
+        let bytes = bytes.map_err(|e| self.failed(about, &e))?;
         let told: Envelope =
             serde_json::from_slice(&bytes).map_err(|e| self.protocol(about, &e.to_string()))?;
         if told.error.contains("nstance not found") {
@@ -162,7 +158,7 @@ impl Lxd {
         .iter()
         .fold(request, |request, (key, value)| with_header(request, key, value));
         // A slow disk writes a MiB a second.
-        let deadline = self.patience() + Duration::from_secs(bytes.len() as u64 >> 20);
+        let deadline = self.transport.deadlines.file + Duration::from_secs(bytes.len() as u64 >> 20);
         let about = about("write", name, file);
         self.transport.raw(request, &about, deadline).await.map(drop)
     }
@@ -174,7 +170,10 @@ impl Lxd {
             let about = about("make folder", name, folder);
             let request = self.request(Method::POST, &path(name, folder));
             let request = with_header(with_header(request, "type", "directory"), "mode", "0755");
-            let made = self.transport.raw(request, &about, self.patience()).await;
+            let made = self
+                .transport
+                .raw(request, &about, self.transport.deadlines.file)
+                .await;
             if let Err(error) = made
                 && self.list_folder(name, folder).await.is_err()
             {
@@ -213,7 +212,10 @@ impl Lxd {
         let mut at = file.to_owned();
         for _ in 0..HOPS {
             let request = self.request(Method::GET, &path(name, &at));
-            let response = self.transport.raw(request, &about, self.patience()).await?;
+            let response = self
+                .transport
+                .raw(request, &about, self.transport.deadlines.file)
+                .await?;
             let kind = header(&response, "type").to_owned();
             if kind != "symlink" {
                 return Ok(Opened { response, kind });
@@ -233,25 +235,18 @@ impl Lxd {
     /// Reads the rest of an answer; each piece has the deadline.
     async fn read_body(&self, mut response: Response, name: &str, file: &str) -> Result<Vec<u8>> {
         let about = about("read", name, file);
-        let deadline = self.patience();
+        let limit = (self.transport.deadlines.file, Duration::ZERO);
         let mut bytes = vec![];
         loop {
-            match timeout(deadline, response.chunk()).await {
-                Err(_) => return Err(self.transport.timeout(&about, deadline)),
-                Ok(Err(error)) => return Err(self.transport.failed(&about, &error)),
-                Ok(Ok(None)) => return Ok(bytes),
-                Ok(Ok(Some(chunk))) => bytes.extend_from_slice(&chunk),
+            match self.transport.answer(&about, limit, response.chunk()).await? {
+                Err(error) => return Err(self.transport.failed(&about, &error)),
+                Ok(None) => return Ok(bytes),
+                Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
             }
             if bytes.len() as u64 > LARGEST {
                 return Err(about.no("it is larger than 256 MiB"));
             }
         }
-    }
-
-    /// How long a call about a file may take: the daemon starts a process for it that enters the
-    /// instance, which took more than 10 s on two cores with twenty instances at work.
-    fn patience(&self) -> Duration {
-        self.transport.deadline * 6
     }
 
     /// A request with a body that is bytes: with curl's default type LXD reads them as a form and

@@ -126,14 +126,34 @@ impl Lxd {
         let ended = self.transport.follow_to_end(&ask, &about, progress).await?;
         let fingerprint = ended.metadata.get("fingerprint").and_then(Value::as_str);
         let fingerprint = fingerprint.map(str::to_owned);
-        match Transport::finished(ended, &about) {
+        let is_new = match Transport::finished(ended, &about) {
+            Ok(_) => true,
             // It was fetched before.
-            Ok(_) | Err(Error::Exists { .. }) => {}
+            Err(Error::Exists { .. }) => false,
             Err(error) => return Err(error),
-        }
+        };
         let fingerprint =
             fingerprint.ok_or_else(|| self.transport.protocol(&about, "an image without a fingerprint"))?;
+        if !source.fingerprints.is_empty() && !source.fingerprints.contains(&fingerprint) {
+            if is_new {
+                self.drop_unnamed(&fingerprint).await;
+            }
+            return Err(Error::Fingerprint {
+                image: source.alias.clone(),
+                found: fingerprint,
+                expected: source.fingerprints.clone(),
+            });
+        }
         self.set_alias(alias, &fingerprint).await
+    }
+
+    /// Removes an image that nobody has named. It has no name of ours either, so what stays is used by nobody.
+    async fn drop_unnamed(&self, fingerprint: &str) {
+        if let Ok(Some(image)) = self.find_image(fingerprint).await
+            && image.aliases.is_empty()
+        {
+            let _ = self.remove_image(fingerprint).await;
+        }
     }
 
     /// Uploads a unified image file. Its hash is sent along: without it a daemon takes a file that
@@ -199,8 +219,8 @@ impl Lxd {
         };
         tokio::pin!(answer);
         let mut ticks = interval(Duration::from_millis(250));
-        let stall = self.transport.slice + self.transport.deadline;
-        let (mut last, mut since) = (0, Instant::now());
+        let stall = self.transport.deadlines.stall;
+        let (mut last, mut since, mut noticed) = (0, Instant::now(), false);
         let (status, bytes) = loop {
             tokio::select! {
                 answered = &mut answer => break answered.map_err(|e: reqwest::Error| self.transport.failed(about, &e))?,
@@ -209,10 +229,13 @@ impl Lxd {
                 _ = ticks.tick() => {
                     let now = sent.load(Ordering::Relaxed);
                     if now != last {
-                        (last, since) = (now, Instant::now());
+                        (last, since, noticed) = (now, Instant::now(), false);
                         tell(progress, now, size);
                     } else if since.elapsed() > stall {
                         return Err(self.transport.timeout(about, stall));
+                    } else if !noticed && since.elapsed() > self.transport.deadlines.notice {
+                        noticed = true;
+                        self.transport.tell_late(about, since, since + stall);
                     }
                 }
             }

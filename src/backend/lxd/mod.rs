@@ -1,6 +1,7 @@
 //! LXD and Incus through their REST API, over a unix socket or HTTPS. One client for both: what a
 //! daemon can do is read from its `api_extensions`, never from its name or version.
 
+mod deadlines;
 mod events;
 mod exec;
 mod files;
@@ -26,9 +27,13 @@ use std::{
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
+use deadlines::Deadlines;
 pub use locate::{Elsewhere, address_of, check_address, connect, connect_with, elsewhere};
 pub use tls::Trust;
+pub(super) use tls::of_server as tls_of_server;
 use transport::{About, Target, Transport};
+#[cfg(fuzzing)]
+pub use wire::read_any;
 
 use crate::host::membership::Relay;
 
@@ -36,11 +41,6 @@ use super::{
     Backend, ConfigEdit, Error, ExecSpec, ImageInfo, Instance, InstanceSpec, InstanceState, Network, Output,
     Pool, Power, Profile, ProfileEdit, Progress, RemoteImage, Result, Server, Snapshot, TtyInput,
 };
-
-/// How long a short call may take. A busy daemon with a thousand snapshots answers in 4 s (measured).
-const DEADLINE: Duration = Duration::from_secs(10);
-/// How long one wait for an operation lasts before the daemon is asked again.
-const SLICE: Duration = Duration::from_secs(30);
 
 /// A client of one daemon that answered.
 #[derive(Clone, Debug)]
@@ -52,28 +52,27 @@ pub struct Lxd {
 impl Lxd {
     /// The daemon behind a unix socket.
     pub async fn connect_unix(socket: impl Into<PathBuf>) -> Result<Self> {
-        Self::connect_unix_within(socket, DEADLINE, SLICE).await
+        Self::connect_through(socket.into(), None, Deadlines::in_force()).await
     }
 
-    /// The same with other deadlines: for a short call, and for one wait for an operation.
+    /// The same with other deadlines: for a question, which all others follow, and for one wait for an operation.
     pub async fn connect_unix_within(
         socket: impl Into<PathBuf>,
         deadline: Duration,
         slice: Duration,
     ) -> Result<Self> {
-        Self::connect_through(socket.into(), None, deadline, slice).await
+        Self::connect_through(socket.into(), None, Deadlines::with(deadline, slice)).await
     }
 
     /// The daemon behind a unix socket that this process may use only through a relay.
     async fn connect_relayed(relay: Arc<Relay>) -> Result<Self> {
-        Self::connect_through(relay.socket(), Some(relay), DEADLINE, SLICE).await
+        Self::connect_through(relay.socket(), Some(relay), Deadlines::in_force()).await
     }
 
     async fn connect_through(
         socket: PathBuf,
         relay: Option<Arc<Relay>>,
-        deadline: Duration,
-        slice: Duration,
+        deadlines: Deadlines,
     ) -> Result<Self> {
         let http = tls::client_builder(tls::plain())
             .unix_socket(socket.clone())
@@ -94,15 +93,19 @@ impl Lxd {
             target: Target::Unix(socket),
             relay,
             engine: engine.into(),
-            deadline,
-            slice,
+            deadlines,
         };
         Self::greet(transport).await
     }
 
     /// The daemon at a URL as `https://HOST:8443`; `#SHA256` behind it pins its certificate.
     pub async fn connect_https(url: &str, trust: &Trust) -> Result<Self> {
-        tls::connect(url, trust, DEADLINE, SLICE).await
+        tls::connect(url, trust, Deadlines::in_force()).await
+    }
+
+    /// What the daemon is, wherever it is reached ([`Server::identity`]).
+    pub fn identity(&self) -> &str {
+        &self.server.identity
     }
 
     /// Asks who answers.

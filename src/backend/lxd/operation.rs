@@ -136,10 +136,11 @@ impl Transport {
     pub(super) async fn wait(&self, id: &str, about: &About) -> Result<Operation> {
         let path = format!(
             "/1.0/operations/{id}/wait?timeout={}",
-            self.slice.as_secs().max(1)
+            self.deadlines.slice.as_secs().max(1)
         );
         let ask = Ask {
-            deadline: Some(self.slice + self.deadline),
+            deadline: Some(self.deadlines.slice + self.deadlines.of(&Method::GET)),
+            silence: self.deadlines.slice,
             ..Ask::new(Method::GET, &path)
         };
         loop {

@@ -1,6 +1,6 @@
 //! Profiles, storage pools and networks.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use futures_util::future::join_all;
 use reqwest::{Method, StatusCode};
@@ -16,9 +16,6 @@ use crate::{
     backend::{Error, Network, Pool, Profile, ProfileEdit, Result},
     host::{Root, subnet},
 };
-
-/// Making a loop file and its file system, or a bridge, is one call that lasts.
-const LONG: Duration = Duration::from_mins(3);
 
 /// How often a change is tried again after somebody else's came first.
 const RACES: u32 = 8;
@@ -104,7 +101,7 @@ impl Lxd {
             let (path, body) = (profile_path(name), body_of(&wanted));
             let ask = Ask {
                 etag: etag.as_deref(),
-                deadline: Some(LONG),
+                deadline: Some(self.transport.deadlines.making),
                 ..Ask::with(Method::PUT, &path, &body)
             };
             let reply = self.transport.send(&ask, &about).await?;
@@ -167,7 +164,7 @@ impl Lxd {
         let config = size.map_or_else(|| json!({}), |bytes| json!({ "size": format!("{bytes}B") }));
         let body = json!({ "name": name, "driver": driver, "config": config });
         let ask = Ask {
-            deadline: Some(LONG),
+            deadline: Some(self.transport.deadlines.making),
             ..Ask::with(Method::POST, "/1.0/storage-pools", &body)
         };
         self.transport.run(&ask, &about).await.map(drop)
@@ -179,7 +176,7 @@ impl Lxd {
         check_known(name, &about)?;
         let path = format!("/1.0/{folder}/{}", segment(name));
         let ask = Ask {
-            deadline: Some(LONG),
+            deadline: Some(self.transport.deadlines.making),
             ..Ask::new(Method::DELETE, &path)
         };
         self.transport.run(&ask, &about).await.map(drop)
@@ -218,7 +215,7 @@ impl Lxd {
             "config": { "ipv4.address": address, "ipv4.nat": "true", "ipv6.address": "none" },
         });
         let ask = Ask {
-            deadline: Some(LONG),
+            deadline: Some(self.transport.deadlines.making),
             ..Ask::with(Method::POST, "/1.0/networks", &body)
         };
         self.transport.run(&ask, about).await.map(drop)

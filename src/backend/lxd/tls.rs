@@ -2,17 +2,19 @@
 //!
 //! Its certificate is pinned in `servercerts/HOST.crt`, as `lxc` does it. It is pinned only when its
 //! hash was given by somebody who knows it (a token, or `#SHA256` behind the URL), or when a
-//! certificate authority of this system vouches for it.
+//! certificate authority of this system vouches for it. Another certificate than the pinned one is refused until somebody
+//! gives the hash of the new one.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+mod pin;
+
+use std::{fs::OpenOptions, path::PathBuf, sync::Arc, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use reqwest::Method;
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject as _},
+    ClientConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
 };
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use serde::Deserialize;
@@ -20,15 +22,18 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tokio::{net::TcpStream, time::timeout};
 
+use pin::Pin;
+
 use super::{
     Lxd,
+    deadlines::Deadlines,
     locate::unusable,
     read_server,
     transport::{About, Ask, Target, Transport},
 };
 use crate::{
     backend::{Error, Result},
-    paths::{Paths, write_private},
+    paths::{Paths, open_private, write_private},
 };
 
 /// Where our certificate and those of servers are, and how to become known to a new one.
@@ -73,6 +78,11 @@ impl Trust {
     ) -> std::result::Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), String> {
         if self.folder.as_os_str().is_empty() {
             return Err("no folder for certificates is known: set HOME".into());
+        }
+        if self.folder.join("client.key").exists() {
+            // One that others can read is closed, and a link to elsewhere refused.
+            let key = open_private(OpenOptions::new().read(true), &self.folder.join("client.key"));
+            key.map_err(|e| format!("client.key: {e}"))?;
         }
         let (certificate, key) = match (self.read("client.crt"), self.read("client.key")) {
             (Some(certificate), Some(key)) => (certificate, key),
@@ -136,6 +146,15 @@ impl Place {
         })
     }
 
+    /// As text, without the hash.
+    fn url(&self) -> String {
+        if self.host.contains(':') {
+            format!("https://[{}]:{}", self.host, self.port)
+        } else {
+            format!("https://{}:{}", self.host, self.port)
+        }
+    }
+
     /// The file with its pinned certificate.
     fn file(&self) -> String {
         if self.port == 8443 {
@@ -147,30 +166,31 @@ impl Place {
 }
 
 /// Connects, and becomes known where a token is given.
-pub(super) async fn connect(url: &str, trust: &Trust, deadline: Duration, slice: Duration) -> Result<Lxd> {
+pub(super) async fn connect(url: &str, trust: &Trust, deadlines: Deadlines) -> Result<Lxd> {
     let place = Place::parse(url).map_err(|e| unusable(url, &e))?;
     let identity = trust.identity().map_err(|e| unusable(url, &e))?;
     let known_hash = place.fingerprint.clone().or_else(|| trust.fingerprint());
-    let pinned = match (trust.read(&place.file()), known_hash) {
-        (Some(pem), _) => {
-            Some(CertificateDer::from_pem_slice(&pem).map_err(|e| unusable(url, &e.to_string()))?)
+    let kept = trust
+        .read(&place.file())
+        .map(|pem| CertificateDer::from_pem_slice(&pem));
+    let kept = kept.transpose().map_err(|e| unusable(url, &e.to_string()))?;
+    let pinned = match (kept, known_hash) {
+        // Who gives the hash of another one has compared it.
+        (Some(kept), Some(wanted)) if !hash(&kept).eq_ignore_ascii_case(&wanted) => {
+            Some(pin(&place, trust, &wanted, deadlines.question).await?)
         }
-        (None, Some(hash)) => Some(pin(&place, trust, &hash, deadline).await?),
+        (Some(kept), _) => Some(kept),
+        (None, Some(wanted)) => Some(pin(&place, trust, &wanted, deadlines.question).await?),
         (None, None) => None,
     };
-    let vouched = pinned.is_none();
+    let believed = pinned.as_ref().map(|der| hash(der));
     let config = client_config(pinned, identity).map_err(|e| unusable(url, &e))?;
     let http = client_builder(config.clone())
         .build()
         .map_err(|e| unusable(url, &e.to_string()))?;
-    let host = if place.host.contains(':') {
-        format!("[{}]", place.host)
-    } else {
-        place.host.clone()
-    };
     let transport = Transport {
         http,
-        base: format!("https://{host}:{}", place.port),
+        base: place.url(),
         target: Target::Https {
             host: place.host.clone(),
             port: place.port,
@@ -178,12 +198,11 @@ pub(super) async fn connect(url: &str, trust: &Trust, deadline: Duration, slice:
         },
         relay: None,
         engine: "lxd".into(),
-        deadline,
-        slice,
+        deadlines,
     };
     let server = match read_server(&transport).await {
-        Err(Error::Unreachable { reason, .. }) if vouched && reason.contains("certificate") => {
-            return Err(unknown_certificate(&place, url, deadline).await);
+        Err(Error::Unreachable { reason, .. }) if reason.contains("certificate") => {
+            return Err(disbelieved(&place, trust, believed.as_deref(), deadlines.question).await);
         }
         other => other?,
     };
@@ -193,20 +212,28 @@ pub(super) async fn connect(url: &str, trust: &Trust, deadline: Duration, slice:
     Lxd::greet(transport).await
 }
 
-/// Why a server is not believed, with the hash that a user can compare.
-async fn unknown_certificate(place: &Place, url: &str, deadline: Duration) -> Error {
-    match fetch(place, deadline).await {
-        Ok(der) => {
-            let hash = hash(&der);
-            Error::Refused {
-                what: format!("connect to {url}"),
-                message: format!(
-                    "nobody vouches for its certificate; compare {hash} with `certificate_fingerprint` of \
-                     `lxc info` there, then write {url}#{hash}, or give a token with `--lxd-token`"
-                ),
-            }
-        }
-        Err(error) => error,
+/// Why a server is not believed, with the hashes that a user can compare and what to type then.
+async fn disbelieved(place: &Place, trust: &Trust, believed: Option<&str>, deadline: Duration) -> Error {
+    let url = place.url();
+    let found = match fetch(place, deadline).await {
+        Ok(der) => hash(&der),
+        Err(error) => return error,
+    };
+    let message = match believed {
+        Some(known) => format!(
+            "its certificate was changed, and nothing was sent to it: {known} is pinned (in {}), and it shows {found}. \
+             Either it was made anew there, or somebody sits between. Compare {found} with `certificate_fingerprint` of \
+             `lxc info` on that machine; where they are the same, pin it with `halolab --lxd {url}#{found} status`",
+            trust.folder.join(place.file()).display()
+        ),
+        None => format!(
+            "nobody vouches for its certificate; compare {found} with `certificate_fingerprint` of `lxc info` there, \
+             then write {url}#{found}, or give a token with `--lxd-token`"
+        ),
+    };
+    Error::Refused {
+        what: format!("connect to {url}"),
+        message,
     }
 }
 
@@ -217,7 +244,7 @@ async fn pin(
     wanted: &str,
     deadline: Duration,
 ) -> Result<CertificateDer<'static>> {
-    let url = format!("https://{}:{}", place.host, place.port);
+    let url = place.url();
     let found = fetch(place, deadline).await?;
     let told = hash(&found);
     if !told.eq_ignore_ascii_case(wanted) {
@@ -246,7 +273,7 @@ async fn pin(
 
 /// Only looks at the certificate of a server; nothing is sent to it.
 async fn fetch(place: &Place, deadline: Duration) -> Result<CertificateDer<'static>> {
-    let url = format!("https://{}:{}", place.host, place.port);
+    let url = place.url();
     let look = async {
         let config = with_verifier(Pin(None)).with_no_client_auth();
         let name = ServerName::try_from(place.host.clone()).map_err(|e| e.to_string())?;
@@ -319,6 +346,22 @@ pub(super) fn plain() -> ClientConfig {
         .with_no_client_auth()
 }
 
+/// TLS for an image server: believed is the authority that is given as PEM, or else the system's.
+pub(in crate::backend) fn of_server(certificate: Option<&str>) -> std::result::Result<ClientConfig, String> {
+    let Some(pem) = certificate else {
+        let config = builder().with_platform_verifier().map_err(|e| e.to_string())?;
+        return Ok(config.with_no_client_auth());
+    };
+    let mut roots = rustls::RootCertStore::empty();
+    for der in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        let added = der
+            .map_err(|e| e.to_string())
+            .and_then(|der| roots.add(der).map_err(|e| e.to_string()));
+        added.map_err(|e| format!("its certificate authority: {e}"))?;
+    }
+    Ok(builder().with_root_certificates(roots).with_no_client_auth())
+}
+
 /// The client behind every road.
 pub(super) fn client_builder(config: ClientConfig) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
@@ -341,58 +384,4 @@ fn with_verifier(pin: Pin) -> rustls::ConfigBuilder<ClientConfig, rustls::client
     builder()
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(pin))
-}
-
-/// Believes exactly one certificate; without one, any, which only [`fetch`] may use.
-#[derive(Debug)]
-struct Pin(Option<CertificateDer<'static>>);
-
-impl Pin {
-    /// What ring can verify.
-    fn algorithms() -> rustls::crypto::WebPkiSupportedAlgorithms {
-        CryptoProvider::get_default().map_or_else(
-            || ring::default_provider().signature_verification_algorithms,
-            |provider| provider.signature_verification_algorithms,
-        )
-    }
-}
-
-impl ServerCertVerifier for Pin {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
-        match &self.0 {
-            Some(pinned) if pinned != end_entity => {
-                Err(CertificateError::ApplicationVerificationFailure.into())
-            }
-            _ => Ok(ServerCertVerified::assertion()),
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signed, &Self::algorithms())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signed, &Self::algorithms())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        Self::algorithms().supported_schemes()
-    }
 }

@@ -6,11 +6,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
 
 pub(super) use crate::backend::about::About;
 
-use super::{locate::socket_group, wire::Envelope};
+use super::{deadlines::Deadlines, locate::socket_group, wire::Envelope};
 use crate::{
     backend::{Error, Result, error::fold},
     host::membership::Relay,
@@ -51,8 +51,10 @@ pub(super) struct Ask<'a> {
     pub(super) body: Option<&'a Value>,
     /// Only if the object still has this tag.
     pub(super) etag: Option<&'a str>,
-    /// Instead of the client's own.
+    /// Instead of its kind's own.
     pub(super) deadline: Option<Duration>,
+    /// So long the daemon is silent where all is well.
+    pub(super) silence: Duration,
 }
 
 impl<'a> Ask<'a> {
@@ -64,6 +66,7 @@ impl<'a> Ask<'a> {
             body: None,
             etag: None,
             deadline: None,
+            silence: Duration::ZERO,
         }
     }
 
@@ -104,10 +107,8 @@ pub(super) struct Transport {
     pub(super) relay: Option<Arc<Relay>>,
     /// `lxd` or `incus`, for the texts of errors.
     pub(super) engine: String,
-    /// How long a short call may take.
-    pub(super) deadline: Duration,
-    /// How long one wait for an operation lasts before the daemon is asked again.
-    pub(super) slice: Duration,
+    /// How long it may keep us waiting.
+    pub(super) deadlines: Deadlines,
 }
 
 impl Transport {
@@ -158,19 +159,24 @@ impl Transport {
     /// Asks; a no is an answer too. A daemon that is starting is asked again until the deadline;
     /// a question that was lost on the way is asked once more, a change never is.
     pub(super) async fn send(&self, ask: &Ask<'_>, about: &About) -> Result<Reply> {
-        let deadline = ask.deadline.unwrap_or(self.deadline);
+        let deadline = ask.deadline.unwrap_or_else(|| self.deadlines.of(&ask.method));
         let end = Instant::now() + deadline;
+        let tries = self.tries(ask, about, end);
+        self.answer(about, (deadline, ask.silence), tries).await?
+    }
+
+    /// As often as it takes.
+    async fn tries(&self, ask: &Ask<'_>, about: &About, end: Instant) -> Result<Reply> {
         let mut may_repeat = ask.method == Method::GET;
         loop {
-            let answer = match timeout_at(end, self.once(ask)).await {
-                Err(_) => return Err(self.timeout(about, deadline)),
-                Ok(Err(error)) if may_repeat && !error.is_connect() => {
+            let answer = match self.once(ask).await {
+                Err(error) if may_repeat && !error.is_connect() => {
                     tracing::debug!(error = %error.without_url(), "asking again");
                     may_repeat = false;
                     continue;
                 }
-                Ok(Err(error)) => return Err(self.failed(about, &error)),
-                Ok(Ok(answer)) => answer,
+                Err(error) => return Err(self.failed(about, &error)),
+                Ok(answer) => answer,
             };
             let (status, etag, bytes) = answer;
             let envelope: Envelope =

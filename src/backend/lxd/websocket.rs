@@ -5,12 +5,13 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
+use reqwest::Method;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
-    time::timeout,
 };
 use tokio_tungstenite::{WebSocketStream, client_async};
 
@@ -91,12 +92,9 @@ impl AsyncWrite for ReadsOn {
 impl Transport {
     /// Opens a websocket.
     pub(super) async fn websocket(&self, path: &str, about: &About) -> Result<Socket> {
-        let opened = timeout(self.deadline, self.open(path)).await;
-        match opened {
-            Err(_) => Err(self.timeout(about, self.deadline)),
-            Ok(Err(reason)) => Err(self.lost(about, &reason)),
-            Ok(Ok(socket)) => Ok(socket),
-        }
+        let limit = (self.deadlines.of(&Method::GET), Duration::ZERO);
+        let opened = self.answer(about, limit, self.open(path)).await?;
+        opened.map_err(|reason| self.lost(about, &reason))
     }
 
     /// Opens a websocket, without a deadline.

@@ -87,6 +87,10 @@ pub(super) struct Environment {
     #[serde(deserialize_with = "lenient")]
     firewall: String,
     #[serde(deserialize_with = "lenient")]
+    certificate_fingerprint: String,
+    #[serde(deserialize_with = "lenient")]
+    project: String,
+    #[serde(deserialize_with = "lenient")]
     storage_supported_drivers: Vec<Driver>,
 }
 
@@ -102,6 +106,11 @@ impl Server {
     /// In our own words.
     pub(super) fn into_server(self, address: &str, local: bool) -> types::Server {
         let told = self.environment;
+        let identity = match told.certificate_fingerprint.as_str() {
+            "" => String::new(),
+            fingerprint if told.project.is_empty() => format!("{fingerprint}/default"),
+            fingerprint => format!("{fingerprint}/{}", told.project),
+        };
         types::Server {
             product: if told.server.is_empty() {
                 "lxd".into()
@@ -120,6 +129,7 @@ impl Server {
                 .map(|d| d.name)
                 .collect(),
             pid: told.server_pid.filter(|_| local),
+            identity,
         }
     }
 }
@@ -371,6 +381,35 @@ impl From<Network> for types::Network {
             name: told.name,
             kind: told.kind,
             managed: told.managed,
+        }
+    }
+}
+
+/// Reads bytes as each kind of answer and turns what is read into our own words, for the fuzzer.
+#[cfg(fuzzing)]
+pub fn read_any(bytes: &[u8]) {
+    fn read<T: serde::de::DeserializeOwned + Default>(bytes: &[u8]) -> T {
+        serde_json::from_slice(bytes).unwrap_or_default()
+    }
+    let envelope: Envelope = read(bytes);
+    let raw = envelope.metadata.as_deref().map_or(bytes, |m| m.get().as_bytes());
+    for bytes in [bytes, raw] {
+        let _ = read::<Operation>(bytes).ended();
+        let event: Event = read(bytes);
+        let _ = (
+            event.kind,
+            read::<Operation>(event.metadata.to_string().as_bytes()),
+        );
+        let _ = read::<Server>(bytes).into_server("/a", true);
+        let _ = types::Instance::from(read::<Instance>(bytes));
+        let _ = types::Snapshot::from(read::<Instance>(bytes));
+        let _ = types::InstanceState::from(read::<State>(bytes));
+        let _ = types::ImageInfo::from(read::<Image>(bytes));
+        let _ = types::Profile::from(read::<Profile>(bytes));
+        let _ = types::Network::from(read::<Network>(bytes));
+        let _ = (read::<Pool>(bytes), read::<Resources>(bytes));
+        for instance in read::<Vec<Instance>>(bytes) {
+            let _ = types::Instance::from(instance);
         }
     }
 }

@@ -7,6 +7,10 @@ use crate::{
     job::{self, JobId, Order, inside::Command},
     labs::Presence,
     plan::PlanError,
+    run::{
+        Lock, journal,
+        lock::{Holder, LockError, Scope},
+    },
 };
 
 use super::{
@@ -21,8 +25,10 @@ use super::{
 pub(super) async fn run(setup: &Setup, args: RunArgs) -> Result<Code, Stop> {
     setup.may_change()?;
     let id = JobId::new(&args.name)?;
-    let world = setup.world(&[]).await?;
     let lab = &args.lab;
+    // Before the look: what is seen then stays until the job has begun.
+    let _begins = may_begin(setup, lab)?;
+    let world = setup.world(&[]).await?;
     match world.presence(lab) {
         Presence::Ours => {}
         Presence::Foreign => return Err(PlanError::Foreign(lab.clone()).into()),
@@ -69,6 +75,37 @@ pub(super) async fn run(setup: &Setup, args: RunArgs) -> Result<Code, Stop> {
         ));
     }
     Ok(Code::OK)
+}
+
+/// Holds the lab's lock while the job begins, so that no change of it looks for jobs meanwhile. Where another halolab
+/// holds it that ends what runs in the lab, the job would be lost.
+fn may_begin(setup: &Setup, lab: &str) -> Result<Option<Lock>, Stop> {
+    let scope = Scope::labs(&setup.daemon(), [lab]);
+    let holder = match Lock::take_for(&setup.lock(), &scope, &format!("job run {lab}")) {
+        Ok(lock) => return Ok(Some(lock)),
+        Err(LockError::Held(who)) => Holder::parse(&who),
+        Err(error) => return Err(error.into()),
+    };
+    if !ends_jobs(setup, &holder.what, lab) {
+        return Ok(None);
+    }
+    Err(Stop::new(
+        Code::LOCKED,
+        format!(
+            "nothing was begun: another halolab is at work ({holder}), and ends what runs in {lab}; wait until \
+             `halolab status {lab}` shows it whole, then give the job again"
+        ),
+    ))
+}
+
+/// Whether what another halolab does ends what runs in a lab, as far as it is written down.
+fn ends_jobs(setup: &Setup, what: &str, lab: &str) -> bool {
+    let Some(run) = what.strip_prefix("run ") else {
+        return ["stop", "restart"].iter().any(|verb| what.starts_with(verb));
+    };
+    // One that has just begun may not be written down yet.
+    journal::record(&setup.runs().join(run))
+        .is_none_or(|record| record.plan.ends_in(lab, |action| record.done.contains(action)))
 }
 
 /// `KEY=VALUE`, or `KEY` as it is here.

@@ -17,7 +17,7 @@ use super::{
     ask::{self, Left, say},
     planned, type_name,
 };
-use crate::cli::Code;
+use crate::cli::{Code, runs::going_on};
 
 /// Offers it, where there is one. None where it was left alone.
 pub(super) async fn offer(setup: &Setup, world: &World) -> Result<Option<Code>, Left> {
@@ -89,5 +89,9 @@ pub(super) async fn go_on(setup: &Setup, record: &Record) -> Result<Option<Code>
     for lab in removals(record) {
         type_name(&lab).await?;
     }
-    agree_and_run(setup, &record.plan, &record.id, secrets).await
+    let (plan, jobs) = going_on(setup, record).await?;
+    for job in jobs {
+        say(&job);
+    }
+    agree_and_run(setup, &plan, &record.id, secrets).await
 }

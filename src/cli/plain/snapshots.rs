@@ -79,7 +79,7 @@ pub(super) async fn choose(setup: &Setup, lab: &Lab) -> Result<Option<Choice>, L
 
 /// Does a small change under the lock, and says how it went.
 pub(super) async fn change(setup: &Setup, job: Job) -> Result<(), Left> {
-    let _lock = setup.hold(&[job.lab()], &job.doing())?;
+    let _lock = setup.hold(&[job.lab()], &job.doing()).await?;
     let backend = setup.backend().await?;
     match perform_job(backend.as_ref(), &setup.jobs(), &job).await {
         Ok(done) => say(&format!("Done: {done}.")),

@@ -47,7 +47,7 @@ pub(super) async fn prune(
         &format!("Delete these {} safety snapshots of {lab} for good?", old.len()),
         yes,
     )?;
-    let _lock = setup.hold(&[lab], &format!("snapshot prune {lab}"))?;
+    let _lock = setup.hold(&[lab], &format!("snapshot prune {lab}")).await?;
     let backend = setup.backend().await?;
     for row in old {
         snapshots::delete(backend.as_ref(), lab, &row.name, &seen.clone().with(row)).await?;
@@ -66,7 +66,7 @@ pub(super) async fn prune(
 /// Forgets the marks that a deletion left which was killed before its end; the next one tries it again.
 pub(super) async fn forget_gone(setup: &Setup, lab: &str) {
     let (Ok(_lock), Ok(backend)) = (
-        setup.hold(&[lab], &format!("snapshot rm {lab}")),
+        setup.hold(&[lab], &format!("snapshot rm {lab}")).await,
         setup.backend().await,
     ) else {
         return;

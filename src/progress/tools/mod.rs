@@ -48,13 +48,13 @@ impl Tools {
             Tool::Docker => self.docker.read(text, out),
             Tool::Pip => self.python.pip(text, out),
             Tool::Uv => self.python.uv(text, out),
-            Tool::Apt => system::apt(text, out),
+            Tool::Apt => self.system.apt(text, out),
             Tool::Pacman => self.system.pacman(text, out),
             Tool::Dnf => self.system.dnf(text, out),
             Tool::Cargo => self.build.cargo(text, out),
-            Tool::Meson => build::meson(text, out),
-            Tool::Ninja => build::ninja(text, out),
-            Tool::Make => build::make(text, out),
+            Tool::Meson => self.build.meson(text, out),
+            Tool::Ninja => self.build.ninja(text, out),
+            Tool::Make => self.build.make(text, out),
             Tool::Spack | Tool::Other => None,
         }
     }

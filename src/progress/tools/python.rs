@@ -77,16 +77,45 @@ impl Python {
     }
 
     fn pip_failed(&mut self, text: &str, out: &mut Vec<What>) -> Option<()> {
-        if self.count == 0 || !text.strip_prefix("ERROR: ").is_some_and(is_fatal) {
+        let said = text
+            .strip_prefix("ERROR: ")
+            .or_else(|| text.strip_prefix("error: "))?;
+        // The others are also printed by other tools, with other meanings.
+        let certain = said.starts_with("No matching distribution found for ");
+        if !certain && (self.count == 0 || !is_fatal(said)) {
             return None;
         }
         self.count = 0;
+        for package in blamed(said) {
+            item(Tool::Pip, &normal(package), None, State::Failed, out);
+        }
         out.push(super::error(text));
         out.push(What::End { ok: false });
         Some(())
     }
 
+    /// `  × Failed to build `docopt==0.6.2``, `  × No solution found when resolving dependencies:`
+    fn uv_failed(&mut self, text: &str, out: &mut Vec<What>) -> Option<()> {
+        let said = text.strip_prefix("  × ").or_else(|| text.strip_prefix("  x "))?;
+        let built = said.strip_prefix("Failed to build `");
+        if built.is_none() && !said.starts_with("No solution found when resolving ") {
+            return None;
+        }
+        if let Some((package, _)) = built.and_then(|rest| rest.split_once(['=', '`', ' ', '@']))
+            && is_package(package)
+        {
+            item(Tool::Uv, &normal(package), None, State::Failed, out);
+        }
+        self.uv = false;
+        out.push(super::error(said));
+        out.push(What::End { ok: false });
+        Some(())
+    }
+
     pub(super) fn uv(&mut self, text: &str, out: &mut Vec<What>) -> Option<()> {
+        if self.uv_failed(text, out).is_some() {
+            return Some(());
+        }
         if let Some(rest) = text.strip_prefix("Resolved ") {
             let total = counted(rest)?;
             self.uv = true;
@@ -134,12 +163,31 @@ fn is_fatal(text: &str) -> bool {
     let starts = [
         "No matching distribution found for ",
         "Failed to build ",
+        "failed-wheel-build-for-install",
+        "metadata-generation-failed",
+        "resolution-too-deep",
         "Could not build wheels for ",
         "Could not install packages due to ",
         "ResolutionImpossible",
         "Cannot install ",
     ];
     starts.iter().any(|start| text.starts_with(start))
+}
+
+/// The packages that an error of pip's names.
+fn blamed(said: &str) -> Vec<&str> {
+    let list = if let Some(rest) = said.strip_prefix("No matching distribution found for ") {
+        rest.split(['=', '<', '>', '!', '~', '[', ' ', ';']).next()
+    } else if let Some(rest) = said.strip_prefix("Could not build wheels for ") {
+        rest.split(", which ").next()
+    } else if said.starts_with("Failed to build ") {
+        said.rsplit_once(" (")
+            .and_then(|(_, names)| names.strip_suffix(')'))
+    } else {
+        None
+    };
+    let names = list.into_iter().flat_map(|list| list.split(", "));
+    names.filter(|name| is_package(name)).take(100).collect()
 }
 
 /// `12 packages in 3.4s`.

@@ -10,6 +10,8 @@ pub(super) struct System {
     hooks: bool,
     /// dnf said that a transaction begins.
     dnf: bool,
+    /// apt has said something: what begins with `E: ` is apt's.
+    apt: bool,
 }
 
 impl System {
@@ -29,6 +31,10 @@ impl System {
         if text.starts_with(":: Retrieving packages") || text.starts_with(":: Processing package changes") {
             self.hooks = false;
             out.push(doing(text.trim_start_matches(": ")));
+            return Some(());
+        }
+        if pacman_failed(text, out) {
+            self.hooks = false;
             return Some(());
         }
         let (counter, rest) = text.strip_prefix('(')?.split_once(") ")?;
@@ -61,6 +67,38 @@ impl System {
         Some(())
     }
 
+    pub(super) fn apt(&mut self, text: &str, out: &mut Vec<What>) -> Option<()> {
+        if let Some(error) = text.strip_prefix("E: ") {
+            // apt prints its errors last, and ends with 100 if there is one.
+            if !self.apt && !is_of_apt(error) {
+                return None;
+            }
+            let missing = error
+                .strip_prefix("Unable to locate package ")
+                .filter(|p| is_package(p));
+            if let Some(package) = missing {
+                item(Tool::Apt, bare(package), None, State::Failed, out);
+            }
+            out.push(super::error(text));
+            out.push(What::End { ok: false });
+            return Some(());
+        }
+        if let Some(rest) = text.strip_prefix("dpkg: error processing ") {
+            let name = rest
+                .strip_prefix("package ")
+                .or_else(|| rest.strip_prefix("archive "))?;
+            // `package hello:amd64 (--configure):`, `archive /var/…/hello_2.10-3_amd64.deb (--unpack):`
+            let name = name.split(' ').next()?.rsplit('/').next()?;
+            let name = name.split('_').next().filter(|name| is_package(name))?;
+            item(Tool::Apt, bare(name), None, State::Failed, out);
+            out.push(super::error(text));
+            return Some(());
+        }
+        apt_line(text, out)?;
+        self.apt = true;
+        Some(())
+    }
+
     pub(super) fn dnf(&mut self, text: &str, out: &mut Vec<What>) -> Option<()> {
         let word = text.trim();
         if matches!(
@@ -69,6 +107,25 @@ impl System {
         ) {
             self.dnf = true;
             out.push(doing(word));
+            return Some(());
+        }
+        if text.starts_with("Last metadata expiration check: ")
+            || text == "Updating and loading repositories:"
+        {
+            self.dnf = true;
+            out.push(doing(word));
+            return Some(());
+        }
+        if self.dnf && dnf_failed(text) {
+            self.dnf = false;
+            let name = text.rsplit_once(": ").map_or(text, |(_, name)| name);
+            let missing =
+                text.contains("Unable to find a match: ") || text.starts_with("No match for argument: ");
+            if missing {
+                item(Tool::Dnf, name, None, State::Failed, out);
+            }
+            out.push(super::error(text));
+            out.push(What::End { ok: false });
             return Some(());
         }
         if word == "Complete!" && self.dnf {
@@ -106,7 +163,7 @@ impl System {
 }
 
 /// `Get:`, `Unpacking`, `Setting up`, and the total before them.
-pub(super) fn apt(text: &str, out: &mut Vec<What>) -> Option<()> {
+fn apt_line(text: &str, out: &mut Vec<What>) -> Option<()> {
     if let Some(total) = apt_total(text) {
         if total > 0 {
             out.push(What::Begin);
@@ -182,6 +239,55 @@ fn apt_get(first: &str, text: &str, out: &mut Vec<What>) -> Option<()> {
         _ => return None,
     }
     Some(())
+}
+
+/// Errors that no other program words like this.
+fn is_of_apt(error: &str) -> bool {
+    let starts = [
+        "Unable to locate package ",
+        "Sub-process ",
+        "Unable to fetch some archives, ",
+        "Unable to correct problems, ",
+        "Could not get lock /var/lib/",
+        "dpkg was interrupted, ",
+        "Package '",
+        "Version '",
+    ];
+    starts.iter().any(|start| error.starts_with(start))
+}
+
+/// After these dnf does nothing further.
+fn dnf_failed(text: &str) -> bool {
+    let starts = [
+        "Error: ",
+        "Failed to resolve the transaction:",
+        "Transaction failed: ",
+        "No match for argument: ",
+    ];
+    starts.iter().any(|start| text.starts_with(start)) || text == "Error:"
+}
+
+/// `error: target not found: hello`, `error: failed to commit transaction (conflicting files)`, and the last line of it.
+fn pacman_failed(text: &str, out: &mut Vec<What>) -> bool {
+    if text == "Errors occurred, no packages were upgraded." {
+        out.push(What::End { ok: false });
+        return true;
+    }
+    let Some(error) = text.strip_prefix("error: ") else {
+        return false;
+    };
+    if let Some(package) = error.strip_prefix("target not found: ").filter(|p| is_package(p)) {
+        item(Tool::Pacman, package, None, State::Failed, out);
+    } else if !error.starts_with("failed to synchronize all databases")
+        && !error.starts_with("failed to prepare transaction")
+        && !error.starts_with("failed to commit transaction")
+        && !error.starts_with("failed to init transaction")
+    {
+        return false;
+    }
+    out.push(super::error(text));
+    out.push(What::End { ok: false });
+    true
 }
 
 /// `libc6:amd64` without its architecture.

@@ -10,9 +10,8 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    backend::{Backend, Error, Profile, RemoteImage},
+    backend::{Backend, Error, Profile},
     host::{
-        bootstrap,
         command::{Command, quote},
         made::{Ledger, Made, VARIABLE, engine_name},
     },
@@ -77,7 +76,7 @@ impl Hand<'_> {
     }
 
     /// An image that was there before is not ours, even if a newer one is fetched under its alias.
-    async fn note_image(&self, backend: &dyn Backend, alias: &str) -> Result<(), Failure> {
+    pub(super) async fn note_image(&self, backend: &dyn Backend, alias: &str) -> Result<(), Failure> {
         if backend.image(alias).await?.is_none() {
             self.note(backend, "image", alias).await?;
         }
@@ -199,84 +198,6 @@ impl Hand<'_> {
             &BTreeMap::new(),
         )
         .await
-    }
-
-    pub(super) async fn image(&mut self, step: &Step) -> Ended {
-        let backend = self.backend().await?;
-        match step {
-            Step::PullImage {
-                source,
-                alias,
-                certificate,
-                refresh,
-            } => {
-                if !refresh && backend.image(alias).await?.is_some() {
-                    return SKIPPED;
-                }
-                self.note_image(backend, alias).await?;
-                let source = RemoteImage {
-                    certificate: read(certificate.as_deref())?,
-                    ..source.clone()
-                };
-                backend
-                    .pull_image(&source, alias, &self.progress)
-                    .await
-                    .map_err(|e| remote_failed(&source, e))?;
-            }
-            Step::Bootstrap {
-                distribution,
-                suite,
-                packages,
-                alias,
-                refresh,
-            } => {
-                if !refresh && backend.image(alias).await?.is_some() {
-                    return SKIPPED;
-                }
-                self.note_image(backend, alias).await?;
-                let output = &mut *self.output;
-                let recipe = bootstrap::Recipe {
-                    distribution,
-                    suite,
-                    packages,
-                    refresh: *refresh,
-                };
-                let cache = &self.worker.cx.cache;
-                let built =
-                    bootstrap::build(&recipe, cache, &mut |b| output.write(b), &self.progress.cancel).await;
-                let file = match built {
-                    Err(_) if self.progress.cancel.is_cancelled() => return Err(Failure::Cancelled),
-                    built => built.map_err(|e| Failure::Failed(e.to_string()))?,
-                };
-                backend.import_image(&file, alias, &self.progress).await?;
-            }
-            Step::ImportImage { file, alias } => {
-                if backend.image(alias).await?.is_some() {
-                    return SKIPPED;
-                }
-                self.note(backend, "image", alias).await?;
-                backend.import_image(file, alias, &self.progress).await?;
-            }
-            _ => {}
-        }
-        DID
-    }
-}
-
-fn read(file: Option<&Path>) -> Result<Option<String>, Failure> {
-    let failed = |f: &Path, e: std::io::Error| Failure::Failed(format!("cannot read {}: {e}", f.display()));
-    file.map(|f| std::fs::read_to_string(f).map_err(|e| failed(f, e)))
-        .transpose()
-}
-
-fn remote_failed(source: &RemoteImage, error: Error) -> Failure {
-    match error {
-        Error::Cancelled { .. } => Failure::Cancelled,
-        other => Failure::Failed(format!(
-            "the image {} could not be fetched from {}: {other}; choose an image that is built here (`--set image=…`, \
-             see `halolab stage show`), or another server in `[remotes]` of config.toml",
-            source.alias, source.server
-        )),
     }
 }
 

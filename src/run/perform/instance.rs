@@ -7,10 +7,10 @@ use tokio::time::Instant;
 use crate::{
     backend::{
         Backend, ConfigEdit, Error, ExecSpec, Instance, InstanceSpec, Power, Progress, Status,
-        types::REPLACED,
+        types::{REPLACED, short_fingerprint},
     },
     labs::{
-        UPDATING, marks, notes_profile, profile_name, tag,
+        IMAGE, UPDATING, marks, notes_profile, profile_name, tag,
         verdict::{Check, Verdict},
     },
     stage::Answer,
@@ -24,6 +24,21 @@ impl Hand<'_> {
         self.clear_leftover(backend, &spec.name).await?;
         let mut spec = spec.clone();
         spec.config.insert(tag("run"), self.worker.run.to_owned());
+        if let Some(found) = backend.image(&spec.image).await? {
+            let pinned = spec.config.insert(tag(IMAGE), found.fingerprint.clone());
+            if let Some(pinned) = pinned.filter(|pinned| *pinned != found.fingerprint) {
+                return Err(Failure::Blocked(format!(
+                    "the image {} has the fingerprint {}, and the stage takes only {pinned}; plan anew, or choose another \
+                     image (`--set image=…`)",
+                    spec.image, found.fingerprint
+                )));
+            }
+            self.output.line(&format!(
+                "    image {}, fingerprint {}",
+                spec.image,
+                short_fingerprint(&found.fingerprint)
+            ));
+        }
         backend.create(&spec, &self.progress).await?;
         DID
     }

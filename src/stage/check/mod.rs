@@ -10,10 +10,13 @@ use std::collections::BTreeSet;
 use super::{
     answers::{Answer, IMAGE, IMAGE_FILE, all_choices, validate},
     offer,
-    schema::{BackendKind, Family, Field, FieldKind, ImageSource, ProfileSpec, Stage},
+    schema::{BackendKind, Family, Field, FieldKind, Image, ImageSource, ProfileSpec, Stage},
     size,
 };
-use crate::document::{Document, Place, Problem};
+use crate::{
+    backend::types::is_fingerprint,
+    document::{Document, Place, Problem},
+};
 
 /// Longest name of a stage: leaves room for `-prev-2` in the 63 characters of an instance's name.
 const LONGEST_NAME: usize = 48;
@@ -109,6 +112,7 @@ impl Check<'_> {
             let place = list.index(index);
             self.name(&place.key("id"), &image.id);
             self.line(&place.key("title"), &image.title, true);
+            self.fingerprint(&place.key("fingerprint"), image);
             let source = place.key("source");
             match &image.source {
                 ImageSource::Remote { remote, alias } => {
@@ -123,6 +127,20 @@ impl Check<'_> {
                 } => self.bootstrap(&source.key("bootstrap"), distribution, suite, image.family),
                 ImageSource::File {} => {}
             }
+        }
+    }
+
+    fn fingerprint(&mut self, place: &Place, image: &Image) {
+        let Some(fingerprint) = &image.fingerprint else {
+            return;
+        };
+        if matches!(image.source, ImageSource::Bootstrap { .. }) {
+            self.say_at_key(
+                place,
+                "an image that is built here has another fingerprint each time",
+            );
+        } else if !is_fingerprint(fingerprint) {
+            self.say(place, "must be a SHA-256: 64 of the characters 0-9 and a-f");
         }
     }
 

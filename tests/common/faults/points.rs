@@ -4,27 +4,72 @@ use std::{
     collections::{BTreeMap, VecDeque},
     env, panic,
     path::Path,
-    sync::{Mutex, PoisonError},
+    sync::{LazyLock, Mutex, PoisonError},
     thread,
+    time::{Duration, Instant},
 };
 
 use super::{
     super::program::Home,
     ground::Ground,
     scenario::{ALL, Reference, Scenario},
+    table::Table,
 };
 
-/// How many tries: all, or so many, evenly spread and the same each time.
-pub fn amount(smoke: usize) -> Option<usize> {
+/// How many tries `HALOLAB_TEST_POINTS` asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    /// A few, evenly spread.
+    Smoke,
+    Full,
+    /// All that are not written down as clean yet, so that a full run can be spread over several sittings.
+    Rest,
+    Number(usize),
+}
+
+fn wanted() -> Wanted {
     match env::var("HALOLAB_TEST_POINTS").as_deref() {
-        Ok("full") => None,
-        Ok("smoke") | Err(_) => Some(smoke),
-        Ok(number) => Some(
+        Ok("full") => Wanted::Full,
+        Ok("rest") => Wanted::Rest,
+        Ok("smoke") | Err(_) => Wanted::Smoke,
+        Ok(number) => Wanted::Number(
             number
                 .parse()
-                .expect("HALOLAB_TEST_POINTS is smoke, full or a number"),
+                .expect("HALOLAB_TEST_POINTS is smoke, full, rest or a number"),
         ),
     }
+}
+
+/// Those of a test's tries that are asked for: `smoke` of them, all, so many, or those that its table does not show as
+/// clean yet. `key` says the scenario and the point as they are in the table.
+pub fn choose<T>(table: &Table, all: Vec<T>, smoke: usize, key: impl Fn(&T) -> (String, String)) -> Vec<T> {
+    match wanted() {
+        Wanted::Smoke => sample(all, Some(smoke)),
+        Wanted::Number(number) => sample(all, Some(number)),
+        Wanted::Full => all,
+        Wanted::Rest => {
+            let count = all.len();
+            let clean = table.clean();
+            let rest: Vec<T> = all
+                .into_iter()
+                .filter(|point| !clean.contains(&key(point)))
+                .collect();
+            println!("{}: {} of {count} points are left", table.name(), rest.len());
+            table.may_be_empty();
+            rest
+        }
+    }
+}
+
+/// The same for a test that tries half of the points where all are asked for, because the other half shows the same.
+pub fn choose_half<T>(
+    table: &Table,
+    all: Vec<T>,
+    smoke: usize,
+    key: impl Fn(&T) -> (String, String),
+) -> Vec<T> {
+    let half = all.len() / 2;
+    choose(table, sample(all, Some(half)), smoke, key)
 }
 
 /// So many of them, evenly spread; none is all.
@@ -51,7 +96,7 @@ pub fn scenarios() -> Vec<Scenario> {
 /// The same; of a few tries only those whose undisturbed runs are worth their time.
 pub fn telling() -> Vec<Scenario> {
     let mut all = scenarios();
-    if amount(1) == Some(1) {
+    if matches!(wanted(), Wanted::Smoke | Wanted::Number(1)) {
         all.retain(|s| ["restore", "recreate"].contains(&s.name));
     }
     all
@@ -76,8 +121,18 @@ impl Workers {
         Self(vec![Mutex::new(Ground::on(Home::on(1, socket)))])
     }
 
-    /// Does each piece of work on the next lab that is free.
+    /// Does each piece of work on the next lab that is free. A sitting may have an end: nothing is begun more than
+    /// `HALOLAB_TEST_MINUTES` after the process's first piece of work.
     pub fn each<T: Send, R: Send>(&self, work: Vec<T>, job: impl Fn(&mut Ground, T) -> R + Sync) -> Vec<R> {
+        self.until(is_over, work, job)
+    }
+
+    fn until<T: Send, R: Send>(
+        &self,
+        over: fn() -> bool,
+        work: Vec<T>,
+        job: impl Fn(&mut Ground, T) -> R + Sync,
+    ) -> Vec<R> {
         let queue = Mutex::new(VecDeque::from(work));
         let done = Mutex::new(vec![]);
         thread::scope(|scope| {
@@ -87,7 +142,7 @@ impl Workers {
                 .map(|ground| {
                     scope.spawn(|| {
                         let mut ground = ground.lock().unwrap();
-                        loop {
+                        while !over() {
                             let next = queue.lock().unwrap().pop_front();
                             let Some(next) = next else { break };
                             let result = job(&mut ground, next);
@@ -115,9 +170,18 @@ impl Workers {
             .filter(|s| !known.contains_key(s.name))
             .copied()
             .collect();
-        known.extend(self.each(unknown, |ground, s| (s.name, s.undisturbed(ground))));
+        known.extend(self.until(|| false, unknown, |ground, s| (s.name, s.undisturbed(ground))));
         known.clone()
     }
+}
+
+/// Whether the time of this sitting is over.
+fn is_over() -> bool {
+    static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let minutes = env::var("HALOLAB_TEST_MINUTES").ok();
+    let minutes: Option<u64> = minutes.map(|m| m.parse().expect("HALOLAB_TEST_MINUTES is a number"));
+    let spent = BEGAN.elapsed();
+    minutes.is_some_and(|minutes| spent >= Duration::from_mins(minutes))
 }
 
 /// By the daemon's socket and the scenario's name.

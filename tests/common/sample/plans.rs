@@ -161,5 +161,6 @@ pub(crate) fn planner(_: &World, _: &Catalog, requests: &[Request]) -> Result<Pl
         version: 1,
         host: vec![],
         labs: requests.iter().map(track).collect(),
+        losses: halolab::plan::Losses::default(),
     })
 }

@@ -1,0 +1,61 @@
+# What the entrypoints share. POSIX sh; sourced, never run.
+#
+#   /opt/spack_store    what Spack installed      /opt/bazel_cache   stages, caches: may be lost
+#   /opt/zephyr_config  spack.yaml, machine.yaml  /workspace         the project
+# An environment variable of the same name in capitals (ZEPHYR_STORE …) puts each elsewhere.
+set -eu
+ZEPHYR_STORE=${ZEPHYR_STORE:-/opt/spack_store}
+ZEPHYR_CACHE=${ZEPHYR_CACHE:-/opt/bazel_cache}
+ZEPHYR_CONFIG=${ZEPHYR_CONFIG:-/opt/zephyr_config}
+ZEPHYR_WORKSPACE=${ZEPHYR_WORKSPACE:-/workspace}
+ZEPHYR_SHIPPED=${ZEPHYR_SHIPPED:-/opt/zephyr/spack_src.yaml}
+environment=$ZEPHYR_CONFIG/spack
+
+say() { printf 'zephyr: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+usage() { sed -n '2,/^$/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+
+# Files belong to whoever owns the project, and not to root: an entrypoint begins as root only where it has to.
+as_owner() { # SCRIPT ARGUMENT...
+  [ "$(id -u)" = 0 ] && [ "${ZEPHYR_UID:-0}" != 0 ] || return 0
+  export HOME="${ZEPHYR_HOME:-/home/zephyr}" USER=zephyr LOGNAME=zephyr
+  exec setpriv --reuid="$ZEPHYR_UID" --regid="${ZEPHYR_GID:-$ZEPHYR_UID}" --clear-groups -- "$@"
+}
+
+as_owner "$0" "$@"
+
+# Spack's own settings: nothing of the user's ~/.spack, caches that outlive the container, lines that are not wrapped.
+spack_ready() {
+  command -v spack >/dev/null 2>&1 || die "there is no Spack in this image; build it with \`halolab update zephyr\`"
+  export SPACK_DISABLE_LOCAL_CONFIG=1 SPACK_USER_CACHE_PATH="$ZEPHYR_CACHE/spack-cache"
+  export SPACK_COLOR="${SPACK_COLOR:-never}" COLUMNS=2000
+  mkdir -p "$ZEPHYR_STORE" "$ZEPHYR_CACHE/spack-stage" "$SPACK_USER_CACHE_PATH" "$environment"
+}
+
+# The environment is the project's spack_src.yaml where it has one, else the shipped one; a file that was changed there
+# counts the next time. `machine.yaml` is halolab's; without one it is empty, and Spack looks for itself.
+environment_ready() {
+  source=$ZEPHYR_SHIPPED
+  project=$ZEPHYR_WORKSPACE/pkg/zephyr/spack_src.yaml
+  [ ! -f "$project" ] || source=$project
+  [ -f "$source" ] || die "there is no spack_src.yaml: neither $project nor $ZEPHYR_SHIPPED"
+  if ! [ -f "$environment/from" ] || ! cmp -s "$source" "$environment/from"; then
+    say "the environment is that of $source"
+    cp "$source" "$environment/spack.yaml.new"
+    mv -f "$environment/spack.yaml.new" "$environment/spack.yaml"
+    cp "$source" "$environment/from"
+    # Another list of packages has another lock.
+    rm -f "$environment/spack.lock"
+  fi
+  [ -f "$environment/machine.yaml" ] || echo '{}' >"$environment/machine.yaml"
+}
+
+# A shell starts what is in its background deaf to SIGINT, by which Spack alone is stopped without leaving builds behind.
+interruptible() { env --default-signal=INT,QUIT "$@"; }
+
+# The Python that Spack built; nothing where there is none yet.
+built_python() {
+  for bp_python in "$ZEPHYR_STORE"/views/*/bin/python3; do
+    [ ! -x "$bp_python" ] || { printf '%s\n' "$bp_python"; return; }
+  done
+}

@@ -1,0 +1,46 @@
+#!/bin/sh
+# Runs a command whose output must not be lost: zephyr-record NAME COMMAND ARGUMENT...
+#   jobs/NAME-TIME.log     everything that it wrote, by itself: no pipe that somebody could close
+#   jobs/NAME.status       one line of JSON: state, exit code, log; replaced as a whole
+# What is shown here (`docker logs`) is a copy. SIGTERM and SIGINT end the command by SIGINT to all of its processes:
+# Spack's builds would outlive a SIGTERM.
+
+. "${ZEPHYR_ENTRYPOINTS:-/opt/zephyr/entrypoints}/common.sh"
+[ $# -gt 1 ] || usage
+name=$1
+shift
+case $name in '' | *[!A-Za-z0-9._-]* | -* | .*) die "a job's name is made of letters, digits, -, _ and ." ;; esac
+jobs=${ZEPHYR_JOBS:-$ZEPHYR_CACHE/zephyr_jobs}
+mkdir -p "$jobs"
+log=$jobs/$name-$(date -u +%Y%m%dT%H%M%SZ).log
+: >>"$log"
+started=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+status() { # STATE CODE
+  printf '{"schema":"zephyr.job/1","job":"%s","state":"%s","exit":%s,"started_at":"%s","updated_at":"%s","log":"%s"}\n' \
+    "$name" "$1" "$2" "$started" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "${log##*/}" >"$jobs/$name.status.new"
+  mv -f "$jobs/$name.status.new" "$jobs/$name.status"
+}
+status running null
+# As the leader of a group of its own, and not deaf to SIGINT, as a shell's background commands are.
+# The pipe stays open and empty: Spack 1.1's new installer takes no /dev/null.
+mkfifo "$jobs/.$name.input" 2>/dev/null || true
+exec 8<>"$jobs/.$name.input"
+rm -f "$jobs/.$name.input"
+setsid env --default-signal=INT,QUIT "$@" <&8 >>"$log" 2>&1 &
+child=$!
+stopped=
+trap 'stopped=yes; kill -s INT -- "-$child" 2>/dev/null || true' INT TERM
+tail -n +1 -F --pid="$child" "$log" 2>/dev/null &
+code=0
+until wait "$child"; do
+  code=$?
+  # A signal of ours ends the waiting, not the command.
+  kill -0 "$child" 2>/dev/null || break
+  code=0
+done
+state=succeeded
+[ "$code" = 0 ] || state=failed
+[ -z "$stopped" ] || state=killed
+status "$state" "$code"
+wait
+exit "$code"

@@ -1,0 +1,61 @@
+#!/bin/sh
+# Whether what was built sees the GPU, one line a library: zephyr-verify. Ends with 0 where all that is there works.
+
+. "${ZEPHYR_ENTRYPOINTS:-/opt/zephyr/entrypoints}/common.sh"
+python=$(built_python)
+[ -n "$python" ] || die "nothing is built yet: there is no Python in $ZEPHYR_STORE/views; run spack-build first"
+exec "$python" -u - <<'PYTHON'
+import importlib
+import os
+import sys
+
+wanted = [name for name in os.environ.get("ZEPHYR_VERIFY", "torch jax").split() if name]
+nodes = [node for node in ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg") if os.path.exists(node)]
+gpu = os.environ.get("ZEPHYR_GPU", "on") != "off"
+bad = 0
+
+
+def torch_says(torch):
+    if not torch.version.cuda and not getattr(torch.version, "hip", None):
+        return False, "was built without CUDA"
+    if not torch.cuda.is_available():
+        return False, f"has CUDA {torch.version.cuda}, and sees no GPU"
+    one = torch.arange(4096.0, device="cuda").reshape(64, 64)
+    right = bool(torch.allclose((one @ one).cpu(), one.cpu() @ one.cpu(), rtol=1e-3))
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    nccl = torch.distributed.is_available() and torch.distributed.is_nccl_available()
+    return right, f"{', '.join(names)}; a product of matrices is {'right' if right else 'wrong'}; NCCL {'is' if nccl else 'is not'} there"
+
+
+def jax_says(jax):
+    found = [d for d in jax.devices() if d.platform != "cpu"]
+    if not found:
+        return False, "sees no GPU"
+    import numpy
+    one = numpy.arange(4096.0, dtype="float32").reshape(64, 64)
+    right = bool(numpy.allclose(numpy.asarray(jax.numpy.matmul(one, one)), one @ one, rtol=1e-2))
+    names = ", ".join(str(d.device_kind) for d in found)
+    return right, f"{names}; a product of matrices is {'right' if right else 'wrong'}"
+
+
+for name in wanted:
+    try:
+        module = importlib.import_module(name)
+    except Exception as error:
+        print(f"{name}: cannot be imported: {type(error).__name__}: {error}")
+        bad = 1
+        continue
+    version = getattr(module, "__version__", "?")
+    try:
+        good, said = (torch_says if name == "torch" else jax_says)(module)
+    except Exception as error:
+        good, said = False, f"failed: {type(error).__name__}: {error}"
+    if not good and not gpu:
+        said += "; the GPU is switched off for this lab"
+        good = True
+    elif not good and not nodes:
+        said += "; no GPU is passed into this container"
+    print(f"{name} {version}: {said}")
+    bad |= 0 if good else 1
+sys.exit(bad)
+PYTHON

@@ -1,0 +1,320 @@
+//! The entrypoints and the launcher of Zephyr, with stand-ins for Spack and Docker that write down what they were told.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use serde_json::Value;
+
+/// A stand-in for Spack: says what it was asked for, concretizes into a lock, and installs for as long as it is let.
+const SPACK: &str = r#"#!/bin/sh
+waits=
+trap 'echo interrupted; kill $waits 2>/dev/null; exit 2' INT
+echo "$*" >>"$TOLD"
+case $* in
+  *concretize*) echo '{"roots":[],"concrete_specs":{}}' >"$2/spack.lock" ;;
+  *install*)
+    [ "$(readlink /proc/$$/fd/0)" != /dev/null ] || { echo "Operation not permitted"; exit 3; }
+    echo "==> Installing app-1-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa [1/1]"
+    sleep "${SLOW:-0}" & waits=$!
+    wait $waits
+    echo "[+] $ZEPHYR_STORE/app" ;;
+  --version) echo 1.1.0 ;;
+esac
+"#;
+
+/// A stand-in for Docker: each argument a line.
+const DOCKER: &str = r#"#!/bin/sh
+case "$1 $2" in
+  "image inspect") printf 'PATH=/bin\nCUDA_VERSION=12.9.1\n' ;;
+  *) printf '%s\n' "$@" ;;
+esac
+"#;
+
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new() -> Self {
+        let home = Self(tempfile::tempdir().unwrap());
+        fs::create_dir_all(home.path("bin")).unwrap();
+        fs::create_dir_all(home.path("project/pkg/zephyr")).unwrap();
+        home.program("spack", SPACK);
+        home.program("docker", DOCKER);
+        home
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn program(&self, name: &str, text: &str) {
+        let path = self.path("bin").join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    fn told(&self) -> String {
+        fs::read_to_string(self.path("told")).unwrap_or_default()
+    }
+
+    fn script(&self, script: &str, words: &[&str]) -> Command {
+        let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/zephyr");
+        let mut command = Command::new("sh");
+        let path = format!(
+            "{}:{}",
+            self.path("bin").display(),
+            std::env::var("PATH").unwrap()
+        );
+        command
+            .arg(assets.join(script))
+            .args(words)
+            .env("PATH", path)
+            .env("TOLD", self.path("told"))
+            .env("HOME", self.path("home"))
+            .env("ZEPHYR_ENTRYPOINTS", assets.join("entrypoints"))
+            .env("ZEPHYR_SHIPPED", assets.join("spack_src.yaml"))
+            .env("ZEPHYR_STORE", self.path("store"))
+            .env("ZEPHYR_CACHE", self.path("cache"))
+            .env("ZEPHYR_CONFIG", self.path("config"))
+            .env("ZEPHYR_WORKSPACE", self.path("project"))
+            .env("ZEPHYR_ROOT", self.path("root"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, script: &str, words: &[&str]) -> Output {
+        self.script(script, words).output().unwrap()
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn pid(child: &std::process::Child) -> Pid {
+    Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap()
+}
+
+/// Waits until something is so; a minute only guards against hanging.
+fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !so() {
+        assert!(begun.elapsed() < Duration::from_mins(1), "{what} did not happen");
+        sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn the_projects_list_counts_before_the_shipped_one_and_a_changed_one_is_concretized_anew() {
+    let home = Home::new();
+    let build = |words: &[&str]| {
+        let _ = fs::remove_file(home.path("told"));
+        let ended = home.run("entrypoints/spack-build.sh", words);
+        assert!(ended.status.success(), "{}", text(&ended.stderr));
+        home.told()
+    };
+    assert!(build(&[]).contains("concretize --force"));
+    assert_eq!(
+        fs::read(home.path("config/spack/spack.yaml")).unwrap(),
+        halolab::spack::ENVIRONMENT.as_bytes()
+    );
+    let again = build(&[]);
+    assert!(
+        !again.contains("concretize") && again.contains("install --fail-fast"),
+        "{again}"
+    );
+    fs::write(
+        home.path("project/pkg/zephyr/spack_src.yaml"),
+        "spack: {specs: [app]}\n",
+    )
+    .unwrap();
+    assert!(build(&["--keep-going"]).contains("concretize"));
+    assert!(!home.told().contains("--fail-fast"));
+    fs::write(home.path("config/spack/machine.yaml"), "{\"config\": {}}\n").unwrap();
+    assert!(build(&[]).contains("concretize"), "the machine changed");
+    let plan = build(&["--plan", "--again"]);
+    assert!(plan.contains("concretize") && !plan.contains("install"));
+    // What a person wrote into the environment itself stays as long as its source does.
+    fs::write(
+        home.path("config/spack/spack.yaml"),
+        "spack: {specs: [app, mine]}\n",
+    )
+    .unwrap();
+    build(&[]);
+    assert!(
+        fs::read_to_string(home.path("config/spack/spack.yaml"))
+            .unwrap()
+            .contains("mine")
+    );
+}
+
+#[test]
+fn what_is_after_two_dashes_goes_to_spack_and_what_is_unknown_is_refused() {
+    let home = Home::new();
+    let ended = home.run("entrypoints/spack-build.sh", &["--keep-going", "--", "-j", "4"]);
+    assert!(ended.status.success(), "{}", text(&ended.stderr));
+    assert!(
+        home.told().lines().any(|line| line.ends_with("install -j 4")),
+        "{}",
+        home.told()
+    );
+    let refused = home.run("entrypoints/spack-build.sh", &["--kep-going"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("--keep-going"));
+    assert_eq!(
+        home.run("entrypoints/spack-install.sh", &[]).status.code(),
+        Some(2)
+    );
+    assert_eq!(
+        home.run("entrypoints/hf-download.sh", &["--flag"]).status.code(),
+        Some(2)
+    );
+}
+
+#[test]
+fn a_build_hears_an_interrupt_to_its_group_though_it_was_started_deaf() {
+    let home = Home::new();
+    let script = home.script("entrypoints/spack-build.sh", &[]);
+    let mut deaf = Command::new("sh");
+    deaf.arg("-c")
+        .arg("trap '' INT; exec \"$@\"")
+        .arg("sh")
+        .arg(script.get_program())
+        .args(script.get_args());
+    for (key, value) in script.get_envs() {
+        deaf.env(key, value.unwrap());
+    }
+    let mut child = deaf
+        .env("SLOW", "600")
+        .stdin(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    until("the installation", || home.told().contains("install"));
+    kill_process_group(pid(&child), Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(2));
+}
+
+#[test]
+fn a_recorded_job_loses_no_byte_whoever_stops_listening() {
+    let home = Home::new();
+    let jobs = home.path("jobs");
+    let lines = "i=0; while [ $i -lt 20000 ]; do echo \"line $i\"; i=$((i+1)); done; printf 'no end'; exit 7";
+    let mut script = home.script("entrypoints/record.sh", &["flood", "sh", "-c", lines]);
+    let mut child = script
+        .env("ZEPHYR_JOBS", &jobs)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Whoever listens goes away at once.
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(7));
+    let status: Value = serde_json::from_slice(&fs::read(jobs.join("flood.status")).unwrap()).unwrap();
+    assert_eq!(
+        (status["state"].as_str(), status["exit"].as_i64()),
+        (Some("failed"), Some(7))
+    );
+    let log = fs::read_to_string(jobs.join(status["log"].as_str().unwrap())).unwrap();
+    let wanted: String = (0..20000)
+        .map(|i| format!("line {i}\n"))
+        .chain(["no end".to_owned()])
+        .collect();
+    assert!(log == wanted, "{} bytes of {}", log.len(), wanted.len());
+}
+
+#[test]
+fn a_recorded_job_is_ended_by_an_interrupt_to_all_that_it_started() {
+    let home = Home::new();
+    let jobs = home.path("jobs");
+    let mut script = home.script(
+        "entrypoints/record.sh",
+        &[
+            "slow",
+            "sh",
+            "-c",
+            "trap 'echo heard; exit 2' INT; echo begun; sleep 600 & wait",
+        ],
+    );
+    let mut child = script
+        .env("ZEPHYR_JOBS", &jobs)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let log = || {
+        let found = fs::read_dir(&jobs).ok()?.filter_map(Result::ok);
+        let mut logs = found
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|e| e == "log"));
+        fs::read_to_string(logs.next()?).ok()
+    };
+    until("the begin", || log().is_some_and(|text| text.contains("begun")));
+    kill_process(pid(&child), Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(2));
+    assert!(log().unwrap().contains("heard"));
+    let status: Value = serde_json::from_slice(&fs::read(jobs.join("slow.status")).unwrap()).unwrap();
+    assert_eq!(status["state"], "killed");
+}
+
+#[test]
+fn names_of_recorded_jobs_lead_nowhere_else() {
+    let home = Home::new();
+    for name in ["../x", "a/b", "", "-x", ".x", "a\nb"] {
+        let ended = home.run("entrypoints/record.sh", &[name, "true"]);
+        assert!(!ended.status.success(), "{name:?}");
+    }
+    assert!(!home.path("cache/zephyr_jobs").exists());
+}
+
+#[test]
+fn the_launcher_says_the_same_mounts_and_why_the_gpu_is_off() {
+    let home = Home::new();
+    let launch = |words: &[&str], smi: &str| {
+        home.program("nvidia-smi", smi);
+        let ended = home.run("launch_container.sh", words);
+        (ended.status.code(), text(&ended.stdout), text(&ended.stderr))
+    };
+    let new = "#!/bin/sh\necho '| NVIDIA-SMI 580.65.06  Driver Version: 580.65.06  CUDA Version: 13.0 |'\n";
+    let old = "#!/bin/sh\necho '| NVIDIA-SMI 470.1  Driver Version: 470.1  CUDA Version: 11.4 |'\n";
+    let (code, told, said) = launch(&["spack-build", "--keep-going"], new);
+    assert_eq!(code, Some(0), "{said}");
+    let words: Vec<&str> = told.lines().collect();
+    assert!(
+        words.ends_with(&["zephyr:base", "--keep-going"]) && words.contains(&"--gpus"),
+        "{words:?}"
+    );
+    let store = format!(
+        "type=bind,source={},target=/opt/spack_store",
+        home.path("root/default/spack_store").display()
+    );
+    assert!(words.contains(&store.as_str()) && home.path("root/default/spack_store").is_dir());
+    let (_, told, said) = launch(&["--job", "night", "spack-build"], old);
+    assert!(
+        said.contains("the GPU is off: the image has CUDA 12.9.1, the driver only 11.4"),
+        "{said}"
+    );
+    assert!(!told.contains("--gpus") && told.contains("--detach") && told.contains("ZEPHYR_GPU=off"));
+    assert!(
+        told.ends_with("/opt/zephyr/bin/zephyr-record\nzephyr:base\nnight\nzephyr-spack-build\n"),
+        "{told}"
+    );
+    assert_eq!(launch(&["rm", "-rf"], new).0, Some(2));
+}
+
+#[test]
+fn facts_are_one_line_of_json() {
+    let home = Home::new();
+    let ended = home.run("entrypoints/facts.sh", &[]);
+    let facts: Value = serde_json::from_slice(&ended.stdout)
+        .unwrap_or_else(|e| unreachable!("{e}: {}", text(&ended.stdout)));
+    assert_eq!(facts["spack"], "1.1.0");
+    assert!(facts["processors"].as_u64().unwrap() > 0);
+}
