@@ -30,7 +30,7 @@ use crate::{
     stage::{BackendKind, Catalog},
 };
 
-pub use observe::{snapshot_rows, states};
+pub use observe::{kept_sizes, snapshot_rows, states};
 use verdict::Verdict;
 
 /// The tag with the fingerprint of the image that an instance was made of.
@@ -97,6 +97,56 @@ pub struct Kept {
     pub replacement: bool,
     /// It was made to its end.
     pub whole: bool,
+    /// The run that made it, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+}
+
+impl Kept {
+    /// Whether it is an earlier version, whole: something to go back to.
+    pub fn is_version(&self) -> bool {
+        self.whole && !self.replacement
+    }
+
+    /// What it is where it is no earlier version, with what to type; none where it is one. `open` are the runs that can
+    /// be gone on with.
+    pub fn beside(&self, lab: &str, open: &[Unended]) -> Option<String> {
+        if self.is_version() {
+            return None;
+        }
+        let run = self.run.as_deref().unwrap_or_default();
+        let by = if run.is_empty() {
+            String::new()
+        } else {
+            format!(" by the run {run}")
+        };
+        let remove = format!("remove it with `halolab remove {}`", self.name);
+        Some(match (self.whole, open.iter().any(|u| u.run == run)) {
+            (true, _) => format!(
+                "{0}: built whole{by}, and never put in the place of {lab}; do that with `halolab apply {lab} --choose \
+                 bring-back:{0}`, or {remove}",
+                self.name
+            ),
+            (false, true) => format!(
+                "{}: half-made{by}; go on with `halolab runs resume {run}`, or {remove}",
+                self.name
+            ),
+            (false, false) => format!("{}: half-made{by}; {remove}", self.name),
+        })
+    }
+}
+
+/// A run that ended before its work was done, and that nothing came after: it can be gone on with, undone, or left.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Unended {
+    /// The run.
+    pub run: String,
+    /// When it began: `2026-11-22 05:00 UTC`.
+    pub date: String,
+    /// The labs that it did not finish; none where it stopped before any.
+    pub labs: Vec<String>,
+    /// Where it stopped, as a sentence.
+    pub at: String,
 }
 
 /// Why a snapshot was taken.
@@ -181,6 +231,8 @@ pub struct World {
     pub images: BTreeMap<String, ImageInfo>,
     /// Jobs that were not known to have ended; whoever made the world says which.
     pub jobs: Vec<Work>,
+    /// Runs that were left before their end, newest first; whoever made the world says which.
+    pub unended: Vec<Unended>,
 }
 
 impl World {
@@ -311,6 +363,7 @@ impl World {
             verdict: i.tag("verdict").map(Verdict::line),
             replacement: i.tag("kept").is_none(),
             whole: presence(i) == Presence::Ours,
+            run: i.tag("run").map(str::to_owned),
         };
         self.instances.iter().filter(of).map(kept).collect()
     }
@@ -322,6 +375,12 @@ fn presence(instance: &Instance) -> Presence {
         (Some(_), Some("building")) => Presence::Unfinished,
         (Some(_), _) => Presence::Ours,
     }
+}
+
+/// A number with its word: `1 snapshot`, `2 snapshots`, `0 snapshots`.
+pub fn counted(count: usize, what: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{s}")
 }
 
 /// Name of the profile of a lab: its devices, its mounts and the notes of its snapshots.

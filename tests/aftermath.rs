@@ -95,7 +95,7 @@ fn each_way_asks_for_what_it_says() {
     // The script takes a secret: its commands are not shown.
     let all = failed(80, 24).run.unwrap().ways(true);
     assert!(!all.iter().any(|w| matches!(w, Way::Verbose(_))), "{all:?}");
-    assert!(all.contains(&Way::RollBack) && all.first() == Some(&Way::Leave));
+    assert!(all.contains(&Way::Undo) && all.first() == Some(&Way::Leave));
     let mut locked = failed(80, 24);
     locked.setup.read_only = true;
     assert_eq!(at(&mut locked, |w| *w == Way::Retry), vec![]);

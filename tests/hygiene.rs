@@ -162,6 +162,7 @@ fn spoil(model: &mut Model, text: &str) {
             verdict: Some(own()),
             replacement: false,
             whole: true,
+            run: None,
         }];
     }
     model.labs.rows[3].name = own();

@@ -125,7 +125,9 @@ fn a_comparison_tells_what_changed_and_leaves_nothing() {
     let lab = home.lab();
     home.inside(
         lab,
-        "echo mine > /root/work; rm /etc/shadow; echo more >> /etc/passwd",
+        "echo mine > /root/work; rm /etc/shadow; echo more >> /etc/passwd; mkdir -p /srv/new/empty; \
+         printf x > \"/srv/two
+lines\"; echo nameserver 192.0.2.9 > /etc/resolv.conf",
     );
     lxc(&home, &["config", "set", lab, "user.mine=yes"]);
     let told = json(&home, &["snapshot", "diff", lab, "--json"]);
@@ -140,6 +142,18 @@ fn a_comparison_tells_what_changed_and_leaves_nothing() {
     assert_eq!(file("/root/work").unwrap(), "added");
     assert_eq!(file("/etc/shadow").unwrap(), "removed");
     assert_eq!(file("/etc/passwd").unwrap(), "changed");
+    assert_eq!(
+        file("/srv/new/empty/").unwrap(),
+        "added",
+        "a new folder, empty as it is"
+    );
+    assert_eq!(file("/srv/two\nlines").unwrap(), "added", "a name in two lines");
+    assert_eq!(file("/etc/resolv.conf"), None, "the engine writes it");
+    let deep = json(&home, &["snapshot", "diff", lab, "--deep", "--json"]);
+    assert_eq!(
+        deep["count"], told["count"],
+        "here a copy costs nothing: all was compared before, too"
+    );
     assert_eq!(told["config"][0]["name"], "user.mine");
     assert_eq!(told["files"][0]["path"], "/root/work", "one's own comes first");
     assert_eq!(home.status(lab)["status"], "running", "it was not stopped");

@@ -481,3 +481,76 @@ fn on_zfs_what_is_restored_is_not_called_clean() {
         );
     }
 }
+
+/// What a replacement mounts are the folders of its lab: none is called after it.
+#[test]
+fn removing_a_replacement_names_the_folders_that_are_there() {
+    let mut world = with_kept();
+    let next = world.instances.last_mut().unwrap();
+    next.config.remove(&tag("kept"));
+    next.config.insert(tag("next"), "mini-lab".into());
+    next.name = "mini-lab-next".into();
+    let said = |world: &World| {
+        let request = Request {
+            lab: "mini-lab-next".into(),
+            ..request(Choice::Remove)
+        };
+        plan::plan(world, &catalog(), &[request]).unwrap().labs[0]
+            .keeps
+            .join("\n")
+    };
+    assert!(!said(&world).contains("/mini-lab-next/"), "{}", said(&world));
+    let mount = [
+        ("type", "disk"),
+        ("source", "/srv/halolab/mini-lab/models"),
+        ("path", "/models"),
+    ];
+    let mount = mount.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+    let next = world.instances.last_mut().unwrap();
+    next.expanded_devices.insert("data-models".into(), mount);
+    assert!(
+        said(&world).contains("/srv/halolab/mini-lab/models"),
+        "{}",
+        said(&world)
+    );
+}
+
+/// Earlier versions whose days are over go with whatever is done to their lab; what is gone back to stays, and so does
+/// the newest one where no newer one is made.
+#[test]
+fn earlier_versions_whose_days_are_over_go_with_each_change() {
+    let mut world = with_kept();
+    world.now = Some("2026-12-24T00:00:00Z".parse().unwrap());
+    world.config.keep_days = 14;
+    for (name, created) in [
+        ("mini-lab-prev-2", "2026-11-02"),
+        ("mini-lab-prev-3", "2026-11-03"),
+    ] {
+        let mut more = world.instances.last().unwrap().clone();
+        more.name = name.into();
+        more.created = format!("{created}T00:00:00Z");
+        world.instances.push(more);
+    }
+    world.instances[1].created = "2026-11-01T00:00:00Z".into();
+    let gone = |choice: Choice| -> Vec<String> {
+        let plan = plan_of(&world, choice).unwrap();
+        let name = |a: &plan::Action| match &a.step {
+            Step::Retire { name, .. } => Some(name.clone()),
+            _ => None,
+        };
+        plan.actions().filter_map(name).collect()
+    };
+    let back = Choice::BringBack("mini-lab-prev-2".into());
+    assert_eq!(gone(back), ["mini-lab-prev", "mini-lab-prev-3"]);
+    assert_eq!(
+        gone(Choice::Restore("clean".into())),
+        ["mini-lab-prev", "mini-lab-prev-2"]
+    );
+    assert_eq!(gone(Choice::Recreate).len(), 3);
+    let older: Vec<String> = world
+        .older_versions("mini-lab")
+        .into_iter()
+        .map(|k| k.name)
+        .collect();
+    assert_eq!(older, ["mini-lab-prev", "mini-lab-prev-2"]);
+}

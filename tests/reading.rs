@@ -6,13 +6,20 @@ mod sample;
 
 use halolab::{
     app::{
-        Effect, Msg,
+        Effect, Msg, Screen,
         model::Dialog,
         reading::{Reading, Subject},
+        stages::Stages,
     },
-    stage::trust::Stranger,
+    labs::World,
+    plan::{Plan, PlanError, Request},
+    stage::{
+        Catalog,
+        load::parse,
+        trust::{Store, Stranger},
+    },
 };
-use sample::press;
+use sample::{draw, press};
 
 fn reading(model: &halolab::app::Model) -> &Reading {
     let Some(Dialog::Text(reading)) = &model.dialog else {
@@ -87,8 +94,58 @@ fn a_stage_from_elsewhere_is_shown_before_its_plan_runs() {
     press(&mut model, "enter");
     let effects = press(&mut model, "t");
     assert!(
-        matches!(effects.first(), Some(Effect::Trust(id)) if id == "ai-lab"),
+        matches!(effects.first(), Some(Effect::Trust(stage)) if stage.id == "ai-lab"),
         "{effects:?}"
     );
     assert!(matches!(effects.last(), Some(Effect::Start(..))), "{effects:?}");
+}
+
+/// The plan under review is of the text that is on the disk: an edit makes it anew, and its text is asked about again.
+#[test]
+fn a_stage_that_is_edited_meanwhile_makes_forms_and_plan_anew() {
+    fn titled(_: &World, catalog: &Catalog, requests: &[Request]) -> Result<Plan, PlanError> {
+        let mut plan = (sample::labs(80, 24).setup.planner)(&sample::world(), catalog, requests)?;
+        for track in &mut plan.labs {
+            let title = catalog.get(&track.stage).map(|stage| stage.title.clone());
+            track.keeps = title.into_iter().collect();
+        }
+        Ok(plan)
+    }
+    let mut model = sample::options(80, 24);
+    model.setup.planner = titled;
+    press(&mut model, "ctrl-s");
+    assert_eq!(model.screen(), Screen::Review);
+    let stages = model.setup.catalog.iter();
+    let edited = stages.map(|stage| {
+        let text = if stage.id == "ai-lab" {
+            stage
+                .text
+                .replace(&format!("\"{}\"", stage.title), "\"Edited lab\"")
+        } else {
+            stage.text.clone()
+        };
+        let mut stage = parse(&stage.origin, &text, stage.files.clone()).unwrap();
+        stage.text = text;
+        stage
+    });
+    let catalog = std::sync::Arc::new(Catalog::of(edited.collect()));
+    let state = tempfile::tempdir().unwrap();
+    let stages = Stages::new(catalog, &Store::new(state.path()));
+    assert!(
+        stages.strangers.contains_key("ai-lab"),
+        "its new text is not trusted"
+    );
+    model.update(Msg::Stages(Box::new(stages.clone())));
+    let kept = &model.review.as_ref().unwrap().plan.labs[0].keeps;
+    assert_eq!(kept.as_slice(), ["Edited lab"], "{}", draw(&model));
+    assert_eq!(model.wizard.forms["ai-lab"].stage.title, "Edited lab");
+    press(&mut model, "enter");
+    assert!(model.run.is_none(), "it is asked about first");
+    assert!(
+        matches!(&model.dialog, Some(Dialog::Text(reading)) if reading.of == Subject::Stage("ai-lab".into()))
+    );
+    // The same again is no news, and what is read stays.
+    model.notice = None;
+    model.update(Msg::Stages(Box::new(stages)));
+    assert!(model.notice.is_none() && model.dialog.is_some());
 }

@@ -24,14 +24,15 @@ use halolab::{
     backend::fake::Fault,
     config::Config,
     host::Facts,
-    labs::World,
-    plan::Choice,
+    labs::{Unended, World},
+    plan::{Choice, Plan, PlanError, Request, Step},
     run::{
         Lock,
+        aftermath::Amendment,
         journal::{self, Record},
-        unfinished::{find, stops, ways_back, worked_on_since},
+        unfinished::{find, left, losses, stops, ways_back, worked_on_since},
     },
-    stage::{Answer, Answers},
+    stage::{Answer, Answers, Catalog},
 };
 
 /// Takes the last line out of a journal: as if the program had been killed before it.
@@ -218,7 +219,7 @@ fn secrets_are_typed_again_and_never_drawn() {
 /// The record of a run that was killed while it removed the whole lab.
 fn removal() -> Record {
     let mut record = record(&[]);
-    let request = halolab::plan::Request {
+    let request = Request {
         lab: "ai-lab".into(),
         stage: "ai-lab".into(),
         choice: Choice::Remove,
@@ -273,4 +274,161 @@ fn a_removal_that_goes_on_asks_for_the_name_again() {
     other.update(Msg::Unfinished(Box::new(removal())));
     press(&mut other, "tab enter esc");
     assert!(other.review.is_none() && other.run.is_none());
+}
+
+/// Whatever is lost, destroyed by an action or not, is agreed to by a key of its own.
+#[test]
+fn what_only_says_that_it_loses_has_cancel_marked() {
+    fn loses(_: &World, _: &Catalog, requests: &[Request]) -> Result<Plan, PlanError> {
+        let mut plan = (sample::labs(80, 24).setup.planner)(&sample::world(), &sample::catalog(), requests)?;
+        for track in &mut plan.labs {
+            track.loses = vec!["the token, which is not given again".into()];
+            track.actions.iter_mut().for_each(|action| action.destroys = None);
+        }
+        Ok(plan)
+    }
+    let mut model = sample::first_run(80, 24);
+    model.setup.planner = loses;
+    press(&mut model, "space enter ctrl-s");
+    assert_eq!(model.screen(), Screen::Review);
+    assert_eq!(press(&mut model, "enter"), vec![], "Cancel is marked");
+    assert!(model.run.is_none() && model.review.is_none());
+    let rest = record(&[]);
+    assert!(!rest.plan.takes(), "what loses nothing is applied by enter");
+    let mut rest = rest;
+    rest.plan.labs[0].loses = vec!["the token".into()];
+    assert_eq!(losses(&rest), ["the token"]);
+}
+
+#[tokio::test]
+async fn a_failed_run_that_was_left_is_still_offered_in_the_menu() {
+    let bench = Bench::with_work().await;
+    let plan = bench.plan(Choice::Update).await;
+    bench.fake.set_fault(Some(Fault {
+        after: 4,
+        loses_answer: false,
+    }));
+    let broken = bench.apply(&plan, "20261122-050000000-abcd").await;
+    bench.fake.set_fault(None);
+    assert_eq!(broken.code, 5, "{:?}", broken.summary);
+    assert_eq!(found(&bench), None, "it is not asked about by itself");
+    let home = bench.home.path();
+    let now = || left(&home.join("runs"), &home.join("lock"), "");
+    let [of] = now().try_into().unwrap();
+    assert_eq!(
+        (of.date.as_str(), of.labs.as_slice()),
+        ("2026-11-22 05:00 UTC", &[LAB.to_owned()][..])
+    );
+    assert!(!of.at.is_empty());
+    let record = journal::record(&home.join("runs").join(&of.run)).unwrap();
+    assert_eq!(record.counts(), (record.done.len(), plan.actions().count()));
+    assert_eq!(bench.apply(&record.plan, &of.run).await.code, 0);
+    assert_eq!(now(), vec![], "it came to its end");
+    let record = journal::record(&home.join("runs").join(&of.run)).unwrap();
+    assert_eq!(
+        (record.error.clone(), record.counts().0),
+        (None, plan.actions().count()),
+        "the error of a try before is mended"
+    );
+}
+
+fn with_left(width: u16, height: u16) -> Model {
+    let mut model = sample::labs(width, height);
+    let mut world = sample::world();
+    world.unended = vec![Unended {
+        run: "20261122-050000000-abcd".into(),
+        date: "2026-11-22 05:00 UTC".into(),
+        labs: vec!["ai-lab".into()],
+        at: "install the base packages".into(),
+    }];
+    let mut next = world.instances[1].clone();
+    next.name = "ai-lab-next".into();
+    let tags = [
+        ("stage", "ai-lab"),
+        ("next", "ai-lab"),
+        ("state", "building"),
+        ("run", "20261122-050000000-abcd"),
+    ];
+    next.config = tags.map(|(k, v)| (halolab::labs::tag(k), v.to_owned())).into();
+    let mut older = world.instances[1].clone();
+    older.name = "ai-lab-prev-2".into();
+    older.created = "2026-11-01T08:00:00Z".into();
+    world.instances.extend([next, older]);
+    model.update(Msg::World(Ok(Box::new(world))));
+    let disk = |bytes| halolab::backend::InstanceState {
+        disk: Some(bytes),
+        ..Default::default()
+    };
+    let states = [
+        ("ai-lab-prev".to_owned(), disk(3 << 30)),
+        ("ai-lab-prev-2".to_owned(), disk(2 << 30)),
+    ];
+    model.update(Msg::States(states.into()));
+    model
+}
+
+#[test]
+fn a_run_that_was_left_and_what_it_half_made_are_said_and_harmless() {
+    let mut model = with_left(120, 40);
+    insta::assert_snapshot!("left_labs_120x40", draw(&model));
+    let asked = press(&mut model, "u");
+    assert_eq!(asked, vec![Effect::FindRun("20261122-050000000-abcd".into())]);
+    press(&mut model, "enter");
+    insta::assert_snapshot!("left_menu_120x40", draw(&model));
+    for (width, height) in [(60, 15), (80, 24)] {
+        let mut model = with_left(width, height);
+        press(&mut model, "enter");
+        insta::assert_snapshot!(format!("left_menu_{width}x{height}"), draw(&model));
+    }
+    assert_eq!(
+        press(&mut model, "enter"),
+        asked,
+        "its first line asks about the run"
+    );
+    model.update(Msg::Unfinished(Box::new(record(&[]))));
+    assert!(draw(&model).contains("Leave it"), "over the menu, too");
+    assert_eq!(press(&mut model, "enter"), vec![], "and leaves it by default");
+}
+
+#[test]
+fn older_versions_go_together_and_never_the_newest() {
+    let mut model = with_left(80, 24);
+    press(&mut model, "enter");
+    let drawn = draw(&model);
+    let at = drawn
+        .lines()
+        .position(|line| line.contains("Remove older"))
+        .unwrap();
+    let first = drawn
+        .lines()
+        .position(|line| line.contains("Unfinished run"))
+        .unwrap();
+    let keys = "down ".repeat(at - first);
+    press(&mut model, &format!("{keys} enter"));
+    let review = model.review.as_ref().unwrap();
+    let labs: Vec<&str> = review.plan.labs.iter().map(|t| t.lab.as_str()).collect();
+    assert_eq!(labs, ["ai-lab-prev-2"]);
+    assert!(!review.apply, "Cancel is marked");
+}
+
+/// A script that is given no secrets can be traced from the question, too.
+#[test]
+fn a_failed_script_is_retried_verbosely_from_the_question() {
+    let mut failed = record(&[]);
+    for action in failed.plan.labs.iter_mut().flat_map(|t| &mut t.actions) {
+        if let Step::Exec { secrets, .. } = &mut action.step {
+            secrets.clear();
+        }
+    }
+    failed.code = Some(5);
+    failed.failed = [("ai-lab/base".to_owned(), "it ended with 1".to_owned())].into();
+    let mut model = sample::labs(80, 24);
+    model.update(Msg::Unfinished(Box::new(failed)));
+    insta::assert_snapshot!("left_question_80x24", draw(&model));
+    let effects = press(&mut model, "tab tab enter");
+    let wanted = Amendment::Trace("ai-lab/base".into());
+    assert_eq!(
+        effects,
+        vec![Effect::Amend("20261122-050000000-abcd".into(), wanted)]
+    );
 }

@@ -1,4 +1,4 @@
-# Prints what the root that it runs in holds: packages, then files. Only looks. One section after `@@NAME`.
+# Prints what the root that it runs in holds: packages, then files and folders. Only looks. One section after `@@NAME`.
 LC_ALL=C
 export LC_ALL
 PATH=$PATH:/usr/sbin:/usr/bin:/sbin:/bin
@@ -28,8 +28,21 @@ done | head -n 64 | while IFS= read -r file; do
     printf '%s: %s\t%s\n' "$home" "${package%%-*}" "${package#*-}"
   done
 done
+# Each entry ends with NUL: a name may hold anything else. What the engine writes into each instance by itself, and what
+# nobody keeps, is left out.
 echo '@@files'
-find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /var/tmp -o -path /var/run \
-  -o -path /var/cache -o -path /var/lib/halolab/jobs -o -path /opt/halolab -o -path /etc/hostname \) -prune \
-  -o \( -type f -o -type l \) -exec stat -c '%f %s %Y %n' {} + 2>/dev/null || true
+break='
+'
+look() {
+  find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /var/tmp -o -path /var/run \
+    -o -path /var/cache -o -path /var/lib/halolab/jobs -o -path /opt/halolab -o -path /etc/hostname -o -path /etc/mtab \
+    -o -path /etc/resolv.conf -o -path /etc/machine-id -o -path /var/lib/dbus/machine-id -o -path /var/lib/cloud/seed \
+    \) -prune -o \( -type f -o -type l -o -type d \) "$@" 2>/dev/null || true
+}
+if [ "$(stat --printf 'x\0' / 2>/dev/null | tr '\0' y)" = xy ]; then
+  look -exec stat --printf '%f %s %Y %n\0' {} +
+else
+  look ! -path "*$break*" -exec stat -c '%f %s %Y %n' {} + | tr '\n' '\0'
+  look -path "*$break*" -exec sh -c 'for file; do printf "%s %s\0" "$(stat -c "%f %s %Y" "$file")" "$file"; done' sh {} +
+fi
 echo '@@end'

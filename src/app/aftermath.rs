@@ -57,7 +57,7 @@ impl Model {
     /// A run was looked for with this in mind.
     pub(super) fn go_the_way(&mut self, way: &Way, record: Box<Record>) -> Vec<Effect> {
         match way {
-            Way::RollBack => {
+            Way::Undo => {
                 let Some(world) = &self.world else { return vec![] };
                 let pick = |(lab, stage, choice)| Pick {
                     lab,
@@ -67,7 +67,7 @@ impl Model {
                 };
                 let picks: Vec<Pick> = ways_back(&record, world).into_iter().map(pick).collect();
                 if picks.is_empty() {
-                    self.say(Tone::Warning, "there is nothing left to take back");
+                    self.say(Tone::Warning, "there is nothing left to undo");
                     return vec![];
                 }
                 self.begin(picks)

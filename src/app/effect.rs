@@ -39,6 +39,7 @@ use super::{
     jobs,
     logs::Logs,
     msg::{Effect, Job, Msg, Outdated},
+    stages,
 };
 
 /// How long a run may take to end its action when the program is told to end.
@@ -89,12 +90,15 @@ pub(super) struct Shared {
     pub(super) backend: AsyncMutex<Option<Arc<dyn Backend>>>,
     pub(super) look: Notify,
     pub(super) logs: Mutex<Logs>,
+    /// The stages as they were read last.
+    pub(super) catalog: Mutex<Arc<Catalog>>,
 }
 
 impl Performer {
     /// A performer that answers over `messages`; begins to look at the host and the engine.
     pub fn new(around: Surroundings, messages: mpsc::Sender<Msg>) -> Self {
         let shared = Arc::new(Shared {
+            catalog: Mutex::new(Arc::clone(&around.catalog)),
             around,
             messages,
             backend: AsyncMutex::new(None),
@@ -110,6 +114,7 @@ impl Performer {
             }
         });
         tokio::spawn(watch_others(Arc::clone(&shared)));
+        tokio::spawn(stages::watch(Arc::clone(&shared)));
         tokio::spawn(Arc::clone(&shared).look_at_machine());
         Self {
             shared,
@@ -145,8 +150,8 @@ impl Performer {
             }
             Effect::Compare(lab, snapshot) => self.compare(lab, snapshot),
             Effect::StopCompare => self.stop_compare(),
-            Effect::Trust(id) => {
-                tokio::task::spawn_blocking(move || shared.trust(&id));
+            Effect::Trust(stage) => {
+                tokio::task::spawn_blocking(move || shared.trust(&stage));
             }
             Effect::Start(plan, secrets) => {
                 let id = journal::new_id(&plan);

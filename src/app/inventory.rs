@@ -8,15 +8,15 @@ use std::{
 use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
-    backend::{self, Backend},
+    backend::{self, Backend, InstanceState},
     host::{self, Facts, Finding},
-    labs::{World, compare, states},
+    labs::{Unended, World, compare, kept_sizes, states},
     log::sanitize,
     plan,
 };
 
 use super::{
-    effect::Shared,
+    effect::{Shared, Surroundings},
     msg::{HostSummary, Missing, Msg},
 };
 
@@ -137,20 +137,40 @@ fn missing(error: &backend::Error, absent: bool) -> Missing {
 /// Reads the lists and tells them: first what is quick, then live facts and findings.
 async fn show_world(shared: &Shared, known: &Known, backend: &dyn Backend) -> backend::Result<()> {
     let around = &shared.around;
-    let aliases = plan::aliases(&around.catalog, &[]);
+    let catalog = shared.stages();
+    let aliases = plan::aliases(&catalog, &[]);
     let mut world = World::observe(backend, facts(known), around.config.clone(), &aliases).await?;
     // Without asking labs: each question is a change on the daemon, after which it would be looked again.
     world.jobs = crate::run::jobs::under_way(&shared.jobs());
+    world.unended = unended(around).await;
     if !around.global.read_only {
         // Where it fails the next look does it.
         let _ = compare::copy::sweep(backend, &world.instances).await;
     }
-    let labs = world.labs(&around.catalog);
+    let labs = world.labs(&catalog);
     let found = world.clone();
     shared.tell(Msg::World(Ok(Box::new(world)))).await;
-    shared.tell(Msg::States(states(backend, &labs).await)).await;
+    let mut live = states(backend, &labs).await;
+    let kept: Vec<_> = labs.iter().flat_map(|lab| lab.kept.clone()).collect();
+    let disk = kept_sizes(backend, &kept).await.into_iter().map(|(name, bytes)| {
+        let state = InstanceState {
+            disk: Some(bytes),
+            ..InstanceState::default()
+        };
+        (name, state)
+    });
+    live.extend(disk);
+    shared.tell(Msg::States(live)).await;
     let mut all = findings(&found).await;
     all.extend(found.drift(&labs));
+    if let Some(server) = &found.server {
+        let root = found.facts.get("root") == Some(&host::Fact::Bool(true));
+        all.extend(host::findings::engine_socket(
+            server.title(),
+            &server.address,
+            root,
+        ));
+    }
     // None is told too: what was found before may be mended.
     let summary = HostSummary {
         facts: facts(known),
@@ -158,6 +178,13 @@ async fn show_world(shared: &Shared, known: &Known, backend: &dyn Backend) -> ba
     };
     shared.tell(Msg::Host(Box::new(summary))).await;
     Ok(())
+}
+
+/// The runs that were left before their end.
+async fn unended(around: &Surroundings) -> Vec<Unended> {
+    let (runs, lock, daemon) = (around.runs.clone(), around.lock.clone(), around.daemon.clone());
+    let looked = tokio::task::spawn_blocking(move || crate::run::unfinished::left(&runs, &lock, &daemon));
+    looked.await.unwrap_or_default()
 }
 
 /// What stands in the way of labs on this host, as far as it can be seen without rights.
@@ -232,11 +259,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        app::effect::{Performer, Surroundings},
-        backend::fake::Fake,
-        config::Config,
-        paths::Paths,
-        run::StopCode,
+        app::effect::Performer, backend::fake::Fake, config::Config, paths::Paths, run::StopCode,
         stage::Catalog,
     };
 

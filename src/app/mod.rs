@@ -31,6 +31,7 @@ pub mod resume;
 pub mod run_view;
 mod screens;
 pub mod seen;
+pub mod stages;
 mod start;
 pub mod terminal;
 pub mod tuning;

@@ -138,6 +138,9 @@ impl Picker {
     pub fn shown(&self) -> Vec<&SnapshotRow> {
         let needle = self.filter.text().to_lowercase();
         let holds = |row: &&SnapshotRow| {
+            if needle.is_empty() {
+                return true;
+            }
             let verdict = row.verdict.as_deref().unwrap_or_default();
             [&row.name, &row.note, &row.holds, verdict]
                 .iter()
@@ -190,6 +193,13 @@ pub struct Review {
     pub scroll: usize,
     /// The run that it goes on with; none where it is a new one.
     pub goes_on: Option<GoesOn>,
+}
+
+impl Review {
+    /// Ids of the actions that are done already; none where it is a new plan.
+    pub fn done(&self) -> Option<&BTreeSet<String>> {
+        self.goes_on.as_ref().map(|goes_on| &goes_on.done)
+    }
 }
 
 /// All that the screens show.

@@ -12,7 +12,7 @@ use crate::{
     log::page::{Ask, Page},
     plan::{Losses, Plan},
     run::{Event, Outcome, aftermath::Amendment, journal::Record, lock::Holder},
-    stage::Answers,
+    stage::{Answers, Stage},
     view::{self, viewer::Save},
 };
 
@@ -20,6 +20,7 @@ use super::build::Known;
 use super::job_list::JobRow;
 use super::machine::{Agreed, Aim, Machine, Proposed};
 use super::reading::Subject;
+use super::stages::Stages;
 
 /// Why a run was not begun.
 #[derive(Clone, Debug)]
@@ -49,6 +50,8 @@ pub enum Msg {
     Changed(Result<String, String>),
     /// What differs, as lines; or why it cannot be said.
     Compared(Subject, Result<Vec<String>, String>),
+    /// Files of stages were edited.
+    Stages(Box<Stages>),
     /// The engine was looked at.
     World(Result<Box<World>, Missing>),
     /// Live facts of the running labs.
@@ -163,7 +166,7 @@ pub enum Effect {
     /// Nobody wants to know it any more.
     StopCompare,
     /// Remember that a stage is trusted.
-    Trust(String),
+    Trust(Box<Stage>),
     /// Carry this plan out, with the values of secret options by lab.
     Start(Box<Plan>, BTreeMap<String, Answers>),
     /// Go on with this run, with its plan and the values of its secrets by lab.

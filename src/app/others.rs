@@ -87,7 +87,7 @@ impl Model {
             return false;
         };
         self.review = Some(Review {
-            apply: !run.plan.destroys(),
+            apply: !run.plan.takes(),
             plan: run.plan,
             scroll: 0,
             goes_on: self.resume.begun.take(),

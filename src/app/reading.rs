@@ -7,7 +7,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     labs::compare::{Question, compare, text},
     log::sanitize_text,
-    stage::trust::{Store, Stranger},
+    stage::{
+        Stage,
+        trust::{Store, Stranger},
+    },
 };
 
 use super::{
@@ -89,7 +92,9 @@ impl Model {
             (Intent::Trust, Subject::Stage(id)) => {
                 self.dialog = None;
                 self.strangers.remove(&id);
-                let mut effects = vec![Effect::Trust(id)];
+                let stage = self.setup.catalog.get(&id).cloned();
+                let mut effects: Vec<Effect> =
+                    stage.map(|s| Effect::Trust(Box::new(s))).into_iter().collect();
                 effects.extend(self.apply());
                 return effects;
             }
@@ -152,11 +157,8 @@ impl Shared {
             .await;
     }
 
-    /// Remembers that a stage is trusted.
-    pub(super) fn trust(&self, id: &str) {
-        let Some(stage) = self.around.catalog.get(id) else {
-            return;
-        };
+    /// Remembers that a stage is trusted, with the text that was shown.
+    pub(super) fn trust(&self, stage: &Stage) {
         if let Err(error) = Store::new(&self.around.paths.state).trust(stage) {
             self.tell_blocking(Msg::Said(sanitize_text(&error.to_string())));
         }

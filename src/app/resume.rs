@@ -1,13 +1,13 @@
-//! A run that an earlier halolab did not end is offered once, when the screens start: go on, take it back, or leave
-//! it, which is what enter does.
+//! A run that an earlier halolab did not end is offered once, when the screens start: go on, undo it, or leave it, which
+//! is what enter does. One that was left stays in the menus of its labs, and under `u` on the list of labs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     log::sanitize,
     plan::Losses,
     run::{
-        aftermath::Way,
+        aftermath::{Amendment, Way, ways},
         journal::Record,
         unfinished::{Stopped, losses, removals, stops, ways_back},
     },
@@ -51,9 +51,23 @@ pub struct Unfinished {
 impl Unfinished {
     /// The buttons; the first one does nothing.
     pub fn buttons(&self) -> Vec<&'static str> {
-        let mut names = vec!["Leave it", "Continue"];
-        names.extend((!self.ways.is_empty()).then_some("Take it back…"));
-        names
+        self.offers().into_iter().map(|(name, _)| name).collect()
+    }
+
+    /// The buttons with what each does.
+    fn offers(&self) -> Vec<(&'static str, Option<Way>)> {
+        let mut all = vec![("Leave it", None), ("Go on", Some(Way::Retry))];
+        let verbose = ways(&self.record, false).into_iter();
+        let verbose = verbose.filter(|way| matches!(way, Way::Verbose(_)));
+        all.extend(verbose.map(|way| ("Verbose", Some(way))));
+        all.extend((!self.ways.is_empty()).then_some(("Undo…", Some(Way::Undo))));
+        all
+    }
+
+    /// Whether it can be gone on with so that the script that failed shows its commands.
+    pub fn can_trace(&self) -> bool {
+        let mut offers = self.offers().into_iter();
+        offers.any(|(_, way)| matches!(way, Some(Way::Verbose(_))))
     }
 
     /// What going on with it destroys.
@@ -74,6 +88,8 @@ pub struct GoesOn {
     pub run: String,
     /// Its secrets, by lab.
     pub secrets: BTreeMap<String, Answers>,
+    /// Ids of the actions that are done and are not done again.
+    pub done: BTreeSet<String>,
 }
 
 impl Model {
@@ -86,10 +102,23 @@ impl Model {
         vec![]
     }
 
+    /// Asks about the newest run that was left before its end.
+    pub(super) fn ask_about_left(&mut self) -> Vec<Effect> {
+        let newest = self.world.as_ref().and_then(|world| world.unended.first());
+        let Some(run) = newest.map(|u| u.run.clone()) else {
+            self.say(Tone::Good, "no run was left before its end");
+            return vec![];
+        };
+        vec![Effect::FindRun(run)]
+    }
+
     /// Asks about an unfinished run, where nothing else is asked and the labs are known.
     pub(super) fn offer_unfinished(&mut self) {
         let free = self.dialog.is_none() && self.help.is_none() && !self.is_running();
-        let calm = matches!(self.screen(), Screen::Welcome | Screen::Labs | Screen::Result);
+        let calm = matches!(
+            self.screen(),
+            Screen::Welcome | Screen::Labs | Screen::Menu | Screen::Result
+        );
         let Some(world) = self.world.as_ref().filter(|_| free && calm) else {
             return;
         };
@@ -122,10 +151,16 @@ impl Model {
             Intent::Enter => {
                 let asked = asked.clone();
                 self.dialog = None;
-                match asked.marked {
-                    0 => {}
-                    1 => return self.go_on_with(asked.record),
-                    _ => return self.begin(asked.ways),
+                match asked
+                    .offers()
+                    .into_iter()
+                    .nth(asked.marked)
+                    .and_then(|(_, way)| way)
+                {
+                    Some(Way::Retry) => return self.go_on_with(asked.record),
+                    Some(Way::Verbose(id)) => return self.amend(asked.record.id, Amendment::Trace(id)),
+                    Some(_) => return self.begin(asked.ways),
+                    None => {}
                 }
             }
             _ => {}
@@ -203,6 +238,7 @@ impl Model {
             goes_on: Some(GoesOn {
                 run: record.id,
                 secrets,
+                done: record.done,
             }),
         });
         self.ask_names(names);

@@ -52,7 +52,11 @@ impl Model {
         true
     }
 
-    pub(in crate::app) fn take_world(&mut self, world: crate::labs::World) -> Vec<Effect> {
+    pub(in crate::app) fn take_world(&mut self, mut world: crate::labs::World) -> Vec<Effect> {
+        // What this program does itself is not left.
+        let own = self.run.as_ref().filter(|run| run.is_running());
+        let own = own.and_then(|run| run.id.clone());
+        world.unended.retain(|u| Some(&u.run) != own.as_ref());
         let at = self.labs.current().map(|lab| lab.name.clone());
         let back = self.is_stale();
         let ended = std::mem::take(&mut self.others.ended);

@@ -36,6 +36,7 @@ use super::{
     guard, job_view,
     model::{Model, Setup},
     msg::{Errand, Msg, Tone},
+    stages::Stages,
     terminal::Session,
     viewer::hands,
 };
@@ -247,8 +248,7 @@ fn model(setup: &cli::Setup) -> Model {
     model.now = now();
     model.looking_since = model.now;
     let store = Store::new(&setup.paths.state);
-    let strangers = setup.catalog.iter().filter_map(|stage| store.stranger(stage));
-    model.strangers = strangers.map(|s| (s.id.clone(), s)).collect();
+    model.strangers = Stages::new(Arc::clone(&model.setup.catalog), &store).strangers;
     if let Some(wrong) = wrong {
         model.say(Tone::Warning, wrong);
     }

@@ -52,6 +52,11 @@ impl Shared {
             self.tell(Msg::Said(sanitize_text(&text))).await;
         }
         let report = Report::of(root, &matrix).await;
+        let report = if Root::new(root).is_live() {
+            report.speaking_to(self.around.daemon.place())
+        } else {
+            report
+        };
         let pool = Pool::of(&report.machine, &matrix);
         let mut machine = Machine::new(report, pool, &Root::new(root));
         match self.keeper().open() {

@@ -31,6 +31,7 @@ impl Model {
             Msg::Proposed(proposed) => self.take_proposed(proposed),
             Msg::Changed(ended) => self.take_changed(ended),
             Msg::Compared(of, lines) => self.take_compared(&of, lines),
+            Msg::Stages(stages) => self.take_stages(*stages),
             Msg::World(Ok(world)) => self.take_world(*world),
             Msg::World(Err(missing)) => self.take_missing(missing),
             Msg::States(states) => {

@@ -1,6 +1,9 @@
 //! Showing a plan, asking for consent, and running it with lines of text or JSON.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::{
+    collections::BTreeSet,
+    io::{BufRead as _, IsTerminal as _, Write as _},
+};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -21,7 +24,7 @@ use super::{
 };
 
 /// Prints a plan: text, or one JSON document with its digest.
-pub(super) fn show(setup: &Setup, plan: &Plan, scripts: bool) -> Result<(), Stop> {
+pub(super) fn show(setup: &Setup, plan: &Plan, scripts: bool, done: &Done) -> Result<(), Stop> {
     let strangers: Vec<Stranger> = trust::strangers(setup, plan)
         .into_iter()
         .map(|(_, s)| s)
@@ -32,7 +35,7 @@ pub(super) fn show(setup: &Setup, plan: &Plan, scripts: bool) -> Result<(), Stop
             "untrusted": strangers,
         }));
     }
-    out(&if scripts { with_scripts(plan) } else { text(plan) });
+    out(&written(plan, scripts, done));
     for stranger in strangers {
         note(&crate::log::sanitize(&format!(
             "the stage {0} in {1} is not trusted yet: look at it with `halolab stage trust {0}` ({2})",
@@ -42,21 +45,27 @@ pub(super) fn show(setup: &Setup, plan: &Plan, scripts: bool) -> Result<(), Stop
     Ok(())
 }
 
-/// A plan as text: what is done, with which command, what is lost and kept.
-pub(super) fn text(plan: &Plan) -> String {
-    written(plan, false)
+/// Ids of the actions that are done already, of a run that goes on.
+pub(super) type Done = BTreeSet<String>;
+
+/// A plan as text: what is done, with which command, what is lost and kept; `done` is done already.
+pub(super) fn text(plan: &Plan, done: &Done) -> String {
+    written(plan, false, done)
 }
 
 /// The same, with what each action runs, to the letter.
-pub(super) fn with_scripts(plan: &Plan) -> String {
-    written(plan, true)
+pub(super) fn with_scripts(plan: &Plan, done: &Done) -> String {
+    written(plan, true, done)
 }
 
-fn written(plan: &Plan, scripts: bool) -> String {
+fn written(plan: &Plan, scripts: bool, done: &Done) -> String {
     if plan.is_empty() {
         return "Nothing to do.".into();
     }
-    let lines_of = |a: &Action| action(a, scripts);
+    let lines_of = |a: &Action| match done.contains(&a.id) {
+        true => vec![format!("  + done: {}", a.sentence)],
+        false => action(a, scripts),
+    };
     let mut lines = vec![];
     if !plan.host.is_empty() {
         lines.push("First:".into());
@@ -69,7 +78,17 @@ fn written(plan: &Plan, scripts: bool) -> String {
         lines.extend(track.loses.iter().map(|l| format!("  LOSES  {l}")));
         lines.extend(track.keeps.iter().map(|k| format!("  keeps  {k}")));
     }
-    lines.push(format!("About {} in all.", duration(plan.seconds())));
+    lines.push(format!("About {} in all.", duration(plan.seconds_but(done))));
+    if !done.is_empty() {
+        let (all, rest) = (
+            plan.actions().count(),
+            plan.actions().filter(|a| !done.contains(&a.id)).count(),
+        );
+        let done = all - rest;
+        lines.push(format!(
+            "{done} of these {all} actions are done and are not done again."
+        ));
+    }
     if !scripts {
         lines.push("What each action runs, to the letter: `halolab plan … --scripts`.".into());
     }
@@ -121,17 +140,18 @@ pub(super) async fn agree_and_run(setup: &Setup, planned: Planned, consent: &Con
         setup.may_change()?;
         trust::gate(setup, &plan, &consent.trust)?;
     }
-    if !agreed(setup, &plan, consent)? {
+    if !agreed(setup, &plan, consent, &Done::new())? {
         return Ok(Code::OK);
     }
     let id = journal::new_id(&plan);
     carry_out(setup, &plan, &id, secrets).await
 }
 
-/// Whether the user wants a plan to be carried out: by a flag, or asked. A dry run shows it and does not.
-pub(super) fn agreed(setup: &Setup, plan: &Plan, consent: &Consent) -> Result<bool, Stop> {
+/// Whether the user wants a plan to be carried out, of which some is `done`: by a flag, or asked. A dry run shows it and
+/// does not.
+pub(super) fn agreed(setup: &Setup, plan: &Plan, consent: &Consent, done: &Done) -> Result<bool, Stop> {
     if consent.dry_run {
-        show(setup, plan, false)?;
+        show(setup, plan, false, done)?;
         return Ok(false);
     }
     setup.may_change()?;
@@ -144,12 +164,12 @@ pub(super) fn agreed(setup: &Setup, plan: &Plan, consent: &Consent) -> Result<bo
             )));
         }
         (None, true) => {}
-        (None, false) => ask(setup, plan)?,
+        (None, false) => ask(setup, plan, done)?,
     }
     Ok(true)
 }
 
-fn ask(setup: &Setup, plan: &Plan) -> Result<(), Stop> {
+fn ask(setup: &Setup, plan: &Plan, done: &Done) -> Result<(), Stop> {
     let stdin = std::io::stdin();
     if setup.global.no_input || setup.global.json || !stdin.is_terminal() {
         return Err(Stop::usage(format!(
@@ -157,7 +177,7 @@ fn ask(setup: &Setup, plan: &Plan) -> Result<(), Stop> {
             plan.digest()
         )));
     }
-    out(&text(plan));
+    out(&text(plan, done));
     yes("Do this?")
 }
 

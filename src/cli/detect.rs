@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::{
+    backend::lxd::address_of,
     host::{
         self, Report, Root,
         detect::Machine,
@@ -59,7 +60,7 @@ struct Document<'a> {
 }
 
 pub(super) async fn detect(global: &Global, args: DetectArgs) -> Result<Code, Stop> {
-    let report = look(args.root.as_deref()).await?;
+    let report = look(args.root.as_deref(), &address_of(global.lxd.as_deref())).await?;
     let passing = if args.docker {
         let choice = Choice::of(&args.gpu);
         let passing = passing(
@@ -158,7 +159,7 @@ fn words(passing: &Passing) -> String {
 }
 
 /// Looks at a machine, with the user's additions to the matrix; their mistakes are said.
-pub(super) async fn look(root: Option<&Path>) -> Result<Report, Stop> {
+pub(super) async fn look(root: Option<&Path>, engine: &str) -> Result<Report, Stop> {
     if let Some(root) = root.filter(|root| !root.is_dir()) {
         return Err(Stop::usage(format!(
             "{} is not a folder: give the root of a tree, or a captured host",
@@ -166,7 +167,13 @@ pub(super) async fn look(root: Option<&Path>) -> Result<Report, Stop> {
         )));
     }
     let matrix = matrix();
-    Ok(Report::of(root.unwrap_or_else(|| Path::new("/")), &matrix).await)
+    let report = Report::of(root.unwrap_or_else(|| Path::new("/")), &matrix).await;
+    // Another tree has its own sockets.
+    Ok(if root.is_none() {
+        report.speaking_to(engine)
+    } else {
+        report
+    })
 }
 
 fn matrix() -> Matrix {

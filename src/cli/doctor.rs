@@ -6,7 +6,8 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    host::{Finding, Severity, boot::mend, docker::Choice, firewall},
+    backend::lxd::address_of,
+    host::{Finding, Severity, boot::mend, docker::Choice, findings::engine_socket, firewall},
     log::sanitize_text,
     run::receipt::Open,
 };
@@ -38,7 +39,8 @@ pub(super) async fn doctor(global: Global, args: DoctorArgs) -> Result<Code, Sto
     if let Some(change) = &args.undo {
         return tune::undo(&Setup::load(global)?, change, root, &args.tune).await;
     }
-    let report = super::detect::look(args.root.as_deref()).await?;
+    let engine = address_of(global.lxd.as_deref());
+    let report = super::detect::look(args.root.as_deref(), &engine).await?;
     let (mut findings, machine) = (report.judgement.findings, report.machine);
     let usual = super::detect::passing(
         &machine,
@@ -138,6 +140,8 @@ async fn look(setup: &Setup) -> Result<(Vec<Finding>, Vec<String>), Stop> {
             ))),
         }
     }
+    let root = rustix::process::geteuid().is_root();
+    findings.extend(engine_socket(server.title(), &server.address, root));
     findings.extend(low_memory());
     findings.extend(full_pools(&world));
     findings.extend(world.drift(&world.labs(&setup.catalog)));

@@ -158,8 +158,7 @@ pub enum Verb {
     /// Earlier runs: list (also without a word), show, resume, undo, edit, bundle.
     Runs(runs::RunsArgs),
     /// Settings and where each comes from.
-    #[command(subcommand)]
-    Config(other::ConfigVerb),
+    Config(other::ConfigArgs),
     /// Show and take back what halolab did to this machine; labs stay unless they are named.
     Uninstall(uninstall::UninstallArgs),
     /// Print completions for a shell.
@@ -230,7 +229,7 @@ async fn carry_out(verb: Verb, global: Global) -> Result<Code, Stop> {
         Verb::Progress(args) => progress::progress(global, args).await,
         Verb::Stage(verb) => other::stage(&Setup::load(global)?, verb),
         Verb::Runs(args) => runs::run(&Setup::load(global)?, args).await,
-        Verb::Config(verb) => other::config(&Setup::load(global)?, &verb),
+        Verb::Config(verb) => other::config(&Setup::load(global)?, verb.verb.as_ref()),
         Verb::Uninstall(args) => Box::pin(uninstall::uninstall(&Setup::load(global)?, args)).await,
         Verb::Completions { shell } => Ok(other::completions(shell)),
         Verb::Man => other::man(),

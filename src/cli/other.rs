@@ -38,9 +38,16 @@ pub enum StageVerb {
     Schema,
 }
 
+/// Arguments of `config`: without a verb the settings in force, each with where it comes from.
+#[derive(Debug, clap::Args)]
+pub struct ConfigArgs {
+    #[command(subcommand)]
+    pub(super) verb: Option<ConfigVerb>,
+}
+
 /// Verbs on settings.
 #[derive(Debug, Subcommand)]
-pub enum ConfigVerb {
+pub(super) enum ConfigVerb {
     /// All settings.
     Show {
         /// Say where each comes from.
@@ -93,8 +100,8 @@ fn find<'s>(setup: &'s Setup, stage: &str) -> Result<&'s Stage, Stop> {
     })
 }
 
-pub(super) fn config(setup: &Setup, verb: &ConfigVerb) -> Result<Code, Stop> {
-    let ConfigVerb::Show { origin } = *verb;
+pub(super) fn config(setup: &Setup, verb: Option<&ConfigVerb>) -> Result<Code, Stop> {
+    let origin = verb.is_none_or(|ConfigVerb::Show { origin }| *origin);
     if setup.global.json {
         json(&setup.settings.show_json())?;
     } else {

@@ -2,6 +2,7 @@
 //! readers and pipes. The same menu, forms, planner and runner; the end of the input cancels what is not agreed to yet.
 
 mod ask;
+mod beside;
 mod failed;
 mod form;
 mod resume;
@@ -17,13 +18,14 @@ use crate::{
         menu::{Entry, menu_items},
     },
     host,
-    labs::{Lab, Presence, World, identity::Seen},
+    labs::{Lab, Presence, World, counted, identity::Seen},
     plan::{Choice, Plan, Request, planner},
     run::{
         journal,
         lock::{Holder, Scope},
+        unfinished::left,
     },
-    stage::{Answers, answers::IMAGE_FILE},
+    stage::{Answers, Catalog, answers::IMAGE_FILE},
 };
 
 use super::{Code, Global, Setup, Stop, consent, plan::SERVER_WAIT, status::state_word, trust};
@@ -46,12 +48,14 @@ pub(super) async fn wizard(global: Global) -> Result<Code, Stop> {
              `halolab --help`",
         ));
     }
-    let setup = Setup::load(global)?;
+    let mut setup = Setup::load(global)?;
     say("halolab, as questions. Type the number of an answer, enter for the one in brackets, q to leave.");
     // How the last thing ended that was asked for.
     let mut last = None;
     let mut offered = false;
     loop {
+        // A stage may have been edited since.
+        setup.catalog = Catalog::load(&setup.paths.stages);
         match Box::pin(round(&setup, &mut offered)).await {
             Ok(code) => last = Some(code),
             Err(Left::Quit) => return Ok(last.unwrap_or(Code::OK)),
@@ -96,6 +100,9 @@ async fn round(setup: &Setup, offered: &mut bool) -> Result<Code, Left> {
     say("\nLabs:");
     for (number, lab) in (1..).zip(&labs) {
         say(&format!("  {number}. {}", in_words(lab)));
+    }
+    for run in &world.unended {
+        say(&resume::left_alone(run));
     }
     let chosen = which(&labs).await?;
     let picks = match chosen.as_slice() {
@@ -143,6 +150,7 @@ async fn look(setup: &Setup) -> Result<World, Stop> {
     if world.asleep.is_none() {
         // Before the default image is chosen.
         host::reach::look(&mut world.facts, &setup.config.servers(), SERVER_WAIT).await;
+        world.unended = left(&setup.runs(), &setup.lock(), setup.daemon());
     }
     Ok(world)
 }
@@ -150,8 +158,7 @@ async fn look(setup: &Setup) -> Result<World, Stop> {
 fn in_words(lab: &Lab) -> String {
     let proof = lab.verdict.as_deref().map(|v| format!(", proof: {v}"));
     let snapshots = match (lab.presence, lab.snapshots) {
-        (Presence::Ours, 1) => ", 1 snapshot".to_owned(),
-        (Presence::Ours, many) => format!(", {many} snapshots"),
+        (Presence::Ours, count) => format!(", {}", counted(count, "snapshot")),
         _ => String::new(),
     };
     format!(
@@ -193,7 +200,8 @@ async fn which(labs: &[Lab]) -> Result<Vec<&Lab>, Left> {
 
 /// What to do with one lab; none where that is done already.
 async fn menu(setup: &Setup, world: &World, lab: &Lab) -> Result<Option<Choice>, Left> {
-    let items = menu_items(lab, world, &setup.catalog);
+    let disks = beside::sizes(setup, lab).await;
+    let items = menu_items(lab, world, &setup.catalog, &|name| disks.get(name).copied());
     say(&format!("\n{}: what to do?", lab.name));
     for (number, item) in (1..).zip(&items) {
         let title = item.title.replace('…', "");
@@ -215,6 +223,18 @@ async fn menu(setup: &Setup, world: &World, lab: &Lab) -> Result<Option<Choice>,
         Entry::Start => return snapshots::change(setup, Job::Start(name)).await.map(|()| None),
         Entry::Stop => return stop(setup, lab).await.map(|()| None),
         Entry::Restore => return Box::pin(snapshots::choose(setup, lab)).await,
+        Entry::Unended(run) => return Box::pin(resume::of_run(setup, world, &run)).await.map(|_| None),
+        Entry::RemoveOlder => {
+            let older = world.older_versions(&name).into_iter().map(|k| k.name);
+            return Box::pin(beside::remove(setup, world, older.collect()))
+                .await
+                .map(|()| None);
+        }
+        Entry::RemoveBeside(next) => {
+            return Box::pin(beside::remove(setup, world, vec![next]))
+                .await
+                .map(|()| None);
+        }
         Entry::Create => Choice::Create,
         Entry::Recreate => Choice::Recreate,
         Entry::RecreateFromClean => Choice::RecreateFromClean,
@@ -233,8 +253,8 @@ async fn menu(setup: &Setup, world: &World, lab: &Lab) -> Result<Option<Choice>,
         }
         Entry::Remove => {
             say(&format!(
-                "This deletes {name} with all that is inside and its {} snapshots, for good. Kept: what is on data mounts.",
-                lab.snapshots
+                "This deletes {name} with all that is inside and its {}, for good. Kept: what is on data mounts.",
+                counted(lab.snapshots, "snapshot")
             ));
             type_name(&name).await?;
             Choice::Remove
@@ -327,14 +347,20 @@ async fn agree_and_run(
         say("There is nothing to do.");
         return Ok(Some(Code::OK));
     }
-    say("\nThe plan. Nothing has happened yet.");
-    say(&consent::text(plan));
+    let done = journal::record(&setup.runs().join(id)).map_or_else(consent::Done::new, |record| record.done);
+    let begins = if done.is_empty() {
+        "Nothing has happened yet."
+    } else {
+        "It goes on where it stopped."
+    };
+    say(&format!("\nThe plan. {begins}"));
+    say(&consent::text(plan, &done));
     setup.may_change()?;
     loop {
         let given = ask::line("Apply? s shows what each action runs, to the letter [y/N]: ").await?;
         match given.to_lowercase().as_str() {
             "y" | "yes" => break,
-            "s" => say(&consent::with_scripts(plan)),
+            "s" => say(&consent::with_scripts(plan, &done)),
             "" | "n" | "no" | "q" => {
                 say("Nothing was changed.");
                 return Ok(Some(Code::DECLINED));

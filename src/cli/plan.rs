@@ -10,14 +10,14 @@ use clap::Args;
 
 use crate::{
     backend, host,
-    labs::{Presence, World},
+    labs::{Presence, World, counted},
     plan::{Choice, Plan, Request, planner::HOST},
     stage::{Answers, answers::IMAGE_FILE, given},
 };
 
 use super::{
     Code, Setup, Stop, consent,
-    table::note,
+    table::{json, note, out},
     tune::{self, Size},
 };
 
@@ -109,6 +109,10 @@ pub struct RemoveArgs {
     /// Keep it whole as LAB-prev, and only free its name: `undo` brings it back.
     #[arg(long)]
     keep: bool,
+    /// Leave the lab, and remove its earlier versions but the newest one, those with a pinned snapshot, and those that
+    /// were set aside.
+    #[arg(long, conflicts_with = "keep")]
+    older: bool,
     #[command(flatten)]
     consent: Consent,
 }
@@ -282,7 +286,7 @@ fn natural(world: &World, lab: &str) -> Choice {
 
 pub(super) async fn plan(setup: &Setup, args: ShowArgs) -> Result<Code, Stop> {
     let planned = make(setup, &args.plan).await?;
-    consent::show(setup, &planned.plan, args.scripts)?;
+    consent::show(setup, &planned.plan, args.scripts, &consent::Done::new())?;
     Ok(Code::OK)
 }
 
@@ -357,7 +361,36 @@ pub(super) async fn prove(setup: &Setup, lab: String, consent: Consent) -> Resul
     change(setup, ChangeArgs { lab, consent }, Choice::Prove).await
 }
 
+/// Removes the earlier versions of a lab but the newest one.
+async fn remove_older(setup: &Setup, args: &RemoveArgs) -> Result<Code, Stop> {
+    let world = setup.world(&[]).await?;
+    let older: Vec<String> = world
+        .older_versions(&args.lab)
+        .into_iter()
+        .map(|k| k.name)
+        .collect();
+    if older.is_empty() {
+        let there = counted(world.versions(&args.lab).len(), "earlier version");
+        let why = "the newest one, one with a pinned snapshot, and one that was set aside stay";
+        let text = format!("nothing to remove: {} has {there}; {why}", args.lab);
+        if setup.global.json {
+            json(&serde_json::json!({"v": 1, "lab": args.lab, "done": text}))?;
+        } else {
+            out(&crate::log::sanitize(&text));
+        }
+        return Ok(Code::OK);
+    }
+    let plan = PlanArgs {
+        labs: older,
+        ..PlanArgs::of(String::new(), Choice::Remove)
+    };
+    make_and_run(setup, &plan, &args.consent).await
+}
+
 pub(super) async fn remove(setup: &Setup, args: RemoveArgs) -> Result<Code, Stop> {
+    if args.older {
+        return remove_older(setup, &args).await;
+    }
     change(
         setup,
         ChangeArgs {

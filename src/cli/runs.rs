@@ -86,7 +86,7 @@ pub(super) async fn run(setup: &Setup, args: RunsArgs) -> Result<Code, Stop> {
             if setup.global.json {
                 json(record)?;
             } else {
-                out(&consent::text(&record.plan));
+                out(&consent::text(&record.plan, &record.done));
                 out(&format!(
                     "{}\nlogs: {}",
                     line(record).join("  "),
@@ -167,17 +167,16 @@ async fn resume(
         None => BTreeMap::new(),
     };
     if !setup.global.json {
-        let all = record.plan.actions().count();
+        let (done, all) = record.counts();
         note(&format!(
-            "{} of these {all} actions are done and are not done again",
-            record.finished
+            "{done} of these {all} actions are done and are not done again"
         ));
     }
     let (plan, jobs) = going_on(setup, record).await?;
     for job in jobs {
         note(&job);
     }
-    if !consent::agreed(setup, &plan, consent)? {
+    if !consent::agreed(setup, &plan, consent, &record.done)? {
         return Ok(Code::OK);
     }
     consent::carry_out(setup, &plan, &record.id, answers).await
@@ -213,12 +212,14 @@ fn line(record: &Record) -> Vec<String> {
         .collect::<Vec<_>>()
         .join(", ");
     let end = match record.code {
-        Some(0) => "done".to_owned(),
+        Some(0) if record.failed.is_empty() => "done".to_owned(),
+        Some(0) => format!("done but for {}", record.failed.len()),
         Some(6) => "waits for a restart".to_owned(),
         Some(code) => format!("ended with {code}"),
         None => "not finished".to_owned(),
     };
-    let steps = format!("{}/{}", record.finished, record.plan.actions().count());
+    let (done, all) = record.counts();
+    let steps = format!("{done}/{all}");
     vec![
         record.id.clone(),
         labs,

@@ -1,17 +1,21 @@
 //! `halolab status`: the labs, from as few calls to the daemon as possible.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use serde::Serialize;
 
 use crate::{
     backend::InstanceState,
     labs::{
-        Kept, Lab, Presence, SnapshotRow, World,
+        Kept, Lab, Presence, SnapshotRow, Unended, World,
         drift::{self, Moved},
+        kept_sizes as sizes,
         sizes::Room,
         snapshot_rows, states,
         verdict::Verdict,
     },
+    run::unfinished::left,
 };
 
 use super::{
@@ -31,6 +35,9 @@ struct Report {
     v: u32,
     engine: Option<Engine>,
     labs: Vec<Row>,
+    /// Runs that were left before their end.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unended: Vec<Unended>,
 }
 
 #[derive(Serialize)]
@@ -70,11 +77,13 @@ struct Row {
 
 pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop> {
     let mut world = setup.glance().await?;
+    world.unended = left(&setup.runs(), &setup.lock(), setup.daemon());
     let engine = world.server.as_ref().map(engine);
     // What a proof stood on is compared with this machine as it is now.
     world.facts = setup.facts().clone();
     let mut labs = world.labs(&setup.catalog);
     let mut details = None;
+    let mut kept_sizes = BTreeMap::new();
     if let Some(name) = &args.lab {
         let lab = world
             .find(&setup.catalog, name)
@@ -84,12 +93,13 @@ pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop
             let (rows, pools) = tokio::join!(snapshot_rows(backend.as_ref(), name), backend.pools());
             details = Some(rows?);
             world.pools = pools?;
+            kept_sizes = sizes(backend.as_ref(), &lab.kept).await;
         }
         labs = vec![lab];
     }
     let live = match engine {
         Some(_) => states(setup.backend().await?.as_ref(), &labs).await,
-        None => std::collections::BTreeMap::new(),
+        None => BTreeMap::new(),
     };
     if setup.global.json {
         let rows = labs.iter().map(|lab| {
@@ -106,13 +116,15 @@ pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop
             v: 1,
             engine,
             labs: rows.collect(),
+            unended: world.unended.clone(),
         })?;
         return Ok(Code::OK);
     }
     out(&heading(engine.as_ref()));
     out(&text(&labs, &live));
     let drifted = drifted(&world, &labs, details.as_deref());
-    for line in half_updated(&world, &labs).iter().chain(&drifted) {
+    let left = left_over(&world, &labs, args.lab.is_none());
+    for line in half_updated(&world, &labs).iter().chain(&drifted).chain(&left) {
         out(line);
     }
     if let (Some(rows), Some(lab)) = (details, labs.first()) {
@@ -120,7 +132,13 @@ pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop
         let room = args.lab.and_then(|lab| room_of(&world, &lab, &rows));
         room.iter().filter_map(room_text).for_each(|text| out(&text));
         if !lab.kept.is_empty() {
-            out(&format!("\n{}", kept_text(&lab.kept)));
+            out(&format!("\n{}", kept_text(&lab.kept, &kept_sizes)));
+        }
+        if lab.kept.iter().filter(|k| k.is_version()).count() > 1 {
+            out(&format!(
+                "All earlier versions but the newest one go with `halolab remove {} --older`.",
+                lab.name
+            ));
         }
     }
     Ok(Code::OK)
@@ -161,6 +179,26 @@ fn half_updated(world: &World, labs: &[Lab]) -> Vec<String> {
     labs.iter().filter_map(line).collect()
 }
 
+/// What was begun and not ended: replacements that never took their place, and runs; of these labs, or of `all`.
+fn left_over(world: &World, labs: &[Lab], all: bool) -> Vec<String> {
+    let beside = labs.iter().flat_map(|lab| {
+        let lines = lab.kept.iter();
+        lines.filter_map(|k| k.beside(&lab.name, &world.unended))
+    });
+    let shown = |u: &&Unended| all || labs.iter().any(|lab| u.labs.contains(&lab.name));
+    let runs = world.unended.iter().filter(shown).map(|u| {
+        format!(
+            "unfinished run of {}, stopped at \"{}\": go on with `halolab runs resume {2}`, or undo it with `halolab runs \
+             undo {2}`",
+            u.date, u.at, u.run
+        )
+    });
+    beside
+        .chain(runs)
+        .map(|line| crate::log::sanitize(&line))
+        .collect()
+}
+
 /// What moved on this machine since labs and snapshots were proven, and the way out.
 fn drifted(world: &World, labs: &[Lab], rows: Option<&[SnapshotRow]>) -> Vec<String> {
     let findings = world.drift(labs).into_iter();
@@ -196,24 +234,25 @@ fn with_drift(world: &World, rows: &[SnapshotRow]) -> serde_json::Value {
 }
 
 /// The versions beside a lab, with their dates and proofs.
-fn kept_text(kept: &[Kept]) -> String {
+fn kept_text(kept: &[Kept], sizes: &BTreeMap<String, u64>) -> String {
     let cells: Vec<Vec<String>> = kept
         .iter()
         .map(|k| {
             let what = match (k.replacement, k.whole) {
                 (false, true) => "earlier version",
                 (true, true) => "replacement, never used",
-                (_, false) => "unfinished",
+                (_, false) => "half-made",
             };
             vec![
                 k.name.clone(),
                 age(&k.created),
+                bytes(sizes.get(&k.name).copied()),
                 what.to_owned(),
                 k.verdict.clone().unwrap_or_else(|| "-".into()),
             ]
         })
         .collect();
-    table(&["KEPT", "AGE", "WHAT", "VERDICT"], &cells)
+    table(&["BESIDE IT", "AGE", "SIZE", "WHAT", "VERDICT"], &cells)
 }
 
 fn row(lab: &Lab, live: Option<&InstanceState>, snapshots: serde_json::Value) -> Row {
@@ -242,7 +281,7 @@ fn row(lab: &Lab, live: Option<&InstanceState>, snapshots: serde_json::Value) ->
     }
 }
 
-fn text(labs: &[Lab], live: &std::collections::BTreeMap<String, InstanceState>) -> String {
+fn text(labs: &[Lab], live: &BTreeMap<String, InstanceState>) -> String {
     let rows: Vec<Vec<String>> = labs
         .iter()
         .map(|lab| {
@@ -256,14 +295,16 @@ fn text(labs: &[Lab], live: &std::collections::BTreeMap<String, InstanceState>) 
                 live.and_then(|l| l.addresses.first().cloned())
                     .unwrap_or_else(|| "-".into()),
                 live.map_or_else(|| "-".into(), |l| crate::stage::size::human(l.memory)),
-                if lab.kept.is_empty() {
-                    "-".into()
-                } else {
-                    let kept = lab
-                        .kept
-                        .iter()
-                        .map(|k| format!("{} ({})", k.name, age(&k.created)));
-                    kept.collect::<Vec<_>>().join(", ")
+                {
+                    let versions = lab.kept.iter().filter(|k| k.is_version());
+                    let kept: Vec<String> = versions
+                        .map(|k| format!("{} ({})", k.name, age(&k.created)))
+                        .collect();
+                    if kept.is_empty() {
+                        "-".into()
+                    } else {
+                        kept.join(", ")
+                    }
                 },
             ]
         })

@@ -116,7 +116,10 @@ pub(super) fn trust(setup: &Setup, stage: &Stage, given: &[String]) -> Result<Co
         } else {
             out(&text(&stranger));
         }
-        return Ok(Code::OK);
+        return Err(Stop::blocked(crate::log::sanitize(&format!(
+            "nothing was trusted: without a terminal, agree to this text with `halolab stage trust {} --trust {}`",
+            stranger.id, stranger.sha256
+        ))));
     }
     decide(setup, stage, &stranger, given)?;
     if setup.global.json {

@@ -97,7 +97,7 @@ pub(super) async fn uninstall(setup: &Setup, args: UninstallArgs) -> Result<Code
     if args.consent.dry_run || !setup.global.json {
         show(setup, (&plan, &keeps), &program, &args)?;
     }
-    if args.consent.dry_run {
+    if args.consent.dry_run || (plan.is_empty() && program.is_empty() && args.files.is_empty()) {
         return Ok(Code::OK);
     }
     setup.may_change()?;
@@ -107,7 +107,7 @@ pub(super) async fn uninstall(setup: &Setup, args: UninstallArgs) -> Result<Code
         ))));
     }
     type_names(setup, &args)?;
-    if !consent::agreed(setup, &plan, &args.consent)? {
+    if !consent::agreed(setup, &plan, &args.consent, &consent::Done::new())? {
         return Ok(Code::OK);
     }
     if !plan.is_empty() {
@@ -211,8 +211,12 @@ fn show(
         }));
     }
     // Without --yes the plan is shown where it is asked about.
-    if args.consent.dry_run || args.consent.yes || plan.is_empty() {
-        out(&consent::text(plan));
+    if plan.is_empty() {
+        let more = !program.is_empty() || !args.files.is_empty();
+        let and = if more { ", but for what follows" } else { "" };
+        out(&format!("Nothing to take back on this machine{and}."));
+    } else if args.consent.dry_run || args.consent.yes {
+        out(&consent::text(plan, &consent::Done::new()));
     }
     for path in program {
         out(&format!(

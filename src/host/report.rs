@@ -35,6 +35,14 @@ impl Report {
         Self::with(root, matrix, Arc::new(nvml::Library)).await
     }
 
+    /// The same, with the engine that is spoken to in the place of the usual one: by its socket or address, empty where
+    /// none is known. Only of this machine.
+    #[must_use]
+    pub fn speaking_to(mut self, address: &str) -> Self {
+        self.machine.speaks_to(address);
+        self
+    }
+
     /// The same, with someone else to tell of NVIDIA's cards.
     pub async fn with(root: &Path, matrix: &Matrix, management: Arc<dyn nvml::Management>) -> Self {
         let root = Root::new(root);

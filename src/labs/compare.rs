@@ -202,6 +202,11 @@ fn add_lists(difference: &mut Difference, old: &List, new: &List) {
             "{all} files differ; the {MOST_FILES} most important are told"
         ));
     }
+    difference.notes.push(
+        "left out: temporary files, caches, and what the engine writes into each instance (/etc/hostname, \
+         /etc/resolv.conf, /etc/machine-id)"
+            .into(),
+    );
     if !old.whole || !new.whole {
         difference
             .notes

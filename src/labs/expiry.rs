@@ -100,18 +100,35 @@ impl World {
     /// Earlier versions of a lab whose days are over. One with a pinned snapshot stays, and one that was set aside: it
     /// may be the only copy of what somebody made.
     pub fn expired_versions(&self, lab: &str) -> Vec<Kept> {
-        let pinned = |name: &str| {
-            let found = self.instance(name);
-            let profile = found.and_then(notes_profile).and_then(|p| self.profiles.get(p));
-            let snapshots = self.snapshots_of(name).iter();
-            profile.is_some_and(|p| snapshots.into_iter().any(|s| marks::read(p, name, s).pinned))
-        };
-        let aside = |name: &str| self.instance(name).is_some_and(|i| i.tag(ASIDE).is_some());
-        let goes = |k: &Kept| {
-            let over = !k.replacement && k.whole && self.is_over(&k.created);
-            over && !pinned(&k.name) && !aside(&k.name)
-        };
-        self.kept(lab).into_iter().filter(goes).collect()
+        let over = |k: &Kept| self.is_over(&k.created) && !self.has_pin(&k.name) && !self.is_aside(&k.name);
+        self.versions(lab).into_iter().filter(over).collect()
+    }
+
+    /// The earlier versions of a lab, oldest first.
+    pub fn versions(&self, lab: &str) -> Vec<Kept> {
+        let mut all: Vec<Kept> = self.kept(lab).into_iter().filter(Kept::is_version).collect();
+        all.sort_by_key(|kept| kept.created.parse::<Timestamp>().ok());
+        all
+    }
+
+    /// The earlier versions that may go when asked for, oldest first: all but the newest one, those with a pinned
+    /// snapshot, and those that were set aside.
+    pub fn older_versions(&self, lab: &str) -> Vec<Kept> {
+        let mut all = self.versions(lab);
+        all.pop();
+        all.retain(|k| !self.has_pin(&k.name) && !self.is_aside(&k.name));
+        all
+    }
+
+    fn has_pin(&self, name: &str) -> bool {
+        let profile = self.instance(name).and_then(notes_profile);
+        let profile = profile.and_then(|p| self.profiles.get(p));
+        let snapshots = self.snapshots_of(name).iter();
+        profile.is_some_and(|p| snapshots.into_iter().any(|s| marks::read(p, name, s).pinned))
+    }
+
+    fn is_aside(&self, name: &str) -> bool {
+        self.instance(name).is_some_and(|i| i.tag(ASIDE).is_some())
     }
 
     /// What `halolab undo` would go back to, by what the marks say, and when that was kept.

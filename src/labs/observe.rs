@@ -10,7 +10,7 @@ use crate::{
     host::{self, Facts},
 };
 
-use super::{Lab, SnapshotRow, UPDATING, World, marks, notes_profile, verdict::Verdict};
+use super::{Kept, Lab, SnapshotRow, UPDATING, World, marks, notes_profile, verdict::Verdict};
 
 impl World {
     /// Looks at the daemon. `aliases` are the local images that a plan may ask for.
@@ -61,6 +61,7 @@ impl World {
             profiles: found,
             images,
             jobs: vec![],
+            unended: vec![],
         })
     }
 
@@ -161,6 +162,15 @@ pub async fn states(backend: &dyn Backend, labs: &[Lab]) -> BTreeMap<String, Ins
     let calls = labs.iter().filter(running).map(|l| async {
         let state = backend.state(&l.name).await.ok()?;
         Some((l.name.clone(), state))
+    });
+    join_all(calls).await.into_iter().flatten().collect()
+}
+
+/// Bytes on the disk of what is kept beside a lab, by name, where the engine counts them.
+pub async fn kept_sizes(backend: &dyn Backend, kept: &[Kept]) -> BTreeMap<String, u64> {
+    let calls = kept.iter().map(|k| async {
+        let state = backend.state(&k.name).await.ok()?;
+        Some((k.name.clone(), state.disk?))
     });
     join_all(calls).await.into_iter().flatten().collect()
 }

@@ -82,7 +82,7 @@ pub struct Check {
     pub step: String,
     /// It passed.
     pub ok: bool,
-    /// Its verdict: the last line that it wrote.
+    /// Its verdict: the line that says `FAILED`, what it said where that is little, else its last line.
     pub said: String,
 }
 

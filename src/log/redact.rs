@@ -35,6 +35,18 @@ macro_rules! named {
     };
 }
 
+/// A pattern of the value of an option `--name VALUE`, also where both are strings of a list.
+macro_rules! option {
+    ($value:literal) => {
+        concat!(
+            r"(?i)((?:^|[^a-z0-9])--?(?:[a-z0-9_.]+-)*",
+            names!(),
+            r"(?:-[a-z0-9_.]+)*",
+            $value
+        )
+    };
+}
+
 /// What looks like a secret: the first group stays, the rest of the match goes.
 const PATTERNS: &[&str] = &[
     // a private key, to its end or the end of the text; one that was hidden before ends there
@@ -56,6 +68,11 @@ const PATTERNS: &[&str] = &[
     r"(?i)(\bbearer\s+)[a-z0-9._~+/=-]{8,}",
     // name = value, to the next space
     named!(r#")(?:\\+[^\s"'\\]|[^\s"'\\])(?:\\[^\r\n]|\S){2,}"#),
+    // an option and its value, to the closing quote, the next string of a list, or the next space
+    option!(r#"[ \t]+")(?:\\[^\r\n]|[^"\\\r\n])+"#),
+    option!(r#"[ \t]+')[^'\r\n]+"#),
+    option!(r#"\\*["'],\s*\\*["'])[^"'\\\r\n]+"#),
+    option!(r#"[ \t]+)[^\s"'\\-]\S{2,}"#),
     // what services give out
     r"()\b(?:hf_[A-Za-z0-9]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}|sk-[A-Za-z0-9_-]{20,}|xox[abprs]-[A-Za-z0-9-]{10,}|AKIA[0-9A-Z]{16}|nvapi-[A-Za-z0-9_-]{20,}|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{5,})",
 ];
@@ -192,6 +209,29 @@ mod tests {
         ];
         for (given, wanted) in cases {
             assert_eq!(text(given, &[]), wanted);
+        }
+    }
+
+    #[test]
+    fn the_value_of_an_option_goes_too() {
+        let cases = [
+            (
+                "curl --password hunter2 --user me",
+                "curl --password [redacted] --user me",
+            ),
+            ("x --api-key 'two words' y", "x --api-key '[redacted]' y"),
+            ("x --lxd-token \"two words\" y", "x --lxd-token \"[redacted]\" y"),
+            (
+                r#"["--db-password", "hunter2", "-v"]"#,
+                r#"["--db-password", "[redacted]", "-v"]"#,
+            ),
+            ("ran --token-file --quiet", "ran --token-file --quiet"),
+            ("the option --password", "the option --password"),
+            ("pre-password reset", "pre-password reset"),
+        ];
+        for (given, wanted) in cases {
+            assert_eq!(text(given, &[]), wanted);
+            assert_eq!(text(wanted, &[]), wanted);
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     backend::{ConfigEdit, Status},
-    labs::{UPDATING, profile_name},
+    labs::{UPDATING, counted, profile_name},
 };
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
     create::{self, CLEAN},
     planner::{Case, PlanError, valid_name},
     step::Keep,
-    swap::{after_swap, copy_spec, restore_by_copy},
+    swap::{after_swap, copy_spec, expired_versions, restore_by_copy},
     words::tags,
 };
 
@@ -92,6 +92,7 @@ pub(super) fn restore(case: &Case<'_>, snapshot: &str) -> Result<Track, PlanErro
     let expiry = expiry_but(case, snapshot);
     let snapshots = if expiry.is_some() { "the other" } else { "all" };
     actions.extend(expiry);
+    actions.extend(older_versions(case));
     let keeps = vec![
         format!(
             "{snapshots} snapshots of {}, and its state of now as {safety}",
@@ -113,6 +114,12 @@ fn expiry_but(case: &Case<'_>, target: &str) -> Option<Action> {
     gone.retain(|expired| expired.snapshot != target);
     let days = case.world.config.keep_days;
     (!gone.is_empty()).then(|| case.words().expire(case.lab, gone, days))
+}
+
+/// Earlier versions whose days are over, but never the newest one: a change in place makes no newer one.
+fn older_versions(case: &Case<'_>) -> Vec<Action> {
+    let newest = case.world.versions(case.lab).pop();
+    expired_versions(case, newest.as_ref().map_or("", |k| k.name.as_str()))
 }
 
 fn on_zfs(case: &Case<'_>) -> bool {
@@ -237,6 +244,7 @@ pub(super) fn update(case: &Case<'_>) -> Result<Track, PlanError> {
         (tags(&[(UPDATING, "")]), &uuid(case)),
     ));
     actions.extend(expiry(case));
+    actions.extend(older_versions(case));
     let keeps = vec![format!(
         "the state of now as {safety}; a failed update offers the way back to it"
     )];
@@ -246,7 +254,11 @@ pub(super) fn update(case: &Case<'_>) -> Result<Track, PlanError> {
 pub(super) fn remove(case: &Case<'_>) -> Track {
     let words = case.words();
     let count = case.world.snapshots_of(case.lab).len();
-    let lost = format!("{} with its {count} snapshots; nothing brings it back", case.lab);
+    let lost = format!(
+        "{} with its {}; nothing brings it back",
+        case.lab,
+        counted(count, "snapshot")
+    );
     let mut actions = vec![];
     if running(case) {
         actions.push(words.stop(case.lab));

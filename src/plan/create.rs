@@ -262,6 +262,16 @@ fn own_folders(case: &Case<'_>, name: &str, folders: Vec<PathBuf>) -> Action {
     )
 }
 
+/// The data folders that are mounted in what is there: of a replacement or a copy, those of its lab.
+fn mounted(case: &Case<'_>, id: &str) -> Option<PathBuf> {
+    let device = case
+        .world
+        .instance(case.lab)?
+        .expanded_devices
+        .get(&format!("data-{id}"))?;
+    device.get("source").map(PathBuf::from)
+}
+
 /// What every choice leaves alone, in sentences.
 pub(super) fn keeps(case: &Case<'_>) -> Vec<String> {
     let title = |id: &str| {
@@ -271,13 +281,17 @@ pub(super) fn keeps(case: &Case<'_>) -> Vec<String> {
             .find(|m| m.id == id)
             .map_or("data", |m| m.title.as_str())
     };
+    let instance = case.world.instance(case.lab);
+    let beside = instance.is_some_and(|i| i.tag("next").or(i.tag("kept")).is_some());
     mounts(case)
-        .map(|(id, folder, path)| {
-            format!(
+        .filter_map(|(id, folder, path)| {
+            // A replacement mounts the folders of its lab; none is called after it.
+            let folder = mounted(case, &id).or_else(|| (!beside).then_some(folder))?;
+            Some(format!(
                 "{} in {} ({path} inside): outside snapshots and recreate",
                 title(&id),
                 folder.display()
-            )
+            ))
         })
         .collect()
 }

@@ -176,9 +176,20 @@ impl Plan {
         self.actions().any(|a| a.destroys.is_some())
     }
 
+    /// Whether anything is destroyed or lost by it: whoever is asked says so in words, enter alone does not.
+    pub fn takes(&self) -> bool {
+        self.destroys() || self.labs.iter().any(|t| !t.loses.is_empty())
+    }
+
     /// About how many seconds it takes: the host's actions, then the longest track.
     pub fn seconds(&self) -> u32 {
-        let sum = |actions: &[Action]| actions.iter().map(|a| a.seconds).sum::<u32>();
+        self.seconds_but(&std::collections::BTreeSet::new())
+    }
+
+    /// The same without the actions that are `done`.
+    pub fn seconds_but(&self, done: &std::collections::BTreeSet<String>) -> u32 {
+        let open = |a: &&Action| !done.contains(&a.id);
+        let sum = |actions: &[Action]| actions.iter().filter(open).map(|a| a.seconds).sum::<u32>();
         sum(&self.host) + self.labs.iter().map(|t| sum(&t.actions)).max().unwrap_or(0)
     }
 }

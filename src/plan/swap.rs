@@ -3,7 +3,7 @@
 
 use crate::{
     backend::{Instance, InstanceSpec, Profile},
-    labs::{Presence, expiry::ASIDE, gpus::Gpus, notes_profile, profile_name, tag},
+    labs::{Presence, counted, expiry::ASIDE, gpus::Gpus, notes_profile, profile_name, tag},
     stage::FieldKind,
 };
 
@@ -12,6 +12,7 @@ use super::{
     change::{has_snapshot, running, track, uuid},
     create::{self, CLEAN},
     planner::{Case, PlanError},
+    words::tags,
 };
 
 /// The parts that every replacement of the lab's instance shares.
@@ -82,7 +83,7 @@ pub(super) fn recreate(case: &Case<'_>) -> Result<Track, PlanError> {
     actions.push(words.delete_copied(&next, "", case.lab));
     actions.push(words.delete_profile(&proven));
     actions.extend(after_swap(case)?);
-    actions.extend(expired_versions(case));
+    actions.extend(expired_versions(case, ""));
     Ok(track(
         case,
         actions,
@@ -149,18 +150,20 @@ fn kept_sentences(case: &Case<'_>, prev: &str) -> Vec<String> {
     )]
 }
 
-/// Earlier versions whose days are over go once the new one is proven, and the one of now is kept.
-fn expired_versions(case: &Case<'_>) -> Vec<Action> {
+/// Earlier versions whose days are over go once all else is done and proven; but for the one that `stays`.
+pub(super) fn expired_versions(case: &Case<'_>, stays: &str) -> Vec<Action> {
     let days = case.world.config.keep_days;
     let gone = case.world.expired_versions(case.lab);
     gone.into_iter()
+        .filter(|kept| kept.name != stays)
         .map(|kept| {
             let uuid = case.world.instance(&kept.name).map_or("", |i| i.uuid.as_str());
             let count = case.world.snapshots_of(&kept.name).len();
             let since = kept.created.get(..10).unwrap_or_default();
             let lost = format!(
-                "{} with its {count} snapshots, an earlier version of {since}: it is older than {days} days (`keep-days`)",
-                kept.name
+                "{} with its {}, an earlier version of {since}: it is older than {days} days (`keep-days`)",
+                kept.name,
+                counted(count, "snapshot")
             );
             case.words().retire(&kept.name, uuid, lost)
         })
@@ -199,7 +202,7 @@ pub(super) fn recreate_from_clean(case: &Case<'_>) -> Result<Track, PlanError> {
     ));
     actions.push(words.snapshot(case.lab, CLEAN, "right after set-up"));
     actions.extend(after_swap(case)?);
-    actions.extend(expired_versions(case));
+    actions.extend(expired_versions(case, ""));
     Ok(track(case, actions, vec![], kept_sentences(case, &swap.prev)))
 }
 
@@ -243,8 +246,38 @@ pub(super) fn bring_back(case: &Case<'_>, kept: &str) -> Result<Track, PlanError
         after.insert(1, words.prove(case.lab));
     }
     actions.extend(after);
+    if case.world.instance(kept).is_some_and(|i| i.tag(ASIDE).is_some()) {
+        // The lab is what it held from now on: it is an earlier version like any other.
+        let uuid = case.world.instance(kept).map_or("", |i| i.uuid.as_str());
+        actions.push(words.edit(
+            &format!("not-aside-{kept}"),
+            kept,
+            format!(
+                "let {kept} go when its days are over: {} is what it held",
+                case.lab
+            ),
+            (tags(&[(ASIDE, "")]), uuid),
+        ));
+    }
+    actions.extend(expired_versions(case, kept));
     keeps.push(format!("{kept} as it is"));
+    keeps.extend(many_versions(case));
     Ok(track(case, actions, loses, keeps))
+}
+
+/// How to be rid of what a swap after the other leaves, where there is some already.
+fn many_versions(case: &Case<'_>) -> Option<String> {
+    let there = case.world.versions(case.lab);
+    let names: Vec<&str> = there.iter().map(|k| k.name.as_str()).collect();
+    let swaps = case.world.presence(case.lab) == Presence::Ours;
+    (swaps && !names.is_empty()).then(|| {
+        format!(
+            "{}, too: each swap keeps what it replaces; `halolab remove {} --older` removes all earlier versions but the \
+             newest one",
+            names.join(" and "),
+            case.lab
+        )
+    })
 }
 
 /// What makes room, what is lost, and what is kept.
@@ -288,6 +321,7 @@ pub(super) fn restore_by_copy(case: &Case<'_>, snapshot: &str) -> Result<Track, 
     };
     actions.push(words.snapshot(case.lab, &name, &format!("restored from {shown}")));
     actions.extend(after_swap(case)?);
+    actions.extend(expired_versions(case, ""));
     let mut keeps = kept_sentences(case, &swap.prev);
     let others = case.world.snapshots_of(case.lab).iter().any(|s| s != snapshot);
     keeps.extend(others.then(|| {

@@ -3,7 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::{backend::lxd::Elsewhere, host::made, labs::World};
+use crate::{
+    backend::lxd::Elsewhere,
+    host::made,
+    labs::{World, counted},
+};
 
 use super::{Action, Plan, Step, Undo, words::Words};
 
@@ -262,7 +266,11 @@ fn labs(world: &World, wish: &Wish, words: &Words<'_>) -> Vec<Action> {
     let named = wish.labs.iter().filter_map(|name| world.instance(name));
     let delete = |i: &crate::backend::Instance| {
         let count = world.snapshots_of(&i.name).len();
-        let lost = format!("{} with its {count} snapshots; nothing brings it back", i.name);
+        let lost = format!(
+            "{} with its {}; nothing brings it back",
+            i.name,
+            counted(count, "snapshot")
+        );
         words.delete(&i.name, &i.uuid, lost)
     };
     named.map(delete).collect()

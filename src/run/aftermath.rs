@@ -77,8 +77,8 @@ pub enum Way {
     Edit(String),
     /// Go on without these optional actions.
     LeaveOut(Vec<String>),
-    /// Undo what was done to the labs that failed, through a plan.
-    RollBack,
+    /// Take back what was done to the labs that failed, through a plan.
+    Undo,
     /// Look inside this instance.
     Shell(String),
     /// Save what others need to find out why, without secrets.
@@ -94,7 +94,7 @@ impl Way {
             Self::Verbose(_) => "Retry verbose",
             Self::Edit(_) => "Edit the step…",
             Self::LeaveOut(_) => "Skip",
-            Self::RollBack => "Roll back…",
+            Self::Undo => "Undo…",
             Self::Shell(_) => "Shell",
             Self::Bundle => "Save a report",
         }
@@ -115,7 +115,7 @@ impl Way {
                 let all: Vec<String> = ids.iter().map(sentence).collect();
                 format!("go on without what is optional: {}", all.join(", "))
             }
-            Self::RollBack => "undo what it did to the lab that failed; shows the plan first".into(),
+            Self::Undo => "undo what it did to the lab that failed; shows the plan first".into(),
             Self::Shell(name) => format!("look inside {name}"),
             Self::Bundle => "plan, journal, logs and this machine in one file, without secrets".into(),
         }
@@ -129,7 +129,7 @@ impl Way {
             Self::Verbose(_) => format!("halolab runs resume {run} --trace"),
             Self::Edit(_) => format!("halolab runs edit {run}"),
             Self::LeaveOut(_) => format!("halolab runs resume {run} --skip-optional"),
-            Self::RollBack => format!("halolab runs undo {run}"),
+            Self::Undo => format!("halolab runs undo {run}"),
             Self::Shell(name) => format!("halolab shell {name}"),
             Self::Bundle => format!("halolab runs bundle {run}"),
         })
@@ -161,7 +161,7 @@ pub fn ways(record: &Record, back: bool) -> Vec<Way> {
         all.push(Way::LeaveOut(optional));
     }
     if back {
-        all.push(Way::RollBack);
+        all.push(Way::Undo);
     }
     if let Some(name) = first.and_then(|a| a.step.inside()) {
         all.push(Way::Shell(name.to_owned()));

@@ -230,9 +230,9 @@ pub struct Record {
     pub plan: Plan,
     /// Exit code; none where it never ended.
     pub code: Option<u8>,
-    /// Actions that ended well.
+    /// Actions of the plan that are done or were left out by the user: the one count that is shown anywhere.
     pub finished: usize,
-    /// The last failure.
+    /// The last failure that nothing mended since.
     pub error: Option<String>,
     /// The secrets that it was given, as `LAB/OPTION`; never their values.
     pub secrets: Vec<String>,
@@ -248,6 +248,25 @@ pub struct Record {
     /// It waited for a restart of the machine, which has been: whether what it waited for counts now.
     #[serde(skip)]
     pub restarted: Option<bool>,
+}
+
+impl Record {
+    /// Actions that are done, and all of them.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.finished, self.plan.actions().count())
+    }
+
+    /// When it began, as its id says: `2026-11-22 05:00 UTC`; the id itself where it says nothing.
+    pub fn date(&self) -> String {
+        let time = self
+            .id
+            .get(..13)
+            .map(|begin| jiff::civil::DateTime::strptime("%Y%m%d-%H%M", begin));
+        match time {
+            Some(Ok(time)) => time.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+            _ => self.id.clone(),
+        }
+    }
 }
 
 /// All runs, newest first. A folder that cannot be read is left out and left alone.
@@ -306,17 +325,16 @@ pub fn record(folder: &Path) -> Option<Record> {
 pub fn record_of(folder: &Path, plan: &[u8], journal: &[u8]) -> Option<Record> {
     let mut plan = read_plan(plan)?;
     let entries = parse(journal);
-    let finished = entries
-        .iter()
-        .filter(|e| matches!(e, Entry::Finished { .. }))
-        .count();
     let code = entries.iter().rev().find_map(|e| match e {
         Entry::Closed { code } => Some(Some(*code)),
         Entry::Opened { .. } => Some(None),
         _ => None,
     });
+    let failed = failures(&entries);
     let error = entries.iter().rev().find_map(|e| match e {
-        Entry::Failed { error, .. } => Some(error.clone()),
+        Entry::Failed { id, error } | Entry::Blocked { id, error } if failed.contains_key(id) => {
+            Some(error.clone())
+        }
         _ => None,
     });
     let done: BTreeSet<String> = entries
@@ -339,13 +357,13 @@ pub fn record_of(folder: &Path, plan: &[u8], journal: &[u8]) -> Option<Record> {
     Some(Record {
         id: folder.file_name()?.to_str()?.to_owned(),
         folder: folder.to_owned(),
+        finished: plan.actions().filter(|a| done.contains(&a.id)).count(),
         plan,
         code: code.flatten(),
-        finished,
         error,
         secrets: given_secrets(&entries),
         begun,
-        failed: failures(&entries),
+        failed,
         done,
         restarted: None,
     })

@@ -66,6 +66,11 @@ impl Daemon {
         }
     }
 
+    /// The socket or URL by which it is reached.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
     /// All of its names.
     fn names(&self) -> Vec<String> {
         let identity = self.identity.get().cloned();

@@ -29,6 +29,9 @@ pub struct Output {
     tail: Vec<u8>,
 }
 
+/// At most so many lines of a check are its result together.
+const FEW: usize = 3;
+
 /// Bytes of a command's last output that are kept in memory.
 pub(super) const TAIL: usize = 4096;
 
@@ -99,12 +102,59 @@ impl Output {
 
     /// The last line with something in it since the last mark, safe to show, at most 300 characters.
     pub fn last_line(&self) -> String {
+        cut(self.said().pop().unwrap_or_default())
+    }
+
+    /// What a check came to, safe to show, at most 300 characters: its line that says `FAILED`, all that it said where
+    /// that is little, else its last line. Commands that a trace shows are not what it says.
+    pub fn result(&self) -> String {
+        let mut said = self.said();
+        said.retain(|line| !line.starts_with("+ "));
+        if let Some(failed) = said.iter().rfind(|line| line.starts_with("FAILED")) {
+            return cut(failed.clone());
+        }
+        if said.len() > FEW {
+            return cut(said.pop().unwrap_or_default());
+        }
+        cut(said.join("; "))
+    }
+
+    /// The lines with something in them since the last mark, as far as they are kept.
+    fn said(&self) -> Vec<String> {
         let text = String::from_utf8_lossy(&self.tail);
-        let last = text
+        let lines = text
             .lines()
-            .rev()
-            .map(crate::log::sanitize)
-            .find(|l| !l.trim().is_empty());
-        last.unwrap_or_default().trim().chars().take(300).collect()
+            .map(|line| crate::log::sanitize(line).trim().to_owned());
+        lines.filter(|line| !line.is_empty()).collect()
+    }
+}
+
+fn cut(line: String) -> String {
+    line.chars().take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_check_came_to_is_kept_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let (events, _heard) = tokio::sync::mpsc::unbounded_channel();
+        let mut output = Output::open(&folder.path().join("lab.log"), "lab", events).unwrap();
+        let mut came_to = |text: &str| {
+            output.mark();
+            output.write(text.as_bytes());
+            output.result()
+        };
+        assert_eq!(
+            came_to("greeting: hello\nversion 3\n"),
+            "greeting: hello; version 3"
+        );
+        let failed = "FAILED: no GPU inside\nThe profile does not pass it: see `halolab doctor`.\n";
+        assert_eq!(came_to(failed), "FAILED: no GPU inside");
+        assert_eq!(came_to("1\n2\n3\n4\nall 4 are there\n"), "all 4 are there");
+        assert_eq!(came_to("+ cat /greeting\nhello\n+ exit 0\n"), "hello");
+        assert_eq!(came_to(""), "");
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     host::{BOOT_ID, Root},
-    labs::{SnapshotKind, UPDATING, World, tag},
+    labs::{SnapshotKind, UPDATING, Unended, World, tag},
     plan::{Action, Choice, Losses, Plan, Step, Track},
 };
 
@@ -20,13 +20,16 @@ use super::{
     receipt::in_force,
 };
 
+/// Exit codes of runs that changed nothing.
+const BLOCKED: u8 = 3;
+const DECLINED: u8 = 7;
+const LOCKED: u8 = 8;
+
 /// Where one track of a run stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stopped {
     /// The lab; `host` for the preparation.
     pub lab: String,
-    /// Actions that ended well, and all of them.
-    pub done: (usize, usize),
     /// The action that did not end, as a sentence.
     pub at: String,
     /// What is kept.
@@ -49,6 +52,37 @@ pub fn find(runs: &Path, lock: &Path, daemon: &Daemon) -> Option<Record> {
         found.restarted = counts(&found);
     }
     Some(found)
+}
+
+/// The runs that were left before their end, newest first: they failed, were stopped or killed, nobody is at work on them
+/// and nothing came after. What changed nothing is none of them, and a proof that failed is only made anew.
+pub fn left(runs: &Path, lock: &Path, daemon: &Daemon) -> Vec<Unended> {
+    let records = journal::records(runs);
+    let is_left = |r: &&Record| {
+        let open = match r.code {
+            Some(0 | BLOCKED | DECLINED | LOCKED) => false,
+            Some(RESTART) => was_restarted(r),
+            _ => true,
+        };
+        let changes = r.plan.labs.is_empty() || r.plan.labs.iter().any(|t| t.choice != Choice::Prove);
+        open && changes && !r.begun.is_empty() && worked_on_since(&records, r).is_none()
+    };
+    let free = |r: &&Record| Holder::against(lock, &Scope::of(&r.plan, daemon)).is_none();
+    let found = records.iter().filter(is_left).filter(free);
+    found.filter_map(unended).collect()
+}
+
+fn unended(record: &Record) -> Option<Unended> {
+    let stops = stops(record);
+    let at = stops.first()?.at.clone();
+    let open = |t: &&Track| t.actions.iter().any(|a| !record.done.contains(&a.id));
+    let labs = record.plan.labs.iter().filter(open);
+    Some(Unended {
+        run: record.id.clone(),
+        date: record.date(),
+        labs: labs.map(|t| t.lab.clone()).collect(),
+        at,
+    })
 }
 
 /// Whether a run that waits for a restart of the machine can go on: the machine was restarted since.
@@ -87,16 +121,11 @@ pub fn worked_on_since<'a>(records: &'a [Record], record: &Record) -> Option<(&'
 
 /// Where each track of a run stopped; tracks that came to their end are left out.
 pub fn stops(record: &Record) -> Vec<Stopped> {
-    let count = |actions: &[Action]| {
-        let done = actions.iter().filter(|a| record.done.contains(&a.id)).count();
-        (done, actions.len())
-    };
     let mut found = vec![];
     let host = &record.plan.host;
     if let Some(open) = host.iter().find(|a| !record.done.contains(&a.id)) {
         found.push(Stopped {
             lab: "host".into(),
-            done: count(host),
             at: open.sentence.clone(),
             kept: "no lab was touched".into(),
         });
@@ -107,7 +136,6 @@ pub fn stops(record: &Record) -> Vec<Stopped> {
         if let Some((index, action)) = open.and_then(|i| Some((i, track.actions.get(i)?))) {
             found.push(Stopped {
                 lab: track.lab.clone(),
-                done: count(&track.actions),
                 at: action.sentence.clone(),
                 kept: advice(track, index, &record.id).kept,
             });
@@ -133,7 +161,10 @@ pub fn losses(record: &Record) -> Vec<String> {
     let mut lost = destroyed(&record.plan.host);
     for track in &record.plan.labs {
         let here = destroyed(&track.actions);
-        if !here.is_empty() {
+        // What no action destroys is lost at the track's end: a secret that was not given again.
+        let at_its_end =
+            !track.actions.iter().any(|a| a.destroys.is_some()) && track.actions.iter().any(|a| open(&a));
+        if !here.is_empty() || at_its_end {
             lost.extend(here.into_iter().chain(track.loses.iter().cloned()));
         }
     }

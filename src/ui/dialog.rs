@@ -163,6 +163,7 @@ pub(super) fn themes(model: &Model, picker: &ThemePicker, frame: &mut Frame<'_>)
     let listing = Listing {
         lines: lines.collect(),
         cursor: picker.cursor,
+        others: None,
     };
     listing.draw(&model.look, frame, inside);
 }

@@ -98,6 +98,7 @@ pub(super) fn list(model: &Model, body: Rect) -> (Listing, Rect) {
     let listing = Listing {
         lines: lines.collect(),
         cursor: model.host_view.cursor.min(last),
+        others: None,
     };
     (listing, area)
 }

@@ -78,6 +78,7 @@ pub(super) fn list(model: &Model, body: Rect) -> (Listing, Rect) {
     let listing = Listing {
         lines: lines.collect(),
         cursor: model.jobs.cursor,
+        others: None,
     };
     (listing, area)
 }

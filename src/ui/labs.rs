@@ -90,6 +90,10 @@ pub(super) fn view(model: &Model, frame: &mut Frame<'_>) {
 
 /// What to do here.
 fn hint(model: &Model) -> String {
+    let unended = model.world.as_ref().and_then(|world| world.unended.first());
+    if let Some(run) = unended.filter(|_| model.labs.marked.is_empty()) {
+        return format!("Unfinished run of {}: u goes on, undoes or leaves it.", run.date);
+    }
     match (model.labs.marked.len(), model.labs.is_first_run()) {
         (0, true) => "Mark with space what is to be set up, then press enter.".into(),
         (0, false) => match model.jobs.running() {
@@ -105,12 +109,13 @@ fn hint(model: &Model) -> String {
 /// The rows, and where they are drawn.
 pub(super) fn list(model: &Model, body: Rect) -> (Listing, Rect) {
     let area = areas(body).list;
-    let rows = model.labs.rows.iter().enumerate();
-    let lines = rows.map(|(index, lab)| (Some(index), row(model, lab, area.width)));
-    let listing = Listing {
-        lines: lines.collect(),
-        cursor: model.labs.cursor,
+    let rows = &model.labs.rows;
+    let widths = widths(model, area.width);
+    let make = |index: usize| {
+        rows.get(index)
+            .map_or_else(Line::default, |lab| row(model, lab, widths))
     };
+    let listing = Listing::of_rows(rows.len(), model.labs.cursor, area, make);
     (listing, area)
 }
 
@@ -151,9 +156,9 @@ fn state_now(model: &Model, lab: &Lab) -> (&'static str, &'static str, Style) {
     model.look.state(lab)
 }
 
-fn row(model: &Model, lab: &Lab, width: u16) -> Line<'static> {
+fn row(model: &Model, lab: &Lab, widths: [usize; 5]) -> Line<'static> {
     let (look, styles) = (&model.look, model.look.styles());
-    let [name, state, snapshots, disk, memory] = widths(model, width);
+    let [name, state, snapshots, disk, memory] = widths;
     let more = look.glyphs.more;
     let (glyph, word, style) = state_now(model, lab);
     let plain = if model.is_stale() { styles.dim } else { styles.text };
@@ -258,8 +263,13 @@ pub(super) fn about(model: &Model, lab: &Lab, width: u16) -> Lines {
     if let Some(instance) = &lab.instance {
         add("Made", &date(&instance.created));
     }
-    let kept = lab.kept.iter().map(|k| clean(&k.name).into_owned());
+    let versions = lab.kept.iter().filter(|k| k.is_version());
+    let kept = versions.map(|k| clean(&k.name).into_owned());
     add("Kept", &kept.collect::<Vec<_>>().join(", "));
+    let open = model.world.as_ref().map_or(&[][..], |world| &world.unended);
+    for beside in lab.kept.iter().filter_map(|k| k.beside(&lab.name, open)) {
+        add("Beside", &clean(&beside));
+    }
     let mounts: Vec<String> = stage
         .iter()
         .flat_map(|s| &s.mounts)

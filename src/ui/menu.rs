@@ -16,7 +16,10 @@ use ratatui::{
 };
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::{app::Model, log::clean};
+use crate::{
+    app::{Model, menu::MenuItem},
+    log::clean,
+};
 
 use super::{
     labs,
@@ -29,8 +32,8 @@ struct Areas {
     list: Rect,
 }
 
-fn areas(model: &Model, body: Rect) -> Areas {
-    let rows = u16::try_from(model.menu().len()).unwrap_or(u16::MAX);
+fn areas(model: &Model, items: &[MenuItem], body: Rect) -> Areas {
+    let rows = u16::try_from(items.len()).unwrap_or(u16::MAX);
     let room = body.height.saturating_sub(rows.saturating_add(2));
     let wanted = model
         .labs
@@ -50,7 +53,8 @@ fn areas(model: &Model, body: Rect) -> Areas {
 pub(super) fn view(model: &Model, frame: &mut Frame<'_>) {
     let name = clean(&model.picker.lab).into_owned();
     let body = widgets::surround(model, frame, &name);
-    let areas = areas(model, body);
+    let items = model.menu();
+    let areas = areas(model, &items, body);
     if let Some(lab) = model.labs.get(&model.picker.lab) {
         let lines = labs::about(model, lab, areas.about.width);
         scrolled(&model.look, frame, areas.about, lines, 0);
@@ -58,14 +62,18 @@ pub(super) fn view(model: &Model, frame: &mut Frame<'_>) {
         let text = format!(" {name} was removed by someone else; esc goes back.");
         frame.render_widget(Line::styled(text, model.look.styles().warn), areas.about);
     }
-    list(model, body).0.draw(&model.look, frame, areas.list);
+    listing(model, &items, areas.list).draw(&model.look, frame, areas.list);
 }
 
 /// The rows, and where they are drawn.
 pub(super) fn list(model: &Model, body: Rect) -> (Listing, Rect) {
-    let area = areas(model, body).list;
-    let (look, styles) = (&model.look, model.look.styles());
     let items = model.menu();
+    let area = areas(model, &items, body).list;
+    (listing(model, &items, area), area)
+}
+
+fn listing(model: &Model, items: &[MenuItem], area: Rect) -> Listing {
+    let (look, styles) = (&model.look, model.look.styles());
     let longest = items.iter().map(|i| i.title.width()).max().unwrap_or(0) + 3;
     let room = usize::from(area.width).saturating_sub(longest + 3);
     let lines = items.iter().enumerate().map(|(index, item)| {
@@ -78,9 +86,9 @@ pub(super) fn list(model: &Model, body: Rect) -> (Listing, Rect) {
         ]);
         (Some(index), line)
     });
-    let listing = Listing {
+    Listing {
         lines: lines.collect(),
         cursor: model.menu_cursor,
-    };
-    (listing, area)
+        others: None,
+    }
 }

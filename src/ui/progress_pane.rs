@@ -324,6 +324,7 @@ impl ProgressPane<'_> {
                 .filter_map(|(at, row)| Some((Some(at), line(row)?)))
                 .collect(),
             cursor,
+            others: None,
         }
     }
 

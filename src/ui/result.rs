@@ -98,6 +98,7 @@ pub(super) fn list(model: &Model, body: Rect) -> (Listing, Rect) {
     let listing = Listing {
         lines: lines.collect(),
         cursor: run.map_or(0, |run| run.way),
+        others: None,
     };
     (listing, area)
 }

@@ -11,6 +11,8 @@
 //!   [▸ Cancel ]   [  Apply ]
 //! ```
 
+use std::collections::BTreeSet;
+
 use ratatui::{
     Frame,
     layout::{Constraint, Layout, Rect},
@@ -20,6 +22,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::{
     app::{Model, model::Review},
+    labs::counted,
     log::clean,
     plan::{Action, Choice, Track, Undo},
 };
@@ -51,19 +54,21 @@ pub(super) fn view(model: &Model, frame: &mut Frame<'_>) {
     let border = look.border().horizontal_top.repeat(rule.width.into());
     frame.render_widget(Line::styled(border, styles.border), rule);
     let count = review.plan.actions().count();
+    let none = BTreeSet::new();
+    let done = review.done().unwrap_or(&none);
+    let ended = review.plan.actions().filter(|a| done.contains(&a.id)).count();
+    let begins = match ended {
+        0 => "Nothing has happened yet.".to_owned(),
+        ended => format!("{ended} of them done, not done again."),
+    };
     let says = format!(
-        " {}, about {}. Nothing has happened yet.",
+        " {}, about {}. {begins}",
         counted(count, "action"),
-        estimate(review.plan.seconds())
+        estimate(review.plan.seconds_but(done))
     );
     frame.render_widget(Line::styled(says, styles.text), total);
     let marked = usize::from(review.apply);
     frame.render_widget(buttons(look, &["Cancel", "Apply"], marked), row);
-}
-
-fn counted(count: usize, what: &str) -> String {
-    let s = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{s}")
 }
 
 /// Lines, each with the action that it is about, counted over all actions of the plan.
@@ -77,18 +82,20 @@ pub(super) fn text(model: &Model, review: &Review, width: u16) -> Lines {
 pub(super) fn tagged(model: &Model, review: &Review, width: u16) -> Tagged {
     let look = &model.look;
     let plan = &review.plan;
+    let none = BTreeSet::new();
+    let done = review.done().unwrap_or(&none);
     let mut lines: Tagged = vec![];
     lines.extend(offer(model, width).into_iter().map(|line| (None, line)));
     if !plan.host.is_empty() {
         lines.push((None, heading(look, "This machine, first")));
-        lines.extend(actions(look, &plan.host, 0, width));
+        lines.extend(actions(look, (&plan.host, done), 0, width));
         lines.push((None, Line::default()));
     }
     let mut before = plan.host.len();
     for track in &plan.labs {
         lines.push((None, track_head(look, track, width)));
         lines.extend(losses(look, track, width).into_iter().map(|line| (None, line)));
-        lines.extend(actions(look, &track.actions, before, width));
+        lines.extend(actions(look, (&track.actions, done), before, width));
         lines.push((None, Line::default()));
         before += track.actions.len();
     }
@@ -182,11 +189,18 @@ fn losses(look: &Look, track: &Track, width: u16) -> Lines {
     lines
 }
 
-/// The lines of some actions, `before` of which others come.
-fn actions(look: &Look, actions: &[Action], before: usize, width: u16) -> Tagged {
+/// The lines of some actions, of which some are done, `before` of which others come.
+fn actions(look: &Look, actions: (&[Action], &BTreeSet<String>), before: usize, width: u16) -> Tagged {
+    let (actions, done) = actions;
     let mut lines = vec![];
     for (index, action) in actions.iter().enumerate() {
-        let of_it = action_lines(look, index + 1, action, width).into_iter();
+        let of_it = if done.contains(&action.id) {
+            let text = format!("{:>2}. done: {}", index + 1, clean(&action.sentence));
+            point(look.glyphs.ok, &text, look.styles().dim, width)
+        } else {
+            action_lines(look, index + 1, action, width)
+        };
+        let of_it = of_it.into_iter();
         lines.extend(of_it.map(|line| (Some(before + index), line)));
     }
     lines

@@ -191,6 +191,7 @@ fn steps(model: &Model, run: &RunView, frame: &mut Frame<'_>, area: Rect) {
     let listing = Listing {
         lines: lines.collect(),
         cursor: current,
+        others: None,
     };
     listing.draw_plain(look, frame, inside);
 }

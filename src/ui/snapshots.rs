@@ -96,14 +96,12 @@ fn filter(model: &Model, frame: &mut Frame<'_>, area: Rect) {
 pub(super) fn list(model: &Model, body: Rect) -> (Listing, Rect) {
     let area = areas(model, body).list;
     let shown = model.picker.shown();
-    let lines = shown
-        .iter()
-        .enumerate()
-        .map(|(index, row)| (Some(index), line(model, row, area.width)));
-    let listing = Listing {
-        lines: lines.collect(),
-        cursor: model.picker.cursor,
+    let make = |index: usize| {
+        shown
+            .get(index)
+            .map_or_else(Line::default, |row| line(model, row, area.width))
     };
+    let listing = Listing::of_rows(shown.len(), model.picker.cursor, area, make);
     (listing, area)
 }
 

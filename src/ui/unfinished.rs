@@ -2,10 +2,10 @@
 //!
 //! ```text
 //!  ╭ A run was not finished ───────────────────────────────╮
-//!  │  ai-lab: 5 of 12 actions are done; it stopped at      │
-//!  │  "install the packages"                               │
+//!  │  Of 2026-11-22 05:00 UTC: 5 of its 12 actions are done│
+//!  │  ai-lab: it stopped at "install the packages".        │
 //!  │  ✔ keeps  the unfinished ai-lab                       │
-//!  │  [▸ Leave it ]  [  Continue ]  [  Take it back… ]     │
+//!  │  [▸ Leave it ]  [  Go on ]  [  Undo… ]                │
 //!  ╰───────────────────────────────────────────────────────╯
 //! ```
 
@@ -67,7 +67,8 @@ fn after_restart(model: &Model, asked: &Unfinished, counts: bool, width: u16) ->
         width,
         2,
     );
-    let open = record.plan.actions().count() - record.done.len().min(record.plan.actions().count());
+    let (done, all) = record.counts();
+    let open = all.saturating_sub(done);
     let text = format!("Next: {open} more actions, for {}.", labs.join(", "));
     lines.extend(wrap(
         &Line::styled(clean(&text).into_owned(), styles.text),
@@ -83,6 +84,16 @@ fn text(model: &Model, asked: &Unfinished, width: u16) -> Lines {
     if let Some(counts) = asked.record.restarted {
         lines.extend(after_restart(model, asked, counts, width));
     }
+    let (done, all) = asked.record.counts();
+    let text = format!(
+        "Of {}: {done} of its {all} actions are done.",
+        asked.record.date()
+    );
+    lines.extend(wrap(
+        &Line::styled(clean(&text).into_owned(), styles.text),
+        width,
+        0,
+    ));
     let stops = asked.stops().into_iter();
     for stop in stops.filter(|_| asked.record.restarted.is_none()) {
         let who = if stop.lab == "host" {
@@ -90,11 +101,7 @@ fn text(model: &Model, asked: &Unfinished, width: u16) -> Lines {
         } else {
             stop.lab.as_str()
         };
-        let (done, all) = stop.done;
-        let text = format!(
-            "{who}: {done} of {all} actions are done; it stopped at \"{}\".",
-            stop.at
-        );
+        let text = format!("{who}: it stopped at \"{}\".", stop.at);
         lines.extend(wrap(
             &Line::styled(clean(&text).into_owned(), styles.text),
             width,
@@ -113,8 +120,12 @@ fn text(model: &Model, asked: &Unfinished, width: u16) -> Lines {
         ]);
         lines.extend(wrap(&lost, width, 9));
     }
+    if asked.can_trace() {
+        let text = "Verbose: go on, and the log shows each command of the script that failed.";
+        lines.extend(wrap(&Line::styled(text, styles.dim), width, 0));
+    }
     let text = format!(
-        "Left alone, it stays as it is; `halolab runs show {}` says more.",
+        "Left alone, it stays as it is, and in the menu of its lab; `halolab runs show {}` says more.",
         asked.record.id
     );
     lines.extend(wrap(

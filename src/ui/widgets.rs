@@ -241,17 +241,56 @@ pub(super) fn popup(look: &Look, frame: &mut Frame<'_>, title: &str, size: (u16,
 pub(super) struct Listing {
     pub(super) lines: Vec<(Option<usize>, Line<'static>)>,
     pub(super) cursor: usize,
+    /// Lines above and below those that were made, where only those in view were.
+    pub(super) others: Option<(usize, usize)>,
+}
+
+/// The first line that is shown in a height, so that the lines `from` to `to` are in view.
+fn first_in_view(from: usize, to: usize, count: usize, height: usize) -> usize {
+    let centred = from.saturating_sub(height / 2);
+    centred
+        .max((to + 1).saturating_sub(height))
+        .min(count.saturating_sub(height))
 }
 
 impl Listing {
+    /// A list of `count` rows of a line each, of which only those in view are made: a frame costs as much as it shows.
+    pub(super) fn of_rows(
+        count: usize,
+        cursor: usize,
+        area: Rect,
+        mut make: impl FnMut(usize) -> Line<'static>,
+    ) -> Self {
+        let height = usize::from(area.height);
+        let at = if cursor < count { cursor } else { 0 };
+        let first = first_in_view(at, at, count, height);
+        let last = (first + height).min(count);
+        Self {
+            lines: (first..last).map(|index| (Some(index), make(index))).collect(),
+            cursor,
+            others: Some((first, count - last)),
+        }
+    }
+
+    /// How many lines are not made above those that are.
+    fn above(&self) -> usize {
+        self.others.map_or(0, |(above, _)| above)
+    }
+
+    /// All lines, made or not.
+    fn count(&self) -> usize {
+        self.lines.len() + self.others.map_or(0, |(above, below)| above + below)
+    }
+
     /// The first line that is shown in a height, so that the cursor is in view.
     fn first(&self, height: usize) -> usize {
+        if let Some((above, _)) = self.others {
+            return above;
+        }
         let at = |want: &(Option<usize>, Line<'static>)| want.0 == Some(self.cursor);
         let from = self.lines.iter().position(at).unwrap_or(0);
         let to = self.lines.iter().rposition(at).unwrap_or(0);
-        let last = self.lines.len().saturating_sub(height);
-        let centred = from.saturating_sub(height / 2);
-        centred.max((to + 1).saturating_sub(height)).min(last)
+        first_in_view(from, to, self.lines.len(), height)
     }
 
     /// The row at a line of the area.
@@ -259,15 +298,19 @@ impl Listing {
         if y < area.y || y >= area.bottom() {
             return None;
         }
-        let line = self.first(usize::from(area.height)) + usize::from(y - area.y);
+        let line = self.first(usize::from(area.height)) - self.above() + usize::from(y - area.y);
         self.lines.get(line)?.0
     }
 
     /// Draws it, the row with the cursor marked.
     pub(super) fn draw(self, look: &Look, frame: &mut Frame<'_>, area: Rect) {
         let first = self.first(usize::from(area.height));
-        let (cursor, count) = (self.cursor, self.lines.len());
-        let shown = self.lines.into_iter().skip(first).take(area.height.into());
+        let (cursor, count, above) = (self.cursor, self.count(), self.above());
+        let shown = self
+            .lines
+            .into_iter()
+            .skip(first - above)
+            .take(area.height.into());
         for (line, y) in shown.zip(area.y..) {
             let (row, text) = line;
             let at = Rect { y, height: 1, ..area };

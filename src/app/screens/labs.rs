@@ -52,6 +52,7 @@ impl Model {
             Intent::Retry => return self.look_again(),
             Intent::Machine => return self.open_host(),
             Intent::Next => return self.open_jobs(),
+            Intent::Undo => return self.ask_about_left(),
             Intent::Back => self.back(),
             _ => {
                 self.labs.cursor = moved(self.labs.cursor, intent, self.labs.rows.len(), self.page());

@@ -1,5 +1,7 @@
 //! The menu of one lab: what can be done with it, in the state in which it is.
 
+mod beside;
+
 use crate::{
     app::{
         dialog::{Confirm, Dialog, Then},
@@ -11,9 +13,9 @@ use crate::{
     },
     backend::{Instance, Status},
     labs::{
-        Kept, Lab, Presence, World,
+        Lab, Presence, World, counted,
         drift::{self, Moved},
-        expiry::{self, Back},
+        expiry::Back,
         gpus::Gpus,
     },
     log::clean,
@@ -21,6 +23,8 @@ use crate::{
     stage::{Catalog, Stage},
     ui::words::date,
 };
+
+use beside::beside;
 
 /// One line of the menu.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,12 +44,18 @@ pub(crate) enum Entry {
     SetAside,
     Remove,
     Adopt,
+    /// The question about a run that was left before its end.
+    Unended(String),
     GoBack(String),
     Undo(Choice),
     Restore,
     Recreate,
     RecreateFromClean,
     BringBack(String),
+    /// Remove all earlier versions but the newest one.
+    RemoveOlder,
+    /// Remove what stands beside the lab and never took its place.
+    RemoveBeside(String),
     Update,
     Prove,
     Skip,
@@ -54,8 +64,24 @@ pub(crate) enum Entry {
     Shell,
 }
 
-/// The menu of a lab.
-pub(crate) fn menu_items(lab: &Lab, world: &World, catalog: &Catalog) -> Vec<MenuItem> {
+/// The menu of a lab: first the run that stopped in the middle of it, where there is one.
+pub(crate) fn menu_items(lab: &Lab, world: &World, catalog: &Catalog, disk: Disk<'_>) -> Vec<MenuItem> {
+    let mut of_lab = world.unended.iter().filter(|u| u.labs.contains(&lab.name));
+    let unended = of_lab.next().map(|u| MenuItem {
+        entry: Entry::Unended(u.run.clone()),
+        title: "Unfinished run".into(),
+        line: format!("of {}: go on, undo or leave it", u.date),
+    });
+    unended
+        .into_iter()
+        .chain(items(lab, world, catalog, disk))
+        .collect()
+}
+
+/// Bytes on the disk of an earlier version, where they are known.
+pub(crate) type Disk<'a> = &'a dyn Fn(&str) -> Option<u64>;
+
+fn items(lab: &Lab, world: &World, catalog: &Catalog, disk: Disk<'_>) -> Vec<MenuItem> {
     let item = |entry, title: &str, line: &str| MenuItem {
         entry,
         title: title.into(),
@@ -65,12 +91,10 @@ pub(crate) fn menu_items(lab: &Lab, world: &World, catalog: &Catalog) -> Vec<Men
     match lab.presence {
         Presence::Missing => {
             let create = item(Entry::Create, "Create", "asks its options, then shows the plan");
-            let kept = lab.kept.iter().filter(|kept| kept.whole && !kept.replacement);
-            let days = world.config.keep_days;
-            std::iter::once(create)
-                .chain(kept.map(|kept| bring_back(kept, days)))
-                .chain([skip])
-                .collect()
+            let mut items = vec![create];
+            items.extend(beside(lab, world, disk));
+            items.push(skip);
+            items
         }
         Presence::Foreign => vec![
             item(
@@ -95,7 +119,7 @@ pub(crate) fn menu_items(lab: &Lab, world: &World, catalog: &Catalog) -> Vec<Men
         ],
         Presence::Ours => {
             let moved = world.moved(lab);
-            let mut items = ours(lab, world, &moved, skip);
+            let mut items = ours(lab, world, (&moved, disk), skip);
             // A proof of a GPU that was taken away is made anew, too.
             if !is_provable(lab, catalog) && !moved.iter().any(Moved::is_taken) {
                 items.retain(|item| item.entry != Entry::Prove);
@@ -138,7 +162,8 @@ fn undo(lab: &Lab, world: &World) -> Option<MenuItem> {
     })
 }
 
-fn ours(lab: &Lab, world: &World, moved: &[Moved], skip: MenuItem) -> Vec<MenuItem> {
+fn ours(lab: &Lab, world: &World, more: (&[Moved], Disk<'_>), skip: MenuItem) -> Vec<MenuItem> {
+    let (moved, disk) = more;
     let snapshots = world.snapshots_of(&lab.name);
     let item = |entry, title: &str, line: String| MenuItem {
         entry,
@@ -146,10 +171,7 @@ fn ours(lab: &Lab, world: &World, moved: &[Moved], skip: MenuItem) -> Vec<MenuIt
         line,
     };
     let running = lab.instance.as_ref().is_some_and(|i| i.status == Status::Running);
-    let count = match lab.snapshots {
-        1 => "1 snapshot".to_owned(),
-        many => format!("{many} snapshots"),
-    };
+    let count = counted(lab.snapshots, "snapshot");
     let has = |name: &str| snapshots.iter().any(|s| s == name);
     let back = lab.updating.iter().filter(|back| has(back)).map(|back| {
         item(
@@ -186,12 +208,12 @@ fn ours(lab: &Lab, world: &World, moved: &[Moved], skip: MenuItem) -> Vec<MenuIt
     items.push(item(Entry::Prove, "Prove again", why_prove(moved)));
     items.extend(undo(lab, world));
     items.push(skip);
-    items.extend(lasting(lab, world, running));
+    items.extend(lasting(lab, world, running, disk));
     items
 }
 
 /// What is there in every state: the lab itself, its earlier versions, and its end.
-fn lasting(lab: &Lab, world: &World, running: bool) -> Vec<MenuItem> {
+fn lasting(lab: &Lab, world: &World, running: bool, disk: Disk<'_>) -> Vec<MenuItem> {
     let item = |entry, title: &str, line: String| MenuItem {
         entry,
         title: title.into(),
@@ -204,12 +226,7 @@ fn lasting(lab: &Lab, world: &World, running: bool) -> Vec<MenuItem> {
     } else {
         items.push(item(Entry::Start, "Start", "start it".into()));
     }
-    items.extend(
-        lab.kept
-            .iter()
-            .filter(|kept| kept.whole)
-            .map(|kept| bring_back(kept, world.config.keep_days)),
-    );
+    items.extend(beside(lab, world, disk));
     items.push(item(
         Entry::SetAside,
         "Set aside",
@@ -231,28 +248,14 @@ fn why_prove(moved: &[Moved]) -> String {
     }
 }
 
-/// An earlier version, with its date and its proof.
-fn bring_back(kept: &Kept, days: u32) -> MenuItem {
-    let proof = kept.verdict.as_deref().unwrap_or("never proven");
-    let made = date(&kept.created);
-    let until = expiry::date(&kept.created, days).filter(|_| !kept.replacement);
-    let until = until.map(|date| format!(", kept to {date}")).unwrap_or_default();
-    MenuItem {
-        entry: Entry::BringBack(kept.name.clone()),
-        title: "Bring back".into(),
-        line: format!(
-            "{} of {}{until}: {proof}",
-            kept.name,
-            made.trim_end_matches(" UTC")
-        ),
-    }
-}
-
 impl Model {
     /// The menu of the lab that is open.
     pub(crate) fn menu(&self) -> Vec<MenuItem> {
         match (self.labs.get(&self.picker.lab), &self.world) {
-            (Some(lab), Some(world)) => menu_items(lab, world, &self.setup.catalog),
+            (Some(lab), Some(world)) => {
+                let disk = |name: &str| self.labs.states.get(name).and_then(|state| state.disk);
+                menu_items(lab, world, &self.setup.catalog, &disk)
+            }
             _ => vec![],
         }
     }
@@ -281,6 +284,7 @@ impl Model {
                 return vec![];
             }
             Entry::Restore => return self.open_snapshots(&lab.name),
+            Entry::Unended(run) => return vec![Effect::FindRun(run)],
             _ if self.refuse_read_only() || self.refuse_stale() => return vec![],
             _ => {}
         }
@@ -294,6 +298,8 @@ impl Model {
             Entry::GoBack(snapshot) => Choice::Restore(snapshot),
             Entry::Undo(choice) => choice,
             Entry::SetAside => Choice::SetAside,
+            Entry::RemoveOlder => return self.remove_older(&lab),
+            Entry::RemoveBeside(name) => return self.remove_beside(&lab, vec![name]),
             Entry::Adopt => {
                 self.ask_to_adopt(&lab);
                 return vec![];
@@ -305,7 +311,7 @@ impl Model {
             Entry::Start => return self.start_job(Job::Start(lab.name)),
             Entry::Stop => return self.stop_lab(lab.name),
             Entry::Shell => return vec![Effect::Errand(Errand::Shell(lab.name))],
-            Entry::Skip | Entry::Restore => return vec![],
+            Entry::Skip | Entry::Restore | Entry::Unended(_) => return vec![],
         };
         let asks = matches!(choice, Choice::Create | Choice::Recreate);
         self.begin(vec![Pick {

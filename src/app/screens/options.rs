@@ -107,7 +107,7 @@ impl Model {
             Ok(plan) if plan.is_empty() => self.say(Tone::Good, "there is nothing to do"),
             Ok(plan) => {
                 self.review = Some(Review {
-                    apply: !plan.destroys(),
+                    apply: !plan.takes(),
                     plan,
                     scroll: 0,
                     goes_on: None,

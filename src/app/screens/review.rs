@@ -105,7 +105,7 @@ impl Model {
         self.run = Some(RunView::new(review.plan.clone(), self.now));
         self.stack = vec![Screen::Welcome, Screen::Labs, Screen::Run];
         self.resume.begun.clone_from(&review.goes_on);
-        if let Some(GoesOn { run, secrets }) = review.goes_on {
+        if let Some(GoesOn { run, secrets, .. }) = review.goes_on {
             return vec![Effect::Resume(run, Box::new(review.plan), secrets)];
         }
         vec![Effect::Start(Box::new(review.plan), secrets)]

@@ -220,7 +220,7 @@ impl Backend for Lxd {
         output: Output<'_>,
         progress: &Progress,
     ) -> Result<i32> {
-        self.run_command(name, spec, output, progress).await
+        Box::pin(self.run_command(name, spec, output, progress)).await
     }
 
     async fn exec_tty(

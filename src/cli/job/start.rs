@@ -80,7 +80,7 @@ pub(super) async fn run(setup: &Setup, args: RunArgs) -> Result<Code, Stop> {
 /// Holds the lab's lock while the job begins, so that no change of it looks for jobs meanwhile. Where another halolab
 /// holds it that ends what runs in the lab, the job would be lost.
 fn may_begin(setup: &Setup, lab: &str) -> Result<Option<Lock>, Stop> {
-    let scope = Scope::labs(&setup.daemon(), [lab]);
+    let scope = Scope::labs(setup.daemon(), [lab]);
     let holder = match Lock::take_for(&setup.lock(), &scope, &format!("job run {lab}")) {
         Ok(lock) => return Ok(Some(lock)),
         Err(LockError::Held(who)) => Holder::parse(&who),

@@ -56,7 +56,7 @@ pub(super) async fn menu(setup: &Setup, id: &str, code: Code) -> Result<Option<C
 
 async fn go(setup: &Setup, record: &Record, way: Way) -> Result<Option<Code>, Left> {
     let change = match way {
-        Way::RollBack => return roll_back(setup, record).await,
+        Way::Undo => return undo(setup, record).await,
         Way::Verbose(id) => Some(Amendment::Trace(id)),
         Way::LeaveOut(ids) => Some(Amendment::LeaveOut(ids)),
         Way::Edit(_) => {
@@ -66,14 +66,14 @@ async fn go(setup: &Setup, record: &Record, way: Way) -> Result<Option<Code>, Le
         _ => None,
     };
     if let Some(change) = change {
-        amend(&setup.runs(), &setup.lock(), &setup.daemon(), &record.id, &change)
+        amend(&setup.runs(), &setup.lock(), setup.daemon(), &record.id, &change)
             .map_err(crate::cli::Stop::from)?;
     }
     let now = journal::record(&setup.runs().join(&record.id));
     Box::pin(resume::go_on(setup, now.as_ref().unwrap_or(record))).await
 }
 
-async fn roll_back(setup: &Setup, record: &Record) -> Result<Option<Code>, Left> {
+async fn undo(setup: &Setup, record: &Record) -> Result<Option<Code>, Left> {
     let world = look(setup).await?;
     let found: Vec<(Lab, Choice)> = ways_back(record, &world)
         .into_iter()

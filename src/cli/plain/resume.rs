@@ -1,11 +1,12 @@
-//! A run that an earlier halolab did not end, offered before anything else: leave it, go on, or take it back.
+//! A run that was not ended: leave it, go on, or undo it. One that was killed is offered before anything else.
 
 use std::collections::BTreeMap;
 
 use crate::{
-    labs::{Lab, World},
+    labs::{Lab, Unended, World},
     plan::Choice,
     run::{
+        aftermath::{Amendment, Way, amend, ways},
         journal::{self, Record},
         unfinished::{find, losses, removals, stops, ways_back},
     },
@@ -24,24 +25,53 @@ pub(super) async fn offer(setup: &Setup, world: &World) -> Result<Option<Code>, 
     if setup.global.read_only {
         return Ok(None);
     }
-    let Some(record) = find(&setup.runs(), &setup.lock(), &setup.daemon()) else {
+    let Some(record) = find(&setup.runs(), &setup.lock(), setup.daemon()) else {
         return Ok(None);
     };
+    asked(setup, world, record).await
+}
+
+/// The same for a run that was left before its end.
+pub(super) async fn of_run(setup: &Setup, world: &World, run: &str) -> Result<Option<Code>, Left> {
+    match journal::record(&setup.runs().join(run)) {
+        Some(record) => asked(setup, world, record).await,
+        None => Ok(None),
+    }
+}
+
+async fn asked(setup: &Setup, world: &World, record: Record) -> Result<Option<Code>, Left> {
     let back: Vec<(Lab, Choice)> = ways_back(&record, world)
         .into_iter()
         .filter_map(|(lab, _, choice)| Some((world.find(&setup.catalog, &lab)?, choice)))
         .collect();
     tell(&record);
-    say("  1. Leave it as it is");
-    say("  2. Continue: what is done is not done again; the plan is shown first");
-    if !back.is_empty() {
-        say("  3. Take it back; the plan is shown first");
+    let verbose = ways(&record, false).into_iter().find_map(|way| match way {
+        Way::Verbose(id) => Some(id),
+        _ => None,
+    });
+    let go = "Go on: what is done is not done again; the plan is shown first";
+    let mut offered = vec![("Leave it as it is", Offer::Leave), (go, Offer::GoOn)];
+    if let Some(id) = verbose {
+        let text = "Go on verbosely: the log shows each command of the script that failed";
+        offered.push((text, Offer::Verbose(id)));
     }
-    let count = if back.is_empty() { 2 } else { 3 };
-    let ended = match ask::number("Number", count, Some(1)).await? {
-        1 => return Ok(None),
-        2 => Box::pin(go_on(setup, &record)).await?,
-        _ => {
+    if !back.is_empty() {
+        offered.push(("Undo it; the plan is shown first", Offer::Undo));
+    }
+    for (number, (text, _)) in (1..).zip(&offered) {
+        say(&format!("  {number}. {text}"));
+    }
+    let number = ask::number("Number", offered.len(), Some(1)).await?;
+    let ended = match offered.into_iter().nth(number - 1).map(|(_, offer)| offer) {
+        None | Some(Offer::Leave) => return Ok(None),
+        Some(Offer::GoOn) => Box::pin(go_on(setup, &record)).await?,
+        Some(Offer::Verbose(id)) => {
+            let traced = Amendment::Trace(id);
+            let traced = amend(&setup.runs(), &setup.lock(), setup.daemon(), &record.id, &traced)
+                .map_err(crate::cli::Stop::from)?;
+            Box::pin(go_on(setup, &traced)).await?
+        }
+        Some(Offer::Undo) => {
             let picks: Vec<(&Lab, Choice)> = back.iter().map(|(lab, choice)| (lab, choice.clone())).collect();
             let (plan, secrets) = planned(setup, world.clone(), &picks, &[]).await?;
             agree_and_run(setup, &plan, &journal::new_id(&plan), secrets).await?
@@ -51,22 +81,46 @@ pub(super) async fn offer(setup: &Setup, world: &World) -> Result<Option<Code>, 
     Ok(Some(ended.unwrap_or(Code::OK)))
 }
 
+/// A run that was left before its end, in a line.
+pub(super) fn left_alone(run: &Unended) -> String {
+    let how = match run.labs.first() {
+        Some(lab) => format!("choose {lab} to go on with it, or to undo it"),
+        None => format!("go on with it by `halolab runs resume {}`", run.run),
+    };
+    crate::log::sanitize(&format!(
+        "  Unfinished run of {}, stopped at \"{}\": {how}.",
+        run.date, run.at
+    ))
+}
+
+/// What can be done with it.
+enum Offer {
+    Leave,
+    GoOn,
+    Verbose(String),
+    Undo,
+}
+
 fn tell(record: &Record) {
-    say(&format!("\nThe run {} was not finished.", record.id));
+    let (done, all) = record.counts();
+    say(&format!(
+        "\nThe run {} of {} was not finished: {done} of its {all} actions are done.",
+        record.id,
+        record.date()
+    ));
     for stop in stops(record) {
         let who = if stop.lab == "host" {
             "this machine"
         } else {
             &stop.lab
         };
-        let (done, all) = stop.done;
         say(&format!(
-            "  {who}: {done} of {all} actions are done; it stopped at \"{}\". Kept: {}.",
+            "  {who}: it stopped at \"{}\". Kept: {}.",
             stop.at, stop.kept
         ));
     }
     for lost in losses(record) {
-        say(&format!("  Continue LOSES {lost}"));
+        say(&format!("  Going on LOSES {lost}"));
     }
 }
 

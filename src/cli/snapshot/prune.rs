@@ -1,6 +1,6 @@
 //! `halolab snapshot prune`, and what a deletion leaves that was killed.
 
-use crate::labs::{SnapshotRow, expiry, identity::Seen, snapshots};
+use crate::labs::{SnapshotRow, counted, expiry, identity::Seen, snapshots};
 
 use super::{
     super::{
@@ -44,7 +44,10 @@ pub(super) async fn prune(
     setup.may_change()?;
     confirm(
         setup,
-        &format!("Delete these {} safety snapshots of {lab} for good?", old.len()),
+        &format!(
+            "Delete {} of {lab} for good?",
+            counted(old.len(), "safety snapshot")
+        ),
         yes,
     )?;
     let _lock = setup.hold(&[lab], &format!("snapshot prune {lab}")).await?;
@@ -57,7 +60,7 @@ pub(super) async fn prune(
     }
     said(
         setup,
-        &format!("pruned {} snapshots of {lab}", old.len()),
+        &format!("pruned {} of {lab}", counted(old.len(), "snapshot")),
         lab,
         "",
     )

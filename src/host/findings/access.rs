@@ -42,6 +42,31 @@ pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
     found
 }
 
+/// Said of an engine of this machine to whoever uses its socket without being root.
+pub fn engine_socket(engine: &str, address: &str, root: bool) -> Option<Finding> {
+    let local = address.starts_with('/') && !root;
+    let group = if engine.eq_ignore_ascii_case("incus") {
+        "incus-admin"
+    } else {
+        "lxd"
+    };
+    local.then(|| {
+        Finding::new(
+            "engine.socket_is_root",
+            Severity::Info,
+            format!("you may use the socket {address}: that is as good as being root on this machine, without a password"),
+            format!(
+                "Whoever may use it, a member of the group {group} for one, can mount / into a container and write there \
+                 as root."
+            ),
+        )
+        .fix(format!(
+            "Leave it, where that is what you want; else `sudo gpasswd -d $USER {group}`, log in again, and run halolab as root"
+        ))
+        .source("LXD and Incus documentation, security: local access is root access")
+    })
+}
+
 fn access(case: &Case<'_>, path: &str) -> Option<Access> {
     case.machine.access.get(path).copied()
 }

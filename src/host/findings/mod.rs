@@ -19,6 +19,7 @@ use super::{
     matrix::{Matrix, RocmSupport},
 };
 
+pub use access::engine_socket;
 pub(super) use nvidia::passes;
 pub use pool::Pool;
 

@@ -7,7 +7,10 @@ use super::{Change, Count, FileChange};
 /// What packages are managed by, as the script's sections are called.
 pub(super) const MANAGERS: [&str; 5] = ["dpkg", "pacman", "rpm", "apk", "pip"];
 
-/// A file: type and mode, bytes, seconds since 1970.
+/// Where the entries of files begin.
+const FILES: &[u8] = b"\n@@files\n";
+
+/// A file: type and mode, bytes, seconds since 1970. A folder has neither bytes nor time: both change with what is in it.
 type File = (u32, u64, i64);
 
 /// What one side holds.
@@ -20,22 +23,31 @@ pub(super) struct List {
 }
 
 impl List {
-    /// Reads what the script printed. A line that cannot be read is left out.
+    /// Reads what the script printed: packages a line each, files and folders each ended by NUL. What cannot be read is
+    /// left out.
     pub(super) fn parse(bytes: &[u8]) -> Self {
         let mut list = Self::default();
+        let begin = bytes.windows(FILES.len()).position(|at| at == FILES);
+        let (head, files) = match begin {
+            Some(at) => (bytes.get(..at), bytes.get(at + FILES.len()..)),
+            None => (Some(bytes), None),
+        };
         let mut section = "";
-        let text = String::from_utf8_lossy(bytes);
+        let text = String::from_utf8_lossy(head.unwrap_or_default());
         for line in text.lines() {
             if let Some(name) = line.strip_prefix("@@") {
                 section = name;
-                list.whole |= name == "end";
-            } else if section == "files" {
-                list.files.extend(file(line));
             } else if let Some((name, version)) = line.split_once('\t') {
                 let packages = list.packages.entry(section.to_owned()).or_default();
                 packages.insert(name.to_owned(), version.to_owned());
             }
         }
+        let mut entries = files.unwrap_or_default().split(|byte| *byte == 0);
+        // What follows the last NUL is the end, or an entry that was cut.
+        list.whole = entries.next_back().is_some_and(|rest| rest.starts_with(b"@@end"));
+        list.files = entries
+            .filter_map(|entry| file(&String::from_utf8_lossy(entry)))
+            .collect();
         list
     }
 
@@ -45,14 +57,22 @@ impl List {
     }
 }
 
-/// `81a4 16 1795357536 /var/log/boot.log`.
-fn file(line: &str) -> Option<(String, File)> {
-    let mut parts = line.splitn(4, ' ');
+/// `81a4 16 1795357536 /var/log/boot.log`; a folder ends with `/`.
+fn file(entry: &str) -> Option<(String, File)> {
+    let mut parts = entry.splitn(4, ' ');
     let mode = u32::from_str_radix(parts.next()?, 16).ok()?;
     let size = parts.next()?.parse().ok()?;
     let changed = parts.next()?.parse().ok()?;
-    Some((parts.next()?.to_owned(), (mode, size, changed)))
+    let path = parts.next()?;
+    if mode & KIND == FOLDER {
+        return (path != "/").then(|| (format!("{path}/"), (mode, 0, 0)));
+    }
+    Some((path.to_owned(), (mode, size, changed)))
 }
+
+/// The bits of a mode that say what it is, and those of a folder.
+const KIND: u32 = 0o170_000;
+const FOLDER: u32 = 0o040_000;
 
 /// The files that are not the same: how many, and which, the most important ones first.
 pub(super) fn files(old: &List, new: &List) -> (Count, Vec<FileChange>) {
@@ -77,7 +97,11 @@ pub(super) fn files(old: &List, new: &List) -> (Count, Vec<FileChange>) {
             Some(_) => {}
         }
     }
-    let size = |f: &FileChange| f.before.unwrap_or(0).max(f.after.unwrap_or(0));
+    // A folder stands before what is in it, and says more than the largest file there.
+    let size = |f: &FileChange| {
+        let bytes = f.before.unwrap_or(0).max(f.after.unwrap_or(0));
+        if f.path.ends_with('/') { u64::MAX } else { bytes }
+    };
     found.sort_by_cached_key(|f| (rank(&f.path), Reverse(size(f)), f.path.clone()));
     (count, found)
 }
@@ -130,17 +154,21 @@ mod tests {
     #[test]
     fn the_most_important_differences_come_first() {
         let old = List::parse(
-            b"@@dpkg\nvim:amd64\t9.0\nold:all\t1\n@@files\n81a4 5 100 /etc/a b\n81a4 9 100 /usr/bin/x\n@@end\n",
+            b"@@dpkg\nvim:amd64\t9.0\nold:all\t1\n@@files\n81a4 5 100 /etc/a b\x0081a4 9 100 /usr/bin/x\x0041ed 4 9 /srv\x00@@end\n",
         );
         let new = List::parse(
-            b"@@dpkg\nvim:amd64\t9.1\n@@files\n81a4 5 200 /etc/a b\n81a4 10 100 /usr/bin/x\n81a4 1 1 /root/mine\nnot a file\n@@end\n",
+            b"@@dpkg\nvim:amd64\t9.1\n@@files\n81a4 5 200 /etc/a b\x0081a4 10 100 /usr/bin/x\x0081a4 1 1 /root/two\nlines\x00\
+              not a file\x0041ed 8 10 /srv\x0041ed 0 7 /root/new\x00@@end\n",
         );
         assert!(old.whole && new.whole);
         let (count, found) = files(&old, &new);
-        assert_eq!((count.added, count.removed, count.changed), (1, 0, 2));
+        assert_eq!((count.added, count.removed, count.changed), (2, 0, 2));
         let paths: Vec<&str> = found.iter().map(|f| f.path.as_str()).collect();
-        assert_eq!(paths, ["/root/mine", "/etc/a b", "/usr/bin/x"]);
+        assert_eq!(
+            paths,
+            ["/root/new/", "/root/two\nlines", "/etc/a b", "/usr/bin/x"]
+        );
         assert_eq!(new.packages("dpkg")["vim:amd64"], "9.1");
-        assert!(!List::parse(b"@@files\n81a4 5 1 /etc/a").whole, "cut");
+        assert!(!List::parse(b"@@pip\n@@files\n81a4 5 1 /etc/a").whole, "cut");
     }
 }

@@ -31,7 +31,7 @@ pub fn text(difference: &Difference, most_files: usize) -> Vec<String> {
         lines.push(String::new());
         let all = count.added + count.removed + count.changed;
         lines.push(format!(
-            "Files: {} new, {} gone, {} changed",
+            "Files and folders: {} new, {} gone, {} changed",
             count.added, count.removed, count.changed
         ));
         lines.extend(difference.files.iter().take(most_files).map(file));
@@ -75,6 +75,9 @@ fn cut(text: &str) -> String {
 }
 
 fn file(file: &FileChange) -> String {
+    if file.path.ends_with('/') {
+        return format!("  {} {}", sign(file.change), file.path);
+    }
     let size = match (file.before, file.after) {
         (Some(before), Some(after)) if before != after => format!("{} -> {}", human(before), human(after)),
         (Some(size), _) | (None, Some(size)) => human(size),

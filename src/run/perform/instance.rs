@@ -189,7 +189,7 @@ impl Hand<'_> {
         env: &BTreeMap<String, String>,
     ) -> Ended {
         let code = self.run_script(name, script, env.clone()).await?;
-        let said = match self.output.last_line() {
+        let said = match self.output.result() {
             said if said.is_empty() && code == 0 => "passed".to_owned(),
             said => said,
         };
@@ -202,7 +202,15 @@ impl Hand<'_> {
         if code == 0 {
             DID
         } else {
-            Err(Failure::Failed(format!("the proof failed with {code}: {said}")))
+            let last = self.output.last_line();
+            let more = if said.contains(&last) {
+                String::new()
+            } else {
+                format!("; {last}")
+            };
+            Err(Failure::Failed(format!(
+                "the proof failed with {code}: {said}{more}"
+            )))
         }
     }
 
