@@ -8,6 +8,7 @@ use super::{
     instance::{Container, DEFAULT, IDENTITY, Kept},
     labels,
     record::Kind,
+    snapshots::Whose,
 };
 use crate::backend::{
     ConfigEdit, Error, Instance, InstanceSpec, InstanceState, Profile, Progress, Result, Status,
@@ -247,7 +248,7 @@ impl Docker {
 
     /// What a removal does after the container has lost its name.
     pub(super) async fn finish_removal(&self, container: &Container, about: &About) -> Result<()> {
-        self.drop_images_of(&container.uuid).await?;
+        self.drop_images_of(&container.uuid, Whose::All).await?;
         self.remove_container(&container.id, true, about).await?;
         self.drop_record(Kind::Config, &container.id).await?;
         self.drop_unused(&container.image).await;

@@ -27,6 +27,7 @@ use super::{
     instances::about,
     labels,
     record::Kind,
+    snapshots::Whose,
 };
 use crate::backend::{Error, Result, about::About};
 
@@ -78,7 +79,7 @@ impl Docker {
             (now, Some(new), None) => {
                 // A restore shares the snapshots of the instance; a copy that was not finished has tags of its own.
                 if now.is_none_or(|now| now.uuid != new.uuid) {
-                    self.drop_images_of(&new.uuid).await?;
+                    self.drop_images_of(&new.uuid, Whose::Copied).await?;
                 }
                 self.drop_container(&new, about).await
             }
@@ -212,10 +213,7 @@ impl Docker {
     }
 
     /// The files of a container as an image; a running one is held still meanwhile.
-    ///
-    /// What such an image does **not** hold: volumes and folders of the host that are mounted, memory disks, processes and
-    /// their memory, and who the container's networks, ports and devices are. The last are in our labels; volumes stay as
-    /// they are through a restore, at their state of now.
+    /// What it does not hold is said in [`super::NOT_HELD`]; config, profiles and devices are in our labels.
     pub(super) async fn commit(
         &self,
         of: &Container,

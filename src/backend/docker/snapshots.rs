@@ -1,5 +1,5 @@
 //! Snapshots: images of a container's files, under a repository of the instance's identity. What they do not hold is said
-//! at [`Docker::commit`].
+//! in [`NOT_HELD`].
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -21,6 +21,12 @@ use crate::backend::{
     types::REPLACED,
 };
 
+/// What a snapshot of a container does not hold, for whoever is about to rely on one.
+pub const NOT_HELD: &str = "It holds the files of the container itself. It does not hold what is in volumes and in folders \
+    of this machine that are mounted, what is in memory disks such as /tmp where the stage asks for one, and running \
+    programs with their memory. A restore leaves volumes and folders as they are now, takes ports, mounts and devices from \
+    the lab's profile of now, and starts its programs anew.";
+
 /// Seconds after which a copy that has no container is taken for one that was cut.
 const ABANDONED: i64 = 3600;
 
@@ -30,6 +36,15 @@ fn about(verb: &str, name: &str, snapshot: &str) -> About {
         format!("{verb} snapshot `{snapshot}` of `{name}`"),
         format!("snapshot `{snapshot}` of `{name}`"),
     )
+}
+
+/// Which images of an identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// All of them.
+    All,
+    /// Those that it got from the instance that it is a copy of; never a snapshot that was taken of itself.
+    Copied,
 }
 
 /// A snapshot's image.
@@ -293,11 +308,16 @@ impl Docker {
         self.take_name(&id, &spec.name, &about).await
     }
 
-    /// Removes the names of all images of an identity: its snapshots, and what it was made anew from.
-    pub(super) async fn drop_images_of(&self, uuid: &str) -> Result<()> {
+    /// Removes the names of images of an identity: its snapshots, and what it was made anew from.
+    pub(super) async fn drop_images_of(&self, uuid: &str, whose: Whose) -> Result<()> {
         let about = About::new("remove snapshots", "list of images");
         let repositories = [labels::snapshots_of(uuid), labels::roots_of(uuid)];
         for image in self.images(&about).await? {
+            let label = |key: &str| image.labels.get(key).map(String::as_str);
+            let own = label(labels::UUID) == Some(uuid) && label(labels::KIND) == Some(labels::SNAPSHOT);
+            if own && whose == Whose::Copied {
+                continue;
+            }
             for repository in &repositories {
                 for tag in tags_in(&image, repository) {
                     match self.drop_image(&format!("{repository}:{tag}"), true).await {
