@@ -2,7 +2,7 @@
 //!
 //! | key | what becomes of it |
 //! |---|---|
-//! | `limits.memory`, `limits.memory.swap` (`false`), `limits.cpu` (a number, or `0-3`), `limits.processes` | `Memory`, `MemorySwap`, `NanoCpus` or `CpusetCpus`, `PidsLimit` |
+//! | `limits.memory`, `limits.memory.swap` (none without it), `limits.cpu` (a number, or `0-3`), `limits.processes` | `Memory`, `MemorySwap`, `NanoCpus` or `CpusetCpus`, `PidsLimit` |
 //! | `boot.autostart` | restart policy `unless-stopped` |
 //! | `security.privileged` | `Privileged` |
 //! | `environment.NAME` | the environment of the first process and of commands |
