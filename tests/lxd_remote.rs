@@ -373,8 +373,11 @@ async fn fetched(daemon: &Lxd, server: &ImageServer, name: &str) {
     };
     let error = simplestreams::announced(&unknown).await.unwrap_err().to_string();
     assert!(error.contains("announces no image nope/1"), "{error}");
+    others_are_refused(daemon, server, (name, &image.fingerprint)).await;
+}
 
-    // Another one than was announced or pinned is not kept, whether it came now or was there.
+/// Another one than was announced or pinned is not kept, whether it came now or was there.
+async fn others_are_refused(daemon: &Lxd, server: &ImageServer, (name, fingerprint): (&str, &str)) {
     let wrong = RemoteImage {
         fingerprints: vec!["0".repeat(64)],
         ..server.image()
@@ -384,7 +387,7 @@ async fn fetched(daemon: &Lxd, server: &ImageServer, name: &str) {
         .await
         .unwrap_err();
     assert!(
-        matches!(&error, Error::Fingerprint { found, .. } if *found == image.fingerprint),
+        matches!(&error, Error::Fingerprint { found, .. } if *found == fingerprint),
         "{error:?}"
     );
     assert!(
@@ -397,11 +400,11 @@ async fn fetched(daemon: &Lxd, server: &ImageServer, name: &str) {
         .await
         .unwrap_err();
     assert!(matches!(error, Error::Fingerprint { .. }), "{error:?}");
-    for what in [name, "mine", &image.fingerprint] {
+    for what in [name, "mine", fingerprint] {
         assert_eq!(daemon.image(what).await.unwrap(), None, "{what}");
     }
     let right = RemoteImage {
-        fingerprints: vec![image.fingerprint.clone()],
+        fingerprints: vec![fingerprint.to_owned()],
         ..server.image()
     };
     daemon

@@ -488,7 +488,7 @@ fn on_zfs_what_is_restored_is_not_called_clean() {
 fn pinning(source: &str) -> Catalog {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/labs/mini-lab/stage.toml");
     let text = std::fs::read_to_string(root).unwrap();
-    let pinned = format!("{source}\nfingerprint = \"{}\"", PINNED);
+    let pinned = format!("{source}\nfingerprint = \"{PINNED}\"");
     let text = text.replace("source.local = { alias = \"lab/bb\" }", &pinned);
     let stage = load::parse("mini-lab/stage.toml", &text, BTreeMap::new()).unwrap();
     Catalog::of(vec![stage])

@@ -1,9 +1,5 @@
 //! What Spack is told, and what its answer comes to: on a lock file that Spack 1.1.0 wrote for the shipped environment.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{collections::BTreeSet, io::Read, path::Path};
 

@@ -1,5 +1,9 @@
 //! Runs that nobody ended: found again, taken back, and offered on the screens without harm.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 mod common {
     #![allow(

@@ -5,6 +5,7 @@
     clippy::unwrap_used,
     clippy::format_collect,
     clippy::indexing_slicing,
+    clippy::disallowed_methods,
     reason = "a test fails by panicking"
 )]
 

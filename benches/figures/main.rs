@@ -19,7 +19,7 @@ use std::{sync::Arc, time::Instant};
 
 use halolab::{
     backend::{Backend, ConfigEdit, InstanceSpec, Power, Progress, lxd},
-    plan::{Action, Plan, Step, Track, Undo},
+    plan::{Action, Losses, Plan, Step, Track, Undo},
     run::{self, Context},
 };
 use peers::{Peers, median, row};
@@ -231,6 +231,7 @@ fn recreate_plan(name: &str, prev: &str) -> Plan {
         version: 1,
         host: vec![],
         labs: vec![track(name, actions)],
+        losses: Losses::default(),
     }
 }
 
@@ -307,6 +308,7 @@ async fn side_by_side(backend: &Arc<dyn Backend>, rounds: usize) {
                         version: 1,
                         host: vec![],
                         labs,
+                        losses: Losses::default(),
                     };
                     let outcome = run::apply(
                         &plan,

@@ -62,9 +62,12 @@ fn written(plan: &Plan, scripts: bool, done: &Done) -> String {
     if plan.is_empty() {
         return "Nothing to do.".into();
     }
-    let lines_of = |a: &Action| match done.contains(&a.id) {
-        true => vec![format!("  + done: {}", a.sentence)],
-        false => action(a, scripts),
+    let lines_of = |a: &Action| {
+        if done.contains(&a.id) {
+            vec![format!("  + done: {}", a.sentence)]
+        } else {
+            action(a, scripts)
+        }
     };
     let mut lines = vec![];
     if !plan.host.is_empty() {

@@ -5,6 +5,7 @@ mod ask;
 mod beside;
 mod failed;
 mod form;
+mod menu;
 mod resume;
 mod snapshots;
 mod tuning;
@@ -12,13 +13,9 @@ mod tuning;
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
-    app::{
-        Job,
-        form::Form,
-        menu::{Entry, menu_items},
-    },
+    app::form::Form,
     host,
-    labs::{Lab, Presence, World, counted, identity::Seen},
+    labs::{Lab, Presence, World, counted},
     plan::{Choice, Plan, Request, planner},
     run::{
         journal,
@@ -30,6 +27,7 @@ use crate::{
 
 use super::{Code, Global, Setup, Stop, consent, plan::SERVER_WAIT, status::state_word, trust};
 use ask::{Left, numbers, say, unless_interrupted};
+use menu::{menu, type_name};
 
 /// Between two looks at whether another halolab has ended.
 const OTHERS: Duration = Duration::from_secs(1);
@@ -207,81 +205,6 @@ async fn which(labs: &[Lab]) -> Result<Vec<&Lab>, Left> {
     }
 }
 
-/// What to do with one lab; none where that is done already.
-async fn menu(setup: &Setup, world: &World, lab: &Lab) -> Result<Option<Choice>, Left> {
-    let disks = beside::sizes(setup, lab).await;
-    let items = menu_items(lab, world, &setup.catalog, &|name| disks.get(name).copied());
-    say(&format!("\n{}: what to do?", lab.name));
-    for (number, item) in (1..).zip(&items) {
-        let title = item.title.replace('…', "");
-        say(&format!("  {number}. {title}: {}", item.line));
-    }
-    let number = ask::number("Number", items.len(), None).await?;
-    let Some(item) = items.into_iter().nth(number - 1) else {
-        return Ok(None);
-    };
-    let name = lab.name.clone();
-    Ok(Some(match item.entry {
-        Entry::Skip => return Ok(None),
-        Entry::Shell => {
-            say(&format!(
-                "A shell is a command of its own: `halolab shell {name}`."
-            ));
-            return Ok(None);
-        }
-        Entry::Start => return snapshots::change(setup, Job::Start(name)).await.map(|()| None),
-        Entry::Stop => return stop(setup, lab).await.map(|()| None),
-        Entry::Restore => return Box::pin(snapshots::choose(setup, lab)).await,
-        Entry::Unended(run) => return Box::pin(resume::of_run(setup, world, &run)).await.map(|_| None),
-        Entry::RemoveOlder => {
-            let older = world.older_versions(&name).into_iter().map(|k| k.name);
-            return Box::pin(beside::remove(setup, world, older.collect()))
-                .await
-                .map(|()| None);
-        }
-        Entry::RemoveBeside(next) => {
-            return Box::pin(beside::remove(setup, world, vec![next]))
-                .await
-                .map(|()| None);
-        }
-        Entry::Create => Choice::Create,
-        Entry::Recreate => Choice::Recreate,
-        Entry::RecreateFromClean => Choice::RecreateFromClean,
-        Entry::BringBack(kept) => Choice::BringBack(kept),
-        Entry::Update => Choice::Update,
-        Entry::Prove => Choice::Prove,
-        Entry::GoBack(snapshot) => Choice::Restore(snapshot),
-        Entry::Undo(choice) => choice,
-        Entry::SetAside => Choice::SetAside,
-        Entry::Adopt => {
-            say(
-                "halolab did not make this instance. Adopted, it is managed like any other lab; nothing inside changes.",
-            );
-            type_name(&name).await?;
-            Choice::Adopt
-        }
-        Entry::Remove => {
-            say(&format!(
-                "This deletes {name} with all that is inside and its {}, for good. Kept: what is on data mounts.",
-                counted(lab.snapshots, "snapshot")
-            ));
-            type_name(&name).await?;
-            Choice::Remove
-        }
-    }))
-}
-
-async fn type_name(name: &str) -> Result<(), Left> {
-    let given = ask::line(&format!(
-        "Type the name {name} to go on, anything else to leave it: "
-    ))
-    .await?;
-    if given == name {
-        return Ok(());
-    }
-    Err(Stop::new(Code::DECLINED, "nothing was changed").into())
-}
-
 /// Asks the options.
 async fn options(setup: &Setup, world: &World, picks: &[(&Lab, Choice)]) -> Result<Vec<Form>, Left> {
     let mut forms = vec![];
@@ -429,27 +352,4 @@ async fn wait_for_other(setup: &Setup, plan: &Plan) -> Result<bool, Left> {
     .await?;
     say("It has ended.");
     Ok(true)
-}
-
-/// Stops a lab; asks before where jobs end with it.
-async fn stop(setup: &Setup, shown: &Lab) -> Result<(), Left> {
-    let lab = shown.name.clone();
-    let world = setup.world(&[]).await.map_err(Stop::from)?;
-    let under = world.under_way().filter(|work| work.instance == lab);
-    let list: Vec<String> = under
-        .map(|work| format!("{} ({})", work.id, work.title))
-        .collect();
-    if !list.is_empty() {
-        let list = crate::log::sanitize(&list.join(", "));
-        let question = format!("These jobs run in it and end with it: {list}. Stop it?");
-        if !ask::yes(&question, false).await? {
-            return Ok(());
-        }
-    }
-    let uuid = shown.instance.as_ref().map(|i| i.uuid.clone());
-    let seen = Seen {
-        uuid: uuid.unwrap_or_default(),
-        ..Seen::default()
-    };
-    snapshots::change(setup, Job::Stop(lab, seen)).await
 }

@@ -133,17 +133,22 @@ pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop
         out(&format!("\n{}", snapshots_text(&rows, setup.config.keep_days)));
         let room = args.lab.and_then(|lab| room_of(&world, &lab, &rows));
         room.iter().filter_map(room_text).for_each(|text| out(&text));
-        if !lab.kept.is_empty() {
-            out(&format!("\n{}", kept_text(&lab.kept, &kept_sizes)));
-        }
-        if lab.kept.iter().filter(|k| k.is_version()).count() > 1 {
-            out(&format!(
-                "All earlier versions but the newest one go with `halolab remove {} --older`.",
-                lab.name
-            ));
-        }
+        say_kept(lab, &kept_sizes);
     }
     Ok(Code::OK)
+}
+
+/// What stands beside a lab, and how older versions go.
+fn say_kept(lab: &Lab, sizes: &BTreeMap<String, u64>) {
+    if !lab.kept.is_empty() {
+        out(&format!("\n{}", kept_text(&lab.kept, sizes)));
+    }
+    if lab.kept.iter().filter(|k| k.is_version()).count() > 1 {
+        out(&format!(
+            "All earlier versions but the newest one go with `halolab remove {} --older`.",
+            lab.name
+        ));
+    }
 }
 
 fn engine(server: &crate::backend::Server) -> Engine {

@@ -282,7 +282,7 @@ pub(super) fn keeps(case: &Case<'_>) -> Vec<String> {
             .map_or("data", |m| m.title.as_str())
     };
     let instance = case.world.instance(case.lab);
-    let beside = instance.is_some_and(|i| i.tag("next").or(i.tag("kept")).is_some());
+    let beside = instance.is_some_and(|i| i.tag("next").or_else(|| i.tag("kept")).is_some());
     mounts(case)
         .filter_map(|(id, folder, path)| {
             // A replacement mounts the folders of its lab; none is called after it.

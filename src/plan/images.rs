@@ -47,43 +47,17 @@ pub(super) fn action(
     // What has the name here is another image.
     let refresh = refresh || found.is_some();
     let id = format!("image-{}", alias.rsplit('/').next().unwrap_or(&alias));
-    let client = words.client;
     let (seconds, sentence, command, step) = match &image.source {
         ImageSource::Local { .. } if here => return Ok(None),
-        ImageSource::Local { alias } if found.is_some() => {
-            let found = found.map_or("", |found| found.fingerprint.as_str());
-            return Err(PlanError::Fingerprint {
-                lab: case.lab.into(),
-                image: alias.clone(),
-                found: found.to_owned(),
-                pinned: image.fingerprint.clone().unwrap_or_default(),
-            });
-        }
-        ImageSource::Local { alias } => return Err(PlanError::NoImage(alias.clone(), case.lab.into())),
+        ImageSource::Local { alias } => return Err(not_here(case, image, alias)),
         ImageSource::Remote {
             remote,
             alias: wanted,
         } => {
-            let (mut source, certificate) = remote_image(case, remote, wanted)?;
-            source.fingerprints = image.fingerprint.iter().cloned().collect();
-            let sentence = format!(
-                "fetch the image {} from {}{}",
-                image.title,
-                source.server,
-                only(image)
-            );
+            let client = words.client;
             let command = format!("{client} image copy {remote}:{wanted} local: --alias {alias}");
-            (
-                90,
-                sentence,
-                command,
-                Step::PullImage {
-                    source,
-                    alias,
-                    certificate,
-                    refresh,
-                },
-            )
+            let (sentence, step) = pull(case, image, (remote, wanted), (alias, refresh))?;
+            (90, sentence, command, step)
         }
         ImageSource::Bootstrap {
             distribution,
@@ -91,7 +65,14 @@ pub(super) fn action(
             packages,
         } => {
             let sentence = format!("build the image {} here from package sources", image.title);
-            let command = format!("mmdebstrap --variant=minbase {suite} && {client} image import");
+            let command = [
+                "mmdebstrap --variant=minbase ",
+                suite,
+                " && ",
+                words.client,
+                " image import",
+            ];
+            let command = command.concat();
             let step = Step::Bootstrap {
                 distribution: distribution.clone(),
                 suite: suite.clone(),
@@ -104,7 +85,7 @@ pub(super) fn action(
         ImageSource::File {} => {
             let file = image_file(case)?;
             let sentence = format!("import the image file {}{}", file.display(), only(image));
-            let command = format!("{client} image import {} --alias {alias}", file.display());
+            let command = format!("{} image import {} --alias {alias}", words.client, file.display());
             let fingerprint = image.fingerprint.clone();
             let step = Step::ImportImage {
                 file,
@@ -118,6 +99,39 @@ pub(super) fn action(
         seconds,
         ..words.action(&id, sentence, command, step)
     }))
+}
+
+/// Why an image that should be here cannot be taken: there is none of that name, or another one.
+fn not_here(case: &Case<'_>, image: &Image, alias: &str) -> PlanError {
+    let Some(found) = case.world.images.get(alias) else {
+        return PlanError::NoImage(alias.to_owned(), case.lab.into());
+    };
+    PlanError::Fingerprint {
+        lab: case.lab.into(),
+        image: alias.to_owned(),
+        found: found.fingerprint.clone(),
+        pinned: image.fingerprint.clone().unwrap_or_default(),
+    }
+}
+
+/// Fetches an image from a server: what is said of it, and the step.
+fn pull(
+    case: &Case<'_>,
+    image: &Image,
+    (remote, wanted): (&str, &str),
+    (alias, refresh): (String, bool),
+) -> Result<(String, Step), PlanError> {
+    let (mut source, certificate) = remote_image(case, remote, wanted)?;
+    source.fingerprints = image.fingerprint.iter().cloned().collect();
+    let (server, only) = (&source.server, only(image));
+    let sentence = format!("fetch the image {} from {server}{only}", image.title);
+    let step = Step::PullImage {
+        source,
+        alias,
+        certificate,
+        refresh,
+    };
+    Ok((sentence, step))
 }
 
 /// Whether a stage takes an image of this fingerprint.

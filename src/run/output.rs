@@ -106,7 +106,7 @@ impl Output {
         let mut said = self.said();
         let own = said.iter().rfind(|line| !line.starts_with("+ ")).cloned();
         // A script that only traces says that at least.
-        cut(own.or_else(|| said.pop()).unwrap_or_default())
+        cut(&own.or_else(|| said.pop()).unwrap_or_default())
     }
 
     /// What a check came to, safe to show, at most 300 characters: its line that says `FAILED`, all that it said where
@@ -115,12 +115,12 @@ impl Output {
         let mut said = self.said();
         said.retain(|line| !line.starts_with("+ "));
         if let Some(failed) = said.iter().rfind(|line| line.starts_with("FAILED")) {
-            return cut(failed.clone());
+            return cut(failed);
         }
         if said.len() > FEW {
-            return cut(said.pop().unwrap_or_default());
+            return cut(&said.pop().unwrap_or_default());
         }
-        cut(said.join("; "))
+        cut(&said.join("; "))
     }
 
     /// The lines with something in them since the last mark, as far as they are kept.
@@ -133,7 +133,7 @@ impl Output {
     }
 }
 
-fn cut(line: String) -> String {
+fn cut(line: &str) -> String {
     line.chars().take(300).collect()
 }
 

@@ -161,7 +161,7 @@ mod tests {
 
     fn ask(wish: &Wish, present: &[&str], toolkit: &str) -> Result<Architectures, WishError> {
         let listed = ["6.1", "7.5", "8.0", "8.6", "8.9", "9.0"].map(str::to_owned);
-        choose(wish, present, &listed, toolkit, &Matrix::shipped())
+        choose(wish, present, &listed, toolkit, Matrix::shipped())
     }
 
     #[test]

@@ -239,20 +239,11 @@ pub(super) fn about(model: &Model, lab: &Lab, width: u16) -> Lines {
             "an instance of this name that halolab did not make; it is not touched",
         );
     }
-    if let Some(back) = &lab.updating {
-        let text = format!("its update did not end; {} is as it was before it", clean(back));
-        add("Note", &text);
-    }
+    let back = lab.updating.as_deref().map(clean);
+    let back = back.map(|back| format!("its update did not end; {back} is as it was before it"));
+    add("Note", &back.unwrap_or_default());
     add("Proof", &lab.verdict.as_deref().map(clean).unwrap_or_default());
-    let moved = model
-        .world
-        .as_ref()
-        .map(|world| world.moved(lab))
-        .unwrap_or_default();
-    if !moved.is_empty() {
-        let text = format!("{} {} since it was proven", look.glyphs.warn, drift::text(&moved));
-        add("Moved", &look.own(&clean(&text)));
-    }
+    add("Moved", &moved(model, lab));
     if let Some(state) = model.labs.states.get(&lab.name) {
         add("Address", &clean(&state.addresses.join(", ")));
         let disk = state
@@ -270,11 +261,23 @@ pub(super) fn about(model: &Model, lab: &Lab, width: u16) -> Lines {
     for beside in lab.kept.iter().filter_map(|k| k.beside(&lab.name, open)) {
         add("Beside", &clean(&beside));
     }
-    let mounts: Vec<String> = stage
-        .iter()
-        .flat_map(|s| &s.mounts)
-        .map(|m| clean(&m.title).into_owned())
-        .collect();
+    let mounts = stage.iter().flat_map(|s| &s.mounts);
+    let mounts: Vec<String> = mounts.map(|m| clean(&m.title).into_owned()).collect();
     add("Outlives", &mounts.join(", "));
     lines
+}
+
+/// What is another than at a lab's proof; empty where nothing is.
+fn moved(model: &Model, lab: &Lab) -> String {
+    let moved = model
+        .world
+        .as_ref()
+        .map(|world| world.moved(lab))
+        .unwrap_or_default();
+    if moved.is_empty() {
+        return String::new();
+    }
+    let look = &model.look;
+    let text = format!("{} {} since it was proven", look.glyphs.warn, drift::text(&moved));
+    look.own(&clean(&text))
 }

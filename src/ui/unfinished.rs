@@ -85,10 +85,8 @@ fn text(model: &Model, asked: &Unfinished, width: u16) -> Lines {
         lines.extend(after_restart(model, asked, counts, width));
     }
     let (done, all) = asked.record.counts();
-    let text = format!(
-        "Of {}: {done} of its {all} actions are done.",
-        asked.record.date()
-    );
+    let date = asked.record.date();
+    let text = format!("Of {date}: {done} of its {all} actions are done.");
     lines.extend(wrap(
         &Line::styled(clean(&text).into_owned(), styles.text),
         width,
@@ -113,19 +111,19 @@ fn text(model: &Model, asked: &Unfinished, width: u16) -> Lines {
         ]);
         lines.extend(wrap(&kept, width, 9));
     }
+    let mut bad = |head: String, text: &str| {
+        let text = Span::styled(clean(text).into_owned(), styles.text);
+        lines.extend(wrap(
+            &Line::from(vec![Span::styled(head, styles.error), text]),
+            width,
+            9,
+        ));
+    };
     if let Some(error) = &asked.record.error {
-        let why = Line::from(vec![
-            Span::styled(format!("{} failed ", look.glyphs.failed), styles.error),
-            Span::styled(clean(error).into_owned(), styles.text),
-        ]);
-        lines.extend(wrap(&why, width, 9));
+        bad(format!("{} failed ", look.glyphs.failed), error);
     }
     for lost in asked.losses() {
-        let lost = Line::from(vec![
-            Span::styled(format!("{} loses  ", look.glyphs.warn), styles.error),
-            Span::styled(clean(&lost).into_owned(), styles.text),
-        ]);
-        lines.extend(wrap(&lost, width, 9));
+        bad(format!("{} loses  ", look.glyphs.warn), &lost);
     }
     if asked.can_trace() {
         let text = "Verbose: go on, and the log shows each command of the script that failed.";

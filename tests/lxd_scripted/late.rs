@@ -83,12 +83,12 @@ async fn a_change_and_a_question_of_a_run_are_given_more_time() {
 
 #[tokio::test]
 async fn an_answer_that_comes_at_last_is_told() {
-    let daemon = Scripted::start(|seen, _| match seen.line.as_str() {
-        "GET /1.0" => server(),
-        _ => {
-            std::thread::sleep(Duration::from_millis(600));
-            yes(json!([]))
+    let daemon = Scripted::start(|seen, _| {
+        if seen.line == "GET /1.0" {
+            return server();
         }
+        std::thread::sleep(Duration::from_millis(600));
+        yes(json!([]))
     });
     let client = client(&daemon).await;
     let (listener, said) = listener(false);

@@ -230,55 +230,55 @@ mod tests {
             .collect()
     }
 
+    /// One device of each kind that means something here.
+    fn of_each_kind() -> Devices {
+        devices(&[
+            ("root", &[("type", "disk"), ("path", "/"), ("pool", "default")]),
+            (
+                "data",
+                &[
+                    ("type", "disk"),
+                    ("source", "/srv/data"),
+                    ("path", "/data"),
+                    ("readonly", "true"),
+                ],
+            ),
+            (
+                "vol",
+                &[
+                    ("type", "disk"),
+                    ("source", "store"),
+                    ("pool", "default"),
+                    ("path", "/store"),
+                ],
+            ),
+            (
+                "web",
+                &[
+                    ("type", "proxy"),
+                    ("listen", "tcp:127.0.0.1:8080"),
+                    ("connect", "tcp:127.0.0.1:80"),
+                ],
+            ),
+            (
+                "eth0",
+                &[
+                    ("type", "nic"),
+                    ("network", "halonet"),
+                    ("ipv4.address", "10.0.0.5"),
+                ],
+            ),
+            ("eth1", &[("type", "nic"), ("network", "other")]),
+            (
+                "kfd",
+                &[("type", "unix-char"), ("source", "/dev/kfd"), ("gid", "992")],
+            ),
+        ])
+    }
+
     #[test]
     fn devices_become_mounts_ports_networks_and_nodes() {
-        let body = Body::of(
-            &Map::new(),
-            &devices(&[
-                ("root", &[("type", "disk"), ("path", "/"), ("pool", "default")]),
-                (
-                    "data",
-                    &[
-                        ("type", "disk"),
-                        ("source", "/srv/data"),
-                        ("path", "/data"),
-                        ("readonly", "true"),
-                    ],
-                ),
-                (
-                    "vol",
-                    &[
-                        ("type", "disk"),
-                        ("source", "store"),
-                        ("pool", "default"),
-                        ("path", "/store"),
-                    ],
-                ),
-                (
-                    "web",
-                    &[
-                        ("type", "proxy"),
-                        ("listen", "tcp:127.0.0.1:8080"),
-                        ("connect", "tcp:127.0.0.1:80"),
-                    ],
-                ),
-                (
-                    "eth0",
-                    &[
-                        ("type", "nic"),
-                        ("network", "halonet"),
-                        ("ipv4.address", "10.0.0.5"),
-                    ],
-                ),
-                ("eth1", &[("type", "nic"), ("network", "other")]),
-                (
-                    "kfd",
-                    &[("type", "unix-char"), ("source", "/dev/kfd"), ("gid", "992")],
-                ),
-            ]),
-            None,
-        )
-        .unwrap();
+        let body = Body::of(&Map::new(), &of_each_kind(), None).unwrap();
         let host = body.create.host_config.unwrap();
         assert_eq!(host.binds, None, "a bind makes folders that are not there");
         let mounts = host.mounts.unwrap();

@@ -141,7 +141,7 @@ pub(super) async fn go_on(setup: &Setup, record: &Record) -> Result<Option<Code>
         of_lab.insert(id.to_owned(), Answer::Text(given));
     }
     for lab in removals(record) {
-        type_name(&lab).await?;
+        type_name(&lab, &format!("Going on removes {lab} for good.")).await?;
     }
     let (plan, jobs) = going_on(setup, record).await?;
     for job in jobs {
