@@ -98,6 +98,7 @@ proptest! {
     fn a_journal_of_any_bytes_keeps_what_is_added(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let mut journal = bytes;
         journal.extend(b"\n{\"v\":1,\"ts\":\"\",\"entry\":\"closed\",\"code\":0}\n");
-        prop_assert_eq!(journal::parse(&journal).last(), Some(&halolab::run::Entry::Closed { code: 0 }));
+        let entries = journal::parse(&journal);
+        prop_assert_eq!(entries.last(), Some(&halolab::run::Entry::Closed { code: 0 }));
     }
 }
