@@ -29,6 +29,7 @@ use halolab::{
         aftermath::{Amendment, Way, amend, difference, failures, ways},
         bundle::{self, Extra},
         journal::{self, Entry, Record},
+        lock::Daemon,
         unfinished::ways_to_undo,
     },
 };
@@ -191,7 +192,14 @@ async fn a_run_goes_on_with_the_script_that_its_journal_says() {
         _ => None,
     });
     let id = id.unwrap();
-    let traced = amend(&runs, &lock, "fake", "run", &Amendment::Trace(id.clone())).unwrap();
+    let traced = amend(
+        &runs,
+        &lock,
+        &Daemon::default(),
+        "run",
+        &Amendment::Trace(id.clone()),
+    )
+    .unwrap();
     let script = |record: &Record| {
         let action = record.plan.actions().find(|a| a.id == id).unwrap();
         action.step.script().unwrap().to_owned()
@@ -205,13 +213,13 @@ async fn a_run_goes_on_with_the_script_that_its_journal_says() {
         id: id.clone(),
         script: "echo hello > /greeting\n".into(),
     };
-    let edited = amend(&runs, &lock, "fake", "run", &edit).unwrap();
+    let edited = amend(&runs, &lock, &Daemon::default(), "run", &edit).unwrap();
     assert_eq!(script(&edited), "echo hello > /greeting\n");
     assert_eq!(bench.apply(&edited.plan, "run").await.code, 0);
     let unfit = amend(
         &runs,
         &lock,
-        "fake",
+        &Daemon::default(),
         "run",
         &Amendment::LeaveOut(vec![id.clone()]),
     );
@@ -243,7 +251,7 @@ async fn an_optional_action_that_is_left_out_is_not_tried_again() {
     let left = amend(
         &runs,
         &lock,
-        "fake",
+        &Daemon::default(),
         "run",
         &Amendment::LeaveOut(vec![id.clone()]),
     )

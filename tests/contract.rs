@@ -1,4 +1,5 @@
-//! Every backend keeps the same contract: the fake, the private LXD of `tests/run.sh`, and Incus where there is one.
+//! Every backend keeps the same contract: the fake, the private LXD and Docker of `tests/run.sh`, and Incus where there
+//! is one.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,7 +11,10 @@
 mod common {
     pub(super) mod contract;
     pub(super) mod daemon;
+    pub(super) mod docker;
 }
+
+mod docker_backend;
 
 /// One test for each promise on each backend.
 macro_rules! contract {
@@ -27,6 +31,13 @@ macro_rules! contract {
             $(#[tokio::test]
             async fn $promise() {
                 let Some(daemon) = super::common::daemon::lxd().await else { return };
+                super::on(&daemon, stringify!($promise), super::common::contract::$promise).await;
+            })*
+        }
+        mod docker {
+            $(#[tokio::test]
+            async fn $promise() {
+                let Some(daemon) = super::common::docker::docker().await else { return };
                 super::on(&daemon, stringify!($promise), super::common::contract::$promise).await;
             })*
         }
@@ -61,7 +72,7 @@ contract!(
 );
 
 /// Runs one promise on a real daemon, and cleans up.
-async fn on<F>(daemon: &halolab::backend::lxd::Lxd, promise: &str, test: F)
+async fn on<F>(daemon: &dyn halolab::backend::Backend, promise: &str, test: F)
 where
     F: for<'a> AsyncFnOnce(&'a dyn halolab::backend::Backend, &'a str, &'a str),
 {

@@ -39,13 +39,12 @@ use std::{
 
 use common::faults::{
     daemon::Daemon,
-    ground::{Ground, Ran},
-    picture::{Picture, lost},
+    ground::Ground,
     points::{Workers, choose, telling},
     proxy::{Act, Call, Hook, Phase},
     scenario::{ALL, LONG, Reference, tail},
     table::{Table, Verdict},
-    trial::{Point, converges, counts, judge, points},
+    trial::{Point, converges, counts, judge_run, points},
 };
 use rustix::process::Signal;
 
@@ -94,48 +93,6 @@ impl Fault {
             Self::Delay => Act::Delay(Duration::from_millis(1500)),
         }
     }
-}
-
-/// Whether a run that did not end well says why and what to type next.
-fn says_what_next(ran: &Ran) -> bool {
-    ran.said.contains("`halolab") || ran.said.contains("`sudo")
-}
-
-/// What a run with a fault in it came to, and then what goes on with it.
-fn judge_run(
-    ground: &Ground,
-    ran: &Ran,
-    point_of: &common::faults::scenario::Scenario,
-    end: &Picture,
-) -> (Verdict, Vec<String>) {
-    ground.proxy.arm(None);
-    ground.settle();
-    let mut wrong = vec![];
-    if point_of.keeps {
-        wrong.extend(lost(ground).map(|what| format!("{what} is lost")));
-    }
-    if ran.hung {
-        return (Verdict::Hung, vec![tail(&ran.said)]);
-    }
-    if ran.code == Some(0) {
-        let (verdict, mut notes) = judge(&wrong, &end.compare(&Picture::of(ground)));
-        return match verdict {
-            Verdict::Ok => (verdict, notes),
-            Verdict::Lost if !wrong.is_empty() => (verdict, notes),
-            // It is not as it should be, and it said that it is.
-            _ => {
-                notes.insert(0, format!("it ended with 0: {}", tail(&ran.said)));
-                (Verdict::Lied, notes)
-            }
-        };
-    }
-    if ran.said.contains("panicked") || !says_what_next(ran) {
-        return (
-            Verdict::Lied,
-            vec![format!("it ended with {:?}: {}", ran.code, tail(&ran.said))],
-        );
-    }
-    converges(ground, point_of, &wrong, end)
 }
 
 fn disturbed<T>(

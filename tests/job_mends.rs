@@ -579,3 +579,99 @@ fn the_end_rings_and_says_so_and_a_hostile_name_does_nothing_else() {
     }
     assert!(!said.contains("\u{1b}]52"), "{said:?}");
 }
+
+/// A name that a person gave means that person's job: the one that runs, else the newest.
+#[test]
+fn a_name_means_a_persons_job_and_the_one_that_runs_first() {
+    let Some(home) = lab() else { return };
+    let run = |name: &str, script: &str| {
+        let arguments = ["job", "run", home.lab(), "--name", name, "--", "sh", "-c", script];
+        home.ends(0, &arguments).out.trim().to_owned()
+    };
+    let logs = |name: &str| home.ends(0, &["job", "logs", name]).out;
+    let runs = run("build", "echo runs; exec sleep 1000");
+    until("its line", || logs(&runs) == "runs\n");
+    // Ids have seconds.
+    std::thread::sleep(Duration::from_millis(1100));
+    let newer = run("build", "echo newer");
+    home.ends(0, &["job", "wait", &newer]);
+    assert_eq!(logs("build"), "runs\n");
+    home.ends(0, &["job", "stop", "build"]);
+    assert_eq!(logs("build"), "newer\n");
+    assert_eq!(logs(&runs), "runs\n", "an id is an id");
+    // The steps of the stage have ids that begin with this.
+    let step = run("step", "echo mine");
+    home.ends(0, &["job", "wait", &step]);
+    assert_eq!(logs("step"), "mine\n");
+    assert_eq!(logs("st"), "mine\n");
+    assert!(
+        home.ends(0, &["job", "list"]).out.contains(&step),
+        "it is no step of a stage"
+    );
+}
+
+/// Where another halolab puts the lab back or makes it anew, a job would be accepted and lost.
+#[test]
+fn a_job_is_not_begun_in_a_lab_that_another_halolab_replaces() {
+    use halolab::{paths::Paths, run::Lock};
+    let Some(home) = lab() else { return };
+    let path = Paths::under(home.folder.path()).runtime.join("lock");
+    let run = ["job", "run", home.lab(), "--", "true"];
+    let lock = Lock::take(&path, "run 20261122-101112345-ab12").unwrap();
+    let said = home.ends(8, &run).err;
+    let pid = format!("pid {}", std::process::id());
+    for part in ["run 20261122-101112345-ab12", &pid, home.lab(), "halolab status"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    drop(lock);
+    let lock = Lock::take(&path, &format!("snapshot create {}", home.lab())).unwrap();
+    home.ends(0, &run);
+    drop(lock);
+    home.ends(0, &run);
+}
+
+/// A job that is begun between the plan and the yes would be lost without having been named.
+#[test]
+fn a_plan_is_looked_at_once_more_before_its_first_action() {
+    let Some(home) = lab() else { return };
+    let mut command = halolab(home.folder.path(), &home.socket);
+    command.args(["recreate", home.lab()]);
+    let mut pty = common::pty::Pty::start(command, 100, 40);
+    pty.wait_for("Type yes");
+    let id = home.job_run("exec sleep 1000");
+    pty.send("yes\r");
+    pty.wait_for("would be lost, too");
+    assert_eq!(pty.end(), 3);
+    assert!(String::from_utf8_lossy(&pty.bytes()).contains(&id));
+    assert_eq!(home.job_status(&id)["state"], "running");
+    // Named, it is agreed to.
+    home.ends(0, &["recreate", home.lab(), "--yes"]);
+    assert_eq!(home.job_status(&id)["state"], "lost");
+}
+
+/// What a former job took says how long the same one still takes.
+#[test]
+fn a_former_jobs_times_give_the_time_that_is_left() {
+    let Some(home) = lab() else { return };
+    let hash = |letter: &str| letter.repeat(32);
+    let package = |name: &str, number: u32, middle: &str| {
+        let (hash, name) = (hash(name), format!("lab-{name}"));
+        format!(
+            "echo '==> Installing {name}-1.0-{hash} [{number}/2]'; echo \"==> {name}: Executing phase: 'build'\"; \
+             {middle}; echo '[+] /opt/store/{name}-1.0-{hash}'; "
+        )
+    };
+    let first = home.job_run(&(package("a", 1, "sleep 2") + &package("b", 2, "sleep 3")));
+    home.ends(0, &["job", "wait", &first]);
+    assert!(home.job_status(&first)["eta"].is_null(), "it has ended");
+    let again = home.job_run(&(package("a", 1, "true") + &package("b", 2, "exec sleep 1000")));
+    until("the second package", || {
+        home.job_status(&again)["progress"] == "1/2"
+    });
+    let eta = || home.job_status(&again)["eta"].as_u64();
+    let begun = Instant::now();
+    until("the time that is left", || eta().is_some());
+    let left = eta().unwrap();
+    assert!(left <= 5 + begun.elapsed().as_secs() * 2, "{left} s");
+    home.ends(0, &["job", "stop", &again]);
+}

@@ -316,7 +316,16 @@ fn a_stage_from_elsewhere_runs_only_once_its_text_is_trusted() {
         said.err
     );
     assert_eq!(home.status(lab)["presence"], "missing");
-    let shown = json(&home, &["stage", "trust", lab, "--json"]);
+    let looked = home.ends(3, &["stage", "trust", lab]);
+    assert!(looked.out.contains("echo evil"), "it is shown: {}", looked.out);
+    assert!(
+        looked
+            .err
+            .contains(&format!("halolab stage trust {lab} --trust ")),
+        "{}",
+        looked.err
+    );
+    let shown: Value = serde_json::from_str(&home.ends(3, &["stage", "trust", lab, "--json"]).out).unwrap();
     assert_eq!(
         (&shown["trusted"], &shown["changed"]),
         (&false.into(), &true.into())

@@ -289,7 +289,7 @@ fn a_run_that_was_not_finished_is_offered_first_and_left_alone_by_enter() {
         left.out
     );
     assert!(
-        left.out.contains("Continue LOSES") && left.out.contains("Labs:"),
+        left.out.contains("Going on LOSES") && left.out.contains("Labs:"),
         "{}",
         left.out
     );
@@ -480,7 +480,7 @@ fn a_run_that_failed_says_why_and_asks_what_now_without_doing_anything_by_itself
         "likely  a package of that name",
         "line    E: Unable to locate",
         "1. Leave it",
-        "Roll back",
+        "Undo",
     ] {
         assert!(said.out.contains(text), "{text} in\n{}", said.out);
     }
@@ -492,7 +492,7 @@ fn a_run_that_failed_says_why_and_asks_what_now_without_doing_anything_by_itself
     assert!(said.out.contains("which only you can read"), "{}", said.out);
     let reports = home.folder.path().join("state/reports");
     assert_eq!(std::fs::read_dir(reports).unwrap().count(), 1);
-    let back = number(&said, "Roll back");
+    let back = number(&said, "Undo");
     let Some((home, said)) = failed_then(0, &format!("{back}\ny\nq\n")) else {
         return;
     };

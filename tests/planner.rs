@@ -340,7 +340,9 @@ proptest! {
         if let Ok(plan) = &first {
             nothing_is_lost_unsaid(plan);
             prop_assert_eq!(plan.digest(), plan_of(&world, choice).unwrap().digest());
-            let back: Plan = serde_json::from_str(&serde_json::to_string(plan).unwrap()).unwrap();
+            let mut back: Plan = serde_json::from_str(&serde_json::to_string(plan).unwrap()).unwrap();
+            // What is there is looked at anew by whoever reads it.
+            back.losses = plan.losses.clone();
             prop_assert_eq!(&back, plan);
             let mut ids: Vec<_> = plan.actions().map(|a| &a.id).collect();
             let count = ids.len();
@@ -547,6 +549,44 @@ fn an_image_of_another_fingerprint_than_the_stage_pins_is_refused_or_fetched_ane
     image.fingerprint = "b".repeat(64);
     world.images.insert(alias, image);
     assert!(fetch(&world).unwrap().2, "another one is here under that name");
+}
+
+/// What is lost is known by what it is: a job or a snapshot that came since is more, one that is gone is not.
+#[test]
+fn what_would_be_lost_is_compared_with_what_was_said() {
+    use halolab::{labs::Work, plan::Losses};
+    const LAB: &str = "mini-lab";
+    let mut world = with_lab(&["clean"]);
+    let remove = plan_of(&world, Choice::Remove).unwrap();
+    assert!(remove.may_lose());
+    let now = |world: &World, plan: &Plan| Losses::of(plan, world, |_| false);
+    assert_eq!(
+        now(&world, &remove).more_than(&remove.losses),
+        Vec::<String>::new()
+    );
+    let lab = world.instances.iter().find(|i| i.name == LAB).unwrap().clone();
+    world.jobs.push(Work {
+        id: "cmd-1".into(),
+        title: "make".into(),
+        instance: LAB.into(),
+        uuid: lab.uuid.clone(),
+    });
+    world.snapshots.entry(LAB.into()).or_default().push("mine".into());
+    let more = now(&world, &remove).more_than(&remove.losses).join("; ");
+    assert!(
+        more.contains("the job cmd-1 (make)") && more.contains("the snapshot mine"),
+        "{more}"
+    );
+    let said = now(&world, &remove);
+    assert_eq!(said.jobs().len(), 1);
+    world.jobs.clear();
+    assert!(now(&world, &remove).more_than(&said).is_empty(), "less is lost");
+    // An action that is done ends nothing any more.
+    assert_eq!(Losses::of(&remove, &world, |_| true), Losses::default());
+    // Another instance of the name was not meant.
+    let found = world.instances.iter_mut().find(|i| i.name == LAB).unwrap();
+    found.uuid = "another".into();
+    assert_eq!(now(&world, &remove).more_than(&said).len(), 1);
 }
 
 /// What a replacement mounts are the folders of its lab: none is called after it.

@@ -1,8 +1,11 @@
 #!/bin/bash
 # Runs every test against a private LXD of its own: own folder, bridge and pool, never the user's.
 #   tests/run.sh [--fast] [--full] [--incus] [--keep] [-- ARGUMENTS OF CARGO TEST]
-#   --full   kills it at every call and tries every fault (tests/kill_points.rs, tests/faults.rs), which takes hours;
-#            without it a few of each, evenly spread. What came of each is added to target/faults.jsonl.
+#   --full   kills it at every call and tries every fault (tests/kill_points.rs, tests/faults.rs, tests/disk_points.rs),
+#            which takes hours; without it a few of each, evenly spread. What came of each is added to
+#            target/faults.jsonl (HALOLAB_TEST_FAULTS names another file).
+#   HALOLAB_TEST_POINTS=rest  tries those only that this file does not show as clean yet, so that a full run can be spread
+#            over several sittings; HALOLAB_TEST_MINUTES=N begins nothing more N minutes after the first
 #   --fast   without the Debian image, which takes a minute to build the first time
 #   --incus  also starts Incus 6 (tests/lab/incus.sh) as HALOLAB_TEST_INCUS
 #   --keep   leaves the daemon running, and says how to reach and how to stop it
@@ -18,7 +21,7 @@ while [ $# -gt 0 ]; do
     --incus) incus=1 ;;
     --keep) keep=1 ;;
     --) shift; break ;;
-    *) sed -n '2,10s/^# \{0,1\}//p' tests/run.sh; exit 2 ;;
+    *) sed -n '2,14s/^# \{0,1\}//p' tests/run.sh; exit 2 ;;
   esac
   shift
 done

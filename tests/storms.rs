@@ -1,11 +1,15 @@
 //! The loop under floods of keys, and storms of keys that must not destroy anything.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "common/sample/mod.rs"]
 mod sample;
 
-use halolab::app::{Effect, Errand, Exit, Model, Msg, Screen, model::Dialog};
+use halolab::{
+    app::{Effect, Errand, Exit, Model, Msg, Screen, build::Known, model::Dialog, reading::Subject},
+    progress::{Reader, Tree},
+    stage::trust::Stranger,
+};
 use proptest::prelude::*;
 use sample::{draw, press};
 
@@ -66,7 +70,7 @@ fn keys() -> impl Strategy<Value = String> {
     prop_oneof![
         proptest::sample::select(named.map(str::to_owned).to_vec()),
         proptest::sample::select(
-            "abcdefghijklmnopqrstuvwxyzGMNPRT/?-0123"
+            "abcdefghijklmnopqrstuvwxyzDGMNPRT/?-0123"
                 .chars()
                 .map(String::from)
                 .collect::<Vec<_>>()
@@ -125,5 +129,91 @@ proptest! {
             }
         }
         draw(&model);
+    }
+}
+
+/// The screens that came last, each with what lies over it.
+fn newest() -> Vec<(&'static str, Model)> {
+    let failed = sample::failed(80, 24);
+    let mut differs = sample::picker(80, 24);
+    let effects = press(&mut differs, "D");
+    let [Effect::Compare(lab, snapshot)] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    let of = Subject::Difference(lab.clone(), snapshot.clone());
+    let lines = (0..300)
+        .map(|n| format!("  + /srv/a very long name of a file that is wider than most windows {n} (1 B)"));
+    differs.update(Msg::Compared(of, Ok(lines.collect())));
+    press(&mut differs, "pgdn");
+    let mut trust = sample::review_create(80, 24);
+    let stranger = Stranger {
+        id: "ai-lab".into(),
+        origin: "/etc/halolab/stages/ai-lab".into(),
+        sha256: "ab".repeat(32),
+        changed: true,
+        lines: (0..80).map(|n| format!("+echo {n}")).collect(),
+    };
+    trust.strangers.insert("ai-lab".into(), stranger);
+    press(&mut trust, "enter");
+    assert!(matches!(trust.dialog, Some(Dialog::Text(_))));
+    let mut build = sample::run(80, 24);
+    let id = "lab-abcd-1.0-".to_owned() + &"labbuild".repeat(4);
+    let log = format!(
+        "==> Installing {id} [1/4]\n==> lab-abcd: Executing phase: 'build'\n[12/48] Building CXX object main.o\n"
+    );
+    let (mut reader, mut tree) = (Reader::new(), Tree::new());
+    for event in reader.feed(log.as_bytes(), 0) {
+        tree.apply(&event, None);
+    }
+    let known = Known {
+        tree: std::sync::Arc::new(tree),
+        left: None,
+        now: None,
+    };
+    build.update(Msg::Build("ai-lab".into(), known));
+    press(&mut build, "T tab");
+    let mut left = sample::labs(80, 24);
+    left.update(Msg::Unfinished(Box::new(failed.run.as_ref().unwrap().record())));
+    assert!(matches!(left.dialog, Some(Dialog::Unfinished(_))));
+    vec![
+        ("failed", failed),
+        ("differs", differs),
+        ("trust", trust),
+        ("build", build),
+        ("left", left),
+    ]
+}
+
+fn resized(model: &mut Model, size: (u16, u16)) -> String {
+    sample::tell(model, Msg::Input(crossterm::event::Event::Resize(size.0, size.1)));
+    draw(model)
+}
+
+/// Whatever the window was in between, the picture is the one of its size at last, and nothing was done.
+#[test]
+fn a_storm_of_resizes_ends_with_the_right_picture() {
+    for (name, model) in newest() {
+        let mut stormy = model.clone();
+        let wanted = |size| resized(&mut model.clone(), size);
+        for step in 0_u16..400 {
+            let size = (1 + step.wrapping_mul(7919) % 211, 1 + step.wrapping_mul(104) % 61);
+            resized(&mut stormy, size);
+        }
+        for size in [
+            (1, 1),
+            (2, 1),
+            (1, 60),
+            (200, 1),
+            (59, 15),
+            (60, 14),
+            (60, 15),
+            (80, 24),
+            (200, 60),
+            (80, 24),
+        ] {
+            assert_eq!(resized(&mut stormy, size), wanted(size), "{name} at {size:?}");
+        }
+        assert_eq!(stormy.stack, model.stack, "{name}");
+        assert_eq!(stormy.dialog.is_some(), model.dialog.is_some(), "{name}");
     }
 }

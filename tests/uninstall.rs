@@ -116,7 +116,7 @@ fn it_takes_back_what_was_made_and_keeps_labs_that_are_not_named() {
 
     // Once more: nothing is left to do but what was kept.
     let again = home.ends(0, &["uninstall", "--yes"]);
-    assert!(again.out.contains("Nothing to do"), "{}", again.out);
+    assert!(again.out.contains("Nothing to take back"), "{}", again.out);
     the_ledger_stays(&home);
 }
 

@@ -591,6 +591,29 @@ fn a_run_that_another_halolab_forestalled_is_under_review_again() {
     assert!(draw(&model).contains("not now"), "{}", draw(&model));
 }
 
+/// More would be lost than the plan says: it is shown anew, with why, and nothing is begun.
+#[test]
+fn a_plan_that_is_out_of_date_is_under_review_again() {
+    let mut model = sample::review_create(80, 24);
+    press(&mut model, "enter");
+    assert!(model.is_running());
+    let outdated = halolab::app::Outdated {
+        world: sample::world(),
+        losses: halolab::plan::Losses::default(),
+        more: vec!["the job cmd-1 (make), which runs in ai-lab".into()],
+    };
+    let effects = model.update(Msg::Outdated(Box::new(outdated)));
+    assert_eq!(effects, vec![Effect::Look]);
+    assert_eq!((model.screen(), model.is_running()), (Screen::Review, false));
+    let text = draw(&model);
+    assert!(text.contains("not begun: the job cmd-1 (make)"), "{text}");
+    assert!(!model.review.clone().unwrap().apply, "Cancel is marked");
+    assert!(matches!(
+        press(&mut model, "tab enter").as_slice(),
+        [Effect::Start(..)]
+    ));
+}
+
 fn lose(model: &mut Model) {
     model.update(Msg::World(Err(halolab::app::Missing {
         text: "gone".into(),

@@ -458,3 +458,22 @@ fn without_a_terminal_it_follows_until_the_reader_goes_away() {
     drop(out);
     assert!(child.wait().unwrap().success());
 }
+
+/// The help of a verb begins with what it is for, and its own options come before those of all.
+#[test]
+fn the_help_of_a_verb_begins_with_its_own() {
+    for (verb, own) in [
+        ("view", "--follow"),
+        ("apply", "--choose"),
+        ("progress", "--lock"),
+        ("status", "--help"),
+    ] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_halolab"));
+        let output = command.args([verb, "--help"]).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let heading = text.find("Options of every verb:").unwrap();
+        assert!(text.find(own).unwrap() < heading, "{text}");
+        assert!(text.find("--log-file").unwrap() > heading, "{text}");
+        assert!(!text.starts_with("Options"), "{text}");
+    }
+}

@@ -154,7 +154,7 @@ impl Performer {
                 tokio::task::spawn_blocking(move || shared.trust(&stage));
             }
             Effect::Start(plan, secrets) => {
-                let id = journal::new_id(&plan);
+                let id = journal::new_id(&plan, &self.shared.around.runs);
                 self.start(id, *plan, secrets);
             }
             Effect::Resume(id, plan, secrets) => self.start(id, *plan, secrets),

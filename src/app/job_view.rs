@@ -33,6 +33,7 @@ pub(super) async fn show(backend: &dyn Backend, jobs: &Path, id: &str, global: G
     let mirror = job::find(jobs, id).map_err(|e| words(&e))?;
     let request = Request {
         files: vec![mirror.log()],
+        title: Some(id.to_owned()),
         follow: true,
         build: mirror.status().progress.total.is_some(),
         global,

@@ -45,6 +45,6 @@ pub use crate::view::entry;
 pub use event_loop::{Exit, run};
 pub use job_list::{JobList, JobRow};
 pub use model::{Engine, Model, Screen, Setup};
-pub use msg::{Effect, Errand, HostSummary, Job, JobWish, Missing, Msg, Tone, Turned};
+pub use msg::{Effect, Errand, HostSummary, Job, JobWish, Missing, Msg, Outdated, Tone, Turned};
 pub use start::start;
 pub(crate) use viewer::hands::edit;

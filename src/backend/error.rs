@@ -20,6 +20,24 @@ pub enum Error {
         /// As it was given, sanitised.
         given: String,
     },
+    /// No engine that speaks Docker's API was found.
+    #[error(
+        "no Docker or Podman was found (looked at {}); install one, or name its socket with `--docker SOCKET`",
+        looked.join(", ")
+    )]
+    NoDocker {
+        /// The places.
+        looked: Vec<String>,
+    },
+    /// What was named is no address of Docker that we can speak to.
+    #[error(
+        "`{given}` names no Docker; allowed: a socket (`/run/docker.sock`, or `unix://` before it) or `tcp://HOST:PORT`. \
+         An engine behind ssh: `ssh -nNT -L /tmp/docker.sock:/run/docker.sock HOST`, then name that socket"
+    )]
+    DockerAddress {
+        /// As it was given, sanitised.
+        given: String,
+    },
     /// The engine of this machine is installed and does not run, as after a restart without systemd.
     #[error(
         "{engine} is installed here and does not run (nobody answers at {address}); start it with `halolab start`"
@@ -158,6 +176,9 @@ pub enum Error {
 
 /// What starts a daemon that was named and does not answer, on this machine as it is.
 fn start_hint(engine: &str, address: &str, reason: &str) -> String {
+    if matches!(engine, "docker" | "podman") {
+        return docker_hint(engine, address);
+    }
     if address.starts_with("https://") {
         return format!(
             "is {engine} running there, does it listen (`{} config get core.https_address`), does a firewall let \
@@ -179,6 +200,24 @@ fn start_hint(engine: &str, address: &str, reason: &str) -> String {
     };
     let systemd = std::path::Path::new("/run/systemd/system").exists();
     format!("{path}{}", hint_here(engine, address, systemd))
+}
+
+/// The same for an engine that speaks Docker's API.
+fn docker_hint(engine: &str, address: &str) -> String {
+    if !address.starts_with("unix://") {
+        return format!(
+            "is {engine} running there, does it listen, does a firewall let this machine through?"
+        );
+    }
+    let unit = if address.contains("podman") {
+        "podman.socket"
+    } else {
+        "docker"
+    };
+    format!(
+        "is its service running? try `sudo systemctl start {unit}`, or `sudo setsid -f dockerd` without systemd; another \
+         socket is named by `--docker SOCKET` or `DOCKER_HOST`"
+    )
 }
 
 fn hint_here(engine: &str, address: &str, systemd: bool) -> String {

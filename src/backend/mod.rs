@@ -1,12 +1,16 @@
 //! Container engines behind one trait: what the runner, the inventory and the screens ask of a daemon.
 //!
 //! `Backend` is the only dyn trait of the program. Every implementation passes the same contract
-//! suite (`tests/common/contract/`): [`fake::Fake`] in memory, [`lxd::Lxd`] on a real daemon.
+//! suite (`tests/common/contract/`): [`fake::Fake`] in memory, [`lxd::Lxd`] and [`docker::Docker`] on
+//! real daemons.
 
+mod about;
+pub mod docker;
 pub mod error;
 pub mod fake;
 pub mod late;
 pub mod lxd;
+mod signal;
 pub mod simplestreams;
 pub mod types;
 

@@ -17,7 +17,7 @@ pub(crate) const REPLACED: &str =
 /// A daemon that answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Server {
-    /// `lxd` or `incus`.
+    /// `lxd`, `incus`, `docker` or `podman`.
     pub product: String,
     /// Its version, for people; decisions use `extensions`.
     pub version: String,
@@ -29,7 +29,7 @@ pub struct Server {
     pub clustered: bool,
     /// The firewall driver it chose at start (`nftables`, `xtables`).
     pub firewall: String,
-    /// Its `api_extensions`.
+    /// Its `api_extensions`; of Docker `api_VERSION` and what it says that it can.
     #[serde(skip)]
     pub extensions: Vec<String>,
     /// Its storage drivers.
@@ -50,12 +50,22 @@ impl Server {
 
     /// The product's name as people write it.
     pub fn title(&self) -> &'static str {
-        if self.product == "incus" { "Incus" } else { "LXD" }
+        match self.product.as_str() {
+            "incus" => "Incus",
+            "docker" => "Docker",
+            "podman" => "Podman",
+            _ => "LXD",
+        }
     }
 
     /// The product's own command-line client, for the commands that a plan shows.
     pub fn client(&self) -> &'static str {
-        if self.product == "incus" { "incus" } else { "lxc" }
+        match self.product.as_str() {
+            "incus" => "incus",
+            "docker" => "docker",
+            "podman" => "podman",
+            _ => "lxc",
+        }
     }
 }
 

@@ -143,7 +143,7 @@ pub(super) async fn agree_and_run(setup: &Setup, planned: Planned, consent: &Con
     if !agreed(setup, &plan, consent, &Done::new())? {
         return Ok(Code::OK);
     }
-    let id = journal::new_id(&plan);
+    let id = journal::new_id(&plan, &setup.runs());
     carry_out(setup, &plan, &id, secrets).await
 }
 

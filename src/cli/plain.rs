@@ -122,7 +122,9 @@ async fn round(setup: &Setup, offered: &mut bool) -> Result<Code, Left> {
         if here {
             Box::pin(tuning::ask(setup, &mut plan)).await?;
         }
-        if let Some(code) = agree_and_run(setup, &plan, &journal::new_id(&plan), secrets).await? {
+        if let Some(code) =
+            agree_and_run(setup, &plan, &journal::new_id(&plan, &setup.runs()), secrets).await?
+        {
             return Ok(code);
         }
         world = unless_interrupted(look(setup)).await?.map_err(Left::Away)?;
@@ -135,7 +137,14 @@ async fn wake(setup: &Setup, world: &World, engine: &str) -> Result<Code, Left> 
         "{engine} is installed and does not run. Its labs can be seen once it does: this plan starts it."
     ));
     let plan = planner::plan(world, &setup.catalog, &[])?;
-    match agree_and_run(setup, &plan, &journal::new_id(&plan), BTreeMap::new()).await? {
+    match agree_and_run(
+        setup,
+        &plan,
+        &journal::new_id(&plan, &setup.runs()),
+        BTreeMap::new(),
+    )
+    .await?
+    {
         Some(Code::OK) | None => Ok(Code::OK),
         Some(code) => {
             let text =

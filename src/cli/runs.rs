@@ -166,7 +166,8 @@ async fn resume(
         Some(file) => answers_file(file, &labs)?,
         None => BTreeMap::new(),
     };
-    if !setup.global.json {
+    // Where the plan is shown it says so itself.
+    if !setup.global.json && (consent.yes || consent.accept_plan.is_some()) {
         let (done, all) = record.counts();
         note(&format!(
             "{done} of these {all} actions are done and are not done again"

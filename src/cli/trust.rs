@@ -113,9 +113,9 @@ pub(super) fn trust(setup: &Setup, stage: &Stage, given: &[String]) -> Result<Co
                 "v": 1, "id": stranger.id, "origin": stranger.origin, "sha256": stranger.sha256, "trusted": false,
                 "changed": stranger.changed, "text": stranger.lines,
             }))?;
-        } else {
-            out(&text(&stranger));
+            return Ok(Code::BLOCKED);
         }
+        out(&text(&stranger));
         return Err(Stop::blocked(crate::log::sanitize(&format!(
             "nothing was trusted: without a terminal, agree to this text with `halolab stage trust {} --trust {}`",
             stranger.id, stranger.sha256

@@ -111,7 +111,7 @@ pub(super) async fn uninstall(setup: &Setup, args: UninstallArgs) -> Result<Code
         return Ok(Code::OK);
     }
     if !plan.is_empty() {
-        let id = journal::new_id(&plan);
+        let id = journal::new_id(&plan, &setup.runs());
         let code = consent::carry_out(setup, &plan, &id, std::collections::BTreeMap::new()).await?;
         if code != Code::OK {
             note(

@@ -67,6 +67,7 @@ pub fn at_once() -> Option<Result<Code, Stop>> {
 pub(super) fn view(global: Global, args: ViewArgs) -> Result<Code, Stop> {
     let request = Request {
         files: args.files,
+        title: None,
         follow: args.follow,
         build: args.build,
         global,

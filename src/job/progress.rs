@@ -55,13 +55,17 @@ impl From<Summary> for Progress {
         let current: Vec<String> = summary.current.iter().map(name).collect();
         let phase = summary.current.first().and_then(|c| c.phase.clone());
         let counts = &summary.counts;
+        // Of a target that could not be made, what it is and its own error say more than the tool's last words.
+        let target = summary.failures.iter().find(|f| f.hash.is_none());
+        let target = target.and_then(|f| Some(format!("{}: {}", f.name, f.error.as_ref()?)));
+        let last_error = target.or_else(|| summary.last_error.map(|error| error.text));
         Self {
             phase: phase.unwrap_or(summary.doing),
             // Nothing of nothing is no progress.
             done: (counts.total.is_some() || counts.done > 0).then(|| counts.done.into()),
             total: counts.total.map(u64::from),
             current: current.join(", "),
-            last_error: summary.last_error.map(|error| error.text).unwrap_or_default(),
+            last_error: last_error.unwrap_or_default(),
             eta: summary.eta.and_then(|eta| eta.high),
             inside: BTreeMap::new(),
         }

@@ -73,7 +73,7 @@ impl World {
             (mark.kind == SnapshotKind::Safety).then(|| (name.clone(), mark))
         });
         let mut marked: Vec<_> = marked.collect();
-        marked.sort_by(|(_, a), (_, b)| a.taken.cmp(&b.taken));
+        marked.sort_by_key(|(_, mark)| mark.taken.parse::<Timestamp>().ok());
         marked
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::backend::{Backend, Error, Profile};
@@ -51,12 +52,41 @@ pub async fn change(
 ) -> Result<(), Error> {
     let profile = profile_of(backend, instance).await?;
     let mut mark = read(&profile, instance, snapshot);
+    let before = mark.taken.clone();
     change(&mut mark);
+    if mark.taken != before {
+        mark.taken = after(&mark.taken, &others(&profile, instance, snapshot));
+    }
     let text = serde_json::to_string(&mark).unwrap_or_default();
     edit(backend, instance, |config| {
         config.insert(key(instance, snapshot), text.clone());
     })
     .await
+}
+
+/// When the other snapshots of an instance were taken.
+fn others(profile: &Profile, instance: &str, snapshot: &str) -> Vec<String> {
+    let of_instance = key(instance, "");
+    let names = profile
+        .config
+        .keys()
+        .filter_map(|key| key.strip_prefix(&of_instance));
+    let others = names.filter(|name| *name != snapshot);
+    others.map(|name| read(profile, instance, name).taken).collect()
+}
+
+/// A time that is later than all others: which of two snapshots is the newer one must not depend on a clock that was set
+/// back in between. What is later expires later, too.
+fn after(taken: &str, others: &[String]) -> String {
+    let newest = others
+        .iter()
+        .filter_map(|other| other.parse::<Timestamp>().ok())
+        .max();
+    let least = newest.and_then(|newest| newest.checked_add(Span::new().milliseconds(1)).ok());
+    match (taken.parse::<Timestamp>(), least) {
+        (Ok(taken), Some(least)) if taken < least => least.to_string(),
+        _ => taken.to_owned(),
+    }
 }
 
 /// Moves the mark of a renamed snapshot.
@@ -157,4 +187,32 @@ async fn edit(
     let profile = profile_of(backend, instance).await?;
     let mut change = |profile: &mut Profile| change(&mut profile.config);
     backend.edit_profile(&profile.name, &mut change).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+
+    use super::after;
+    use crate::labs::expiry;
+
+    proptest! {
+        /// A clock that is set back or forward between snapshots changes neither their order, nor lets one go early.
+        #[test]
+        fn marks_sort_by_their_order_whatever_the_clock_says(
+            clock in proptest::collection::vec(1_750_000_000_000..1_782_000_000_000_i64, 1..12)
+        ) {
+            let mut all: Vec<String> = vec![];
+            for now in clock {
+                let now = Timestamp::from_millisecond(now).unwrap();
+                let taken = after(&now.to_string(), &all);
+                let time: Timestamp = taken.parse().unwrap();
+                prop_assert!(time >= now);
+                prop_assert!(all.iter().all(|other| other.parse::<Timestamp>().unwrap() < time));
+                prop_assert!(expiry::end(&taken, 14) >= expiry::end(&now.to_string(), 14));
+                all.push(taken);
+            }
+        }
+    }
 }

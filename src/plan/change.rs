@@ -254,11 +254,11 @@ pub(super) fn update(case: &Case<'_>) -> Result<Track, PlanError> {
 pub(super) fn remove(case: &Case<'_>) -> Track {
     let words = case.words();
     let count = case.world.snapshots_of(case.lab).len();
-    let lost = format!(
-        "{} with its {}; nothing brings it back",
-        case.lab,
-        counted(count, "snapshot")
-    );
+    let with = match count {
+        0 => "all that is inside".to_owned(),
+        count => format!("its {}", counted(count, "snapshot")),
+    };
+    let lost = format!("{} with {with}; nothing brings it back", case.lab);
     let mut actions = vec![];
     if running(case) {
         actions.push(words.stop(case.lab));

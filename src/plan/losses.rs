@@ -30,8 +30,12 @@ impl Losses {
                 format!("instance {name} {}", instance.uuid),
                 format!("{name}, which was replaced by another one of its name"),
             );
-            // A restore leaves the snapshots as they are.
-            let stays = matches!(action.step, Step::Restore { .. });
+            // A restore leaves the snapshots as they are, and a copy that must be whole has them.
+            let stays = match &action.step {
+                Step::Delete { only_if, .. } => only_if.is_some(),
+                Step::Restore { .. } => true,
+                _ => false,
+            };
             for snapshot in world.snapshots_of(name).iter().filter(|_| !stays) {
                 let shown = crate::log::sanitize(snapshot);
                 let words = format!("the snapshot {shown} of {name}");

@@ -1,6 +1,6 @@
 //! How long it will still take: by this machine's former builds, with builds side by side and who waits for whom.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
 
@@ -170,44 +170,94 @@ fn schedule(open: &[&Package], left: &[Left], side: usize, cost: impl Fn(&Left) 
         })
         .collect();
     let path = critical(&needs, &cost);
-    let mut waits: Vec<usize> = (0..open.len()).collect();
-    waits.sort_by(|a, b| {
+    let mut order: Vec<usize> = (0..open.len()).collect();
+    order.sort_by(|a, b| {
         let active = |at: &usize| open.get(*at).is_some_and(|p| p.state.is_active());
         let length = |at: &usize| path.get(*at).copied().unwrap_or(0.0);
         active(b).cmp(&active(a)).then(length(b).total_cmp(&length(a)))
     });
-    let mut ends: Vec<Option<f64>> = vec![None; open.len()];
-    let mut running: Vec<(f64, usize)> = vec![];
-    let mut clock = 0.0_f64;
-    while !(waits.is_empty() && running.is_empty()) {
-        let is_ready = |at: &usize| {
-            let needs = needs.get(*at).map_or(&[][..], Vec::as_slice);
-            needs
-                .iter()
-                .all(|need| ends.get(*need).copied().flatten().is_some())
-        };
-        let next = waits.iter().position(is_ready).filter(|_| running.len() < side);
-        // A circle in a broken lock would wait for ever.
-        let next = next.or_else(|| (running.is_empty() && !waits.is_empty()).then_some(0));
-        if let Some(next) = next {
-            let at = waits.remove(next);
-            running.push((clock + cost.get(at).copied().unwrap_or(0.0), at));
-            continue;
+    Queue::new(&needs, &order).run(&cost, side)
+}
+
+/// Packages that wait for their turn; each is looked at when it is ready, however many there are.
+struct Queue {
+    /// Who waits for whom.
+    users: Vec<Vec<usize>>,
+    /// How many it still waits for.
+    missing: Vec<usize>,
+    /// Its turn among those that are ready.
+    turns: Vec<usize>,
+    ready: BTreeSet<(usize, usize)>,
+    /// Those that wait for others.
+    waits: BTreeSet<(usize, usize)>,
+}
+
+impl Queue {
+    fn new(needs: &[Vec<usize>], order: &[usize]) -> Self {
+        let (mut users, mut turns) = (vec![vec![]; needs.len()], vec![0; needs.len()]);
+        for (turn, at) in order.iter().enumerate() {
+            if let Some(slot) = turns.get_mut(*at) {
+                *slot = turn;
+            }
         }
-        let first = running
-            .iter()
-            .enumerate()
-            .min_by(|(_, a), (_, b)| a.0.total_cmp(&b.0));
-        let Some(first) = first.map(|(at, _)| at) else {
-            break;
-        };
-        let (end, at) = running.swap_remove(first);
-        clock = clock.max(end);
-        if let Some(slot) = ends.get_mut(at) {
-            *slot = Some(end);
+        for (user, needs) in needs.iter().enumerate() {
+            for need in needs {
+                if let Some(users) = users.get_mut(*need) {
+                    users.push(user);
+                }
+            }
+        }
+        let missing: Vec<usize> = needs.iter().map(Vec::len).collect();
+        let all = turns.iter().zip(&missing).enumerate();
+        let (ready, waits): (Vec<_>, Vec<_>) = all
+            .map(|(at, (turn, missing))| (*missing, (*turn, at)))
+            .partition(|(missing, _)| *missing == 0);
+        let set = |list: Vec<(usize, (usize, usize))>| list.into_iter().map(|(_, one)| one).collect();
+        Self {
+            users,
+            missing,
+            ready: set(ready),
+            waits: set(waits),
+            turns,
         }
     }
-    clock
+
+    /// When the last one ends.
+    fn run(mut self, cost: &[f64], side: usize) -> f64 {
+        // Of numbers that are not below zero the bits have the order of the numbers.
+        let mut running: BTreeSet<(u64, usize)> = BTreeSet::new();
+        let mut clock = 0.0_f64;
+        loop {
+            while running.len() < side {
+                // A circle in a broken lock would wait for ever.
+                let stuck = running.is_empty() && self.ready.is_empty();
+                let next = self.ready.pop_first();
+                let Some((_, at)) = next.or_else(|| if stuck { self.waits.pop_first() } else { None }) else {
+                    break;
+                };
+                let end = clock + cost.get(at).copied().unwrap_or(0.0).max(0.0);
+                running.insert((end.to_bits(), at));
+            }
+            let Some((end, at)) = running.pop_first() else {
+                return clock;
+            };
+            clock = clock.max(f64::from_bits(end));
+            self.ended(at);
+        }
+    }
+
+    fn ended(&mut self, at: usize) {
+        for user in self.users.get(at).cloned().unwrap_or_default() {
+            let Some(missing) = self.missing.get_mut(user) else {
+                continue;
+            };
+            *missing = missing.saturating_sub(1);
+            let place = (self.turns.get(user).copied().unwrap_or(0), user);
+            if *missing == 0 && self.waits.remove(&place) {
+                self.ready.insert(place);
+            }
+        }
+    }
 }
 
 /// For each the time until the last one that waits for it is done.

@@ -3,11 +3,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
+use jiff::{Span, Timestamp, civil::DateTime, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
 use serde_json::Value;
@@ -137,7 +138,7 @@ impl Journal {
     pub fn write(&mut self, entry: Entry) -> io::Result<()> {
         let line = Line {
             v: VERSION,
-            ts: jiff::Timestamp::now().to_string(),
+            ts: Timestamp::now().to_string(),
             entry: entry.clone(),
         };
         let mut bytes = serde_json::to_vec(&line)?;
@@ -209,7 +210,7 @@ fn given_secrets(entries: &[Entry]) -> Vec<String> {
 /// Reads the lines of a journal. A line that a crash cut is left out, whatever bytes it ends with, and so is one of a form
 /// that is not known; what follows it counts.
 pub fn read(path: &Path) -> io::Result<Vec<Entry>> {
-    Ok(parse(&std::fs::read(path)?))
+    Ok(parse(&fs::read(path)?))
 }
 
 /// The same out of its bytes.
@@ -261,7 +262,7 @@ impl Record {
         let time = self
             .id
             .get(..13)
-            .map(|begin| jiff::civil::DateTime::strptime("%Y%m%d-%H%M", begin));
+            .map(|begin| DateTime::strptime("%Y%m%d-%H%M", begin));
         match time {
             Some(Ok(time)) => time.strftime("%Y-%m-%d %H:%M UTC").to_string(),
             _ => self.id.clone(),
@@ -271,7 +272,7 @@ impl Record {
 
 /// All runs, newest first. A folder that cannot be read is left out and left alone.
 pub fn records(runs: &Path) -> Vec<Record> {
-    let entries = std::fs::read_dir(runs).into_iter().flatten().flatten();
+    let entries = fs::read_dir(runs).into_iter().flatten().flatten();
     let mut found: Vec<Record> = entries.filter_map(|e| record(&e.path())).collect();
     found.sort_by(|a, b| b.id.cmp(&a.id));
     found
@@ -316,8 +317,8 @@ fn known(action: &mut Value) {
 
 /// One run.
 pub fn record(folder: &Path) -> Option<Record> {
-    let plan = std::fs::read(folder.join("plan.json")).ok()?;
-    let journal = std::fs::read(folder.join("journal.jsonl")).unwrap_or_default();
+    let plan = fs::read(folder.join("plan.json")).ok()?;
+    let journal = fs::read(folder.join("journal.jsonl")).unwrap_or_default();
     record_of(folder, &plan, &journal)
 }
 
@@ -386,11 +387,57 @@ fn failures(entries: &[Entry]) -> BTreeMap<String, String> {
     failed
 }
 
-/// The id of a new run: when it began, and its plan, so that ids sort by time.
-pub fn new_id(plan: &Plan) -> String {
-    let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S%3f");
+/// The id of a new run in the folder of all runs: when it began, and its plan. Ids sort by the order in which runs began,
+/// whatever is done to the clock: which of two runs was the later one decides what may be gone on with.
+pub fn new_id(plan: &Plan, runs: &Path) -> String {
+    let all = fs::read_dir(runs).into_iter().flatten().flatten();
+    let ids = all.filter_map(|entry| entry.file_name().into_string().ok());
+    let time = next_time(Timestamp::now(), ids);
     let digest = plan.digest();
-    format!("{now}-{}", digest.get(..4).unwrap_or("0000"))
+    format!("{time}-{}", digest.get(..4).unwrap_or("0000"))
+}
+
+/// The time of the next id: now, or a moment after the newest one where that is later.
+fn next_time(now: Timestamp, ids: impl Iterator<Item = String>) -> String {
+    let newest = ids.filter_map(|id| began(&id)).max();
+    let after = newest.and_then(|newest| newest.checked_add(Span::new().milliseconds(1)).ok());
+    let time = after.map_or(now, |after| after.max(now));
+    time.strftime("%Y%m%d-%H%M%S%3f").to_string()
+}
+
+/// When a run began, as its id says: `20261122-164509123-1a2b`.
+fn began(id: &str) -> Option<Timestamp> {
+    let (seconds, rest) = id.split_at_checked(15)?;
+    let seconds = DateTime::strptime("%Y%m%d-%H%M%S", seconds).ok()?;
+    let milliseconds: i64 = rest.get(..3)?.parse().ok()?;
+    let time = TimeZone::UTC.to_timestamp(seconds).ok()?;
+    time.checked_add(Span::new().milliseconds(milliseconds)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+
+    use super::{began, next_time};
+
+    proptest! {
+        /// A clock that is set back or forward between runs, by up to a year, does not change their order.
+        #[test]
+        fn runs_sort_by_their_order_whatever_the_clock_says(
+            clock in proptest::collection::vec(1_750_000_000_000..1_782_000_000_000_i64, 1..12)
+        ) {
+            let mut ids: Vec<String> = vec!["no run".into()];
+            for now in clock {
+                let now = Timestamp::from_millisecond(now).unwrap();
+                let id = format!("{}-1a2b", next_time(now, ids.iter().cloned()));
+                prop_assert!(began(&id).is_some_and(|began| began >= now), "{id}");
+                let earlier = ids.iter().skip(1);
+                prop_assert!(earlier.into_iter().all(|earlier| *earlier < id), "{id} after {ids:?}");
+                ids.push(id);
+            }
+        }
+    }
 }
 
 #[cfg(test)]

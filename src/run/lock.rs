@@ -28,7 +28,9 @@ pub enum LockError {
     )]
     Held(String),
     /// The lock file cannot be used.
-    #[error("cannot use the lock {path}: {source}")]
+    #[error(
+        "nothing was changed: the lock {path} cannot be used: {source}; mend that, then give the same `halolab` command again"
+    )]
     File {
         /// The file.
         path: String,

@@ -100,9 +100,13 @@ impl Output {
         self.tail = end.to_vec();
     }
 
-    /// The last line with something in it since the last mark, safe to show, at most 300 characters.
+    /// The last line with something in it since the last mark, safe to show, at most 300 characters; commands that a
+    /// trace shows only where nothing else was said.
     pub fn last_line(&self) -> String {
-        cut(self.said().pop().unwrap_or_default())
+        let mut said = self.said();
+        let own = said.iter().rfind(|line| !line.starts_with("+ ")).cloned();
+        // A script that only traces says that at least.
+        cut(own.or_else(|| said.pop()).unwrap_or_default())
     }
 
     /// What a check came to, safe to show, at most 300 characters: its line that says `FAILED`, all that it said where
@@ -156,5 +160,8 @@ mod tests {
         assert_eq!(came_to("1\n2\n3\n4\nall 4 are there\n"), "all 4 are there");
         assert_eq!(came_to("+ cat /greeting\nhello\n+ exit 0\n"), "hello");
         assert_eq!(came_to(""), "");
+        output.mark();
+        output.write(b"+ false\nE: no such package\n+ exit 100\n");
+        assert_eq!(output.last_line(), "E: no such package");
     }
 }

@@ -113,6 +113,13 @@ fn text(model: &Model, asked: &Unfinished, width: u16) -> Lines {
         ]);
         lines.extend(wrap(&kept, width, 9));
     }
+    if let Some(error) = &asked.record.error {
+        let why = Line::from(vec![
+            Span::styled(format!("{} failed ", look.glyphs.failed), styles.error),
+            Span::styled(clean(error).into_owned(), styles.text),
+        ]);
+        lines.extend(wrap(&why, width, 9));
+    }
     for lost in asked.losses() {
         let lost = Line::from(vec![
             Span::styled(format!("{} loses  ", look.glyphs.warn), styles.error),

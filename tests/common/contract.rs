@@ -328,18 +328,32 @@ pub(crate) async fn profiles(backend: &dyn Backend, image: &str, name: &str) {
 }
 
 /// Pools and bridges are listed with what the planner needs of them.
-pub(crate) async fn environment(backend: &dyn Backend, _image: &str, _name: &str) {
+pub(crate) async fn environment(backend: &dyn Backend, _image: &str, name: &str) {
     let server = backend.server().await.unwrap();
     assert!(server.trusted && !server.version.is_empty());
-    assert!(
-        server.storage_drivers.contains(&"dir".into()),
-        "{:?}",
-        server.storage_drivers
-    );
+    let docker = matches!(server.product.as_str(), "docker" | "podman");
+    let (drivers, driver) = if docker {
+        // One storage, whose driver is the engine's.
+        (server.storage_drivers.clone(), server.storage_drivers[0].clone())
+    } else {
+        (vec!["dir".to_owned()], "btrfs".to_owned())
+    };
+    assert!(!drivers.is_empty());
+    for driver in &drivers {
+        assert!(
+            server.storage_drivers.contains(driver),
+            "{:?}",
+            server.storage_drivers
+        );
+    }
     let pools = backend.pools().await.unwrap();
     let pool = pools.iter().find(|p| p.name == "default").unwrap();
-    assert_eq!((pool.driver.as_str(), pool.status.as_str()), ("btrfs", "Created"));
+    assert_eq!((&pool.driver, pool.status.as_str()), (&driver, "Created"));
     assert!(pool.total > 1 << 30 && pool.used < pool.total);
+    if docker {
+        backend.create_network(name).await.unwrap();
+        is_taken(backend.create_network(name).await, name);
+    }
     let networks = backend.networks().await.unwrap();
     assert!(
         networks
@@ -347,6 +361,10 @@ pub(crate) async fn environment(backend: &dyn Backend, _image: &str, _name: &str
             .any(|n| n.managed && n.kind == "bridge" && n.ipv4.contains('/')),
         "{networks:?}"
     );
+    if docker {
+        backend.delete_network(name).await.unwrap();
+        is_missing(backend.delete_network(name).await, name);
+    }
 }
 
 /// A change is heard of without asking for it; the ear goes with its owner.

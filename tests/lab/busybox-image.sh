@@ -17,17 +17,25 @@ done
 chmod 1777 "$root/tmp"
 cp "$busybox" "$root/bin/busybox"
 for applet in $("$busybox" --list); do [ "$applet" = busybox ] || ln -sf busybox "$root/bin/$applet"; done
-ln -sf ../bin/busybox "$root/sbin/init"
 echo 'root:x:0:0:root:/root:/bin/sh' >"$root/etc/passwd"
 echo 'root:x:0:' >"$root/etc/group"
 echo 'root::19000:0:99999:7:::' >"$root/etc/shadow"
 printf 'ID=busybox\nNAME="BusyBox lab"\nVERSION_ID="1"\nPRETTY_NAME="BusyBox lab image"\n' >"$root/etc/os-release"
-cat >"$root/etc/inittab" <<'O'
-::sysinit:/etc/init.d/rcS
-::respawn:/bin/udhcpc -f -q -n -i eth0 -s /usr/share/udhcpc/default.script
-::respawn:/bin/sleep 100000
-::ctrlaltdel:/bin/poweroff
-::shutdown:/bin/true
+# Busybox's own init sleeps two seconds while it halts, and tests stop a lab hundreds of times.
+cat >"$root/sbin/init" <<'O'
+#!/bin/sh
+# all others end with the first process
+trap 'exit 0' PWR USR1 USR2 TERM
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/
+/etc/init.d/rcS </dev/null
+while :; do
+  udhcpc -f -n -i eth0 -s /usr/share/udhcpc/default.script
+  sleep 1
+done </dev/null >/dev/null 2>&1 &
+while :; do
+  sleep 100000 &
+  wait $!
+done
 O
 cat >"$root/etc/init.d/rcS" <<'O'
 #!/bin/sh
@@ -44,7 +52,7 @@ case "$1" in
    : > /etc/resolv.conf; for d in $dns; do echo "nameserver $d" >> /etc/resolv.conf; done;;
 esac
 O
-chmod 755 "$root/etc/init.d/rcS" "$root/usr/share/udhcpc/default.script"
+chmod 755 "$root/sbin/init" "$root/etc/init.d/rcS" "$root/usr/share/udhcpc/default.script"
 mkdir "$work/templates"
 echo '{{ container.name }}' >"$work/templates/hostname.tpl"
 cat >"$work/metadata.yaml" <<O

@@ -110,7 +110,7 @@ fn what_failed_is_on_top_and_says_why() {
 #[test]
 fn steps_without_packages_and_nothing_at_all_are_drawn_too() {
     let log = b"[12/345] Building CXX object src/very/long/path/of/a/file.cc.o\n";
-    let ninja = tree(&events(log), &halolab::progress::Times::default());
+    let ninja = tree(&events(log), &Times::default());
     let position = Position::default();
     insta::assert_snapshot!("progress_pane_ninja", drawn(&ninja, 0, &position, (44, 6), false));
     insta::assert_snapshot!(
@@ -177,7 +177,7 @@ fn the_cursor_stays_on_its_package_while_the_build_goes_on() {
 #[test]
 fn a_build_without_packages_shows_the_target_that_failed() {
     let log = crate::fixtures::bytes("progress/ninja-fail.log");
-    let tree = crate::fixtures::tree(&events(&log), &Times::default());
+    let tree = tree(&events(&log), &Times::default());
     let screen = drawn(&tree, 0, &Position::default(), (60, 8), true);
     for text in [
         " failed ",

@@ -312,6 +312,30 @@ fn names_out_of_a_log_reach_nobody_as_they_are() {
     assert!(all.len() < 4000, "{} bytes", all.len());
 }
 
+/// Twice as many packages in work take about twice as long, not four times.
+#[test]
+fn many_packages_in_work_are_read_and_estimated_in_time_that_grows_with_their_number() {
+    let hash = |n: usize| -> String {
+        let letters = b"abcdefghijklmnopqrstuvwxyz234567";
+        (0..32)
+            .map(|place| char::from(letters[(n >> (5 * (place % 6))) % 32]))
+            .collect()
+    };
+    let took = |count: usize| {
+        let line = |n: usize| format!("[ ] {} lab-{n}@1.0 staging\n", &hash(n)[..7]);
+        let log: String = (0..count).map(line).collect();
+        let best = (0..3).map(|_| {
+            let begun = std::time::Instant::now();
+            let tree = tree_of(&log);
+            assert_eq!(tree.side_by_side(), count);
+            begun.elapsed()
+        });
+        best.min().unwrap()
+    };
+    let (few, many) = (took(2_000), took(16_000));
+    assert!(many < few * 24, "{few:?} for 2,000 and {many:?} for 16,000");
+}
+
 #[test]
 fn a_log_of_packages_without_end_stays_bounded() {
     let mut reader = Reader::new();

@@ -111,7 +111,7 @@ fn items(lab: &Lab, world: &World, catalog: &Catalog, disk: Disk<'_>) -> Vec<Men
         Presence::Unfinished => vec![
             item(
                 Entry::Create,
-                "Continue",
+                "Start over",
                 "make it again from the start; what is half made is thrown away",
             ),
             item(Entry::Remove, "Remove", "throw away what is half made"),

@@ -39,6 +39,8 @@ use serve::Serving;
 pub struct Request {
     /// The logs; `-` is the standard input.
     pub files: Vec<PathBuf>,
+    /// What a log that is alone is called, where that is not its file's name.
+    pub title: Option<String>,
     /// Begin at the end, and stay there.
     pub follow: bool,
     /// Begin with the build beside its log.
@@ -68,7 +70,10 @@ pub fn start(request: &Request) -> Result<u8, Stop> {
     if logs.is_empty() {
         return Err(Stop::usage(refused.join("\n")));
     }
-    let names = names(&logs);
+    let names = match &request.title {
+        Some(title) => vec![sanitize(title)],
+        None => names(&logs),
+    };
     let mut viewer = Viewer::new(names, request.follow);
     viewer.message = refused.into_iter().next();
     let paths = Paths::discover().ok();

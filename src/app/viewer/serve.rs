@@ -209,12 +209,10 @@ impl Serving {
 
     /// Where no pane shows the log any more whose build is beside it, the build of the log that is shown is.
     fn turn_build_along(&mut self) {
-        let is_shown = |build: &&Build| self.viewer.panes.iter().any(|pane| pane.log == build.log);
-        let Some(focus) = self.build.as_ref().filter(|b| !is_shown(b)).map(|b| b.focus) else {
-            return;
-        };
-        if let Some(log) = self.viewer.pane().map(|pane| pane.log) {
-            self.show_build(log, focus);
+        let shown = |log| self.viewer.panes.iter().any(|pane| pane.log == log);
+        let beside = self.build.as_ref().filter(|build| !shown(build.log));
+        if let (Some(build), Some(pane)) = (beside, self.viewer.pane()) {
+            self.show_build(pane.log, build.focus);
         }
     }
 

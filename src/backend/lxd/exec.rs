@@ -1,10 +1,6 @@
 //! Commands inside an instance, with their output as it comes and their exit code.
 
-use std::{
-    collections::{BTreeMap, hash_map::RandomState},
-    hash::{BuildHasher as _, Hasher as _},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use reqwest::Method;
@@ -21,19 +17,13 @@ use super::{
     websocket::Socket,
     wire::Operation,
 };
-use crate::backend::{ExecSpec, Instance, Output, Progress, Result, Status};
+use crate::backend::{
+    ExecSpec, Instance, Output, Progress, Result, Status,
+    signal::{self, KILL, MARK},
+};
 
 /// How long a stopped command may clean up, and how long output may lag behind the end.
 pub(super) const GRACE: Duration = Duration::from_secs(5);
-
-/// The environment variable by which a command's descendants are found when it is stopped.
-const MARK: &str = "HALOLAB_EXEC";
-
-/// Sends signal `$1` to every process with `$2` in its environment. The daemons themselves can only
-/// signal the direct child: `apt-get` under `sh -c` would go on.
-const KILL: &str = r#"for process in /proc/[0-9]*; do
-  tr '\0' '\n' 2>/dev/null <"$process/environ" | grep -qxF "$2" && kill "-$1" "${process#/proc/}"
-done; true"#;
 
 /// A command that the daemon holds ready until its sockets are connected.
 pub(super) struct Ready {
@@ -131,7 +121,7 @@ impl Lxd {
                 )));
             }
         }
-        let mark = format!("{:016x}", RandomState::new().build_hasher().finish());
+        let mark = signal::mark();
         let path = format!("{}/exec", instances::path(name));
         let body = request(spec, &mark, terminal);
         let reply = self

@@ -9,13 +9,15 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 use tokio::time::sleep;
 
+pub(super) use crate::backend::about::{check_known, check_new};
+
 use super::{
     Lxd,
     transport::{About, Ask, segment},
     wire,
 };
 use crate::backend::{
-    ConfigEdit, Error, Instance, InstanceSpec, InstanceState, Power, Progress, Result, Status, types::is_name,
+    ConfigEdit, Error, Instance, InstanceSpec, InstanceState, Power, Progress, Result, Status,
 };
 
 /// What `PUT` on an instance takes; all else in the answer of `GET` is read-only.
@@ -43,27 +45,6 @@ pub(super) fn path(name: &str) -> String {
 /// "to {verb} an instance", for errors.
 pub(super) fn about(verb: &str, name: &str) -> About {
     About::new(format!("{verb} `{name}`"), format!("instance `{name}`"))
-}
-
-/// A name that we make.
-pub(super) fn check_new(name: &str, about: &About) -> Result<()> {
-    if is_name(name) {
-        Ok(())
-    } else {
-        Err(about.no(format!(
-            "`{name}` cannot be a name: take 1 to 63 of a-z, 0-9 and `-`, not beginning with `-`"
-        )))
-    }
-}
-
-/// A name that exists: anything that can be addressed. The daemons accept names such as `..` for
-/// snapshots, which no URL can carry, percent-encoded or not.
-pub(super) fn check_known(name: &str, about: &About) -> Result<()> {
-    if name.is_empty() || name == "." || name == ".." || name.contains('/') {
-        Err(about.no(format!("`{name}` cannot be addressed")))
-    } else {
-        Ok(())
-    }
 }
 
 impl Lxd {

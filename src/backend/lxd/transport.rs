@@ -8,6 +8,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
+pub(super) use crate::backend::about::About;
+
 use super::{deadlines::Deadlines, locate::socket_group, wire::Envelope};
 use crate::{
     backend::{Error, Result, error::fold},
@@ -40,66 +42,6 @@ pub(super) enum Target {
         port: u16,
         tls: Arc<rustls::ClientConfig>,
     },
-}
-
-/// What a call is about, for the texts of its errors.
-#[derive(Clone, Debug)]
-pub(super) struct About {
-    /// As in "failed to {what}".
-    pub(super) what: String,
-    /// As in "there is no {object}" and "{object} exists already".
-    pub(super) object: String,
-    /// The call makes the object: what is not found then is something else that it needs.
-    making: bool,
-}
-
-impl About {
-    /// Both texts, sanitised: names in them may be a daemon's.
-    pub(super) fn new(what: impl AsRef<str>, object: impl AsRef<str>) -> Self {
-        Self {
-            what: fold(what.as_ref()),
-            object: fold(object.as_ref()),
-            making: false,
-        }
-    }
-
-    /// The same for a call that makes the object.
-    pub(super) fn making(what: impl AsRef<str>, object: impl AsRef<str>) -> Self {
-        Self {
-            making: true,
-            ..Self::new(what, object)
-        }
-    }
-
-    /// The daemon's no, in our words. Its errors are prose; only these few are told apart.
-    pub(super) fn refused(&self, code: u16, text: &str) -> Error {
-        let says = |words: &[&str]| words.iter().any(|w| text.contains(w));
-        let missing = code == StatusCode::NOT_FOUND.as_u16()
-            || (text.contains("napshot") && text.ends_with("does not exist"));
-        if missing && !self.making {
-            return Error::Missing {
-                what: self.object.clone(),
-            };
-        }
-        if says(&[
-            "already exists",
-            "already in use",
-            "UNIQUE constraint failed: instances",
-        ]) {
-            return Error::Exists {
-                what: self.object.clone(),
-            };
-        }
-        self.no(text)
-    }
-
-    /// The daemon's no, as it is.
-    pub(super) fn no(&self, message: impl AsRef<str>) -> Error {
-        Error::Refused {
-            what: self.what.clone(),
-            message: fold(message.as_ref()),
-        }
-    }
 }
 
 /// A request.

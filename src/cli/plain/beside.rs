@@ -26,6 +26,12 @@ pub(super) async fn remove(setup: &Setup, world: &World, names: Vec<String>) -> 
         .collect();
     let picks: Vec<(&Lab, Choice)> = found.iter().map(|lab| (lab, Choice::Remove)).collect();
     let (plan, secrets) = planned(setup, world.clone(), &picks, &[]).await?;
-    Box::pin(agree_and_run(setup, &plan, &journal::new_id(&plan), secrets)).await?;
+    Box::pin(agree_and_run(
+        setup,
+        &plan,
+        &journal::new_id(&plan, &setup.runs()),
+        secrets,
+    ))
+    .await?;
     Ok(())
 }

@@ -81,5 +81,11 @@ async fn undo(setup: &Setup, record: &Record) -> Result<Option<Code>, Left> {
         .collect();
     let picks: Vec<(&Lab, Choice)> = found.iter().map(|(lab, choice)| (lab, choice.clone())).collect();
     let (plan, secrets) = planned(setup, world.clone(), &picks, &[]).await?;
-    Box::pin(agree_and_run(setup, &plan, &journal::new_id(&plan), secrets)).await
+    Box::pin(agree_and_run(
+        setup,
+        &plan,
+        &journal::new_id(&plan, &setup.runs()),
+        secrets,
+    ))
+    .await
 }

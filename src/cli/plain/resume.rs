@@ -74,7 +74,7 @@ async fn asked(setup: &Setup, world: &World, record: Record) -> Result<Option<Co
         Some(Offer::Undo) => {
             let picks: Vec<(&Lab, Choice)> = back.iter().map(|(lab, choice)| (lab, choice.clone())).collect();
             let (plan, secrets) = planned(setup, world.clone(), &picks, &[]).await?;
-            agree_and_run(setup, &plan, &journal::new_id(&plan), secrets).await?
+            agree_and_run(setup, &plan, &journal::new_id(&plan, &setup.runs()), secrets).await?
         }
     };
     // Another halolab was waited for: the labs are looked at anew.

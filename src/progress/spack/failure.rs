@@ -115,7 +115,7 @@ impl Spack {
         if block.package.is_none() {
             let text = block.text.clone();
             let named = self.registry.active_in(&text);
-            let last = self.registry.active().iter().copied().max_by_key(|at| {
+            let last = self.registry.active().max_by_key(|at| {
                 let entry = self.registry.get(*at);
                 entry.map(|e| (e.state == State::Building, e.touched))
             });

@@ -60,7 +60,7 @@ impl Spack {
 
     /// Whether a package is in work: what other tools print now is inside its build.
     pub(super) fn is_busy(&self) -> bool {
-        !self.registry.active().is_empty()
+        self.registry.active().len() > 0
     }
 
     /// The one package in work, where there is one alone.
@@ -120,7 +120,8 @@ impl Spack {
     }
 
     fn interrupt_all(&mut self, out: &mut Vec<What>) {
-        for at in self.registry.active().to_vec() {
+        let active: Vec<_> = self.registry.active().collect();
+        for at in active {
             self.set(at, State::Interrupted, (Some(ENDED.into()), None), out);
         }
     }

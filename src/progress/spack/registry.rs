@@ -1,6 +1,6 @@
 //! The packages that a Spack run has spoken of: who is in work, and who a shortened hash or a bare name means.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::id::{HASH, SHORT, is_hash};
 use crate::progress::{
@@ -26,6 +26,8 @@ pub(super) struct Entry {
     pub(super) child_done: bool,
     /// When it was spoken of last.
     pub(super) touched: u64,
+    /// Its place among those in work.
+    turn: Option<u64>,
 }
 
 /// Index of an entry.
@@ -45,7 +47,8 @@ pub(super) struct Said<'a> {
 pub(super) struct Registry {
     entries: Vec<Entry>,
     short: HashMap<String, Vec<At>>,
-    active: Vec<At>,
+    /// Those in work, by when they came into their state: many of them are no reason to look at each.
+    active: BTreeMap<u64, At>,
     clock: u64,
     lock: Option<Lock>,
 }
@@ -63,17 +66,16 @@ impl Registry {
         self.entries.get_mut(at)
     }
 
-    /// Those in work, the one spoken of last at the end.
-    pub(super) fn active(&self) -> &[At] {
-        &self.active
+    /// Those in work, the one that came into its state last at the end.
+    pub(super) fn active(&self) -> impl DoubleEndedIterator<Item = At> + ExactSizeIterator {
+        self.active.values().copied()
     }
 
     /// The one in work, where there is one alone.
     pub(super) fn only_active(&self) -> Option<At> {
-        match self.active.as_slice() {
-            [one] => Some(*one),
-            _ => None,
-        }
+        let mut active = self.active();
+        let one = active.next()?;
+        active.next().is_none().then_some(one)
     }
 
     /// The package with a whole or shortened hash.
@@ -96,7 +98,7 @@ impl Registry {
 
     /// The package in work that a bare name means.
     pub(super) fn active_named(&self, name: &str) -> Option<At> {
-        self.best_named(name, self.active.iter().copied())
+        self.best_named(name, self.active())
     }
 
     /// The failed package that a bare name means.
@@ -132,14 +134,10 @@ impl Registry {
             .map(|word| word.trim_end_matches('.'))
             .filter(|word| !word.is_empty());
         words.find_map(|word| {
-            self.active
-                .iter()
-                .find(|at| {
-                    self.entries
-                        .get(**at)
-                        .is_some_and(|e| e.name.as_deref() == Some(word) || e.label == word)
-                })
-                .copied()
+            self.active().find(|at| {
+                let entry = self.entries.get(*at);
+                entry.is_some_and(|e| e.name.as_deref() == Some(word) || e.label == word)
+            })
         })
     }
 
@@ -208,9 +206,12 @@ impl Registry {
         };
         entry.state = state;
         entry.touched = clock;
-        self.active.retain(|other| *other != at);
+        if let Some(turn) = entry.turn.take() {
+            self.active.remove(&turn);
+        }
         if state.is_active() {
-            self.active.push(at);
+            entry.turn = Some(clock);
+            self.active.insert(clock, at);
         }
     }
 
@@ -232,6 +233,7 @@ impl Registry {
             from_cache: false,
             child_done: false,
             touched: self.clock,
+            turn: None,
         });
         Some(at)
     }

@@ -94,7 +94,7 @@ impl Python {
         Some(())
     }
 
-    /// `  × Failed to build `docopt==0.6.2``, `  × No solution found when resolving dependencies:`
+    /// `× Failed to build …`, with the package in quotes, and `× No solution found when resolving dependencies:`.
     fn uv_failed(&mut self, text: &str, out: &mut Vec<What>) -> Option<()> {
         let said = text.strip_prefix("  × ").or_else(|| text.strip_prefix("  x "))?;
         let built = said.strip_prefix("Failed to build `");

@@ -156,16 +156,19 @@ impl Ground {
 
     /// The same with something else about it.
     pub fn run_with(&self, arguments: &[String], limit: Duration, change: impl FnOnce(&mut Command)) -> Ran {
-        let path = self.home.folder.path().join("said");
+        // Not in the home: what the program says is nothing that it keeps.
+        let path = self.home.folder.path().with_extension("said");
         let said = File::create(&path).unwrap();
         let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let mut command = self.home.command(&words);
         command
             .env("LXD_SOCKET", &self.proxy.socket)
-            .env("LXD_DIR", &self.folder)
+            .env("LXD_DIR", &self.folder);
+        change(&mut command);
+        command
+            .stdin(Stdio::null())
             .stdout(said.try_clone().unwrap())
             .stderr(Stdio::from(said));
-        change(&mut command);
         self.pid.store(0, Ordering::SeqCst);
         let began = Instant::now();
         let mut child = command.spawn().unwrap();
@@ -182,10 +185,12 @@ impl Ground {
             }
             std::thread::sleep(Duration::from_millis(5));
         };
+        let said = fs::read(&path).unwrap_or_default();
+        let _ = fs::remove_file(path);
         Ran {
             code: status.code(),
             hung,
-            said: String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned(),
+            said: String::from_utf8_lossy(&said).into_owned(),
             seconds: began.elapsed().as_secs_f32(),
         }
     }
@@ -241,12 +246,18 @@ impl Ground {
         self.proxy.arm(None);
     }
 
-    fn prepare(&self, state: State) {
-        if state == State::Nothing {
-            return;
-        }
+    fn prepare(&mut self, state: State) {
         let lab = self.lab().to_owned();
         let lab = lab.as_str();
+        match state {
+            State::Nothing => return,
+            State::Worked => {}
+            State::Recreated => {
+                self.reset(State::Worked);
+                self.must(&["recreate", lab, "--from-clean", "--yes"]);
+                return;
+            }
+        }
         self.must(&["apply", lab, "--yes", "--set", "greeting=good morning"]);
         let write = |text: &str| {
             let bytes = text.as_bytes();
@@ -259,9 +270,6 @@ impl Ground {
         write(NOW);
         self.must(&["update", lab, "--yes"]);
         self.must(&["update", lab, "--yes"]);
-        if state == State::Recreated {
-            self.must(&["recreate", lab, "--from-clean", "--yes"]);
-        }
     }
 
     /// Keeps what is there under other names, as nobody's.

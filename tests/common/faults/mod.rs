@@ -13,6 +13,7 @@
 )]
 
 pub mod daemon;
+pub mod disk;
 pub mod ground;
 pub mod http;
 pub mod picture;

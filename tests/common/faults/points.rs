@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     env, panic,
     path::Path,
-    sync::{LazyLock, Mutex, PoisonError},
+    sync::{Arc, LazyLock, Mutex, PoisonError, Weak},
     thread,
     time::{Duration, Instant},
 };
@@ -103,22 +103,31 @@ pub fn telling() -> Vec<Scenario> {
 }
 
 /// Labs side by side.
-pub struct Workers(Vec<Mutex<Ground>>);
+pub struct Workers(Arc<Vec<Mutex<Ground>>>);
+
+/// Those of the private daemon, as long as a test has them: to put a lab together takes longer than to try a point.
+static SHARED: Mutex<Weak<Vec<Mutex<Ground>>>> = Mutex::new(Weak::new());
 
 impl Workers {
     /// As many as `HALOLAB_TEST_WORKERS` says, else three; none where tests that need a daemon are left out.
     pub fn new() -> Option<Self> {
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(grounds) = shared.upgrade() {
+            return Some(Self(grounds));
+        }
         let count = env::var("HALOLAB_TEST_WORKERS")
             .ok()
             .and_then(|n| n.parse().ok())
             .unwrap_or(3);
         let grounds: Option<Vec<_>> = (0..count).map(|_| Ground::new().map(Mutex::new)).collect();
-        grounds.map(Self)
+        let grounds = Arc::new(grounds?);
+        *shared = Arc::downgrade(&grounds);
+        Some(Self(grounds))
     }
 
     /// One, on a daemon of its own.
     pub fn on(socket: &Path) -> Self {
-        Self(vec![Mutex::new(Ground::on(Home::on(1, socket)))])
+        Self(Arc::new(vec![Mutex::new(Ground::on(Home::on(1, socket)))]))
     }
 
     /// Does each piece of work on the next lab that is free. A sitting may have an end: nothing is begun more than
@@ -141,7 +150,8 @@ impl Workers {
                 .iter()
                 .map(|ground| {
                     scope.spawn(|| {
-                        let mut ground = ground.lock().unwrap();
+                        // Whatever a failed test left: it is put back before each try.
+                        let mut ground = ground.lock().unwrap_or_else(PoisonError::into_inner);
                         while !over() {
                             let next = queue.lock().unwrap().pop_front();
                             let Some(next) = next else { break };
@@ -162,7 +172,9 @@ impl Workers {
 
     /// How each scenario ends undisturbed; found out once for all tests on one daemon.
     pub fn references(&self, scenarios: &[Scenario]) -> BTreeMap<&'static str, Reference> {
-        let socket = self.0[0].lock().unwrap().home.socket.clone();
+        let first = self.0[0].lock().unwrap_or_else(PoisonError::into_inner);
+        let socket = first.home.socket.clone();
+        drop(first);
         let mut all = REFERENCES.lock().unwrap_or_else(PoisonError::into_inner);
         let known = all.entry(socket).or_default();
         let unknown: Vec<_> = scenarios

@@ -50,6 +50,13 @@ pub struct Row {
     pub seconds: f32,
 }
 
+impl Row {
+    fn line(&self) -> String {
+        let notes = self.notes.join("; ");
+        format!("{:?} {} {}: {notes}", self.verdict, self.scenario, self.point)
+    }
+}
+
 /// All tries of a test.
 pub struct Table {
     name: &'static str,
@@ -112,13 +119,7 @@ impl Table {
         let file = OpenOptions::new().create(true).append(true).open(&self.file);
         writeln!(file.unwrap(), "{line}").unwrap();
         if row.verdict != Verdict::Ok {
-            println!(
-                "{:?} {} {}: {}",
-                row.verdict,
-                row.scenario,
-                row.point,
-                row.notes.join("; ")
-            );
+            println!("{}", row.line());
         }
         self.rows.lock().unwrap().push(row);
     }
@@ -172,19 +173,9 @@ impl Table {
         let bad = rows
             .iter()
             .filter(|r| !matches!(r.verdict, Verdict::Ok | Verdict::NotHit | Verdict::Named));
-        let bad: Vec<_> = bad
-            .map(|r| {
-                format!(
-                    "{:?} {} {}: {}",
-                    r.verdict,
-                    r.scenario,
-                    r.point,
-                    r.notes.join("; ")
-                )
-            })
-            .collect();
-        let may_be_empty = self.may_be_empty.load(Ordering::Relaxed);
-        assert!(may_be_empty || !rows.is_empty(), "nothing was tried");
+        let bad: Vec<_> = bad.map(Row::line).collect();
+        let tried = !rows.is_empty() || self.may_be_empty.load(Ordering::Relaxed);
+        assert!(tried, "nothing was tried");
         assert!(bad.is_empty(), "{text}\n{}", bad.join("\n"));
     }
 }

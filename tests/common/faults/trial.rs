@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, time::Instant};
 
 use super::{
-    ground::Ground,
-    picture::{Difference, Picture},
+    ground::{Ground, Ran},
+    picture::{Difference, Picture, lost},
     points::{Workers, scenarios},
     proxy::{Call, Phase},
-    scenario::{Reference, Scenario},
+    scenario::{Reference, Scenario, tail},
     table::{Row, Verdict},
 };
 
@@ -93,6 +93,43 @@ pub fn converges(
             (Verdict::Stuck, notes)
         }
     }
+}
+
+/// Whether a run that did not end well says why and what to type next.
+fn says_what_next(ran: &Ran) -> bool {
+    ran.said.contains("`halolab") || ran.said.contains("`sudo")
+}
+
+/// What a run with a fault in it came to, and then what goes on with it.
+pub fn judge_run(ground: &Ground, ran: &Ran, scenario: &Scenario, end: &Picture) -> (Verdict, Vec<String>) {
+    ground.proxy.arm(None);
+    ground.settle();
+    let mut wrong = vec![];
+    if scenario.keeps {
+        wrong.extend(lost(ground).map(|what| format!("{what} is lost")));
+    }
+    if ran.hung {
+        return (Verdict::Hung, vec![tail(&ran.said)]);
+    }
+    if ran.code == Some(0) {
+        let (verdict, mut notes) = judge(&wrong, &end.compare(&Picture::of(ground)));
+        return match verdict {
+            Verdict::Ok => (verdict, notes),
+            Verdict::Lost if !wrong.is_empty() => (verdict, notes),
+            // It is not as it should be, and it said that it is.
+            _ => {
+                notes.insert(0, format!("it ended with 0: {}", tail(&ran.said)));
+                (Verdict::Lied, notes)
+            }
+        };
+    }
+    if ran.said.contains("panicked") || !says_what_next(ran) {
+        return (
+            Verdict::Lied,
+            vec![format!("it ended with {:?}: {}", ran.code, tail(&ran.said))],
+        );
+    }
+    converges(ground, scenario, &wrong, end)
 }
 
 impl<T: std::fmt::Debug> Point<T> {

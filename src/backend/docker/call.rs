@@ -1,0 +1,211 @@
+//! One call to the engine: its deadline, and its no in the words of [`Error`].
+
+use std::{error::Error as _, io::ErrorKind, time::Duration};
+
+use bollard::errors::Error as Wire;
+use futures_util::{Stream, StreamExt as _};
+use tokio::time::{Instant, timeout};
+
+use super::Docker;
+use crate::backend::{Error, Progress, Result, about::About, error::fold, late};
+
+/// How long a short call may take: an engine that unpacks an image beside it was seen to take 8 s for a list.
+pub(super) const DEADLINE: Duration = Duration::from_secs(30);
+/// After so long without an answer it is said that there is none.
+const NOTICE: Duration = Duration::from_secs(3);
+/// What was asked for before the user stopped it is waited for so much longer, once it is late.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long a call may take that copies or removes the files of a container.
+pub(super) const WORK: Duration = Duration::from_hours(1);
+/// How long a stream of progress may be silent.
+pub(super) const SILENCE: Duration = Duration::from_mins(15);
+
+impl Docker {
+    /// A call with the usual deadline. Whoever listens hears of one that is late, and may stop waiting for it.
+    pub(super) async fn call<T>(
+        &self,
+        about: &About,
+        call: impl Future<Output = std::result::Result<T, Wire>>,
+    ) -> Result<T> {
+        let mut call = Box::pin(call);
+        if let Ok(answer) = timeout(NOTICE, &mut call).await {
+            return answer.map_err(|error| self.said(about, &error));
+        }
+        let left = DEADLINE.saturating_sub(NOTICE);
+        let listener = late::listener();
+        let tell = |said: String| {
+            tracing::warn!("{said}");
+            if let Some(listener) = &listener {
+                (listener.tell)(&said);
+            }
+        };
+        tell(late::sentence(self.engine(), &about.what, NOTICE, left));
+        let began = Instant::now();
+        let stopped = async {
+            match &listener {
+                Some(listener) => listener.cancel.cancelled().await,
+                None => std::future::pending().await,
+            }
+        };
+        let answer = tokio::select! {
+            answer = timeout(left, &mut call) => answer.map_err(|_| self.late(about, DEADLINE)),
+            () = stopped => timeout(GRACE, &mut call).await.map_err(|_| cancelled(about)),
+        };
+        let answer = answer?;
+        tell(late::at_last(
+            self.engine(),
+            &about.what,
+            NOTICE + began.elapsed(),
+        ));
+        answer.map_err(|error| self.said(about, &error))
+    }
+
+    /// A call with a deadline of its own.
+    pub(super) async fn call_within<T>(
+        &self,
+        deadline: Duration,
+        about: &About,
+        call: impl Future<Output = std::result::Result<T, Wire>>,
+    ) -> Result<T> {
+        // The answers are large: their futures would be larger than the stack likes.
+        match timeout(deadline, Box::pin(call)).await {
+            Err(_) => Err(self.late(about, deadline)),
+            Ok(answer) => answer.map_err(|error| self.said(about, &error)),
+        }
+    }
+
+    /// A call about something that may not be there.
+    pub(super) async fn find<T>(
+        &self,
+        about: &About,
+        call: impl Future<Output = std::result::Result<T, Wire>>,
+    ) -> Result<Option<T>> {
+        match self.call(about, call).await {
+            Err(Error::Missing { .. }) => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
+    /// Hands each piece of a stream on until it ends, is silent for too long, or the user stops it. Dropping the stream
+    /// ends the engine's work.
+    pub(super) async fn follow<T>(
+        &self,
+        about: &About,
+        progress: &Progress,
+        stream: impl Stream<Item = std::result::Result<T, Wire>> + Send,
+        each: &mut (dyn FnMut(T) + Send),
+    ) -> Result<()> {
+        let mut stream = std::pin::pin!(stream);
+        loop {
+            let piece = tokio::select! {
+                piece = timeout(SILENCE, stream.next()) => piece,
+                () = progress.cancel.cancelled() => return Err(cancelled(about)),
+            };
+            match piece {
+                Err(_) => return Err(self.late(about, SILENCE)),
+                Ok(None) => return Ok(()),
+                Ok(Some(piece)) => each(piece.map_err(|error| self.said(about, &error))?),
+            }
+        }
+    }
+
+    /// The engine took too long.
+    pub(super) fn late(&self, about: &About, after: Duration) -> Error {
+        Error::Timeout {
+            engine: self.engine().to_owned(),
+            what: about.what.clone(),
+            after,
+        }
+    }
+
+    /// An answer that makes no sense.
+    pub(super) fn protocol(&self, about: &About, reason: &str) -> Error {
+        Error::Protocol {
+            engine: self.engine().to_owned(),
+            what: about.what.clone(),
+            reason: fold(reason),
+        }
+    }
+
+    /// An error of the client's library in our words.
+    pub(super) fn said(&self, about: &About, error: &Wire) -> Error {
+        match error {
+            Wire::DockerResponseServerError { status_code, message } => refused(about, *status_code, message),
+            Wire::DockerStreamError { error } | Wire::DockerContainerWaitError { error, .. } => {
+                about.no(error)
+            }
+            Wire::RequestTimeoutError => self.late(about, WORK),
+            Wire::SocketNotFoundError(_) => self.away("No such file or directory"),
+            Wire::HyperResponseError { .. } | Wire::HyperLegacyError { .. } | Wire::IOError { .. } => {
+                self.cut(about, error)
+            }
+            other => self.protocol(about, &other.to_string()),
+        }
+    }
+
+    /// A connection that failed: before it was there, or in the middle.
+    fn cut(&self, about: &About, error: &Wire) -> Error {
+        let (reason, kind) = root_of(error);
+        match kind {
+            Some(ErrorKind::PermissionDenied) => Error::Permission {
+                address: self.address().to_owned(),
+                group: super::locate::group_of(self.address()),
+            },
+            Some(ErrorKind::NotFound | ErrorKind::ConnectionRefused) => self.away(&reason),
+            _ => Error::Lost {
+                engine: self.engine().to_owned(),
+                what: about.what.clone(),
+                reason: fold(&reason),
+            },
+        }
+    }
+
+    fn away(&self, reason: &str) -> Error {
+        Error::Unreachable {
+            engine: self.engine().to_owned(),
+            address: self.address().to_owned(),
+            reason: fold(reason),
+        }
+    }
+}
+
+/// The innermost reason of an error, and the system's kind of it where it is one of the system's.
+fn root_of(error: &Wire) -> (String, Option<ErrorKind>) {
+    let mut reason = error.to_string();
+    let mut kind = None;
+    let mut cause = error.source();
+    if let Wire::IOError { err } = error {
+        kind = Some(err.kind());
+    }
+    while let Some(inner) = cause {
+        reason = inner.to_string();
+        if let Some(io) = inner.downcast_ref::<std::io::Error>() {
+            kind = Some(io.kind());
+        }
+        cause = inner.source();
+    }
+    (reason, kind)
+}
+
+/// The engine's no: what is missing, what is taken, and all else in its own words.
+fn refused(about: &About, code: u16, message: &str) -> Error {
+    let taken = code == 409 && message.contains("is already in use");
+    match code {
+        404 => about.refused(404, message),
+        _ if taken => Error::Exists {
+            what: about.object.clone(),
+        },
+        _ if message.contains("max depth exceeded") => about.no(format!(
+            "{message}: each snapshot, restore and renewal is a layer on top of the image, and the engine takes no more; \
+             `halolab recreate` begins with a fresh one"
+        )),
+        _ => about.no(message),
+    }
+}
+
+/// The user stopped it.
+pub(super) fn cancelled(about: &About) -> Error {
+    Error::Cancelled {
+        what: about.what.clone(),
+    }
+}

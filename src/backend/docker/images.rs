@@ -1,0 +1,265 @@
+//! Images: look, fetch from a registry, import a root file system, remove.
+
+use std::{collections::HashMap, path::Path};
+
+use bollard::{
+    body_try_stream,
+    models::{CreateImageInfo, ImageInspect},
+    query_parameters::{CreateImageOptions, TagImageOptions},
+};
+
+use futures_util::TryStreamExt as _;
+
+use super::{Docker, import, instances::about_image, labels};
+use crate::backend::{Error, ImageInfo, Progress, RemoteImage, Result, about::About, error::fold};
+
+impl Docker {
+    /// A local image by its name, or by its identifier.
+    pub(super) async fn find_image(&self, alias: &str) -> Result<Option<ImageInfo>> {
+        let found = self
+            .find(&about_image(alias), self.api.inspect_image(alias))
+            .await?;
+        Ok(found.map(info))
+    }
+
+    /// Fetches an image from a registry, and names it `alias` too.
+    pub(super) async fn fetch_image(
+        &self,
+        source: &RemoteImage,
+        alias: &str,
+        progress: &Progress,
+    ) -> Result<()> {
+        let host = source.server.trim_end_matches('/');
+        let host = host.rsplit_once("://").map_or(host, |(_, host)| host);
+        let reference = if host.is_empty() {
+            source.alias.clone()
+        } else {
+            format!("{host}/{}", source.alias)
+        };
+        let about = About::making(
+            format!("fetch the image `{reference}`"),
+            format!("image `{reference}`"),
+        );
+        if source.certificate.is_some() {
+            return Err(about.no(format!(
+                "the engine itself fetches it, and trusts what is in `/etc/docker/certs.d/{host}/ca.crt` on its machine; put \
+                 the certificate there"
+            )));
+        }
+        // Without a tag or digest the engine would fetch all of them.
+        let name = reference.rsplit('/').next().unwrap_or_default();
+        let tag = (!name.contains([':', '@'])).then(|| "latest".to_owned());
+        let options = CreateImageOptions {
+            from_image: Some(reference.clone()),
+            tag,
+            ..CreateImageOptions::default()
+        };
+        let mut layers = Layers::default();
+        let stream = self.api.create_image(Some(options), None, None);
+        self.follow(&about, progress, stream, &mut |told| layers.tell(&told, progress))
+            .await?;
+        if !source.fingerprints.is_empty() {
+            self.must_be_one_of(&reference, &source.fingerprints, &about)
+                .await?;
+        }
+        if alias != reference {
+            self.name_image(&reference, alias, &about).await?;
+        }
+        progress.say(format!("{reference} is here"), Some(100));
+        Ok(())
+    }
+
+    /// Compares what was fetched, by its own and its registry's digests; another image is not kept.
+    async fn must_be_one_of(&self, reference: &str, expected: &[String], about: &About) -> Result<()> {
+        let found = self.call(about, self.api.inspect_image(reference)).await?;
+        let own = found.id.unwrap_or_default();
+        let digests = found.repo_digests.unwrap_or_default();
+        let sums = digests
+            .iter()
+            .chain([&own])
+            .filter_map(|text| text.rsplit("sha256:").next());
+        if sums
+            .into_iter()
+            .any(|sum| expected.iter().any(|other| other == sum))
+        {
+            return Ok(());
+        }
+        self.drop_image(reference, false).await?;
+        Err(Error::Fingerprint {
+            image: reference.to_owned(),
+            found: fold(own.trim_start_matches("sha256:")),
+            expected: expected.to_vec(),
+        })
+    }
+
+    /// Gives an image a name, which another one loses.
+    async fn name_image(&self, image: &str, alias: &str, about: &About) -> Result<()> {
+        let (repository, tag) = split(alias);
+        let options = TagImageOptions {
+            repo: Some(repository.to_owned()),
+            tag: Some(tag.to_owned()),
+        };
+        self.call(about, self.api.tag_image(image, Some(options))).await
+    }
+
+    /// Imports a root file system under `alias`: a tar file, or the `rootfs` of a unified image. The same file again
+    /// changes nothing.
+    pub(super) async fn upload_image(&self, file: &Path, alias: &str, progress: &Progress) -> Result<()> {
+        let about = About::making(
+            format!("import {} as `{alias}`", file.display()),
+            format!("image `{alias}`"),
+        );
+        let unreadable = |source: std::io::Error| Error::File {
+            path: fold(&file.display().to_string()),
+            source,
+        };
+        let sum = import::sum(file.to_path_buf()).await.map_err(unreadable)?;
+        let there = self
+            .find(&about_image(alias), self.api.inspect_image(alias))
+            .await?;
+        let known = there
+            .and_then(|image| image.config)
+            .and_then(|config| config.labels);
+        if known.and_then(|labels| labels.get(labels::SHA256).cloned()) == Some(sum.clone()) {
+            progress.say(format!("{alias} is here already"), Some(100));
+            return Ok(());
+        }
+        let (repository, tag) = split(alias);
+        let options = CreateImageOptions {
+            from_src: Some("-".to_owned()),
+            repo: Some(repository.to_owned()),
+            tag: Some(tag.to_owned()),
+            changes: vec![format!("LABEL {}={sum}", labels::SHA256)],
+            ..CreateImageOptions::default()
+        };
+        let (filled, problem) = import::body(file.to_path_buf(), progress.clone());
+        let body = body_try_stream(filled.stream().map_ok(Into::into));
+        let stream = self.api.create_image(Some(options), Some(body), None);
+        let done = self.follow(&about, progress, stream, &mut |_| {}).await;
+        // What went wrong on our side says more than the engine's words about a tar file that ends early.
+        if let Some(problem) = import::told(problem).await {
+            return match done {
+                Err(cut @ Error::Cancelled { .. }) => Err(cut),
+                _ => Err(about.no(problem)),
+            };
+        }
+        done?;
+        progress.say(format!("{alias} is here"), Some(100));
+        Ok(())
+    }
+
+    /// Removes a local image.
+    pub(super) async fn remove_local_image(&self, alias: &str) -> Result<()> {
+        self.drop_image(alias, false).await
+    }
+}
+
+fn info(told: ImageInspect) -> ImageInfo {
+    let mut properties: std::collections::BTreeMap<String, String> = [
+        ("os", told.os),
+        ("architecture", told.architecture),
+        ("tags", told.repo_tags.map(|tags| tags.join(" "))),
+    ]
+    .into_iter()
+    .filter_map(|(key, value)| Some((key.to_owned(), value.filter(|value| !value.is_empty())?)))
+    .collect();
+    let labels = told.config.and_then(|config| config.labels).unwrap_or_default();
+    let foreign = labels
+        .into_iter()
+        .filter(|(key, _)| !key.starts_with("io.halolab."));
+    properties.extend(foreign);
+    ImageInfo {
+        fingerprint: told
+            .id
+            .unwrap_or_default()
+            .trim_start_matches("sha256:")
+            .to_owned(),
+        size: told
+            .size
+            .and_then(|size| u64::try_from(size).ok())
+            .unwrap_or_default(),
+        uploaded: told.created.unwrap_or_default(),
+        properties,
+    }
+}
+
+/// Repository and tag; the port of a registry is no tag.
+fn split(alias: &str) -> (&str, &str) {
+    match alias.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => (repository, tag),
+        _ => (alias, "latest"),
+    }
+}
+
+/// How far each layer is.
+#[derive(Default)]
+struct Layers(HashMap<String, (i64, i64)>);
+
+impl Layers {
+    fn tell(&mut self, told: &CreateImageInfo, progress: &Progress) {
+        let status = told.status.clone().unwrap_or_default();
+        if let (Some(id), Some(detail)) = (&told.id, &told.progress_detail)
+            && let (Some(current), Some(total)) = (detail.current, detail.total)
+            && total > 0
+            && status == "Downloading"
+        {
+            self.0.insert(id.clone(), (current, total));
+        }
+        if let Some(layer) = told.id.as_ref().and_then(|id| self.0.get_mut(id))
+            && status == "Download complete"
+        {
+            layer.0 = layer.1;
+        }
+        let (done, all) = self.0.values().fold((0, 0), |(a, b), (c, d)| (a + c, b + d));
+        let percent = (all > 0).then(|| u8::try_from(done * 100 / all).unwrap_or(100).min(99));
+        progress.say(fold(&status), percent);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bollard::models::{CreateImageInfo, ProgressDetail};
+    use tokio::sync::mpsc;
+
+    use super::{Layers, Progress, split};
+
+    #[test]
+    fn a_port_is_no_tag() {
+        assert_eq!(split("lab/bb"), ("lab/bb", "latest"));
+        assert_eq!(split("lab/bb:2"), ("lab/bb", "2"));
+        assert_eq!(split("host:5000/bb"), ("host:5000/bb", "latest"));
+        assert_eq!(split("host:5000/bb:1"), ("host:5000/bb", "1"));
+    }
+
+    #[test]
+    fn the_percent_of_a_fetch_is_that_of_all_layers() {
+        let (sink, mut heard) = mpsc::unbounded_channel();
+        let progress = Progress {
+            sink: Some(sink),
+            ..Progress::default()
+        };
+        let mut layers = Layers::default();
+        let mut tell = |id: &str, status: &str, numbers: Option<(i64, i64)>| {
+            let told = CreateImageInfo {
+                id: Some(id.into()),
+                status: Some(status.into()),
+                progress_detail: numbers.map(|(current, total)| ProgressDetail {
+                    current: Some(current),
+                    total: Some(total),
+                }),
+                ..CreateImageInfo::default()
+            };
+            layers.tell(&told, &progress);
+            heard.try_recv().unwrap().1
+        };
+        assert_eq!(tell("a", "Pulling fs layer", None), None);
+        assert_eq!(tell("a", "Downloading", Some((50, 100))), Some(50));
+        assert_eq!(tell("b", "Downloading", Some((0, 300))), Some(12));
+        assert_eq!(tell("a", "Download complete", None), Some(25));
+        assert_eq!(
+            tell("a", "Extracting", Some((1, 100))),
+            Some(25),
+            "unpacking is not fetching"
+        );
+    }
+}

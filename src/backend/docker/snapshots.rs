@@ -1,0 +1,411 @@
+//! Snapshots: images of a container's files, under a repository of the instance's identity. What they do not hold is said
+//! in [`NOT_HELD`].
+
+use std::collections::{BTreeMap, HashMap};
+
+use bollard::{
+    models::ImageSummary,
+    query_parameters::{ListImagesOptions, TagImageOptions},
+};
+
+use super::{
+    Docker, body,
+    instance::{Container, IDENTITY, Kept},
+    instances::{about as about_instance, about_image, making, now, without_volatile},
+    labels,
+    replace::Plan,
+};
+use crate::backend::{
+    Error, InstanceSpec, Progress, Result, Snapshot,
+    about::{About, check_known, check_new},
+    types::REPLACED,
+};
+
+/// What a snapshot of a container does not hold, for whoever is about to rely on one.
+pub const NOT_HELD: &str = "It holds the files of the container itself. It does not hold what is in volumes and in folders \
+    of this machine that are mounted, what is in memory disks such as /tmp where the stage asks for one, and running \
+    programs with their memory. A restore leaves volumes and folders as they are now, takes ports, mounts and devices from \
+    the lab's profile of now, and starts its programs anew.";
+
+/// Seconds after which a copy that has no container is taken for one that was cut.
+const ABANDONED: i64 = 3600;
+
+/// "to {verb} a snapshot", for errors.
+fn about(verb: &str, name: &str, snapshot: &str) -> About {
+    About::new(
+        format!("{verb} snapshot `{snapshot}` of `{name}`"),
+        format!("snapshot `{snapshot}` of `{name}`"),
+    )
+}
+
+/// Which images of an identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// All of them.
+    All,
+    /// Those that it got from the instance that it is a copy of; never a snapshot that was taken of itself.
+    Copied,
+}
+
+/// A snapshot's image.
+#[derive(Clone, Debug)]
+struct Taken {
+    image: String,
+    kept: Kept,
+    snapshot: Snapshot,
+}
+
+impl Taken {
+    fn new(name: &str, image: &str, size: Option<u64>, labels: &HashMap<String, String>) -> Self {
+        let label = |key: &str| labels.get(key).cloned().unwrap_or_default();
+        let kept: Kept = serde_json::from_str(&label(labels::KEPT)).unwrap_or_default();
+        let mut config = kept.config.clone();
+        config.insert(IDENTITY.to_owned(), label(labels::UUID));
+        Self {
+            image: image.to_owned(),
+            snapshot: Snapshot {
+                name: name.to_owned(),
+                created: label(labels::TAKEN),
+                size,
+                config,
+                devices: kept.devices.clone(),
+            },
+            kept,
+        }
+    }
+}
+
+impl Docker {
+    /// All images, those without a name too.
+    async fn images(&self, about: &About) -> Result<Vec<ImageSummary>> {
+        let options = ListImagesOptions {
+            all: true,
+            ..ListImagesOptions::default()
+        };
+        self.call(about, self.api.list_images(Some(options))).await
+    }
+
+    /// The snapshots of one instance, oldest first.
+    pub(super) async fn list_snapshots(&self, name: &str) -> Result<Vec<Snapshot>> {
+        let about = about_instance("list the snapshots of", name);
+        let container = self.existing(name, &about).await?;
+        let mut found: Vec<Snapshot> = self
+            .taken(&container.uuid, &about)
+            .await?
+            .into_iter()
+            .map(|taken| taken.snapshot)
+            .collect();
+        found.sort_by(|a, b| (&a.created, &a.name).cmp(&(&b.created, &b.name)));
+        Ok(found)
+    }
+
+    async fn taken(&self, uuid: &str, about: &About) -> Result<Vec<Taken>> {
+        let images = self.images(about).await?;
+        let sizes: HashMap<&str, i64> = images.iter().map(|i| (i.id.as_str(), i.size)).collect();
+        let repository = labels::snapshots_of(uuid);
+        let mut found = vec![];
+        for image in &images {
+            // What it holds beyond the image that it is on top of.
+            let below = sizes.get(image.parent_id.as_str());
+            let size = below.and_then(|below| u64::try_from(image.size - below).ok());
+            for tag in tags_in(image, &repository) {
+                found.push(Taken::new(tag, &image.id, size, &image.labels));
+            }
+        }
+        Ok(found)
+    }
+
+    /// One snapshot.
+    pub(super) async fn look_snapshot(&self, name: &str, snapshot: &str) -> Result<Option<Snapshot>> {
+        let about = about("look at", name, snapshot);
+        check_known(name, &about)?;
+        check_known(snapshot, &about)?;
+        let Some(container) = self.stand_in(name).await? else {
+            return Ok(None);
+        };
+        let all = self.taken(&container.uuid, &about).await?;
+        Ok(all
+            .into_iter()
+            .map(|taken| taken.snapshot)
+            .find(|found| found.name == snapshot))
+    }
+
+    /// One snapshot that must be there.
+    async fn read_snapshot(&self, uuid: &str, snapshot: &str, about: &About) -> Result<Taken> {
+        check_known(snapshot, about)?;
+        let tag = format!("{}:{snapshot}", labels::snapshots_of(uuid));
+        let found = self.call(about, self.api.inspect_image(&tag)).await?;
+        let labels = found.config.and_then(|config| config.labels).unwrap_or_default();
+        Ok(Taken::new(snapshot, &found.id.unwrap_or_default(), None, &labels))
+    }
+
+    /// Names of the snapshots of these instances, sorted.
+    pub(super) async fn list_snapshot_names(&self, of: &[&str]) -> Result<BTreeMap<String, Vec<String>>> {
+        let about = About::new("list the snapshots", "list of images");
+        let images = self.images(&about).await?;
+        let instances = self.list_instances().await?;
+        let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for instance in instances.iter().filter(|i| of.contains(&i.name.as_str())) {
+            let repository = labels::snapshots_of(&instance.uuid);
+            let mut tags: Vec<String> = images
+                .iter()
+                .flat_map(|image| tags_in(image, &repository))
+                .map(str::to_owned)
+                .collect();
+            tags.sort();
+            if !tags.is_empty() {
+                names.insert(instance.name.clone(), tags);
+            }
+        }
+        Ok(names)
+    }
+
+    /// Takes a snapshot.
+    pub(super) async fn take_snapshot(&self, name: &str, snapshot: &str) -> Result<()> {
+        let about = about("take", name, snapshot);
+        check_new(snapshot, &about)?;
+        let container = self.existing(name, &about).await?;
+        self.snapshot_must_be_free(&container, name, snapshot).await?;
+        let kept = serde_json::to_string(&container.kept)
+            .map_err(|error| self.protocol(&about, &error.to_string()))?;
+        let labels = body::labels(&[
+            (labels::KIND, labels::SNAPSHOT),
+            (labels::UUID, &container.uuid),
+            (labels::NAME, name),
+            (labels::TAKEN, &now()),
+            (labels::KEPT, &kept),
+        ]);
+        let repository = labels::snapshots_of(&container.uuid);
+        self.commit(&container, (&repository, snapshot), labels, &about)
+            .await?;
+        Ok(())
+    }
+
+    /// The engine would move the tag.
+    async fn snapshot_must_be_free(&self, of: &Container, name: &str, snapshot: &str) -> Result<()> {
+        match self
+            .read_snapshot(&of.uuid, snapshot, &about("look at", name, snapshot))
+            .await
+        {
+            Ok(_) => Err(Error::Exists {
+                what: format!("snapshot `{snapshot}` of `{name}`"),
+            }),
+            Err(Error::Missing { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes a snapshot. What is on top of it, or was made from it, keeps the files that it needs.
+    pub(super) async fn remove_snapshot(&self, name: &str, snapshot: &str) -> Result<()> {
+        let about = about("delete", name, snapshot);
+        let container = self.existing(name, &about).await?;
+        self.read_snapshot(&container.uuid, snapshot, &about).await?;
+        let tag = format!("{}:{snapshot}", labels::snapshots_of(&container.uuid));
+        self.drop_image(&tag, true).await
+    }
+
+    /// Renames a snapshot: it has both names for a moment; where that was cut, the same call goes on.
+    pub(super) async fn name_snapshot(&self, name: &str, from: &str, to: &str) -> Result<()> {
+        let about = about("rename", name, from);
+        check_new(to, &about)?;
+        let container = self.existing(name, &about).await?;
+        let taken = self.read_snapshot(&container.uuid, from, &about).await?;
+        let other = self.read_snapshot(&container.uuid, to, &about).await;
+        match other {
+            Ok(other) if other.image != taken.image || from == to => {
+                return Err(Error::Exists {
+                    what: format!("snapshot `{to}` of `{name}`"),
+                });
+            }
+            Ok(_) => {}
+            Err(Error::Missing { .. }) => {
+                self.tag_snapshot(&taken.image, &container.uuid, to, &about)
+                    .await?;
+            }
+            Err(error) => return Err(error),
+        }
+        let tag = format!("{}:{from}", labels::snapshots_of(&container.uuid));
+        self.drop_image(&tag, true).await
+    }
+
+    async fn tag_snapshot(&self, image: &str, uuid: &str, tag: &str, about: &About) -> Result<()> {
+        let options = TagImageOptions {
+            repo: Some(labels::snapshots_of(uuid)),
+            tag: Some(tag.to_owned()),
+        };
+        self.call(about, self.api.tag_image(image, Some(options))).await
+    }
+
+    /// Puts the instance back to a snapshot. It runs afterwards if it ran before.
+    pub(super) async fn restore_snapshot(&self, name: &str, snapshot: &str, uuid: &str) -> Result<()> {
+        let about = about("restore", name, snapshot);
+        check_known(name, &about)?;
+        Box::pin(self.settle(name)).await?;
+        let container = self.existing(name, &about).await?;
+        if !uuid.is_empty() && container.uuid != uuid {
+            return Err(about.no(REPLACED));
+        }
+        let taken = self.read_snapshot(&container.uuid, snapshot, &about).await?;
+        if !container.ours {
+            return Err(about.no(format!(
+                "`{name}` was not made by halolab: its command, ports and mounts would be lost; copy it to a lab instead"
+            )));
+        }
+        let kept = Kept {
+            config: without_volatile(&taken.kept.config),
+            ..taken.kept
+        };
+        let ran = container.is_alive();
+        let new = Box::pin(self.replace(&container, name, (&taken.image, &kept), &about)).await?;
+        if ran {
+            self.call(&about, self.api.start_container(&new.id, None)).await?;
+        }
+        Ok(())
+    }
+
+    /// Copies an instance with its snapshots, or one snapshot of it.
+    pub(super) async fn copy_instance(
+        &self,
+        from: &str,
+        snapshot: Option<&str>,
+        spec: &InstanceSpec,
+        progress: &Progress,
+    ) -> Result<()> {
+        let named = snapshot.map_or_else(|| from.to_owned(), |s| format!("{from}/{s}"));
+        let about = making(&format!("copy `{named}` to `{}`", spec.name), &spec.name);
+        check_new(&spec.name, &about)?;
+        let source = self.existing(from, &about).await?;
+        let taken = match snapshot {
+            Some(snapshot) => {
+                let missing = self::about("copy", from, snapshot);
+                Some(self.read_snapshot(&source.uuid, snapshot, &missing).await?)
+            }
+            None => None,
+        };
+        Box::pin(self.settle(&spec.name)).await?;
+        self.must_be_free(&spec.name).await?;
+        let uuid = labels::uuid();
+        let kept = merged(taken.as_ref().map_or(&source.kept, |taken| &taken.kept), spec);
+        progress.say(format!("copying {named}"), None);
+        let image = match &taken {
+            Some(taken) => taken.image.clone(),
+            None => self.commit_root(&source, &uuid, &about).await?,
+        };
+        let plan = Plan {
+            name: &spec.name,
+            image: &image,
+            uuid: &uuid,
+            created: &now(),
+            kept: &kept,
+        };
+        let id = Box::pin(self.make_beside(&plan, &[], &about)).await?;
+        if taken.is_none() && !spec.instance_only {
+            for taken in self.taken(&source.uuid, &about).await? {
+                self.tag_snapshot(&taken.image, &uuid, &taken.snapshot.name, &about)
+                    .await?;
+            }
+        }
+        self.take_name(&id, &spec.name, &about).await
+    }
+
+    /// Removes the names of images of an identity: its snapshots, and what it was made anew from.
+    pub(super) async fn drop_images_of(&self, uuid: &str, whose: Whose) -> Result<()> {
+        let about = About::new("remove snapshots", "list of images");
+        let repositories = [labels::snapshots_of(uuid), labels::roots_of(uuid)];
+        for image in self.images(&about).await? {
+            let label = |key: &str| image.labels.get(key).map(String::as_str);
+            let own = label(labels::UUID) == Some(uuid) && label(labels::KIND) == Some(labels::SNAPSHOT);
+            if own && whose == Whose::Copied {
+                continue;
+            }
+            for repository in &repositories {
+                for tag in tags_in(&image, repository) {
+                    match self.drop_image(&format!("{repository}:{tag}"), true).await {
+                        Ok(()) | Err(Error::Missing { .. }) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what a copy left that was cut before its container was there: the committed files of an identity that no
+    /// container has. Snapshots are never removed like that: their container may have been removed by hand.
+    pub(super) async fn sweep(&self) -> Result<()> {
+        let about = About::new("remove what was left over", "list of images");
+        let images = self.images(&about).await?;
+        let young = jiff::Timestamp::now().as_second() - ABANDONED;
+        let left = images.iter().filter(|image| {
+            let is_root = image
+                .labels
+                .get(labels::KIND)
+                .is_some_and(|kind| kind == labels::ROOT);
+            is_root && image.created < young
+        });
+        let left: Vec<&ImageSummary> = left.collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        let known: Vec<String> = self
+            .list_instances()
+            .await?
+            .into_iter()
+            .map(|one| one.uuid)
+            .collect();
+        for image in left {
+            let uuid = image.labels.get(labels::UUID).map_or("", String::as_str);
+            for tag in tags_in(image, &labels::roots_of(uuid)) {
+                if !known.iter().any(|other| other == uuid) {
+                    // One that is needed after all is refused.
+                    let _ = self
+                        .drop_image(&format!("{}:{tag}", labels::roots_of(uuid)), false)
+                        .await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes an image of ours that has no name any more, once nothing needs it.
+    pub(super) async fn drop_unused(&self, image: &str) {
+        let found = self
+            .find(&about_image(image), self.api.inspect_image(image))
+            .await;
+        let Ok(Some(found)) = found else { return };
+        let labels = found.config.and_then(|config| config.labels).unwrap_or_default();
+        let ours = labels
+            .get(labels::KIND)
+            .is_some_and(|kind| kind == labels::SNAPSHOT || kind == labels::ROOT);
+        if ours && found.repo_tags.unwrap_or_default().is_empty() {
+            // Refused where another container or image is on top of it: then it is needed.
+            let _ = self.drop_image(image, false).await;
+        }
+    }
+}
+
+/// The tags of an image in one repository. Podman puts `localhost/` before names without a host.
+fn tags_in<'a>(image: &'a ImageSummary, repository: &str) -> Vec<&'a str> {
+    let tags = image.repo_tags.iter().filter_map(|tag| {
+        let (name, tag) = tag.rsplit_once(':')?;
+        (name.trim_start_matches("localhost/") == repository).then_some(tag)
+    });
+    tags.collect()
+}
+
+/// What a copy keeps: the source's, with the spec's laid over it.
+fn merged(source: &Kept, spec: &InstanceSpec) -> Kept {
+    let mut kept = Kept {
+        config: without_volatile(&source.config),
+        ..source.clone()
+    };
+    kept.config.extend(without_volatile(&spec.config));
+    kept.devices.extend(spec.devices.clone());
+    if !spec.profiles.is_empty() {
+        kept.profiles.clone_from(&spec.profiles);
+    }
+    if !spec.description.is_empty() {
+        kept.description.clone_from(&spec.description);
+    }
+    kept
+}
