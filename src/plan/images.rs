@@ -50,40 +50,22 @@ pub(super) fn action(
     let client = words.client;
     let (seconds, sentence, command, step) = match &image.source {
         ImageSource::Local { .. } if here => return Ok(None),
-        ImageSource::Local { alias } if found.is_some() => {
-            let found = found.map_or("", |found| found.fingerprint.as_str());
-            return Err(PlanError::Fingerprint {
-                lab: case.lab.into(),
-                image: alias.clone(),
-                found: found.to_owned(),
-                pinned: image.fingerprint.clone().unwrap_or_default(),
-            });
-        }
-        ImageSource::Local { alias } => return Err(PlanError::NoImage(alias.clone(), case.lab.into())),
+        ImageSource::Local { alias } => return Err(not_here(case, image, alias)),
         ImageSource::Remote {
             remote,
             alias: wanted,
         } => {
-            let (mut source, certificate) = remote_image(case, remote, wanted)?;
-            source.fingerprints = image.fingerprint.iter().cloned().collect();
-            let sentence = format!(
-                "fetch the image {} from {}{}",
-                image.title,
-                source.server,
-                only(image)
-            );
+            let (source, certificate) = remote_image(case, remote, wanted)?;
+            let only = only(image);
+            let sentence = format!("fetch the image {} from {}{only}", image.title, source.server);
             let command = format!("{client} image copy {remote}:{wanted} local: --alias {alias}");
-            (
-                90,
-                sentence,
-                command,
-                Step::PullImage {
-                    source,
-                    alias,
-                    certificate,
-                    refresh,
-                },
-            )
+            let step = Step::PullImage {
+                source,
+                alias,
+                certificate,
+                refresh,
+            };
+            (90, sentence, command, step)
         }
         ImageSource::Bootstrap {
             distribution,
@@ -105,11 +87,10 @@ pub(super) fn action(
             let file = image_file(case)?;
             let sentence = format!("import the image file {}{}", file.display(), only(image));
             let command = format!("{client} image import {} --alias {alias}", file.display());
-            let fingerprint = image.fingerprint.clone();
             let step = Step::ImportImage {
                 file,
                 alias,
-                fingerprint,
+                fingerprint: image.fingerprint.clone(),
             };
             (15, sentence, command, step)
         }
@@ -118,6 +99,19 @@ pub(super) fn action(
         seconds,
         ..words.action(&id, sentence, command, step)
     }))
+}
+
+/// Why an image that the daemon should have cannot be taken.
+fn not_here(case: &Case<'_>, image: &Image, alias: &str) -> PlanError {
+    match case.world.images.get(alias) {
+        None => PlanError::NoImage(alias.to_owned(), case.lab.into()),
+        Some(found) => PlanError::Fingerprint {
+            lab: case.lab.into(),
+            image: alias.to_owned(),
+            found: found.fingerprint.clone(),
+            pinned: image.fingerprint.clone().unwrap_or_default(),
+        },
+    }
 }
 
 /// Whether a stage takes an image of this fingerprint.
@@ -188,6 +182,11 @@ fn remote_image(
     let source = RemoteImage {
         server,
         alias: alias.to_owned(),
+        fingerprints: case
+            .image
+            .and_then(|image| image.fingerprint.clone())
+            .into_iter()
+            .collect(),
         ..RemoteImage::default()
     };
     Ok((source, found.certificate.clone()))

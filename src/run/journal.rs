@@ -419,7 +419,7 @@ mod tests {
     use jiff::Timestamp;
     use proptest::prelude::*;
 
-    use super::{began, next_time};
+    use super::{Entry, began, next_time, parse};
 
     proptest! {
         /// A clock that is set back or forward between runs, by up to a year, does not change their order.
@@ -438,11 +438,6 @@ mod tests {
             }
         }
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
 
     /// A crash within a letter of two bytes once hid all that was written after it, so that a resumed run did again what
     /// was done.
