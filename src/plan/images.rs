@@ -47,6 +47,7 @@ pub(super) fn action(
     // What has the name here is another image.
     let refresh = refresh || found.is_some();
     let id = format!("image-{}", alias.rsplit('/').next().unwrap_or(&alias));
+    let client = words.client;
     let (seconds, sentence, command, step) = match &image.source {
         ImageSource::Local { .. } if here => return Ok(None),
         ImageSource::Local { alias } => return Err(not_here(case, image, alias)),
@@ -54,9 +55,16 @@ pub(super) fn action(
             remote,
             alias: wanted,
         } => {
-            let client = words.client;
+            let (source, certificate) = remote_image(case, remote, wanted)?;
+            let only = only(image);
+            let sentence = format!("fetch the image {} from {}{only}", image.title, source.server);
             let command = format!("{client} image copy {remote}:{wanted} local: --alias {alias}");
-            let (sentence, step) = pull(case, image, (remote, wanted), (alias, refresh))?;
+            let step = Step::PullImage {
+                source,
+                alias,
+                certificate,
+                refresh,
+            };
             (90, sentence, command, step)
         }
         ImageSource::Bootstrap {
@@ -65,14 +73,7 @@ pub(super) fn action(
             packages,
         } => {
             let sentence = format!("build the image {} here from package sources", image.title);
-            let command = [
-                "mmdebstrap --variant=minbase ",
-                suite,
-                " && ",
-                words.client,
-                " image import",
-            ];
-            let command = command.concat();
+            let command = format!("mmdebstrap --variant=minbase {suite} && {client} image import");
             let step = Step::Bootstrap {
                 distribution: distribution.clone(),
                 suite: suite.clone(),
@@ -85,12 +86,11 @@ pub(super) fn action(
         ImageSource::File {} => {
             let file = image_file(case)?;
             let sentence = format!("import the image file {}{}", file.display(), only(image));
-            let command = format!("{} image import {} --alias {alias}", words.client, file.display());
-            let fingerprint = image.fingerprint.clone();
+            let command = format!("{client} image import {} --alias {alias}", file.display());
             let step = Step::ImportImage {
                 file,
                 alias,
-                fingerprint,
+                fingerprint: image.fingerprint.clone(),
             };
             (15, sentence, command, step)
         }
@@ -101,37 +101,17 @@ pub(super) fn action(
     }))
 }
 
-/// Why an image that should be here cannot be taken: there is none of that name, or another one.
+/// Why an image that the daemon should have cannot be taken.
 fn not_here(case: &Case<'_>, image: &Image, alias: &str) -> PlanError {
-    let Some(found) = case.world.images.get(alias) else {
-        return PlanError::NoImage(alias.to_owned(), case.lab.into());
-    };
-    PlanError::Fingerprint {
-        lab: case.lab.into(),
-        image: alias.to_owned(),
-        found: found.fingerprint.clone(),
-        pinned: image.fingerprint.clone().unwrap_or_default(),
+    match case.world.images.get(alias) {
+        None => PlanError::NoImage(alias.to_owned(), case.lab.into()),
+        Some(found) => PlanError::Fingerprint {
+            lab: case.lab.into(),
+            image: alias.to_owned(),
+            found: found.fingerprint.clone(),
+            pinned: image.fingerprint.clone().unwrap_or_default(),
+        },
     }
-}
-
-/// Fetches an image from a server: what is said of it, and the step.
-fn pull(
-    case: &Case<'_>,
-    image: &Image,
-    (remote, wanted): (&str, &str),
-    (alias, refresh): (String, bool),
-) -> Result<(String, Step), PlanError> {
-    let (mut source, certificate) = remote_image(case, remote, wanted)?;
-    source.fingerprints = image.fingerprint.iter().cloned().collect();
-    let (server, only) = (&source.server, only(image));
-    let sentence = format!("fetch the image {} from {server}{only}", image.title);
-    let step = Step::PullImage {
-        source,
-        alias,
-        certificate,
-        refresh,
-    };
-    Ok((sentence, step))
 }
 
 /// Whether a stage takes an image of this fingerprint.
@@ -202,6 +182,11 @@ fn remote_image(
     let source = RemoteImage {
         server,
         alias: alias.to_owned(),
+        fingerprints: case
+            .image
+            .and_then(|image| image.fingerprint.clone())
+            .into_iter()
+            .collect(),
         ..RemoteImage::default()
     };
     Ok((source, found.certificate.clone()))

@@ -94,6 +94,11 @@ impl Lines {
         self.next.unwrap_or(0)
     }
 
+    /// Where the line begins that did not end yet.
+    pub(crate) fn unfinished(&self) -> u64 {
+        self.start
+    }
+
     fn restart(&mut self, offset: u64, skip: bool) {
         *self = Self {
             next: Some(offset),

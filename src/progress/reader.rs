@@ -91,6 +91,11 @@ impl Reader {
     pub fn position(&self) -> u64 {
         self.lines.position()
     }
+
+    /// Where the line begins that did not end yet: no event has a place before it any more.
+    pub fn unfinished(&self) -> u64 {
+        self.lines.unfinished()
+    }
 }
 
 impl Readers {
