@@ -43,7 +43,7 @@ fn host_stage(home: &Home) -> std::path::PathBuf {
          run.any.inline = '''\n{script}'''\n"
     );
     fs::write(stage.join("stage.toml"), text).unwrap();
-    let shown = home.ends(0, &["stage", "trust", "host", "--json"]).out;
+    let shown = home.ends(3, &["stage", "trust", "host", "--json"]).out;
     let shown: Value = serde_json::from_str(&shown).unwrap();
     home.ends(
         0,

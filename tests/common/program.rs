@@ -67,7 +67,7 @@ impl Home {
     /// Looks at the stages of the labs and trusts them as they are now, by the commands that a person types.
     pub fn trust(&self) {
         for lab in &self.labs {
-            let shown = self.ends(0, &["stage", "trust", lab, "--json"]).out;
+            let shown = self.ends(3, &["stage", "trust", lab, "--json"]).out;
             let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
             let sha256 = shown["sha256"].as_str().unwrap();
             self.ends(0, &["stage", "trust", lab, "--trust", sha256]);
