@@ -194,9 +194,13 @@ fn a_plan_names_the_jobs_that_it_ends_and_they_say_why_they_are_lost() {
     };
     let ended = |id: &str, why: &str, text: &str| {
         let status = home.job_status(id);
-        // A stopped lab keeps what is in it; what is put back, made anew or removed does not.
-        let state = if text == "stopped" { "killed" } else { "lost" };
-        assert_eq!(status["state"], state, "{status}");
+        // A stopped lab keeps what is in it, and its runner may have had the time to say how it ended; what is put back,
+        // made anew or removed has nothing to say.
+        let state = status["state"].as_str().unwrap();
+        assert!(
+            state == "lost" || (text == "stopped" && state == "killed"),
+            "{status}"
+        );
         assert!(status["why"].as_str().unwrap().contains(why), "{status}");
         assert_eq!(home.ends(0, &["job", "logs", id]).out, format!("{text}\n"));
     };
