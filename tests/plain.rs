@@ -284,7 +284,7 @@ fn a_run_that_was_not_finished_is_offered_first_and_left_alone_by_enter() {
     let id = never_closed(&home);
     let left = ends(&home, 0, "\nq\n");
     assert!(
-        left.out.contains(&format!("The run {id} was not finished")),
+        left.out.contains(&format!("The run {id} of ")) && left.out.contains("was not finished"),
         "{}",
         left.out
     );
