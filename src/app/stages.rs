@@ -52,15 +52,17 @@ impl Stages {
 /// What tells a file from the same one after an edit: its place, its number, its size, its time in nanoseconds.
 type Print = Vec<(PathBuf, u64, u64, i64, i64)>;
 
-/// The files of all stages in these folders.
-fn print(folders: &[PathBuf]) -> Print {
+/// The files of all stages in these folders, and those that say what of them is trusted: another halolab may be told.
+fn print(folders: &[PathBuf], trusted: &PathBuf) -> Print {
     let entries = |folder: &PathBuf| std::fs::read_dir(folder).into_iter().flatten().flatten();
     let stages = folders.iter().flat_map(entries).map(|entry| entry.path());
     let files = stages.flat_map(|stage| entries(&stage).map(|entry| entry.path()).collect::<Vec<_>>());
-    let known = files.filter_map(|path| {
-        let found = std::fs::metadata(&path).ok()?;
-        Some((path, found.ino(), found.size(), found.mtime(), found.mtime_nsec()))
-    });
+    let known = files
+        .chain(entries(trusted).map(|entry| entry.path()))
+        .filter_map(|path| {
+            let found = std::fs::metadata(&path).ok()?;
+            Some((path, found.ino(), found.size(), found.mtime(), found.mtime_nsec()))
+        });
     let mut all: Print = known.collect();
     all.sort();
     all
@@ -69,10 +71,11 @@ fn print(folders: &[PathBuf]) -> Print {
 /// Reads the stages again each time that a file of theirs changed, for as long as somebody listens.
 pub(super) async fn watch(shared: Arc<Shared>) {
     let folders = shared.around.paths.stages.clone();
+    let store = Store::new(&shared.around.paths.state);
     let now = || {
-        let folders = folders.clone();
+        let (folders, trusted) = (folders.clone(), store.folder().to_owned());
         async move {
-            let looked = tokio::task::spawn_blocking(move || print(&folders)).await;
+            let looked = tokio::task::spawn_blocking(move || print(&folders, &trusted)).await;
             looked.unwrap_or_default()
         }
     };
@@ -93,7 +96,7 @@ pub(super) async fn watch(shared: Arc<Shared>) {
         }
         seen = found;
         let catalog = Arc::new(Catalog::load(&folders));
-        let stages = Stages::new(catalog, &Store::new(&shared.around.paths.state));
+        let stages = Stages::new(catalog, &store);
         *shared.catalog.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&stages.catalog);
         shared.tell(Msg::Stages(Box::new(stages))).await;
         shared.look.notify_one();

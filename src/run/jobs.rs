@@ -6,7 +6,7 @@ use std::{path::Path, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    backend::Backend,
+    backend::{Backend, Status},
     job::{self, Known, Mirror, Watch},
     labs::Work,
 };
@@ -91,9 +91,15 @@ pub async fn before(jobs: &Path, backend: &dyn Backend, instance: &str, why: &st
 pub async fn after(backend: &dyn Backend, doomed: Vec<Mirror>) {
     for mirror in doomed {
         let engine = mirror.job.engine.clone();
+        let found = backend.instance(&mirror.job.container).await.ok().flatten();
+        let lives = found.is_some_and(|instance| {
+            instance.uuid == mirror.job.uuid && matches!(instance.status, Status::Running | Status::Frozen)
+        });
         let known = Known::of(mirror, Some((backend, &engine))).await;
-        // It goes on after all: what ends it later is something else.
-        if !known.status.state.is_final()
+        // It goes on after all: what ends it later is something else. One whose lab halted before its runner could say
+        // how it ended is still called running here.
+        if lives
+            && !known.status.state.is_final()
             && known.stale.is_empty()
             && let Err(error) = known.mirror.set_doom(None)
         {

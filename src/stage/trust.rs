@@ -94,6 +94,11 @@ impl Store {
         }
     }
 
+    /// Where they are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     fn path(&self, sha256: &str) -> PathBuf {
         self.folder.join(format!("{sha256}.json"))
     }
