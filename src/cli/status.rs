@@ -20,7 +20,7 @@ use crate::{
 
 use super::{
     Code, Setup, Stop,
-    table::{age, bytes, json, out, table},
+    table::{age, bytes, json, note, out, table},
 };
 
 /// Arguments of `status`.
@@ -34,6 +34,8 @@ pub struct StatusArgs {
 struct Report {
     v: u32,
     engine: Option<Engine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    docker: Option<Engine>,
     labs: Vec<Row>,
     /// Runs that were left before their end.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -78,9 +80,13 @@ struct Row {
 }
 
 pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop> {
-    let mut world = setup.glance().await?;
+    let mut world = match &args.lab {
+        Some(lab) => setup.glance_at(&[lab]).await?,
+        None => setup.glance().await?,
+    };
     world.unended = left(&setup.runs(), &setup.lock(), setup.daemon());
-    let engine = world.server.as_ref().map(engine);
+    let servers = [Some(&world), world.docker.as_deref()];
+    let [lxd, docker] = servers.map(|part| part.and_then(|part| part.server.as_ref()).map(engine));
     // What a proof stood on is compared with this machine as it is now.
     world.facts = setup.facts().clone();
     let mut labs = world.labs(&setup.catalog);
@@ -94,15 +100,19 @@ pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop
             let backend = setup.backend().await?;
             let (rows, pools) = tokio::join!(snapshot_rows(backend.as_ref(), name), backend.pools());
             details = Some(rows?);
+            // Docker's one storage says nothing of its snapshots.
             world.pools = pools?;
             kept_sizes = sizes(backend.as_ref(), &lab.kept).await;
         }
         labs = vec![lab];
     }
-    let live = match engine {
-        Some(_) => states(setup.backend().await?.as_ref(), &labs).await,
-        None => BTreeMap::new(),
+    let live = if lxd.is_some() || docker.is_some() {
+        states(setup.backend().await?.as_ref(), &labs).await
+    } else {
+        BTreeMap::new()
     };
+    // One that has nothing to do with any lab is not spoken of.
+    let docker = docker.filter(|_| labs.iter().any(|lab| lab.engine == crate::backend::Engine::Docker));
     if setup.global.json {
         let rows = labs.iter().map(|lab| {
             let names = serde_json::json!(world.snapshots_of(&lab.name));
@@ -116,26 +126,49 @@ pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop
         });
         json(&Report {
             v: 1,
-            engine,
+            engine: lxd,
+            docker,
             labs: rows.collect(),
             unended: world.unended.clone(),
         })?;
-        return Ok(Code::OK);
+        return Ok(end(&world));
     }
-    out(&heading(engine.as_ref()));
+    if lxd.is_some() || docker.is_none() {
+        out(&heading(lxd.as_ref()));
+    }
+    docker.iter().for_each(|docker| out(&heading(Some(docker))));
     out(&text(&labs, &live));
     let drifted = drifted(&world, &labs, details.as_deref());
     let left = left_over(&world, &labs, args.lab.is_none());
     for line in half_updated(&world, &labs).iter().chain(&drifted).chain(&left) {
         out(line);
     }
+    away(&world, &labs).iter().for_each(|line| out(line));
     if let (Some(rows), Some(lab)) = (details, labs.first()) {
         out(&format!("\n{}", snapshots_text(&rows, setup.config.keep_days)));
         let room = args.lab.and_then(|lab| room_of(&world, &lab, &rows));
         room.iter().filter_map(room_text).for_each(|text| out(&text));
         say_kept(lab, &kept_sizes);
     }
-    Ok(Code::OK)
+    Ok(end(&world))
+}
+
+/// An engine that does not answer is said, and is a failure: its labs are not in the list.
+fn end(world: &World) -> Code {
+    if world.away.is_empty() {
+        return Code::OK;
+    }
+    note(&crate::log::sanitize(&world.away));
+    Code::FAILED
+}
+
+/// Labs whose engine is not there, and why.
+fn away(world: &World, labs: &[Lab]) -> Vec<String> {
+    let line = |lab: &Lab| {
+        let why = world.lab_away(lab.engine).filter(|_| lab.engine == crate::backend::Engine::Docker)?;
+        Some(crate::log::sanitize(&format!("{}: {why}", lab.name)))
+    };
+    labs.iter().filter_map(line).collect()
 }
 
 /// What stands beside a lab, and how older versions go.

@@ -44,6 +44,18 @@ pub fn exact(action: &Action) -> Vec<String> {
             lines.extend(settings(env));
             lines
         }
+        Step::BuildImage { build, files } => {
+            let mut lines = vec![format!(
+                "Builds {} out of {} files of the stage; the engine runs it as root in containers of its own.",
+                build.alias,
+                files.len()
+            )];
+            let text = files.get(&build.dockerfile).map_or("", String::as_str);
+            lines.extend([String::new(), format!("{}:", build.dockerfile)]);
+            lines.extend(indented(text));
+            lines.extend(settings(&build.arguments));
+            lines
+        }
         Step::TuneBoot { proposal, .. } => changes(proposal),
         Step::Prove { name } => vec![
             format!("Puts this halolab into {name} as /root/.halolab-prove-PID, runs it there as root, and removes it:"),
@@ -110,6 +122,7 @@ mod tests {
             seconds: 1,
             step,
             optional: false,
+            engine: crate::backend::Engine::Lxd,
         }
     }
 
