@@ -211,7 +211,7 @@ pub struct World {
     /// The engine whose part of the world this is; LXD's holds the others.
     pub engine: Engine,
     /// What Docker holds; none where it is not there or was not looked at.
-    pub docker: Option<Box<World>>,
+    pub docker: Option<Box<Self>>,
     /// Why that engine's part is not here, in words and with what to type; empty where it is here.
     pub away: String,
     /// The same of Docker.
@@ -292,9 +292,7 @@ impl World {
         let copies = self.all_instances().filter_map(|(engine, i)| {
             let stage = i.tag("stage")?;
             let hidden = i.tag("kept").is_some() || i.tag("next").is_some();
-            let listed = catalog
-                .get(&i.name)
-                .is_some_and(|s| s.backend.makes_labs());
+            let listed = catalog.get(&i.name).is_some_and(|s| s.backend.makes_labs());
             if hidden || listed {
                 return None;
             }

@@ -255,7 +255,11 @@ impl Shared {
     /// Whether a stage makes labs of Docker.
     pub(super) fn wants_docker(&self) -> bool {
         let named = self.around.global.docker.is_some();
-        named || self.stages().iter().any(|stage| stage.backend == BackendKind::Docker)
+        named
+            || self
+                .stages()
+                .iter()
+                .any(|stage| stage.backend == BackendKind::Docker)
     }
 
     async fn snapshots(&self, lab: String) {

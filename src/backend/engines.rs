@@ -38,7 +38,6 @@ pub enum Engine {
 
 impl Engine {
     /// Whether it is LXD or Incus, which is not written down.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
     pub fn is_lxd(&self) -> bool {
         *self == Self::Lxd
     }
@@ -62,9 +61,8 @@ impl Engine {
 }
 
 /// Finds an engine: called when it is first needed, which may be after a plan's own steps installed it.
-pub type Connect = Arc<
-    dyn Fn(Engine) -> Pin<Box<dyn Future<Output = Result<Arc<dyn Backend>>> + Send>> + Send + Sync,
->;
+pub type Connect =
+    Arc<dyn Fn(Engine) -> Pin<Box<dyn Future<Output = Result<Arc<dyn Backend>>> + Send>> + Send + Sync>;
 
 /// An engine that was asked for.
 #[derive(Clone, Default)]
@@ -157,10 +155,9 @@ impl Engines {
         let (lxd, docker) = tokio::join!(self.lxd(), self.docker());
         match (lxd, docker) {
             (Ok(lxd), Err(_)) => Ok(lxd),
-            (Ok(_), Ok(_)) => Ok(Arc::new(self.clone())),
             (Err(Error::NotFound { .. }), Ok(docker)) => Ok(docker),
-            // It may be there again in a moment, and its labs are not forgotten meanwhile.
-            (Err(_), Ok(_)) => Ok(Arc::new(self.clone())),
+            // LXD may be there again in a moment, and its labs are not forgotten meanwhile.
+            (Ok(_) | Err(_), Ok(_)) => Ok(Arc::new(self.clone())),
             (Err(error), Err(_)) => Err(error),
         }
     }
@@ -216,6 +213,14 @@ impl Backend for Engines {
         self.first().await?.server().await
     }
 
+    async fn is_at(&self, address: &str) -> Result<bool> {
+        let docker = match self.known_docker() {
+            Some(docker) => docker.is_at(address).await.unwrap_or(false),
+            None => false,
+        };
+        Ok(docker || self.lxd().await?.is_at(address).await?)
+    }
+
     async fn server_of(&self, name: &str) -> Result<Server> {
         self.of(name).await?.server().await
     }
@@ -267,8 +272,12 @@ impl Backend for Engines {
         };
         // One list instead of a question for each.
         let theirs = docker.instances().await.unwrap_or_default();
-        let is_theirs = |name: &&&str| theirs.iter().any(|i| i.name == **name && i.tag("stage").is_some());
-        let (there, here): (Vec<&str>, Vec<&str>) = of.iter().partition(|name| is_theirs(&name));
+        let is_theirs = |name: &&str| {
+            theirs
+                .iter()
+                .any(|i| i.name == **name && i.tag("stage").is_some())
+        };
+        let (there, here): (Vec<&str>, Vec<&str>) = of.iter().partition(|name| is_theirs(name));
         let mut all = docker.snapshot_names(&there).await?;
         if !here.is_empty() {
             all.extend(self.lxd().await?.snapshot_names(&here).await?);

@@ -49,6 +49,10 @@ pub type ProfileEdit<'a> = &'a mut (dyn FnMut(&mut Profile) + Send);
 pub trait Backend: Send + Sync {
     /// Who answers: product, version, capabilities.
     async fn server(&self) -> Result<Server>;
+    /// Whether it is the engine at this address, or one of those that answer as one.
+    async fn is_at(&self, address: &str) -> Result<bool> {
+        Ok(self.server().await?.address == address)
+    }
     /// The one that has an instance, where several engines answer as one.
     async fn server_of(&self, name: &str) -> Result<Server> {
         let _ = name;

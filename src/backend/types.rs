@@ -53,6 +53,11 @@ impl Server {
         self.address.starts_with('/') || self.address.starts_with("unix://")
     }
 
+    /// Whether it speaks Docker's API.
+    pub fn is_docker(&self) -> bool {
+        matches!(self.product.as_str(), "docker" | "podman")
+    }
+
     /// The product's name as people write it.
     pub fn title(&self) -> &'static str {
         match self.product.as_str() {

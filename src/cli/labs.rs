@@ -63,7 +63,7 @@ pub(super) async fn start(setup: &Setup, args: StartArgs) -> Result<Code, Stop> 
 async fn of_docker(setup: &Setup, labs: &[String]) -> bool {
     let there = async |lab: &String| {
         let server = setup.backend().await.ok()?.server_of(lab).await.ok()?;
-        matches!(server.client(), "docker" | "podman").then_some(())
+        server.is_docker().then_some(())
     };
     for lab in labs {
         if there(lab).await.is_none() {

@@ -128,7 +128,10 @@ mod tests {
             &[("b", true), ("c", false), ("d", true)],
         )));
         let engine = |name: &str| both.instance(name).map(|i| i.uuid.clone()).unwrap_or_default();
-        assert_eq!(["a", "b", "c", "d", "e"].map(engine), ["LXD", "Docker", "LXD", "Docker", ""]);
+        assert_eq!(
+            ["a", "b", "c", "d", "e"].map(engine),
+            ["LXD", "Docker", "LXD", "Docker", ""]
+        );
         assert_eq!(both.of(Engine::Docker).unwrap().instances.len(), 3);
         let away = World::default().with_docker(Err("no".into()));
         assert_eq!(away.of(Engine::Docker).unwrap_err(), "no");

@@ -66,7 +66,8 @@ impl World {
 
     /// The marks of an instance's safety snapshots, oldest first, with the name of each.
     fn safety_marks(&self, instance: &Instance) -> Vec<(String, marks::Mark)> {
-        let profile = notes_profile(instance).and_then(|name| self.part_with(&instance.name).profiles.get(name));
+        let profile =
+            notes_profile(instance).and_then(|name| self.part_with(&instance.name).profiles.get(name));
         let names = self.snapshots_of(&instance.name).iter();
         let marked = names.filter_map(|name| {
             let mark = marks::read(profile?, &instance.name, name);

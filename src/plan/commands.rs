@@ -39,7 +39,10 @@ impl Commands<'_> {
 
     pub(super) fn copy_profile(self, from: &str, to: &str) -> String {
         if self.is_docker() {
-            format!("{}  # what halolab/profile:{from} says", self.record("profile", to))
+            format!(
+                "{}  # what halolab/profile:{from} says",
+                self.record("profile", to)
+            )
         } else {
             format!("{} profile copy {from} {to}", self.client)
         }
@@ -59,7 +62,10 @@ impl Commands<'_> {
             let profiles = spec.profiles.join(" and ");
             return format!("{client} create --name {name} {image}  # with what {profiles} says");
         }
-        format!("{client} init {image} {name} --profile {}", spec.profiles.join(" --profile "))
+        format!(
+            "{client} init {image} {name} --profile {}",
+            spec.profiles.join(" --profile ")
+        )
     }
 
     pub(super) fn copy(self, from: &str, snapshot: Option<&str>, to: &str) -> String {

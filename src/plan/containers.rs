@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     backend::{Engine, docker::NOT_HELD},
     host::Fact,
-    stage::{Device, ImageSource},
+    stage::{BackendKind, Device, Image, ImageSource, Stage},
 };
 
 use super::{Choice, planner::Case};
@@ -38,7 +38,10 @@ pub(super) fn is_closed(case: &Case<'_>, device: &Device) -> bool {
 
 /// How the GPUs of a lab get in, or why they do not, in sentences.
 pub(super) fn notes(case: &Case<'_>, choice: &Choice) -> Vec<String> {
-    let makes = matches!(choice, Choice::Create | Choice::Recreate | Choice::Update | Choice::Restore(_));
+    let makes = matches!(
+        choice,
+        Choice::Create | Choice::Recreate | Choice::Update | Choice::Restore(_)
+    );
     let devices = case.stage.profile.devices.values();
     let mut wanted = devices.filter(|device| is_gpu(device) && case.holds(device.when.as_ref()));
     if !is_docker(case) || !makes || wanted.next().is_none() {
@@ -49,7 +52,12 @@ pub(super) fn notes(case: &Case<'_>, choice: &Choice) -> Vec<String> {
         why => why,
     };
     let way = match fact(case, "docker_gpu") {
-        "" => return vec![format!("no GPU gets into {}: {why}; it is made without one", case.lab)],
+        "" => {
+            return vec![format!(
+                "no GPU gets into {}: {why}; it is made without one",
+                case.lab
+            )];
+        }
         "cdi" => "by the names of its CDI specification",
         "nvidia" => "by the engine's `nvidia` driver",
         _ => "by its device nodes",
@@ -64,6 +72,18 @@ pub(super) fn not_held(case: &Case<'_>) -> Option<String> {
 
 /// Whether an update makes the lab anew from a newer image: its stage has no scripts that update it in place.
 pub(super) fn rebuilds(case: &Case<'_>) -> bool {
-    let comes = |source: &ImageSource| matches!(source, ImageSource::Build { .. } | ImageSource::Registry { .. });
-    is_docker(case) && case.stage.updates.is_empty() && case.image.is_some_and(|image| comes(&image.source))
+    is_docker(case) && case.stage.updates.is_empty() && case.image.is_some_and(comes)
+}
+
+/// The same of a stage, whichever of its images a lab has.
+pub fn updates_by_image(stage: &Stage) -> bool {
+    stage.backend == BackendKind::Docker && stage.updates.is_empty() && stage.images.iter().any(comes)
+}
+
+/// Whether there may be a newer one of an image.
+fn comes(image: &Image) -> bool {
+    matches!(
+        image.source,
+        ImageSource::Build { .. } | ImageSource::Registry { .. }
+    )
 }

@@ -82,9 +82,7 @@ pub(super) fn build(case: &Case<'_>, name: &str) -> Result<Vec<Action>, PlanErro
         actions.push(words.action(
             "certificates",
             format!("give {name} the certificate authorities that were added to this machine"),
-            words
-                .commands()
-                .push(name, "/usr/local/share/ca-certificates/"),
+            words.commands().push(name, "/usr/local/share/ca-certificates/"),
             Step::PushCertificates { name: name.into() },
         ));
     }

@@ -40,7 +40,12 @@ fn named(image: &Image, source: &str) -> String {
 pub(super) fn alias_of(case: &Case<'_>, image: &Image) -> String {
     match &image.source {
         ImageSource::Build { .. } => {
-            let made = (&image.source, &case.stage.id, &case.stage.files, arguments(case, image));
+            let made = (
+                &image.source,
+                &case.stage.id,
+                &case.stage.files,
+                arguments(case, image),
+            );
             named(image, &serde_json::to_string(&made).unwrap_or_default())
         }
         _ => alias(image, &case.answers),
@@ -71,10 +76,10 @@ pub(super) fn build(case: &Case<'_>, image: &Image, anew: bool) -> Option<Action
         "" => "Dockerfile",
         name => name,
     };
-    let given: String = arguments
+    let given = arguments
         .iter()
-        .map(|(name, value)| format!(" --build-arg {name}={value}"))
-        .collect();
+        .map(|(name, value)| format!(" --build-arg {name}={value}"));
+    let given = given.collect::<Vec<_>>().concat();
     let command = format!(
         "{} build --tag {alias} --file {file}{given}{} .  # in the folder of the stage",
         words.client,
@@ -134,82 +139,100 @@ pub(super) fn action(
         Engine::Docker => "docker-image",
     };
     let id = format!("{prefix}-{}", alias.rsplit('/').next().unwrap_or(&alias));
-    let client = words.client;
-    let (seconds, sentence, command, step) = match &image.source {
+    let made = match &image.source {
         ImageSource::Local { .. } if here => return Ok(None),
         ImageSource::Local { alias } => return Err(not_here(case, image, alias)),
+        // In the lab's own track.
+        ImageSource::Build { .. } => return Ok(None),
+        ImageSource::Remote { .. } | ImageSource::Registry { .. } => fetch(case, image, alias, refresh)?,
+        ImageSource::Bootstrap { .. } => bootstrap(case, image, alias, refresh),
+        ImageSource::File {} => import(case, image, alias)?,
+    };
+    let (seconds, sentence, command, step) = made;
+    Ok(Some(Action {
+        seconds,
+        ..words.action(&id, sentence, command, step)
+    }))
+}
+
+/// Seconds, sentence, command and step of an action.
+type Made = (u32, String, String, Step);
+
+/// From an image server or a registry.
+fn fetch(case: &Case<'_>, image: &Image, alias: String, refresh: bool) -> Result<Made, PlanError> {
+    let (client, only) = (case.server.client(), only(image));
+    let (source, certificate, sentence, command) = match &image.source {
         ImageSource::Remote {
             remote,
             alias: wanted,
         } => {
             let (source, certificate) = remote_image(case, remote, wanted)?;
-            let only = only(image);
             let sentence = format!("fetch the image {} from {}{only}", image.title, source.server);
             let command = format!("{client} image copy {remote}:{wanted} local: --alias {alias}");
-            let step = Step::PullImage {
-                source,
-                alias,
-                certificate,
-                refresh,
-            };
-            (90, sentence, command, step)
+            (source, certificate, sentence, command)
         }
         ImageSource::Registry { reference } => {
-            let sentence = format!("fetch the image {} as {reference}{}", image.title, only(image));
-            let command = format!("{client} pull {reference} && {client} tag {reference} {alias}");
             let source = RemoteImage {
                 alias: reference.clone(),
                 fingerprints: image.fingerprint.clone().into_iter().collect(),
                 ..RemoteImage::default()
             };
-            let step = Step::PullImage {
-                source,
-                alias,
-                certificate: None,
-                refresh,
-            };
-            (90, sentence, command, step)
+            let sentence = format!("fetch the image {} as {reference}{only}", image.title);
+            let command = format!("{client} pull {reference} && {client} tag {reference} {alias}");
+            (source, None, sentence, command)
         }
-        ImageSource::Build { .. } => return Ok(None),
+        _ => return Err(not_here(case, image, &alias)),
+    };
+    let step = Step::PullImage {
+        source,
+        alias,
+        certificate,
+        refresh,
+    };
+    Ok((90, sentence, command, step))
+}
+
+fn bootstrap(case: &Case<'_>, image: &Image, alias: String, refresh: bool) -> Made {
+    let (distribution, suite, packages) = match &image.source {
         ImageSource::Bootstrap {
             distribution,
             suite,
             packages,
-        } => {
-            let sentence = format!("build the image {} here from package sources", image.title);
-            let import = match case.engine {
-                Engine::Lxd => "image import",
-                Engine::Docker => "import",
-            };
-            let command = format!("mmdebstrap --variant=minbase {suite} && {client} {import}");
-            let step = Step::Bootstrap {
-                distribution: distribution.clone(),
-                suite: suite.clone(),
-                packages: packages.clone(),
-                alias,
-                refresh,
-            };
-            (120, sentence, command, step)
-        }
-        ImageSource::File {} => {
-            let file = image_file(case)?;
-            let sentence = format!("import the image file {}{}", file.display(), only(image));
-            let command = match case.engine {
-                Engine::Lxd => format!("{client} image import {} --alias {alias}", file.display()),
-                Engine::Docker => format!("{client} import {} {alias}", file.display()),
-            };
-            let step = Step::ImportImage {
-                file,
-                alias,
-                fingerprint: image.fingerprint.clone(),
-            };
-            (15, sentence, command, step)
-        }
+        } => (distribution.clone(), suite.clone(), packages.clone()),
+        _ => Default::default(),
     };
-    Ok(Some(Action {
-        seconds,
-        ..words.action(&id, sentence, command, step)
-    }))
+    let import = match case.engine {
+        Engine::Lxd => "image import",
+        Engine::Docker => "import",
+    };
+    let command = format!(
+        "mmdebstrap --variant=minbase {suite} && {} {import}",
+        case.server.client()
+    );
+    let sentence = format!("build the image {} here from package sources", image.title);
+    let step = Step::Bootstrap {
+        distribution,
+        suite,
+        packages,
+        alias,
+        refresh,
+    };
+    (120, sentence, command, step)
+}
+
+fn import(case: &Case<'_>, image: &Image, alias: String) -> Result<Made, PlanError> {
+    let (file, client) = (image_file(case)?, case.server.client());
+    let sentence = format!("import the image file {}{}", file.display(), only(image));
+    let command = match case.engine {
+        Engine::Lxd => format!("{client} image import {} --alias {alias}", file.display()),
+        Engine::Docker => format!("{client} import {} {alias}", file.display()),
+    };
+    let step = Step::ImportImage {
+        file,
+        alias,
+        fingerprint: image.fingerprint.clone(),
+    };
+    Ok((15, sentence, command, step))
 }
 
 /// Why an image that the daemon should have cannot be taken.

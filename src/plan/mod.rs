@@ -22,6 +22,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::backend::Engine;
 
+pub use containers::updates_by_image;
 pub use create::{CLEAN, without};
 pub use images::{alias, aliases};
 pub use losses::Losses;

@@ -304,7 +304,9 @@ fn track(request: &Request, case: &Case<'_>) -> Result<Track, PlanError> {
         let refusals = offer::all_refusals(options, &case.answers, case.image, facts);
         track.notes = refusals.iter().map(offer::Refusal::text).collect();
     }
-    track.notes.extend(super::containers::notes(case, &request.choice));
+    track
+        .notes
+        .extend(super::containers::notes(case, &request.choice));
     jobs::name(case.whole, &mut track);
     Ok(track)
 }
@@ -390,16 +392,24 @@ fn engine(world: &World, catalog: &Catalog, request: &Request) -> Engine {
 }
 
 /// A lab is made, or made anew, by the engine of its stage alone, and under a name that no other engine has.
-fn stands_elsewhere(world: &World, engine: Engine, stage: &Stage, request: &Request) -> Result<(), PlanError> {
+fn stands_elsewhere(
+    world: &World,
+    engine: Engine,
+    stage: &Stage,
+    request: &Request,
+) -> Result<(), PlanError> {
     let wanted: Engine = stage.backend.into();
-    let makes = matches!(request.choice, Choice::Create | Choice::Recreate | Choice::Update | Choice::Adopt);
+    let makes = matches!(
+        request.choice,
+        Choice::Create | Choice::Recreate | Choice::Update | Choice::Adopt
+    );
     if !makes || engine == wanted {
         return Ok(());
     }
     let server = world.of(engine).ok().and_then(|part| part.server.as_ref());
     Err(PlanError::Elsewhere {
         lab: request.lab.clone(),
-        has: server.map_or(engine.title(), Server::title),
+        has: server.map_or_else(|| engine.title(), Server::title),
         stage: stage.id.clone(),
         wanted: wanted.title(),
     })

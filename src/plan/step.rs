@@ -5,9 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    backend::{
-        ConfigEdit, Instance, InstanceSpec, Power, Profile, RemoteImage, docker::Build, types::TAG,
-    },
+    backend::{ConfigEdit, Instance, InstanceSpec, Power, Profile, RemoteImage, docker::Build, types::TAG},
     host::{
         boot::{Proposal, Wish},
         made::Made,

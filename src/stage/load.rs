@@ -294,7 +294,9 @@ fn beside(folder: &Path, deep: bool) -> Result<BTreeMap<String, String>, LoadErr
         let entries =
             list(folder).map_err(|error| Problem::unreadable(&name, format!("cannot be listed: {error}")))?;
         // A link may lead anywhere, and round in a circle.
-        let folders = entries.into_iter().filter(|path| path.is_dir() && !path.is_symlink());
+        let folders = entries
+            .into_iter()
+            .filter(|path| path.is_dir() && !path.is_symlink());
         below.extend(folders.filter_map(|path| {
             let name = format!("{prefix}{}/", path.file_name()?.to_str()?);
             Some((path, name))
@@ -306,7 +308,11 @@ fn beside(folder: &Path, deep: bool) -> Result<BTreeMap<String, String>, LoadErr
     }
     while let Some((folder, prefix)) = below.pop() {
         let files = scripts(&folder)?;
-        all.extend(files.into_iter().map(|(name, text)| (format!("{prefix}{name}"), text)));
+        all.extend(
+            files
+                .into_iter()
+                .map(|(name, text)| (format!("{prefix}{name}"), text)),
+        );
         if all.len() > MOST_FILES {
             let message = format!("has more than {MOST_FILES} files; a stage has at most so many");
             return Err(Problem::unreadable(&folder.display().to_string(), message).into());

@@ -185,7 +185,11 @@ impl Passing {
             Way::Nvidia => "nvidia",
             Way::Nodes => "nodes",
         });
-        let why = if way.is_empty() { self.closed() } else { String::new() };
+        let why = if way.is_empty() {
+            self.closed()
+        } else {
+            String::new()
+        };
         [("docker_gpu", way.into()), ("docker_gpu_why", why.into())]
     }
 

@@ -19,9 +19,17 @@ impl Hand<'_> {
             return SKIPPED;
         }
         self.note_image(backend, &build.alias).await?;
-        let folder = self.worker.cx.cache.join("build").join(format!("{}-{}", self.worker.run, self.lab));
+        let folder = self
+            .worker
+            .cx
+            .cache
+            .join("build")
+            .join(format!("{}-{}", self.worker.run, self.lab));
         let failed = |error: io::Error| {
-            Failure::Failed(format!("cannot write the files of the build to {}: {error}", folder.display()))
+            Failure::Failed(format!(
+                "cannot write the files of the build to {}: {error}",
+                folder.display()
+            ))
         };
         write(&folder, files).map_err(failed)?;
         let build = Build {
@@ -30,7 +38,9 @@ impl Hand<'_> {
         };
         let output = &mut *self.output;
         let mut tell = |event: BuildEvent| match event {
-            BuildEvent::Step { number, of, text } => output.write(format!("Step {number}/{of} : {text}\n").as_bytes()),
+            BuildEvent::Step { number, of, text } => {
+                output.write(format!("Step {number}/{of} : {text}\n").as_bytes());
+            }
             BuildEvent::Cached => output.write(b" ---> Using cache\n"),
             BuildEvent::Output(bytes) => output.write(&bytes),
         };
@@ -61,7 +71,10 @@ fn write(folder: &Path, files: &BTreeMap<String, String>) -> io::Result<()> {
     for (name, text) in files {
         let plain = |part: Component<'_>| matches!(part, Component::Normal(_));
         if !Path::new(name).components().all(plain) {
-            return Err(io::Error::other(format!("`{}` leads out of it", name.escape_debug())));
+            return Err(io::Error::other(format!(
+                "`{}` leads out of it",
+                name.escape_debug()
+            )));
         }
         let path = folder.join(name);
         if let Some(parent) = path.parent() {
@@ -87,7 +100,10 @@ mod tests {
         write(&folder, &of("old", "")).unwrap();
         write(&folder, &of("a/run.sh", "#!/bin/sh\n")).unwrap();
         let file = folder.join("a/run.sh");
-        assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o755);
+        assert_eq!(
+            std::fs::metadata(file).unwrap().permissions().mode() & 0o777,
+            0o755
+        );
         assert!(!folder.join("old").exists());
         for name in ["../out", "/out", "a/../../out"] {
             assert!(write(&folder, &of(name, "")).is_err(), "{name}");

@@ -50,7 +50,11 @@ impl Check<'_> {
         arguments: &std::collections::BTreeMap<String, String>,
         network: &str,
     ) {
-        let file = if dockerfile.is_empty() { "Dockerfile" } else { dockerfile };
+        let file = if dockerfile.is_empty() {
+            "Dockerfile"
+        } else {
+            dockerfile
+        };
         if !self.stage.files.contains_key(file) {
             let at = if dockerfile.is_empty() {
                 place.clone()
@@ -60,17 +64,24 @@ impl Check<'_> {
             let known: Vec<&str> = self.stage.files.keys().map(String::as_str).collect();
             let problem = self.document.problem(
                 &at,
-                format!("there is no file `{}` beside this one, which the image is built by", file.escape_debug()),
+                format!(
+                    "there is no file `{}` beside this one, which the image is built by",
+                    file.escape_debug()
+                ),
             );
             self.problems.push(problem.allowed(file, known));
         }
         if !matches!(network, "" | "host" | "none") {
-            self.say(&place.key("network"), "must be `host`, `none`, or empty for the engine's own choice");
+            self.say(
+                &place.key("network"),
+                "must be `host`, `none`, or empty for the engine's own choice",
+            );
         }
         for (name, value) in arguments {
             let at = place.key("arguments").key(name);
             let letters = |c: char| c.is_ascii_alphanumeric() || c == '_';
-            if !name.chars().all(letters) || !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
+            if !name.chars().all(letters) || !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            {
                 self.say_at_key(&at, "an `ARG` is called by letters, digits and _");
             }
             for reference in references(value) {

@@ -136,7 +136,10 @@ impl Check<'_> {
         let Some(fingerprint) = &image.fingerprint else {
             return;
         };
-        if matches!(image.source, ImageSource::Bootstrap { .. } | ImageSource::Build { .. }) {
+        if matches!(
+            image.source,
+            ImageSource::Bootstrap { .. } | ImageSource::Build { .. }
+        ) {
             self.say_at_key(
                 place,
                 "an image that is built here has another fingerprint each time",
