@@ -213,6 +213,10 @@ impl Backend for Engines {
         self.first().await?.server().await
     }
 
+    async fn home_of(&self, name: &str) -> Result<Option<Arc<dyn Backend>>> {
+        self.of(name).await.map(Some)
+    }
+
     async fn is_at(&self, address: &str) -> Result<bool> {
         let docker = match self.known_docker() {
             Some(docker) => docker.is_at(address).await.unwrap_or(false),
