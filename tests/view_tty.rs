@@ -456,8 +456,58 @@ fn without_a_terminal_it_follows_until_the_reader_goes_away() {
     assert!(!read("number 30\n").contains("number 20\n"));
     add(&log, "more\n");
     read("more\n");
+    // What was written right before the file was put away is not lost, nor what has its name then.
+    add(&log, "last of the old\n");
+    std::fs::rename(&log, home.path().join("a.log.1")).unwrap();
+    add(&log, "first of the new\n");
+    assert!(read("first of the new\n").contains("last of the old\n"));
     drop(out);
     assert!(child.wait().unwrap().success());
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(said.contains("a.log is another file now"), "{said}");
+}
+
+#[test]
+fn without_a_terminal_a_pipe_that_is_followed_ends_with_its_last_line() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_halolab"));
+    command.args(["view", "-f", "-"]).env("HALOLAB_HOME", home.path());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"a\nb").unwrap();
+    let ended = child.wait_with_output().unwrap();
+    assert!(ended.status.success());
+    assert_eq!(String::from_utf8(ended.stdout).unwrap(), "a\nb\n");
+}
+
+/// The folder of a link tells nothing of what it leads to, and a folder that is made anew is another one.
+#[test]
+fn a_log_behind_a_link_or_in_a_new_folder_is_found_again() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("logs");
+    std::fs::create_dir(&folder).unwrap();
+    let log = folder.join("a.log");
+    add(&log, "the first\n");
+    std::os::unix::fs::symlink(&log, home.path().join("current.log")).unwrap();
+    let mut pty = start(home.path(), &["-f", "current.log"]);
+    pty.wait_for("the first");
+    std::fs::rename(&log, folder.join("a.log.1")).unwrap();
+    pty.wait_for("no file has this name");
+    add(&log, "the second\n");
+    pty.wait_for("the second");
+    add(&log, "and it goes on\n");
+    pty.wait_for("and it goes on");
+    std::fs::remove_dir_all(&folder).unwrap();
+    pty.wait_for("no file has this name");
+    std::fs::create_dir(&folder).unwrap();
+    add(&log, "the third\n");
+    pty.wait_for("the third");
+    add(&log, "with more\n");
+    pty.wait_for("with more");
+    pty.send("q");
+    assert_eq!(pty.end(), 0);
+    pty.assert_given_back();
 }
 
 /// The help of a verb begins with what it is for, and its own options come before those of all.

@@ -15,6 +15,9 @@ use super::{
 
 /// Columns of a log line that are kept where nobody says how many are seen.
 pub const LINE_CELLS: usize = 4096;
+/// Columns that a line can have: it is at most two blocks long (`super::lines`), and a byte at most eight columns, as a
+/// tab is, or a character that is spelled.
+pub const MOST_CELLS: usize = 16 * 64 * 1024;
 const TAB: usize = 8;
 /// Bytes that are decoded before it is asked whether more are seen.
 const PIECE: usize = 1024;
@@ -48,10 +51,12 @@ pub fn decode(bytes: &[u8], style: Style, cells: usize) -> Decoded {
     // Of a progress bar only the end is seen; the styles before it count all the same.
     let mut bytes = bytes;
     if bytes.len() > LINE_BYTES && memrchr(b'\r', bytes).is_some() {
-        let (head, tail) = bytes.split_at(bytes.len() - LINE_BYTES);
-        let from = memchr(b'\r', tail).unwrap_or(0);
+        let tail = bytes.len() - LINE_BYTES;
+        let (before, after) = bytes.split_at(tail);
+        let state = memchr(b'\r', after).map(|at| tail + at);
+        let (head, state) = bytes.split_at(state.or_else(|| memrchr(b'\r', before)).unwrap_or(0));
         row.style = style_after(head, style);
-        bytes = tail.get(from..).unwrap_or(tail);
+        bytes = state;
     }
     let returns = memchr(b'\r', bytes).is_some();
     let mut parser = Parser::new();

@@ -9,7 +9,7 @@ use crate::log::{
     blocks::BLOCK,
     matcher::Matcher,
     page::{Ask, Clock, Piece, Row, Spot, Tag, rows_of, window_of},
-    row::{Decoded, decode, style_after},
+    row::{Decoded, MOST_CELLS, decode, style_after},
     rules::Rules,
     times::{self, Times},
 };
@@ -124,7 +124,7 @@ impl Layout<'_> {
         } else {
             self.ask.left + self.columns + BEYOND
         };
-        let cells = cells.min(usize::try_from(BLOCK).unwrap_or(0));
+        let cells = cells.min(MOST_CELLS);
         // Only a progress bar is that long, and its end is what is seen.
         let start = line.start.max(line.end.saturating_sub(2 * BLOCK));
         let bytes = walk.blocks.bytes(start, line.end);
