@@ -162,7 +162,7 @@ fn copying_uses_the_clipboard_of_the_terminal() {
     add(&home.path().join("a.log"), &numbered(9));
     let mut pty = start(home.path(), &["a.log"]);
     pty.answer("of 9", "vjy");
-    pty.wait_for("2 lines are on the clipboard");
+    pty.wait_for("2 lines went to the terminal's clipboard");
     let bytes = String::from_utf8_lossy(&pty.bytes()).into_owned();
     // "line number 1\nline number 2\n"
     assert!(bytes.contains("\x1b]52;c;bGluZSBudW1iZXIgMQpsaW5lIG51bWJlciAyCg==\x07"));
@@ -212,7 +212,7 @@ fn a_false_archive_is_said() {
     let mut pty = start(home.path(), &["bad.gz"]);
     pty.wait_for("broken: no gzip archive, shown as it is");
     pty.send("q");
-    assert_eq!(pty.end(), 0);
+    assert_eq!(pty.end(), 1);
     let plain = |name: &str| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_halolab"));
         let output = command
@@ -271,7 +271,7 @@ fn a_pipe_and_archives_are_shown() {
     pty.send("\t");
     pty.wait_for("broken after what is shown");
     pty.send("q");
-    assert_eq!(pty.end(), 0);
+    assert_eq!(pty.end(), 1);
 
     let program = env!("CARGO_BIN_EXE_halolab");
     let mut command = CommandBuilder::new("sh");
@@ -422,13 +422,13 @@ fn without_a_terminal_the_text_is_written_without_its_sequences() {
     let home = tempfile::tempdir().unwrap();
     add(
         &home.path().join("a.log"),
-        "\x1b[31mred\x1b[0m\t1\r\n 10%\r 20%\nlast \x1b]52;c;eA==\x07word",
+        "\x1b[31mred\x1b[0m\t1\r\nblanks  \x1b[K \n 10%\r 20%\nlast \x1b]52;c;eA==\x07word",
     );
     let ended = plain(home.path(), &["a.log"]).wait_with_output().unwrap();
     assert!(ended.status.success());
     assert_eq!(
         String::from_utf8(ended.stdout).unwrap(),
-        "red     1\n 20%\nlast word\n"
+        "red\t1\nblanks   \n 20%\nlast word\n"
     );
     let ended = plain(home.path(), &["nowhere.log"]).wait_with_output().unwrap();
     assert_eq!(ended.status.code(), Some(2));

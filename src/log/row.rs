@@ -1,7 +1,7 @@
 //! One raw line as it is drawn: colours stay, `\r` shows the last state of a progress bar, tabs are laid out, no
 //! other sequence survives, and the work is bounded.
 
-use memchr::{memchr, memchr_iter, memrchr};
+use memchr::{memchr, memchr_iter, memchr2, memrchr};
 use ratatui::{
     style::Style,
     text::{Line, Span},
@@ -71,6 +71,21 @@ pub fn decode(bytes: &[u8], style: Style, cells: usize) -> Decoded {
     }
     let after = style_after(rest, row.style);
     row.finish(after)
+}
+
+/// The text of a line for files and pipes: with its tabs and blanks, where nothing was written over.
+pub fn text(bytes: &[u8]) -> String {
+    let line = strip_end(bytes);
+    if memchr2(b'\r', 0x08, line).is_some() {
+        return decode(line, Style::default(), MOST_CELLS).text;
+    }
+    let mut row = Row {
+        limit: MOST_CELLS,
+        verbatim: true,
+        ..Row::default()
+    };
+    Parser::new().advance(&mut row, line);
+    row.finish(Style::default()).text
 }
 
 /// One raw line of a log as a line of the screen.
@@ -160,6 +175,8 @@ struct Row {
     style: Style,
     limit: usize,
     full: bool,
+    /// Tabs stay, and blanks at the end.
+    verbatim: bool,
 }
 
 impl Row {
@@ -208,7 +225,7 @@ impl Row {
         let kept = self
             .cells
             .iter()
-            .rposition(|c| !c.base.is_whitespace() || !c.marks.is_empty());
+            .rposition(|c| self.verbatim || !c.base.is_whitespace() || !c.marks.is_empty());
         for cell in self.cells.iter().take(kept.map_or(0, |k| k + 1)) {
             text.push(cell.base);
             text.push_str(&cell.marks);
@@ -247,6 +264,7 @@ impl Perform for Row {
             b'\r' => self.at = 0,
             // Spinners go back by one like this.
             0x08 => self.at = self.at.saturating_sub(1),
+            b'\t' if self.verbatim => self.put('\t'),
             b'\t' => {
                 for _ in 0..TAB - self.at % TAB {
                     self.put(' ');

@@ -18,6 +18,7 @@ use rustix::{
 
 use crate::{
     app::{guard, terminal::Session},
+    cli::Code,
     log::{Document, document::SharedRules, rules::Rules, watch::Watch},
     ui::{look::Look, progress_pane},
     view::{Effect, Palette, Screen, Viewer},
@@ -137,6 +138,7 @@ impl Serving {
             let watch = if self.changed { None } else { Some(&mut self.watch) };
             let heard = self.ears.listen(watch, most)?;
             if let Some(code) = heard.end {
+                self.give_up();
                 return Ok(code);
             }
             let by_clock = self.watch.is_deaf() && !self.dirty && self.painted.elapsed() >= LOOK;
@@ -334,7 +336,8 @@ impl Serving {
             for effect in effects {
                 if effect == Effect::Quit {
                     if self.may_leave() {
-                        return Ok(Some(0));
+                        let flawed = self.logs.iter().any(|log| log.flaw().is_some());
+                        return Ok(Some(if flawed { Code::FAILED.0 } else { 0 }));
                     }
                     continue;
                 }

@@ -15,7 +15,7 @@ use crate::log::{
     blocks::Blocks,
     lines::Lines,
     matcher::Matcher,
-    row::{MOST_CELLS, decode},
+    row,
     scan::{SPAN, search},
 };
 
@@ -178,13 +178,8 @@ impl Seen {
             self.kept.len()
         };
         let line = self.kept.get(..whole).unwrap_or_default();
-        let decoded = decode(line, ratatui::style::Style::default(), MOST_CELLS);
-        out.write_all(decoded.text.as_bytes())?;
-        if goes_on {
-            // Blanks are dropped at the end of a line only.
-            let blanks = line.len() - line.trim_ascii_end().len();
-            out.write_all(line.get(line.len() - blanks..).unwrap_or_default())?;
-        } else {
+        out.write_all(row::text(line).as_bytes())?;
+        if !goes_on {
             out.write_all(b"\n")?;
         }
         self.kept.drain(..whole);

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How long a save may take to remove what it wrote.
-const CLEAN: Duration = Duration::from_secs(1);
+const CLEAN: Duration = Duration::from_millis(500);
 
 /// What a thread ended.
 pub(super) enum Ended {
@@ -33,6 +33,8 @@ pub(super) struct Aside {
     ended: (mpsc::Sender<Ended>, mpsc::Receiver<Ended>),
     /// A save that is under way, and how to give it up.
     saving: Option<Arc<AtomicBool>>,
+    /// The same of a copy for another program.
+    copying: Option<Arc<AtomicBool>>,
     /// The user was told that leaving gives it up.
     warned: bool,
 }
@@ -42,6 +44,7 @@ impl Default for Aside {
         Self {
             ended: mpsc::channel(),
             saving: None,
+            copying: None,
             warned: false,
         }
     }
@@ -70,6 +73,10 @@ impl Serving {
             return;
         };
         let saving = hands::saving(log, range, filter, false);
+        if self.aside.copying.is_some() {
+            return;
+        }
+        self.aside.copying = Some(Arc::clone(&saving.given_up));
         self.viewer.message = Some("making a copy for the other program".into());
         self.begin(move || Ended::Copied(hands::copy(saving).map_err(|e| e.to_string()), editor));
     }
@@ -85,15 +92,25 @@ impl Serving {
         false
     }
 
-    /// Ends a save, and waits until what it had written is gone.
-    fn give_up(&mut self) {
-        let Some(given_up) = self.aside.saving.take() else {
-            return;
-        };
-        given_up.store(true, Ordering::Relaxed);
-        while let Ok(ended) = self.aside.ended.1.recv_timeout(CLEAN) {
-            if matches!(ended, Ended::Saved(..)) {
-                return;
+    /// Ends what is under way, and waits until what it had written is gone.
+    pub(super) fn give_up(&mut self) {
+        let aside = &mut self.aside;
+        let all: Vec<_> = aside
+            .saving
+            .take()
+            .into_iter()
+            .chain(aside.copying.take())
+            .collect();
+        for given_up in &all {
+            given_up.store(true, Ordering::Relaxed);
+        }
+        for _ in all {
+            match aside.ended.1.recv_timeout(CLEAN) {
+                Ok(Ended::Copied(Ok(path), _)) => {
+                    let _ = std::fs::remove_file(path);
+                }
+                Ok(_) => {}
+                Err(_) => return,
             }
         }
     }
@@ -107,7 +124,7 @@ impl Serving {
         });
         if let Err(error) = begun {
             self.viewer.message = Some(format!("not done: {error}"));
-            self.aside.saving = None;
+            (self.aside.saving, self.aside.copying) = (None, None);
         }
     }
 
@@ -118,9 +135,12 @@ impl Serving {
                     (self.aside.saving, self.aside.warned) = (None, false);
                     self.viewer.take_saved(&save, result);
                 }
-                Ended::Copied(Ok(path), editor) => self.show(&path, editor)?,
-                Ended::Copied(Err(why), _) => {
-                    self.viewer.message = Some(format!("no copy could be made: {why}"));
+                Ended::Copied(result, editor) => {
+                    self.aside.copying = None;
+                    match result {
+                        Ok(path) => self.show(&path, editor)?,
+                        Err(why) => self.viewer.message = Some(format!("no copy could be made: {why}")),
+                    }
                 }
             }
             self.dirty = true;
