@@ -51,12 +51,12 @@ pub(super) async fn show(backend: &dyn Backend, jobs: &Path, id: &str, global: G
         let mut watch = Watch {
             backend,
             mirror: &mirror,
-            from: 0,
             cancel: CancellationToken::new(),
             patience: None,
             notice: &mut |why| tracing::info!(why, "a job's log"),
+            grown: &mut || {},
         };
-        match watch.to_the_end(&mut |_: &[u8]| {}).await {
+        match watch.to_the_end().await {
             // What is here of it may still be shown; where nothing is, nothing will come.
             Err(error) if mirror.length() == 0 => Err(words(&error)),
             Err(error) => {

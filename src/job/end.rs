@@ -83,12 +83,12 @@ async fn quietly(backend: &dyn Backend, mirror: &Mirror) -> Result<Status> {
     let mut watch = Watch {
         backend,
         mirror,
-        from: u64::MAX,
         cancel: CancellationToken::new(),
         patience: Some(PATIENCE),
         notice: &mut |_| {},
+        grown: &mut || {},
     };
-    watch.to_the_end(&mut |_| {}).await
+    watch.to_the_end().await
 }
 
 /// Forgets a job: in its lab only after its log is here as a whole. Returns why its files stay in the lab; none where

@@ -96,10 +96,10 @@ impl Known {
                 let mut watch = Watch {
                     backend,
                     mirror: &mirror,
-                    from: u64::MAX,
                     cancel: CancellationToken::new(),
                     patience: None,
                     notice: &mut |_| {},
+                    grown: &mut || {},
                 };
                 match watch.briefly(BRIEF).await {
                     Ok(status) => (status, String::new()),
