@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn a_long_line_without_an_end_is_shown_all_the_same() {
         let folder = tempfile::tempdir().unwrap();
-        let mirror = mirror(folder.path(), &[b'x'; 20_000]);
+        let mirror = mirror(folder.path(), &vec![b'x'; 20_000]);
         assert_eq!(all(&mut Tail::last_lines(&mirror, 20_000)).len(), 8192);
         // The lab was put back meanwhile: less is there than it said.
         let mut tail = Tail::last_lines(&mirror, 27_000);

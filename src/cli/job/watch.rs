@@ -128,7 +128,7 @@ async fn to_the_end(
         notice: &mut notice,
         grown,
     };
-    match watch.to_the_end().await {
+    match Box::pin(watch.to_the_end()).await {
         Ok(status) => Ok(Some(status)),
         Err(job::Error::Detached) => Ok(None),
         Err(error) => Err(error.into()),

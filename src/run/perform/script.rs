@@ -23,7 +23,10 @@ use crate::{
 };
 
 use super::{
-    super::{apply::log_file, output::TAIL},
+    super::{
+        apply::log_file,
+        output::{Output, TAIL},
+    },
     Failure, Hand, Worker,
     instance::existing,
 };
@@ -188,13 +191,8 @@ impl Hand<'_> {
             error = reads => return error,
         };
         // After a stop the job is watched once more.
-        while !matches!(ended, Err(job::Error::Detached)) {
-            let bytes = tail.more(true)?;
-            if bytes.is_empty() {
-                break;
-            }
-            output.write(&bytes);
-            yield_now().await;
+        if !matches!(ended, Err(job::Error::Detached)) {
+            rest(tail, output).await?;
         }
         ended
     }
@@ -212,6 +210,18 @@ impl Hand<'_> {
             self.output.line(&format!("!! {}", status.ending()));
         }
         Ok(status.code().into())
+    }
+}
+
+/// Hands on what is left: nothing is added any more.
+async fn rest(mut tail: Tail, output: &mut Output) -> job::Result<()> {
+    loop {
+        let bytes = tail.more(true)?;
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        output.write(&bytes);
+        yield_now().await;
     }
 }
 
