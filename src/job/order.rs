@@ -125,7 +125,7 @@ pub async fn go_on(
     if !here {
         return Ok((start(backend, jobs, id, instance, order).await?, true));
     }
-    let address = backend.server().await?.address;
+    let address = backend.server_of(&instance.name).await?.address;
     let mirror = match Mirror::open(jobs, id) {
         Ok(mirror) if mirror.job.engine == address => mirror,
         _ => mirror_of(backend, jobs, id, instance, order).await?,
@@ -151,7 +151,7 @@ async fn mirror_of(
         lab: order.lab.clone(),
         container: instance.name.clone(),
         uuid: instance.uuid.clone(),
-        engine: backend.server().await?.address,
+        engine: backend.server_of(&instance.name).await?.address,
         argv,
         cwd: order.command.cwd.clone(),
         env: order.command.env.keys().cloned().collect(),

@@ -88,7 +88,10 @@ impl Known {
         let (status, stale) = match engine {
             _ if status.is_over() => (status, String::new()),
             None => (status, "there is no engine to ask".into()),
-            Some((_, address)) if address != mirror.job.engine => {
+            Some((backend, address))
+                if address != mirror.job.engine
+                    && !backend.is_at(&mirror.job.engine).await.unwrap_or(false) =>
+            {
                 let other = format!("it runs on another engine, at {}", mirror.job.engine);
                 (status, crate::log::sanitize(&other))
             }

@@ -230,7 +230,7 @@ pub(super) async fn forget(worker: &Worker<'_>, action: &Action) {
     let (Step::Exec { name, .. } | Step::Verify { name, .. }) = &action.step else {
         return;
     };
-    let Ok(backend) = worker.backend().await else {
+    let Ok(backend) = worker.backend(action.engine).await else {
         return;
     };
     let id = JobId::of_step(worker.run, &action.id);
