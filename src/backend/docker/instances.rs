@@ -5,7 +5,7 @@ use std::{collections::HashMap, pin::Pin};
 use super::{
     Docker,
     call::WORK,
-    instance::{Container, DEFAULT, IDENTITY, Kept},
+    instance::{Claim, Container, DEFAULT, IDENTITY, Kept},
     labels,
     record::Kind,
     snapshots::Whose,
@@ -16,7 +16,7 @@ use crate::backend::{
     error::fold,
 };
 use bollard::{
-    models::ContainerInspectResponse,
+    models::{ContainerInspectResponse, ImageInspect},
     query_parameters::{
         InspectContainerOptions, ListContainersOptions, RemoveContainerOptions, StatsOptions,
     },
@@ -28,8 +28,9 @@ const AT_ONCE: usize = 8;
 /// How often a change is made anew on what somebody else wrote meanwhile.
 pub(super) const RACES: u32 = 8;
 
-/// An answer about a container that may not be there. It is 3 KB: it stays on the heap.
-type Told<'a> = Pin<Box<dyn Future<Output = Result<Option<Box<ContainerInspectResponse>>>> + Send + 'a>>;
+/// An answer about a container that may not be there, and whether it is ours. It is 3 KB: it stays on the heap.
+type Told<'a> =
+    Pin<Box<dyn Future<Output = Result<Option<(Box<ContainerInspectResponse>, bool)>>> + Send + 'a>>;
 
 /// "to {verb} an instance", for errors.
 pub(super) fn about(verb: &str, name: &str) -> About {
@@ -64,7 +65,7 @@ impl Docker {
     }
 
     /// All containers with their records.
-    async fn containers(&self, about: &About) -> Result<Vec<Container>> {
+    pub(super) async fn containers(&self, about: &About) -> Result<Vec<Container>> {
         let options = ListContainersOptions {
             all: true,
             ..ListContainersOptions::default()
@@ -81,9 +82,9 @@ impl Docker {
         let mut found = vec![];
         for told in told {
             // One that went meanwhile is not there.
-            let Some(told) = told? else { continue };
+            let Some((told, ours)) = told? else { continue };
             let record = told.id.as_ref().and_then(|id| records.remove(id));
-            found.push(Container::new(told, record));
+            found.push(Container::new(told, ours, record));
         }
         Ok(found)
     }
@@ -92,14 +93,27 @@ impl Docker {
     fn inspect<'a>(&'a self, name: &'a str, about: &'a About) -> Told<'a> {
         Box::pin(async move {
             let look = self.api.inspect_container(name, None::<InspectContainerOptions>);
-            Ok(self.find(about, look).await?.map(Box::new))
+            let Some(told) = self.find(about, look).await?.map(Box::new) else {
+                return Ok(None);
+            };
+            let ours = match Claim::of(&told) {
+                Claim::None => false,
+                Claim::Annotated => true,
+                // The engine keeps no annotations, or the labels are the image's.
+                Claim::Labelled => {
+                    let image = told.image.clone().unwrap_or_default();
+                    let image = self.find(about, self.api.inspect_image(&image)).await?;
+                    image.is_some_and(|image| !is_forged(&image))
+                }
+            };
+            Ok(Some((told, ours)))
         })
     }
 
     /// One container by its very name: the engine would take the beginning of an identifier, too.
     pub(super) async fn container(&self, name: &str) -> Result<Option<Container>> {
         let about = about("look at", name);
-        let Some(told) = self.inspect(name, &about).await? else {
+        let Some((told, ours)) = self.inspect(name, &about).await? else {
             return Ok(None);
         };
         if told.name.as_deref().unwrap_or_default().trim_start_matches('/') != name {
@@ -107,7 +121,11 @@ impl Docker {
         }
         let id = told.id.clone().unwrap_or_default();
         let record = Box::pin(self.record::<Kept>(Kind::Config, &id)).await?;
-        Ok(Some(Container::new(told, record.map(|record| record.content))))
+        Ok(Some(Container::new(
+            told,
+            ours,
+            record.map(|record| record.content),
+        )))
     }
 
     /// The container that is this instance now: the one of its name; between the two renames of a replacement the new
@@ -198,6 +216,13 @@ impl Docker {
                 spec.image
             )));
         };
+        if is_forged(&image) {
+            return Err(about.no(format!(
+                "the image `{}` says that it is an instance of halolab itself, as after `docker commit` of one: take a \
+                 snapshot of that one and copy it instead",
+                spec.image
+            )));
+        }
         let kept = Kept {
             config: without_volatile(&spec.config),
             description: spec.description.clone(),
@@ -248,7 +273,12 @@ impl Docker {
 
     /// What a removal does after the container has lost its name.
     pub(super) async fn finish_removal(&self, container: &Container, about: &About) -> Result<()> {
-        self.drop_images_of(&container.uuid, Whose::All).await?;
+        // Another container may have been given the identity by hand: what it stands on is its own.
+        let shared =
+            |other: &Container| other.ours && other.uuid == container.uuid && other.id != container.id;
+        if container.ours && !self.containers(about).await?.iter().any(shared) {
+            self.drop_images_of(&container.uuid, Whose::All).await?;
+        }
         self.remove_container(&container.id, true, about).await?;
         self.drop_record(Kind::Config, &container.id).await?;
         self.drop_unused(&container.image).await;
@@ -352,6 +382,16 @@ fn stands_for<'a>(name: &'a str, has: &dyn Fn(&str) -> bool) -> Option<&'a str> 
         return (!has(of) && !has(&labels::new(of))).then_some(of);
     }
     name.strip_suffix(labels::GONE).is_none().then_some(name)
+}
+
+/// Whether an image says what only a container may say: whatever is started from it would take over another one's identity,
+/// config and devices.
+fn is_forged(image: &ImageInspect) -> bool {
+    let labels = image.config.as_ref().and_then(|config| config.labels.as_ref());
+    labels
+        .and_then(|labels| labels.get(labels::KIND))
+        .map(String::as_str)
+        == Some(labels::INSTANCE)
 }
 
 /// "to look at an image", for errors.

@@ -122,6 +122,8 @@ impl Docker {
         body.create.image = Some(plan.image.to_owned());
         body.create.hostname = Some(plan.name.to_owned());
         if let Some(host) = body.create.host_config.as_mut() {
+            // No image has it: see [`super::instance::Claim`].
+            host.annotations = Some(body::labels(&[(labels::UUID, plan.uuid)]));
             let taken = host.mounts.clone().unwrap_or_default();
             let free = more
                 .iter()

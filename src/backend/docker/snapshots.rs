@@ -108,6 +108,10 @@ impl Docker {
             // What it holds beyond the image that it is on top of.
             let below = sizes.get(image.parent_id.as_str());
             let size = below.and_then(|below| u64::try_from(image.size - below).ok());
+            // One that somebody committed there by hand has the labels of a container.
+            if !is_snapshot(&image.labels) {
+                continue;
+            }
             for tag in tags_in(image, &repository) {
                 found.push(Taken::new(tag, &image.id, size, &image.labels));
             }
@@ -136,6 +140,9 @@ impl Docker {
         let tag = format!("{}:{snapshot}", labels::snapshots_of(uuid));
         let found = self.call(about, self.api.inspect_image(&tag)).await?;
         let labels = found.config.and_then(|config| config.labels).unwrap_or_default();
+        if !is_snapshot(&labels) {
+            return Err(about.no(format!("the image `{tag}` is no snapshot that halolab took")));
+        }
         Ok(Taken::new(snapshot, &found.id.unwrap_or_default(), None, &labels))
     }
 
@@ -149,6 +156,7 @@ impl Docker {
             let repository = labels::snapshots_of(&instance.uuid);
             let mut tags: Vec<String> = images
                 .iter()
+                .filter(|image| is_snapshot(&image.labels))
                 .flat_map(|image| tags_in(image, &repository))
                 .map(str::to_owned)
                 .collect();
@@ -382,6 +390,12 @@ impl Docker {
             let _ = self.drop_image(image, false).await;
         }
     }
+}
+
+fn is_snapshot(labels: &HashMap<String, String>) -> bool {
+    labels
+        .get(labels::KIND)
+        .is_some_and(|kind| kind == labels::SNAPSHOT)
 }
 
 /// The tags of an image in one repository. Podman puts `localhost/` before names without a host.

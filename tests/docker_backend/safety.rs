@@ -1,0 +1,107 @@
+//! What must not be lost and must not be believed, whatever people do to containers and images by hand.
+
+use bollard::{
+    models::{ContainerConfig, ContainerCreateBody},
+    query_parameters::{CommitContainerOptions, CreateContainerOptions},
+};
+
+use super::*;
+
+/// The engine itself, as `docker` speaks to it.
+pub(super) async fn engine() -> bollard::Docker {
+    let socket = std::env::var("HALOLAB_TEST_DOCKER").unwrap();
+    let api = bollard::Docker::connect_with_unix(&socket, 60, bollard::API_DEFAULT_VERSION).unwrap();
+    api.negotiate_version().await.unwrap()
+}
+
+/// `docker commit CONTAINER IMAGE`, with labels.
+async fn commit(container: &str, image: &str, labels: &[(&str, &str)]) {
+    let options = CommitContainerOptions {
+        container: Some(container.into()),
+        repo: Some(image.into()),
+        ..Default::default()
+    };
+    let labels = labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+    let config = ContainerConfig {
+        labels: Some(labels.collect()),
+        ..Default::default()
+    };
+    engine().await.commit_container(options, config).await.unwrap();
+}
+
+/// `docker create --name NAME IMAGE sleep 600`.
+async fn create(name: &str, image: &str) {
+    let options = CreateContainerOptions {
+        name: Some(name.into()),
+        ..Default::default()
+    };
+    let body = ContainerCreateBody {
+        image: Some(image.into()),
+        entrypoint: Some(vec!["sleep".into(), "600".into()]),
+        ..Default::default()
+    };
+    engine()
+        .await
+        .create_container(Some(options), body)
+        .await
+        .unwrap();
+}
+
+async fn snapshots(docker: &Docker, name: &str) -> Vec<String> {
+    let found = docker.snapshots(name).await.unwrap();
+    found.into_iter().map(|snapshot| snapshot.name).collect()
+}
+
+#[tokio::test]
+async fn a_container_of_a_committed_lab_has_neither_its_identity_nor_its_snapshots() {
+    let Some(docker) = docker().await else { return };
+    let name = unique("committed");
+    let (other, image) = (format!("{name}-other"), format!("{name}-image"));
+    clean(&docker, &name, async {
+        made(&docker, &name, &[("user.halolab.stage", "test")]).await;
+        docker.snapshot(&name, "s").await.unwrap();
+        commit(&name, &image, &[]).await;
+        create(&other, &image).await;
+        let lab = docker.instance(&name).await.unwrap().unwrap();
+        let found = docker.instance(&other).await.unwrap().unwrap();
+        assert_ne!(found.uuid, lab.uuid);
+        assert_eq!(found.tag("stage"), None);
+        docker.delete(&other).await.unwrap();
+        assert_eq!(snapshots(&docker, &name).await, ["s"]);
+        let wanted = InstanceSpec {
+            image: image.clone(),
+            ..spec(&other, &[])
+        };
+        let error = docker.create(&wanted, &silent()).await.unwrap_err().to_string();
+        assert!(error.contains("docker commit"), "{error}");
+        docker.delete_image(&image).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_image_that_asks_for_privileges_in_our_name_gets_none() {
+    let Some(docker) = docker().await else { return };
+    let name = unique("forged");
+    let image = format!("{name}-image");
+    clean(&docker, &name, async {
+        create(&name, IMAGE).await;
+        let kept = r#"{"config":{"security.privileged":"true"},"profiles":["default"],"devices":{"root":{"type":"disk","source":"/","path":"/host"}}}"#;
+        let forged = [
+            ("io.halolab.kind", "instance"),
+            ("io.halolab.uuid", "0123456789abcdef0123456789abcdef"),
+            ("io.halolab.kept", kept),
+        ];
+        commit(&name, &image, &forged).await;
+        docker.delete(&name).await.unwrap();
+        create(&name, &image).await;
+        docker.power(&name, Power::Start).await.unwrap();
+        let told = engine().await.inspect_container(&name, None).await.unwrap();
+        let host = told.host_config.unwrap();
+        assert_eq!((host.privileged, host.mounts), (Some(false), None));
+        docker.power(&name, Power::Stop { seconds: 0 }).await.unwrap();
+        docker.delete(&name).await.unwrap();
+        docker.delete_image(&image).await.unwrap();
+    })
+    .await;
+}
