@@ -105,3 +105,109 @@ async fn an_image_that_asks_for_privileges_in_our_name_gets_none() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_lab_that_stands_on_a_snapshot_outlives_it() {
+    let Some(docker) = docker().await else { return };
+    let name = unique("stands");
+    let copy = format!("{name}-copy");
+    clean(&docker, &name, async {
+        made(&docker, &name, &[]).await;
+        write(&docker, &name, "one").await;
+        docker.snapshot(&name, "s").await.unwrap();
+        docker.restore(&name, "s", "").await.unwrap();
+        let wanted = InstanceSpec {
+            name: copy.clone(),
+            ..InstanceSpec::default()
+        };
+        docker.copy(&name, Some("s"), &wanted, &silent()).await.unwrap();
+        docker.delete_snapshot(&name, "s").await.unwrap();
+        assert_eq!(snapshots(&docker, &name).await, [""; 0]);
+        for lab in [&name, &copy] {
+            docker.snapshot(lab, "t").await.unwrap();
+            docker.power(lab, Power::Start).await.unwrap();
+            assert_eq!(read(&docker, lab).await, "one");
+            docker.power(lab, Power::Stop { seconds: 0 }).await.unwrap();
+        }
+        docker.delete(&copy).await.unwrap();
+        docker.restore(&name, "t", "").await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_snapshot_that_a_lab_alone_stands_on_goes_by_name_only() {
+    let Some(docker) = docker().await else { return };
+    let name = unique("only");
+    let foreign = format!("{name}-foreign");
+    clean(&docker, &name, async {
+        made(&docker, &name, &[]).await;
+        docker.snapshot(&name, "s").await.unwrap();
+        docker.restore(&name, "s", "").await.unwrap();
+        let uuid = docker.instance(&name).await.unwrap().unwrap().uuid;
+        // As an older halolab left it: no name but the snapshot's.
+        docker
+            .delete_image(&format!("halolab/root-{uuid}:now"))
+            .await
+            .unwrap();
+        docker.delete_snapshot(&name, "s").await.unwrap();
+        docker.snapshot(&name, "t").await.unwrap();
+        create(&foreign, &format!("halolab/snapshot-{uuid}:t")).await;
+        let error = docker.delete_snapshot(&name, "t").await.unwrap_err().to_string();
+        assert!(error.contains(&foreign), "{error}");
+        docker.delete(&foreign).await.unwrap();
+        docker.delete_snapshot(&name, "t").await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_removal_that_cannot_end_stops_no_other_lab_and_loses_no_snapshot() {
+    let Some(docker) = docker().await else { return };
+    let name = unique("stuck");
+    let (other, gone) = (format!("{name}-other"), format!("{name}.gone"));
+    clean(&docker, &name, async {
+        made(&docker, &name, &[]).await;
+        docker.snapshot(&name, "s").await.unwrap();
+        rename(&name, &gone).await;
+        engine().await.start_container(&gone, None).await.unwrap();
+        made(&docker, &other, &[]).await;
+        docker.power(&other, Power::Start).await.unwrap();
+        rename(&gone, &name).await;
+        assert_eq!(snapshots(&docker, &name).await, ["s"]);
+    })
+    .await;
+}
+
+async fn rename(from: &str, to: &str) {
+    let options = bollard::query_parameters::RenameContainerOptions { name: to.into() };
+    engine().await.rename_container(from, options).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_others_call_as_we_call_our_own_is_left_alone() {
+    let Some(docker) = docker().await else { return };
+    let name = unique("foreign");
+    let (new, old) = (format!("{name}.new"), format!("{name}.old"));
+    clean(&docker, &name, async {
+        create(&old, IMAGE).await;
+        made(&docker, &name, &[]).await;
+        assert_eq!(containers(&name).await, [name.as_str(), &old]);
+        let found = docker.instances().await.unwrap();
+        assert!(found.iter().any(|one| one.name == old), "it is itself");
+        rename(&name, &new).await;
+        assert_eq!(docker.instance(&name).await.unwrap(), None);
+        // One that was started is no copy that was never finished.
+        engine().await.start_container(&new, None).await.unwrap();
+        let error = docker.create(&spec(&name, &[]), &silent()).await.unwrap_err();
+        assert!(error.to_string().contains(&new), "{error}");
+        assert_eq!(containers(&name).await, [new.as_str(), &old]);
+        rename(&new, &name).await;
+        let error = docker.snapshot(&name, "s").await.and(docker.restore(&name, "s", "").await);
+        assert!(error.unwrap_err().to_string().contains(&old));
+        assert_eq!(containers(&name).await, [name.as_str(), &old]);
+        docker.delete(&old).await.unwrap();
+        docker.restore(&name, "s", "").await.unwrap();
+    })
+    .await;
+}

@@ -141,6 +141,13 @@ impl Container {
         matches!(self.status, Status::Running | Status::Frozen)
     }
 
+    /// Whether the engine calls it running: frozen too, and while it is started again and again.
+    pub(super) fn runs(&self) -> bool {
+        let state = self.told.state.as_ref();
+        let told = state.map(|state| state.running == Some(true) || state.restarting == Some(true));
+        self.is_alive() || told == Some(true)
+    }
+
     /// As the trait tells it, under the name that it stands for.
     pub(super) fn instance(&self, name: &str, profiles: &HashMap<String, Profile>) -> Instance {
         let mut config = self.kept.config.clone();

@@ -4,11 +4,9 @@ use std::{collections::HashMap, pin::Pin};
 
 use super::{
     Docker,
-    call::WORK,
     instance::{Claim, Container, DEFAULT, IDENTITY, Kept},
     labels,
     record::Kind,
-    snapshots::Whose,
 };
 use crate::backend::{
     ConfigEdit, Error, Instance, InstanceSpec, InstanceState, Profile, Progress, Result, Status,
@@ -17,9 +15,7 @@ use crate::backend::{
 };
 use bollard::{
     models::{ContainerInspectResponse, ImageInspect},
-    query_parameters::{
-        InspectContainerOptions, ListContainersOptions, RemoveContainerOptions, StatsOptions,
-    },
+    query_parameters::{InspectContainerOptions, ListContainersOptions, StatsOptions},
 };
 use futures_util::{StreamExt as _, stream};
 
@@ -256,52 +252,6 @@ impl Docker {
         }
     }
 
-    /// Removes a stopped instance with its snapshots. Its container takes another name first, so that a removal that is cut
-    /// is known and finished.
-    pub(super) async fn delete_instance(&self, name: &str) -> Result<()> {
-        let about = about("delete", name);
-        check_known(name, &about)?;
-        Box::pin(self.settle(name)).await?;
-        let container = self.existing(name, &about).await?;
-        if container.is_alive() {
-            return Err(about.no(format!("it runs; stop it with `halolab stop {name}`")));
-        }
-        self.rename_container(&container.id, &labels::gone(name), &about)
-            .await?;
-        Box::pin(self.finish_removal(&container, &about)).await
-    }
-
-    /// What a removal does after the container has lost its name.
-    pub(super) async fn finish_removal(&self, container: &Container, about: &About) -> Result<()> {
-        // Another container may have been given the identity by hand: what it stands on is its own.
-        let shared =
-            |other: &Container| other.ours && other.uuid == container.uuid && other.id != container.id;
-        if container.ours && !self.containers(about).await?.iter().any(shared) {
-            self.drop_images_of(&container.uuid, Whose::All).await?;
-        }
-        self.remove_container(&container.id, true, about).await?;
-        self.drop_record(Kind::Config, &container.id).await?;
-        self.drop_unused(&container.image).await;
-        self.sweep().await
-    }
-
-    /// Removes a container; volumes that it alone knows go with it, where that is wanted.
-    pub(super) async fn remove_container(&self, id: &str, volumes: bool, about: &About) -> Result<()> {
-        let options = RemoveContainerOptions {
-            v: volumes,
-            ..RemoveContainerOptions::default()
-        };
-        let gone = self
-            .call_within(WORK, about, self.api.remove_container(id, Some(options)))
-            .await;
-        match gone {
-            Err(Error::Missing { .. }) => Ok(()),
-            // Somebody else removes it at this moment.
-            Err(Error::Refused { message, .. }) if message.contains("already in progress") => Ok(()),
-            done => done,
-        }
-    }
-
     /// Renames a stopped instance; its snapshots and its config know it by its identity and stay as they are.
     pub(super) async fn rename_instance(&self, from: &str, to: &str) -> Result<()> {
         let about = About::new(format!("rename `{from}` to `{to}`"), format!("instance `{from}`"));
@@ -309,7 +259,7 @@ impl Docker {
         check_new(to, &about)?;
         Box::pin(self.settle(from)).await?;
         let container = self.existing(from, &about).await?;
-        if container.is_alive() {
+        if container.runs() {
             return Err(about.no(format!("it runs; stop it with `halolab stop {from}`")));
         }
         Box::pin(self.settle(to)).await?;

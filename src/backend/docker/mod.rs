@@ -21,6 +21,7 @@ mod places;
 mod power;
 mod profiles;
 mod record;
+mod removal;
 mod replace;
 mod snapshots;
 mod volumes;

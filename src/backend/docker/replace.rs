@@ -27,7 +27,7 @@ use super::{
     instances::about,
     labels,
     record::Kind,
-    snapshots::Whose,
+    removal::Whose,
 };
 use crate::backend::{Error, Result, about::About};
 
@@ -54,8 +54,13 @@ impl Docker {
         let names = listed.into_iter().filter_map(|one| one.names).flatten();
         let names: Vec<String> = names.map(|one| one.trim_start_matches('/').to_owned()).collect();
         for gone in names.iter().filter(|one| one.ends_with(labels::GONE)) {
-            if let Some(gone) = self.ours(gone).await? {
-                Box::pin(self.finish_removal(&gone, &about)).await?;
+            let Some(found) = self.ours(gone).await? else {
+                continue;
+            };
+            match Box::pin(self.finish_removal(&found, &about)).await {
+                // What cannot go is no reason to leave the labs alone.
+                Err(error) => tracing::warn!(%error, "`{gone}` stays"),
+                Ok(()) => {}
             }
         }
         let beside = [labels::new(name), labels::old(name)];

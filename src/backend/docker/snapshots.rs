@@ -11,7 +11,7 @@ use bollard::{
 use super::{
     Docker, body,
     instance::{Container, IDENTITY, Kept},
-    instances::{about as about_instance, about_image, making, now, without_volatile},
+    instances::{about as about_instance, making, now, without_volatile},
     labels,
     replace::Plan,
 };
@@ -27,24 +27,12 @@ pub const NOT_HELD: &str = "It holds the files of the container itself. It does 
     programs with their memory. A restore leaves volumes and folders as they are now, takes ports, mounts and devices from \
     the lab's profile of now, and starts its programs anew.";
 
-/// Seconds after which a copy that has no container is taken for one that was cut.
-const ABANDONED: i64 = 3600;
-
 /// "to {verb} a snapshot", for errors.
 fn about(verb: &str, name: &str, snapshot: &str) -> About {
     About::new(
         format!("{verb} snapshot `{snapshot}` of `{name}`"),
         format!("snapshot `{snapshot}` of `{name}`"),
     )
-}
-
-/// Which images of an identity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Whose {
-    /// All of them.
-    All,
-    /// Those that it got from the instance that it is a copy of; never a snapshot that was taken of itself.
-    Copied,
 }
 
 /// A snapshot's image.
@@ -77,7 +65,7 @@ impl Taken {
 
 impl Docker {
     /// All images, those without a name too.
-    async fn images(&self, about: &About) -> Result<Vec<ImageSummary>> {
+    pub(super) async fn images(&self, about: &About) -> Result<Vec<ImageSummary>> {
         let options = ListImagesOptions {
             all: true,
             ..ListImagesOptions::default()
@@ -207,9 +195,9 @@ impl Docker {
     pub(super) async fn remove_snapshot(&self, name: &str, snapshot: &str) -> Result<()> {
         let about = about("delete", name, snapshot);
         let container = self.existing(name, &about).await?;
-        self.read_snapshot(&container.uuid, snapshot, &about).await?;
+        let taken = self.read_snapshot(&container.uuid, snapshot, &about).await?;
         let tag = format!("{}:{snapshot}", labels::snapshots_of(&container.uuid));
-        self.drop_image(&tag, true).await
+        self.untag(&tag, &taken.image).await
     }
 
     /// Renames a snapshot: it has both names for a moment; where that was cut, the same call goes on.
@@ -227,18 +215,24 @@ impl Docker {
             }
             Ok(_) => {}
             Err(Error::Missing { .. }) => {
-                self.tag_snapshot(&taken.image, &container.uuid, to, &about)
-                    .await?;
+                let repository = labels::snapshots_of(&container.uuid);
+                self.tag(&taken.image, (&repository, to), &about).await?;
             }
             Err(error) => return Err(error),
         }
         let tag = format!("{}:{from}", labels::snapshots_of(&container.uuid));
-        self.drop_image(&tag, true).await
+        self.untag(&tag, &taken.image).await
     }
 
-    async fn tag_snapshot(&self, image: &str, uuid: &str, tag: &str, about: &About) -> Result<()> {
+    /// Gives an image a name more; an image that had it loses it.
+    pub(super) async fn tag(
+        &self,
+        image: &str,
+        (repository, tag): (&str, &str),
+        about: &About,
+    ) -> Result<()> {
         let options = TagImageOptions {
-            repo: Some(labels::snapshots_of(uuid)),
+            repo: Some(repository.to_owned()),
             tag: Some(tag.to_owned()),
         };
         self.call(about, self.api.tag_image(image, Some(options))).await
@@ -264,6 +258,8 @@ impl Docker {
             ..taken.kept
         };
         let ran = container.is_alive();
+        // The container keeps what it stands on when the snapshot goes.
+        self.tag_root(&taken.image, &container.uuid, &about).await?;
         let new = Box::pin(self.replace(&container, name, (&taken.image, &kept), &about)).await?;
         if ran {
             self.call(&about, self.api.start_container(&new.id, None)).await?;
@@ -296,7 +292,10 @@ impl Docker {
         let kept = merged(taken.as_ref().map_or(&source.kept, |taken| &taken.kept), spec);
         progress.say(format!("copying {named}"), None);
         let image = match &taken {
-            Some(taken) => taken.image.clone(),
+            Some(taken) => {
+                self.tag_root(&taken.image, &uuid, &about).await?;
+                taken.image.clone()
+            }
             None => self.commit_root(&source, &uuid, &about).await?,
         };
         let plan = Plan {
@@ -308,87 +307,13 @@ impl Docker {
         };
         let id = Box::pin(self.make_beside(&plan, &[], &about)).await?;
         if taken.is_none() && !spec.instance_only {
+            let repository = labels::snapshots_of(&uuid);
             for taken in self.taken(&source.uuid, &about).await? {
-                self.tag_snapshot(&taken.image, &uuid, &taken.snapshot.name, &about)
-                    .await?;
+                let names = (repository.as_str(), taken.snapshot.name.as_str());
+                self.tag(&taken.image, names, &about).await?;
             }
         }
         self.take_name(&id, &spec.name, &about).await
-    }
-
-    /// Removes the names of images of an identity: its snapshots, and what it was made anew from.
-    pub(super) async fn drop_images_of(&self, uuid: &str, whose: Whose) -> Result<()> {
-        let about = About::new("remove snapshots", "list of images");
-        let repositories = [labels::snapshots_of(uuid), labels::roots_of(uuid)];
-        for image in self.images(&about).await? {
-            let label = |key: &str| image.labels.get(key).map(String::as_str);
-            let own = label(labels::UUID) == Some(uuid) && label(labels::KIND) == Some(labels::SNAPSHOT);
-            if own && whose == Whose::Copied {
-                continue;
-            }
-            for repository in &repositories {
-                for tag in tags_in(&image, repository) {
-                    match self.drop_image(&format!("{repository}:{tag}"), true).await {
-                        Ok(()) | Err(Error::Missing { .. }) => {}
-                        Err(error) => return Err(error),
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes what a copy left that was cut before its container was there: the committed files of an identity that no
-    /// container has. Snapshots are never removed like that: their container may have been removed by hand.
-    pub(super) async fn sweep(&self) -> Result<()> {
-        let about = About::new("remove what was left over", "list of images");
-        let images = self.images(&about).await?;
-        let young = jiff::Timestamp::now().as_second() - ABANDONED;
-        let left = images.iter().filter(|image| {
-            let is_root = image
-                .labels
-                .get(labels::KIND)
-                .is_some_and(|kind| kind == labels::ROOT);
-            is_root && image.created < young
-        });
-        let left: Vec<&ImageSummary> = left.collect();
-        if left.is_empty() {
-            return Ok(());
-        }
-        let known: Vec<String> = self
-            .list_instances()
-            .await?
-            .into_iter()
-            .map(|one| one.uuid)
-            .collect();
-        for image in left {
-            let uuid = image.labels.get(labels::UUID).map_or("", String::as_str);
-            for tag in tags_in(image, &labels::roots_of(uuid)) {
-                if !known.iter().any(|other| other == uuid) {
-                    // One that is needed after all is refused.
-                    let _ = self
-                        .drop_image(&format!("{}:{tag}", labels::roots_of(uuid)), false)
-                        .await;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes an image of ours that has no name any more, once nothing needs it.
-    pub(super) async fn drop_unused(&self, image: &str) {
-        let found = self
-            .find(&about_image(image), self.api.inspect_image(image))
-            .await;
-        let Ok(Some(found)) = found else { return };
-        let labels = found.config.and_then(|config| config.labels).unwrap_or_default();
-        let ours = labels
-            .get(labels::KIND)
-            .is_some_and(|kind| kind == labels::SNAPSHOT || kind == labels::ROOT);
-        if ours && found.repo_tags.unwrap_or_default().is_empty() {
-            // Refused where another container or image is on top of it: then it is needed.
-            let _ = self.drop_image(image, false).await;
-        }
     }
 }
 
@@ -399,7 +324,7 @@ fn is_snapshot(labels: &HashMap<String, String>) -> bool {
 }
 
 /// The tags of an image in one repository. Podman puts `localhost/` before names without a host.
-fn tags_in<'a>(image: &'a ImageSummary, repository: &str) -> Vec<&'a str> {
+pub(super) fn tags_in<'a>(image: &'a ImageSummary, repository: &str) -> Vec<&'a str> {
     let tags = image.repo_tags.iter().filter_map(|tag| {
         let (name, tag) = tag.rsplit_once(':')?;
         (name.trim_start_matches("localhost/") == repository).then_some(tag)
