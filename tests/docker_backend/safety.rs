@@ -203,7 +203,10 @@ async fn what_others_call_as_we_call_our_own_is_left_alone() {
         assert!(error.to_string().contains(&new), "{error}");
         assert_eq!(containers(&name).await, [new.as_str(), &old]);
         rename(&new, &name).await;
-        let error = docker.snapshot(&name, "s").await.and(docker.restore(&name, "s", "").await);
+        let error = docker
+            .snapshot(&name, "s")
+            .await
+            .and(docker.restore(&name, "s", "").await);
         assert!(error.unwrap_err().to_string().contains(&old));
         assert_eq!(containers(&name).await, [name.as_str(), &old]);
         docker.delete(&old).await.unwrap();

@@ -51,10 +51,17 @@ impl Docker {
         let about = About::new("list the instances", "list of containers");
         let all = self.containers(&about).await?;
         let profiles = self.all_profiles().await?;
-        let names: Vec<String> = all.iter().map(|container| container.name.clone()).collect();
-        let has = |name: &str| names.iter().any(|other| other == name);
+        let has = |name: &str| {
+            let beside = name.contains('.');
+            all.iter()
+                .any(|other| other.name == name && (other.ours || !beside))
+        };
         let told = all.iter().filter_map(|container| {
-            let name = stands_for(&container.name, &has)?;
+            let name = if container.ours {
+                stands_for(&container.name, &has)?
+            } else {
+                container.name.as_str()
+            };
             Some(container.instance(name, &profiles))
         });
         Ok(told.collect())
@@ -130,13 +137,15 @@ impl Docker {
         if let Some(found) = self.container(name).await? {
             return Ok(Some(found));
         }
-        let Some(old) = self.container(&labels::old(name)).await? else {
+        let Some(old) = self.ours(&labels::old(name)).await? else {
             return Ok(None);
         };
-        let new = self.container(&labels::new(name)).await?;
+        let new = self.ours(&labels::new(name)).await?;
         // The renames may have been done between the two looks.
         let now = self.container(name).await?;
-        Ok(Some(now.or(new).unwrap_or(old)))
+        Ok(Some(
+            now.or(new.filter(|new| new.uuid == old.uuid)).unwrap_or(old),
+        ))
     }
 
     /// The same of an instance that must be there.

@@ -2,11 +2,13 @@
 //!
 //! | what is there | what was going on | what becomes of it |
 //! |---|---|---|
-//! | `LAB.new` beside `LAB` or alone | the new one is being made | it is removed |
-//! | `LAB.old` and `LAB.new` | between the two renames | `LAB.new` becomes `LAB`, `LAB.old` goes |
-//! | `LAB` and `LAB.old` | only the removal is left | `LAB.old` goes |
+//! | `LAB.new` beside `LAB` or alone, never started | the new one is being made | it is removed |
+//! | `LAB.old` and `LAB.new` of one identity | between the two renames | `LAB.new` becomes `LAB`, `LAB.old` goes |
+//! | `LAB` and `LAB.old` of one identity | only the removal is left | `LAB.old` goes |
 //! | `LAB.old` alone | somebody removed the new one | it becomes `LAB` again |
-//! | `LAB.gone` | a removal | it is finished |
+//! | `LAB.gone`, not running | a removal | it is finished |
+//!
+//! All of it only of containers that are ours; whatever else has such a name is somebody's, and in the way.
 //!
 //! [`Docker::settle`] does that before each call that makes, replaces, renames, starts or removes `LAB`; names of
 //! instances have no dot, so nothing else is ever called so.
@@ -73,15 +75,16 @@ impl Docker {
     async fn settle_replacement(&self, name: &str, about: &About) -> Result<()> {
         let now = self.container(name).await?;
         let new = self.ours(&labels::new(name)).await?;
-        let old = self.container(&labels::old(name)).await?;
+        let old = self.ours(&labels::old(name)).await?;
         match (now, new, old) {
-            (None, Some(new), Some(old)) => {
+            (None, Some(new), Some(old)) if new.uuid == old.uuid => {
                 self.rename_container(&new.id, name, about).await?;
                 self.drop_container(&old, about).await
             }
-            (None, None, Some(old)) if old.ours => self.rename_container(&old.id, name, about).await,
+            (None, None, Some(old)) => self.rename_container(&old.id, name, about).await,
             (Some(now), _, Some(old)) if now.uuid == old.uuid => self.drop_container(&old, about).await,
-            (now, Some(new), None) => {
+            // One that was started by hand has files of its own.
+            (now, Some(new), None) if new.started.is_empty() && !new.runs() => {
                 // A restore shares the snapshots of the instance; a copy that was not finished has tags of its own.
                 if now.is_none_or(|now| now.uuid != new.uuid) {
                     self.drop_images_of(&new.uuid, Whose::Copied).await?;
@@ -93,7 +96,7 @@ impl Docker {
     }
 
     /// A container of this name that is ours.
-    async fn ours(&self, name: &str) -> Result<Option<Container>> {
+    pub(super) async fn ours(&self, name: &str) -> Result<Option<Container>> {
         Ok(self.container(name).await?.filter(|container| container.ours))
     }
 
@@ -139,9 +142,13 @@ impl Docker {
             name: Some(labels::new(plan.name)),
             ..CreateContainerOptions::default()
         };
-        let made = self
+        let made = match self
             .call_within(WORK, about, self.api.create_container(Some(options), body.create))
-            .await?;
+            .await
+        {
+            Err(Error::Exists { .. }) => return Err(in_the_way(&labels::new(plan.name), about)),
+            made => made?,
+        };
         for (network, endpoint) in body.networks {
             let request = NetworkConnectRequest {
                 container: made.id.clone(),
@@ -185,6 +192,10 @@ impl Docker {
         (image, kept): (&str, &Kept),
         about: &About,
     ) -> Result<Container> {
+        // What is still there after [`Self::settle`] is not ours.
+        if self.container(&labels::old(name)).await?.is_some() {
+            return Err(in_the_way(&labels::old(name), about));
+        }
         let plan = Plan {
             name,
             image,
@@ -244,6 +255,13 @@ impl Docker {
             .await?;
         Ok(made.id)
     }
+}
+
+/// A container that is somebody's, or that somebody started, has a name that we need.
+fn in_the_way(name: &str, about: &About) -> Error {
+    about.no(format!(
+        "the container `{name}` is in the way, and is not halolab's to remove; rename it: `docker rename {name} …`"
+    ))
 }
 
 /// The volumes of a container, for the one that replaces it.
