@@ -2,7 +2,7 @@
 
 use bollard::{
     models::{ContainerConfig, ContainerCreateBody},
-    query_parameters::{CommitContainerOptions, CreateContainerOptions},
+    query_parameters::{CommitContainerOptions, CreateContainerOptions, RemoveVolumeOptions},
 };
 
 use super::*;
@@ -211,6 +211,91 @@ async fn what_others_call_as_we_call_our_own_is_left_alone() {
         assert_eq!(containers(&name).await, [name.as_str(), &old]);
         docker.delete(&old).await.unwrap();
         docker.restore(&name, "s", "").await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_an_image_has_in_volumes_outlives_the_lab_and_is_named() {
+    let Some(docker) = docker().await else { return };
+    let name = unique("unnamed");
+    let copy = format!("{name}-prev");
+    let context = Context::new("FROM lab/bb\nVOLUME /data\n");
+    clean(&docker, &name, async {
+        docker
+            .build(&context.build(&name), &mut |_| {}, &silent())
+            .await
+            .unwrap();
+        docker.create_volume(&name).await.unwrap();
+        let disk = map(&[
+            ("type", "disk"),
+            ("source", &name),
+            ("pool", "default"),
+            ("path", "/store"),
+        ]);
+        let mut profile = Profile {
+            name: name.clone(),
+            devices: [("store".to_owned(), disk)].into(),
+            ..Profile::default()
+        };
+        docker.put_profile(&profile).await.unwrap();
+        let wanted = InstanceSpec {
+            image: name.clone(),
+            profiles: vec!["default".into(), name.clone()],
+            ..spec(&name, &[])
+        };
+        docker.create(&wanted, &silent()).await.unwrap();
+        docker.power(&name, Power::Start).await.unwrap();
+        run(&docker, &name, "echo mine >/data/f; echo theirs >/store/f").await;
+        docker.power(&name, Power::Stop { seconds: 0 }).await.unwrap();
+        // A device that is gone takes its volume out of the lab; what no device named stays in.
+        profile.devices.clear();
+        docker.put_profile(&profile).await.unwrap();
+        docker.power(&name, Power::Start).await.unwrap();
+        assert_eq!(run(&docker, &name, "cat /data/f; ls /store").await, "mine\n");
+        docker.power(&name, Power::Stop { seconds: 0 }).await.unwrap();
+        docker.delete_volume(&name).await.unwrap();
+        let wanted = InstanceSpec {
+            name: copy.clone(),
+            ..InstanceSpec::default()
+        };
+        let (sink, mut heard) = tokio::sync::mpsc::unbounded_channel();
+        let progress = Progress {
+            sink: Some(sink),
+            ..Progress::default()
+        };
+        docker.copy(&name, None, &wanted, &progress).await.unwrap();
+        let [volume] = &docker.unnamed_volumes(&name).await.unwrap()[..] else {
+            panic!("one volume")
+        };
+        assert_eq!(volume.path, "/data");
+        drop(progress);
+        let mut said = vec![];
+        while let Some((text, _)) = heard.recv().await {
+            said.push(text);
+        }
+        assert!(said.iter().any(|text| text.contains(&volume.name)), "{said:?}");
+        docker.delete(&name).await.unwrap();
+        let told = engine().await.inspect_volume(&volume.name).await.unwrap();
+        let file = std::path::Path::new(&told.mountpoint).join("f");
+        assert_eq!(std::fs::read_to_string(file).unwrap(), "mine\n");
+        {
+            let lab = &copy;
+            docker.power(lab, Power::Start).await.unwrap();
+            assert_eq!(run(&docker, lab, "ls /data").await, "");
+            docker.power(lab, Power::Stop { seconds: 0 }).await.unwrap();
+            let [own] = &docker.unnamed_volumes(lab).await.unwrap()[..] else {
+                panic!("one volume")
+            };
+            docker.delete(lab).await.unwrap();
+            let gone = engine().await;
+            gone.remove_volume(&own.name, None::<RemoveVolumeOptions>)
+                .await
+                .unwrap();
+            gone.remove_volume(&volume.name, None::<RemoveVolumeOptions>)
+                .await
+                .unwrap();
+        }
     })
     .await;
 }

@@ -40,7 +40,7 @@ pub use build::{Build, BuildEvent, Built};
 pub use events::Usage;
 pub use locate::Places;
 pub use snapshots::NOT_HELD;
-pub use volumes::Volume;
+pub use volumes::{Unnamed, Volume};
 
 use super::{
     Backend, ConfigEdit, Error, ExecSpec, ImageInfo, Instance, InstanceSpec, InstanceState, Network, Output,

@@ -69,7 +69,15 @@ impl Docker {
             self.write_record(Kind::Gone, &container.uuid, &container.name, read.as_deref())
                 .await?;
         }
-        self.remove_container(&container.id, true, about).await?;
+        self.remove_container(&container.id, false, about).await?;
+        for volume in super::volumes::unnamed(container) {
+            tracing::warn!(
+                "what `{}` had in `{}` is still in the volume `{}`; `docker volume rm` removes it",
+                container.name,
+                volume.path,
+                volume.name
+            );
+        }
         self.drop_record(Kind::Config, &container.id).await?;
         if container.ours {
             self.forget(&container.uuid, about).await?;
@@ -88,7 +96,8 @@ impl Docker {
         self.drop_record(Kind::Gone, uuid).await
     }
 
-    /// Removes a container; volumes that it alone knows go with it, where that is wanted.
+    /// Removes a container. Volumes that the engine made for it may go with one that nothing was ever written in: what is in
+    /// those of another is nowhere else.
     pub(super) async fn remove_container(&self, id: &str, volumes: bool, about: &About) -> Result<()> {
         let options = RemoveContainerOptions {
             v: volumes,

@@ -16,7 +16,7 @@
 use std::collections::HashMap;
 
 use bollard::{
-    models::{ContainerConfig, Mount, NetworkConnectRequest},
+    models::{ContainerConfig, Mount, MountType, NetworkConnectRequest},
     query_parameters::{CommitContainerOptions, CreateContainerOptions, ListContainersOptions},
 };
 
@@ -30,6 +30,7 @@ use super::{
     labels,
     record::Kind,
     removal::Whose,
+    volumes::unnamed,
 };
 use crate::backend::{Error, Result, about::About};
 
@@ -118,6 +119,9 @@ impl Docker {
             .config
             .get("user.halolab.stage")
             .map_or("", String::as_str);
+        let host = body.create.host_config.as_ref();
+        let named = serde_json::to_string(&targets(host.and_then(|host| host.mounts.as_ref())))
+            .map_err(|error| self.protocol(about, &error.to_string()))?;
         body.create.labels = Some(body::labels(&[
             (labels::KIND, labels::INSTANCE),
             (labels::UUID, plan.uuid),
@@ -126,6 +130,7 @@ impl Docker {
             (labels::NAME, plan.name),
             (labels::KEPT, &kept),
             (labels::MADE, &body.made),
+            (labels::NAMED, &named),
         ]));
         body.create.image = Some(plan.image.to_owned());
         body.create.hostname = Some(plan.name.to_owned());
@@ -203,7 +208,7 @@ impl Docker {
             created: &old.created,
             kept,
         };
-        let id = Box::pin(self.make_beside(&plan, &volumes_of(old), about)).await?;
+        let id = Box::pin(self.make_beside(&plan, &handed_on(old), about)).await?;
         if old.is_alive() {
             self.stop(old, 0).await?;
         }
@@ -264,13 +269,19 @@ fn in_the_way(name: &str, about: &About) -> Error {
     ))
 }
 
-/// The volumes of a container, for the one that replaces it.
-fn volumes_of(container: &Container) -> Vec<Mount> {
-    let all = container.told.mounts.clone().unwrap_or_default().into_iter();
-    let volume = |point: bollard::models::MountPoint| {
-        let (name, target) = (point.name?, point.destination?);
-        let is_volume = point.typ.as_deref() == Some("volume");
-        is_volume.then(|| devices::volume(&name, &target, point.rw == Some(false)))
-    };
-    all.filter_map(volume).collect()
+/// The volumes that no device named, for the container that replaces one. What a device named comes by that, or not at all
+/// where it is gone.
+fn handed_on(container: &Container) -> Vec<Mount> {
+    let all = unnamed(container).into_iter();
+    all.map(|volume| devices::volume(&volume.name, &volume.path, volume.read_only))
+        .collect()
+}
+
+/// The paths of the volumes among mounts.
+fn targets(mounts: Option<&Vec<Mount>>) -> Vec<&str> {
+    let volumes = mounts
+        .into_iter()
+        .flatten()
+        .filter(|mount| mount.typ == Some(MountType::VOLUME));
+    volumes.filter_map(|mount| mount.target.as_deref()).collect()
 }

@@ -23,8 +23,10 @@ use crate::backend::{
 
 /// What a snapshot of a container does not hold, for whoever is about to rely on one.
 pub const NOT_HELD: &str = "It holds the files of the container itself. It does not hold what is in volumes and in folders \
-    of this machine that are mounted, what is in memory disks such as /tmp where the stage asks for one, and running \
-    programs with their memory. A restore leaves volumes and folders as they are now, takes ports, mounts and devices from \
+    of this machine that are mounted, with those that the engine makes for an image that asks for one (`VOLUME`): a copy gets \
+    empty ones, and those of a lab that is removed stay behind (`docker volume ls`). It does not hold what is in memory disks such as /tmp where the stage asks for one, and running \
+    programs with their memory. `docker image prune --all` removes snapshots, which are images that no container uses. A \
+    restore leaves volumes and folders as they are now, takes ports, mounts and devices from \
     the lab's profile of now, and starts its programs anew.";
 
 /// "to {verb} a snapshot", for errors.
@@ -305,6 +307,12 @@ impl Docker {
             created: &now(),
             kept: &kept,
         };
+        for volume in super::volumes::unnamed(&source) {
+            progress.say(
+                format!("not copied: the volume `{}` at `{}`", volume.name, volume.path),
+                None,
+            );
+        }
         let id = Box::pin(self.make_beside(&plan, &[], &about)).await?;
         if taken.is_none() && !spec.instance_only {
             let repository = labels::snapshots_of(&uuid);
