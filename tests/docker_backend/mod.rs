@@ -10,7 +10,7 @@ use super::common::{
     docker::docker,
 };
 use halolab::backend::{
-    Backend as _, Error, ExecSpec, InstanceSpec, Power, Profile, Progress,
+    Backend as _, ConfigEdit, Error, ExecSpec, InstanceSpec, Power, Profile, Progress,
     docker::{Build, BuildEvent, Docker},
 };
 use tokio::{net::UnixListener, time::timeout};

@@ -299,3 +299,66 @@ async fn what_an_image_has_in_volumes_outlives_the_lab_and_is_named() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_is_removed_from_the_config_is_again_as_the_image_says() {
+    let Some(docker) = docker().await else { return };
+    let name = unique("config");
+    let context = Context::new(
+        "FROM lab/bb\nENV A=image B=2\nWORKDIR /tmp\nCMD [\"sh\", \"-c\", \"echo the image; sleep 600\"]\n",
+    );
+    clean(&docker, &name, async {
+        docker
+            .build(&context.build(&name), &mut |_| {}, &silent())
+            .await
+            .unwrap();
+        let keys = [
+            ("environment.A", "mine"),
+            ("environment.C", "3"),
+            ("docker.user", "1000"),
+            ("docker.workdir", "/root"),
+        ];
+        let wanted = InstanceSpec {
+            image: name.clone(),
+            ..spec(&name, &keys)
+        };
+        docker.create(&wanted, &silent()).await.unwrap();
+        let script =
+            "echo $A $B ${C-none}; pwd; sed -n 's/^Uid:.//p' /proc/1/status | cut -f1";
+        docker.power(&name, Power::Start).await.unwrap();
+        assert_eq!(run(&docker, &name, script).await, "mine 2 3\n/root\n1000\n");
+        docker.snapshot(&name, "s").await.unwrap();
+        docker.power(&name, Power::Stop { seconds: 0 }).await.unwrap();
+        let edit = |pairs: &[(&str, Option<&str>)]| ConfigEdit {
+            config: pairs
+                .iter()
+                .map(|(k, v)| ((*k).into(), v.map(str::to_owned)))
+                .collect(),
+            ..ConfigEdit::default()
+        };
+        docker
+            .edit(&name, &edit(&keys.map(|(key, _)| (key, None))))
+            .await
+            .unwrap();
+        docker.power(&name, Power::Start).await.unwrap();
+        assert_eq!(run(&docker, &name, script).await, "image 2 none\n/tmp\n0\n");
+        docker.power(&name, Power::Stop { seconds: 0 }).await.unwrap();
+        docker
+            .edit(&name, &edit(&[("docker.command", Some("image"))]))
+            .await
+            .unwrap();
+        docker.power(&name, Power::Start).await.unwrap();
+        let mut said = vec![];
+        let mut take = |_: u8, bytes: &[u8]| said.extend_from_slice(bytes);
+        docker
+            .logs(&name, (None, false), &mut take, &silent())
+            .await
+            .unwrap();
+        assert_eq!(String::from_utf8(said).unwrap(), "the image\n");
+        docker.power(&name, Power::Stop { seconds: 0 }).await.unwrap();
+        docker.restore(&name, "s", "").await.unwrap();
+        docker.power(&name, Power::Start).await.unwrap();
+        assert_eq!(run(&docker, &name, script).await, "mine 2 3\n/root\n1000\n");
+    })
+    .await;
+}

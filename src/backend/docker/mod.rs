@@ -17,6 +17,7 @@ mod instance;
 mod instances;
 mod labels;
 mod locate;
+mod origin;
 mod places;
 mod power;
 mod profiles;

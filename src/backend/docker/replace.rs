@@ -28,6 +28,7 @@ use super::{
     instance::{Container, Kept, expanded},
     instances::about,
     labels,
+    origin::Origin,
     record::Kind,
     removal::Whose,
     volumes::unnamed,
@@ -112,6 +113,10 @@ impl Docker {
     /// Makes `NAME.new`, with mounts beside those of its devices; its identifier.
     pub(super) async fn make_beside(&self, plan: &Plan<'_>, more: &[Mount], about: &About) -> Result<String> {
         let mut body = Box::pin(self.body(plan.kept, about)).await?;
+        let image = self.call(about, self.api.inspect_image(plan.image)).await?;
+        let origin = Origin::restore(&image, &mut body.create);
+        let origin =
+            serde_json::to_string(&origin).map_err(|error| self.protocol(about, &error.to_string()))?;
         let kept =
             serde_json::to_string(plan.kept).map_err(|error| self.protocol(about, &error.to_string()))?;
         let stage = plan
@@ -131,6 +136,7 @@ impl Docker {
             (labels::KEPT, &kept),
             (labels::MADE, &body.made),
             (labels::NAMED, &named),
+            (labels::ORIGIN, &origin),
         ]));
         body.create.image = Some(plan.image.to_owned());
         body.create.hostname = Some(plan.name.to_owned());
