@@ -332,7 +332,10 @@ fn the_launcher_stops_all_that_it_started_and_takes_any_path_and_only_an_image_t
         assert!(told.contains(&words), "{words} {told}");
     }
     let recorded = launch(&["--job", "night", "spack-build"]);
-    assert!(!recorded.contains("--stop-signal"), "a recorded job does so itself: {recorded}");
+    assert!(
+        !recorded.contains("--stop-signal"),
+        "a recorded job does so itself: {recorded}"
+    );
 }
 
 #[test]
@@ -340,7 +343,11 @@ fn a_change_of_the_list_that_was_cut_is_made_again() {
     let home = Home::new();
     let build = || home.run("entrypoints/spack-build.sh", &[]).status.success();
     assert!(build());
-    fs::write(home.path("project/pkg/zephyr/spack_src.yaml"), "spack: {specs: [app]}\n").unwrap();
+    fs::write(
+        home.path("project/pkg/zephyr/spack_src.yaml"),
+        "spack: {specs: [app]}\n",
+    )
+    .unwrap();
     for program in ["rm", "cp", "mv"] {
         home.program(program, "#!/bin/sh\nexit 1\n");
         assert!(!build(), "{program} fails");
@@ -364,7 +371,10 @@ fn a_shell_keeps_the_path_of_the_image_and_its_owner_the_groups_of_gpus() {
         );
         let mut script = home.script("entrypoints/default.sh", &[]);
         let told = text(&script.env("ZEPHYR_UID", "1000").output().unwrap().stdout);
-        assert!(told.starts_with(&format!("--reuid=1000 --regid=1000 {wanted} -- ")), "{told}");
+        assert!(
+            told.starts_with(&format!("--reuid=1000 --regid=1000 {wanted} -- ")),
+            "{told}"
+        );
     }
 }
 
@@ -405,7 +415,10 @@ fn facts_are_one_line_of_json() {
     assert!(facts["processors"].as_u64().unwrap() > 0);
     fs::write(home.path("os-release"), "ID=arch\n").unwrap();
     let mut script = home.script("entrypoints/facts.sh", &[]);
-    let ended = script.env("ZEPHYR_OS_RELEASE", home.path("os-release")).output().unwrap();
+    let ended = script
+        .env("ZEPHYR_OS_RELEASE", home.path("os-release"))
+        .output()
+        .unwrap();
     let facts: Value = serde_json::from_slice(&ended.stdout)
         .unwrap_or_else(|e| unreachable!("{e}: {}", text(&ended.stderr)));
     assert_eq!(facts["os"], "arch");

@@ -323,8 +323,7 @@ async fn what_is_removed_from_the_config_is_again_as_the_image_says() {
             ..spec(&name, &keys)
         };
         docker.create(&wanted, &silent()).await.unwrap();
-        let script =
-            "echo $A $B ${C-none}; pwd; sed -n 's/^Uid:.//p' /proc/1/status | cut -f1";
+        let script = "echo $A $B ${C-none}; pwd; sed -n 's/^Uid:.//p' /proc/1/status | cut -f1";
         docker.power(&name, Power::Start).await.unwrap();
         assert_eq!(run(&docker, &name, script).await, "mine 2 3\n/root\n1000\n");
         docker.snapshot(&name, "s").await.unwrap();
@@ -359,6 +358,48 @@ async fn what_is_removed_from_the_config_is_again_as_the_image_says() {
         docker.restore(&name, "s", "").await.unwrap();
         docker.power(&name, Power::Start).await.unwrap();
         assert_eq!(run(&docker, &name, script).await, "mine 2 3\n/root\n1000\n");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stop_lets_what_runs_end_and_waits_for_nobody_else() {
+    let Some(docker) = docker().await else { return };
+    let name = unique("grace");
+    clean(&docker, &name, async {
+        made(&docker, &name, &[]).await;
+        docker.power(&name, Power::Start).await.unwrap();
+        let script =
+            "trap 'sleep 1; echo saved >/root/f; exit' TERM; echo >/root/ready; while :; do sleep 1; done";
+        run(
+            &docker,
+            &name,
+            &format!("({script}) >/dev/null 2>&1 & until [ -e /root/ready ]; do :; done"),
+        )
+        .await;
+        let (_keys, typed) = tokio::sync::mpsc::channel(1);
+        let (shown, mut screen) = tokio::sync::mpsc::channel(64);
+        let shell = ExecSpec {
+            argv: vec!["sh".into()],
+            size: (80, 24),
+            ..ExecSpec::default()
+        };
+        let (other, lab) = (docker.clone(), name.clone());
+        let open = tokio::spawn(async move { other.exec_tty(&lab, &shell, typed, shown).await });
+        timeout(LONG, screen.recv())
+            .await
+            .expect("a prompt")
+            .expect("is there");
+        let begun = std::time::Instant::now();
+        docker.power(&name, Power::Stop { seconds: 30 }).await.unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+        drop(screen);
+        let _ = timeout(LONG, open).await.expect("the shell is over");
+        assert_eq!(read(&docker, &name).await, "saved\n");
+        docker.power(&name, Power::Start).await.unwrap();
+        let begun = std::time::Instant::now();
+        docker.power(&name, Power::Stop { seconds: 30 }).await.unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     })
     .await;
 }
