@@ -38,6 +38,7 @@ pub mod view;
 pub use exit::{Code, Stop};
 pub use setup::Setup;
 pub use shell::login;
+pub(crate) use table::note;
 
 /// Sets up AI and development labs on Strix Halo and NVIDIA boxes, and keeps them healthy.
 #[derive(Debug, Parser)]
@@ -203,7 +204,7 @@ fn listener(global: &Global) -> late::Listener {
     late::Listener {
         tell: Arc::new(move |said| {
             if !quiet {
-                table::note(said);
+                note(said);
             }
         }),
         cancel: CancellationToken::new(),

@@ -44,7 +44,8 @@ pub async fn start(
     order: &Order,
 ) -> Result<Mirror> {
     let before = Mirror::open(jobs, id).ok();
-    let attempt = before.as_ref().map_or(0, |mirror| mirror.status().attempt) + 1;
+    let attempt = before.as_ref().map_or(0, |mirror| mirror.status().attempt);
+    let attempt = attempt.saturating_add(1);
     let mirror = mirror_of(backend, jobs, id, instance, order).await?;
     // How an earlier attempt ended is not how this one stands.
     mirror.queue()?;
@@ -167,7 +168,7 @@ async fn mirror_of(
 ///
 /// # Errors
 /// The engine fails, or the lab says nothing: then nobody knows, and a script must not run twice.
-async fn stands(inside: Inside<'_>) -> Result<Option<Status>> {
+pub(super) async fn stands(inside: Inside<'_>) -> Result<Option<Status>> {
     let never = CancellationToken::new();
     for _ in 0..ASKED {
         let (mut found, mut none) = (None, false);

@@ -74,10 +74,10 @@ pub async fn before(jobs: &Path, backend: &dyn Backend, instance: &str, why: &st
         let mut watch = Watch {
             backend,
             mirror,
-            from: u64::MAX,
             cancel: CancellationToken::new(),
             patience: None,
             notice: &mut |_| {},
+            grown: &mut || {},
         };
         if let Err(error) = watch.briefly(LAST_BYTES).await {
             tracing::debug!(%error, job = %mirror.id(), "its last bytes are not fetched");

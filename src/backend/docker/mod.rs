@@ -17,10 +17,12 @@ mod instance;
 mod instances;
 mod labels;
 mod locate;
+mod origin;
 mod places;
 mod power;
 mod profiles;
 mod record;
+mod removal;
 mod replace;
 mod snapshots;
 mod volumes;
@@ -41,7 +43,7 @@ pub use build::{Build, BuildEvent, Built};
 pub use events::Usage;
 pub use locate::Places;
 pub use snapshots::NOT_HELD;
-pub use volumes::Volume;
+pub use volumes::{Unnamed, Volume};
 
 use super::{
     Backend, ConfigEdit, Error, ExecSpec, ImageInfo, Instance, InstanceSpec, InstanceState, Network, Output,
