@@ -189,7 +189,7 @@ fn show(seen: &Looked, all: bool, keep_days: u32) {
     if let Some(docker) = &seen.docker {
         out(&heading(Some(docker)));
     }
-    out(&text(labs, &seen.live));
+    out(&text(world, labs, &seen.live));
     let drifted = drifted(world, labs, seen.snapshots.as_deref());
     let left = left_over(world, labs, all);
     for line in half_updated(world, labs)
@@ -278,14 +278,19 @@ fn row(lab: &Lab, live: Option<&InstanceState>, snapshots: serde_json::Value) ->
     }
 }
 
-fn text(labs: &[Lab], live: &BTreeMap<String, InstanceState>) -> String {
+fn text(world: &World, labs: &[Lab], live: &BTreeMap<String, InstanceState>) -> String {
     let rows: Vec<Vec<String>> = labs
         .iter()
         .map(|lab| {
             let live = live.get(&lab.name);
             vec![
                 lab.name.clone(),
-                state_word(lab).to_owned(),
+                if world.is_unknown(lab) {
+                    "unknown"
+                } else {
+                    state_word(lab)
+                }
+                .to_owned(),
                 lab.stage.clone(),
                 lab.verdict.clone().unwrap_or_else(|| "-".into()),
                 lab.snapshots.to_string(),

@@ -5,7 +5,7 @@ use crate::{
     stage::BackendKind,
 };
 
-use super::{Presence, World, presence};
+use super::{Lab, Presence, World, presence};
 
 impl From<BackendKind> for Engine {
     /// The engine of a stage's labs; of the host's stage, which makes none, LXD.
@@ -74,6 +74,11 @@ impl World {
             Engine::Lxd => &self.away,
         };
         (!why.is_empty()).then_some(why.as_str())
+    }
+
+    /// Whether nobody knows if a lab is there: its engine does not answer.
+    pub fn is_unknown(&self, lab: &Lab) -> bool {
+        lab.instance.is_none() && self.lab_away(lab.engine).is_some()
     }
 
     /// With what Docker holds, or why that is not known.

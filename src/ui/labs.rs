@@ -151,7 +151,9 @@ fn heads(model: &Model, width: u16) -> String {
 
 /// Glyph, word and style of a lab's state as it is now: unknown while the engine is away.
 fn state_now(model: &Model, lab: &Lab) -> (&'static str, &'static str, Style) {
-    if model.is_stale() {
+    let world = model.world.as_ref();
+    let away = world.is_some_and(|world| world.is_unknown(lab));
+    if model.is_stale() || away {
         return (model.look.glyphs.unknown, "unknown", model.look.styles().dim);
     }
     model.look.state(lab)
