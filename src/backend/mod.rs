@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 
 use crate::host::docker::Passing;
 
-pub use engines::{Connect, Engine, Engines};
+pub use engines::{Away, Connect, Engine, Engines};
 pub use error::Error;
 pub use types::{
     ConfigEdit, ExecSpec, ImageInfo, Instance, InstanceSpec, InstanceState, Network, Pool, Power, Profile,

@@ -114,7 +114,7 @@ impl Setup {
     /// # Errors
     /// Why it is not there, in words.
     pub async fn docker(&self) -> Result<Arc<dyn Backend>, String> {
-        self.engines.docker().await
+        self.engines.docker().await.map_err(|away| away.why)
     }
 
     /// What the planner looks at. A machine without a daemon is a world too; one that does not answer is an error.

@@ -89,6 +89,8 @@ struct Looked {
     live: BTreeMap<String, InstanceState>,
     lxd: Option<Engine>,
     docker: Option<Engine>,
+    /// Why Docker is not there, where that matters.
+    away: Option<String>,
 }
 
 async fn look(setup: &Setup, name: Option<&str>) -> Result<Looked, Stop> {
@@ -130,6 +132,7 @@ async fn look(setup: &Setup, name: Option<&str>) -> Result<Looked, Stop> {
     };
     Ok(Looked {
         // One that has nothing to do with any lab is not spoken of.
+        away: away(&world, &labs, &setup.catalog, name.is_none()),
         docker: docker.filter(|_| labs.iter().any(|lab| lab.engine == EngineKind::Docker)),
         world,
         labs,
@@ -196,7 +199,7 @@ fn show(seen: &Looked, all: bool, keep_days: u32) {
         .into_iter()
         .chain(drifted)
         .chain(left)
-        .chain(away(world, labs))
+        .chain(seen.away.clone())
     {
         out(&line);
     }

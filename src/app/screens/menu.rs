@@ -129,7 +129,7 @@ fn items(lab: &Lab, world: &World, catalog: &Catalog, disk: Disk<'_>) -> Vec<Men
             }
             if catalog.get(&lab.stage).is_some_and(updates_by_image) {
                 for item in items.iter_mut().filter(|item| item.entry == Entry::Update) {
-                    "builds its image anew; data and the present one are kept".clone_into(&mut item.line);
+                    "by a new image; data and the present one stay".clone_into(&mut item.line);
                 }
             }
             items
