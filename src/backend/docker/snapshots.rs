@@ -260,7 +260,7 @@ impl Docker {
             config: without_volatile(&taken.kept.config),
             ..taken.kept
         };
-        let ran = container.is_alive();
+        let ran = container.runs();
         // The container keeps what it stands on when the snapshot goes.
         self.tag_root(&taken.image, &container.uuid, &about).await?;
         let new = Box::pin(self.replace(&container, name, (&taken.image, &kept), &about)).await?;
