@@ -432,14 +432,15 @@ fn archives_are_read_and_a_broken_one_shows_what_came_before() {
 fn times_come_from_the_table_the_lines_or_their_arrival() {
     let bench = Bench::new(b"one\ntwo\nthree\n");
     let table = bench.path.with_extension("log.times");
-    std::fs::write(&table, "1000 0\n61500 4\n3600000 8\n").unwrap();
+    // At that time the log had so many bytes: what it was for an hour without a word does not count for the next line.
+    std::fs::write(&table, "1000 0\n2000 4\n61500 8\n3600000 8\n3601000 14\n").unwrap();
     let mut log = bench.open();
     let page = log.turn(&Ask {
         clock: Clock::Relative,
         ..ask(9)
     });
     let times: Vec<_> = page.rows.iter().filter_map(|r| r.time.as_deref()).collect();
-    assert_eq!(times, ["+0:00.000", "+1:00.500", "+59:59.000"]);
+    assert_eq!(times, ["+0:00.000", "+0:59.500", "+59:59.000"]);
     let to = |at| Ask {
         motion: Motion::Time(at),
         ..ask(1)
@@ -631,4 +632,92 @@ fn a_save_never_writes_over_a_file_and_takes_sequences_out() {
     log.saving(None).write_to(&bench.path, true).unwrap_err();
     assert_eq!(std::fs::read(&bench.path).unwrap(), before);
     assert_eq!(std::fs::read(&target).unwrap(), b"\x1b[31mred\x1b[0m\n");
+}
+
+/// Lines are cut at whole blocks, which may be in the middle of a character, of a colour or of blanks: what is saved is what
+/// was there, to the last byte.
+#[test]
+fn long_lines_are_shown_and_saved_to_their_last_byte() {
+    let block = usize::try_from(BLOCK).unwrap();
+    let long = |unit: &str, bytes: usize| unit.repeat(bytes / unit.len());
+    for (unit, bytes) in [
+        ("0123456789", block + 40_000),
+        ("0123456789", 2 * block - 3),
+        ("blanks     ", 5 * block),
+        ("äöü€", 3 * block + 11),
+        ("日本", 2 * block + 5),
+    ] {
+        let text = format!("x\n{}\nend\n", long(unit, bytes).trim_end());
+        let bench = Bench::new(text.as_bytes());
+        let mut saved = vec![];
+        bench.open().saving(None).write(&mut saved).unwrap();
+        assert!(
+            saved == text.as_bytes(),
+            "{unit}: {} of {} bytes",
+            saved.len(),
+            text.len()
+        );
+    }
+    // A colour that a cut goes through is none of its text.
+    let plain = long("0123456789", 3 * block);
+    let coloured: String = plain
+        .as_bytes()
+        .chunks(7)
+        .map(|c| format!("\x1b[31m{}\x1b[0m", str::from_utf8(c).unwrap()))
+        .collect();
+    let bench = Bench::new(format!("x\n{coloured}\n").as_bytes());
+    let mut saved = vec![];
+    bench.open().saving(None).write(&mut saved).unwrap();
+    assert!(
+        saved == format!("x\n{plain}\n").as_bytes(),
+        "{} bytes",
+        saved.len()
+    );
+
+    let text = format!("x\n{}last\nend\n", long("0123456789", block + 40_000));
+    let bench = Bench::new(text.as_bytes());
+    let wrapped = Ask {
+        wrap: true,
+        motion: Motion::End,
+        ..ask(3)
+    };
+    let page = settled(&mut bench.open(), &wrapped);
+    assert!(texts(&page)[1].ends_with("last"), "{page:?}");
+    let aside = Ask {
+        left: block + 39_000,
+        ..ask(3)
+    };
+    let page = settled(&mut bench.open(), &aside);
+    assert!(texts(&page)[1].starts_with("67890"), "{page:?}");
+    let text = format!("x\nworking\r{}last\nend\n", long("0123456789", block + 40_000));
+    let bench = Bench::new(text.as_bytes());
+    let page = settled(&mut bench.open(), &ask(3));
+    assert!(texts(&page)[1].starts_with("0123456789"), "{page:?}");
+}
+
+#[test]
+fn a_save_that_is_given_up_leaves_nothing_and_a_device_is_no_file() {
+    let bench = Bench::new(&b"line\n".repeat(100_000));
+    let saving = bench.open().saving(None);
+    saving.given_up.store(true, std::sync::atomic::Ordering::Relaxed);
+    let target = bench.path.with_extension("saved");
+    saving.write_to(&target, false).unwrap_err();
+    let left = std::fs::read_dir(bench.path.parent().unwrap()).unwrap().count();
+    assert_eq!(left, 1, "only the log itself");
+    bench
+        .open()
+        .saving(None)
+        .write_to(Path::new("/dev/null"), true)
+        .unwrap_err();
+    // A log that is cut meanwhile is not taken for whole.
+    let saving = bench.open().saving(None);
+    File::options()
+        .write(true)
+        .open(&bench.path)
+        .unwrap()
+        .set_len(1000)
+        .unwrap();
+    let error = saving.write_to(&target, false).unwrap_err();
+    assert!(error.to_string().contains("was cut"), "{error}");
+    assert!(!target.exists());
 }

@@ -162,7 +162,7 @@ fn copying_uses_the_clipboard_of_the_terminal() {
     add(&home.path().join("a.log"), &numbered(9));
     let mut pty = start(home.path(), &["a.log"]);
     pty.answer("of 9", "vjy");
-    pty.wait_for("2 lines are on the clipboard");
+    pty.wait_for("2 lines went to the terminal's clipboard");
     let bytes = String::from_utf8_lossy(&pty.bytes()).into_owned();
     // "line number 1\nline number 2\n"
     assert!(bytes.contains("\x1b]52;c;bGluZSBudW1iZXIgMQpsaW5lIG51bWJlciAyCg==\x07"));
@@ -212,7 +212,7 @@ fn a_false_archive_is_said() {
     let mut pty = start(home.path(), &["bad.gz"]);
     pty.wait_for("broken: no gzip archive, shown as it is");
     pty.send("q");
-    assert_eq!(pty.end(), 0);
+    assert_eq!(pty.end(), 1);
     let plain = |name: &str| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_halolab"));
         let output = command
@@ -271,7 +271,7 @@ fn a_pipe_and_archives_are_shown() {
     pty.send("\t");
     pty.wait_for("broken after what is shown");
     pty.send("q");
-    assert_eq!(pty.end(), 0);
+    assert_eq!(pty.end(), 1);
 
     let program = env!("CARGO_BIN_EXE_halolab");
     let mut command = CommandBuilder::new("sh");
@@ -422,13 +422,13 @@ fn without_a_terminal_the_text_is_written_without_its_sequences() {
     let home = tempfile::tempdir().unwrap();
     add(
         &home.path().join("a.log"),
-        "\x1b[31mred\x1b[0m\t1\r\n 10%\r 20%\nlast \x1b]52;c;eA==\x07word",
+        "\x1b[31mred\x1b[0m\t1\r\nblanks  \x1b[K \n 10%\r 20%\nlast \x1b]52;c;eA==\x07word",
     );
     let ended = plain(home.path(), &["a.log"]).wait_with_output().unwrap();
     assert!(ended.status.success());
     assert_eq!(
         String::from_utf8(ended.stdout).unwrap(),
-        "red     1\n 20%\nlast word\n"
+        "red\t1\nblanks   \n 20%\nlast word\n"
     );
     let ended = plain(home.path(), &["nowhere.log"]).wait_with_output().unwrap();
     assert_eq!(ended.status.code(), Some(2));
@@ -456,8 +456,58 @@ fn without_a_terminal_it_follows_until_the_reader_goes_away() {
     assert!(!read("number 30\n").contains("number 20\n"));
     add(&log, "more\n");
     read("more\n");
+    // What was written right before the file was put away is not lost, nor what has its name then.
+    add(&log, "last of the old\n");
+    std::fs::rename(&log, home.path().join("a.log.1")).unwrap();
+    add(&log, "first of the new\n");
+    assert!(read("first of the new\n").contains("last of the old\n"));
     drop(out);
     assert!(child.wait().unwrap().success());
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(said.contains("a.log is another file now"), "{said}");
+}
+
+#[test]
+fn without_a_terminal_a_pipe_that_is_followed_ends_with_its_last_line() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_halolab"));
+    command.args(["view", "-f", "-"]).env("HALOLAB_HOME", home.path());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"a\nb").unwrap();
+    let ended = child.wait_with_output().unwrap();
+    assert!(ended.status.success());
+    assert_eq!(String::from_utf8(ended.stdout).unwrap(), "a\nb\n");
+}
+
+/// The folder of a link tells nothing of what it leads to, and a folder that is made anew is another one.
+#[test]
+fn a_log_behind_a_link_or_in_a_new_folder_is_found_again() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("logs");
+    std::fs::create_dir(&folder).unwrap();
+    let log = folder.join("a.log");
+    add(&log, "the first\n");
+    std::os::unix::fs::symlink(&log, home.path().join("current.log")).unwrap();
+    let mut pty = start(home.path(), &["-f", "current.log"]);
+    pty.wait_for("the first");
+    std::fs::rename(&log, folder.join("a.log.1")).unwrap();
+    pty.wait_for("no file has this name");
+    add(&log, "the second\n");
+    pty.wait_for("the second");
+    add(&log, "and it goes on\n");
+    pty.wait_for("and it goes on");
+    std::fs::remove_dir_all(&folder).unwrap();
+    pty.wait_for("no file has this name");
+    std::fs::create_dir(&folder).unwrap();
+    add(&log, "the third\n");
+    pty.wait_for("the third");
+    add(&log, "with more\n");
+    pty.wait_for("with more");
+    pty.send("q");
+    assert_eq!(pty.end(), 0);
+    pty.assert_given_back();
 }
 
 /// The help of a verb begins with what it is for, and its own options come before those of all.

@@ -373,3 +373,77 @@ fn a_pane_below_leaves_the_one_beside_where_it_is() {
     bench.press("x");
     assert_eq!(bench.viewer.panes.len(), 1, "the last one stays");
 }
+
+/// A hit in a line of many rows, or far to the right, is brought into view; unwrapped the page moves sideways for it.
+#[test]
+fn a_hit_within_a_long_line_is_on_the_screen() {
+    for (before, after) in [(3_010, 1_000), (90_010, 1_000), (400_010, 10)] {
+        let text = format!("first\n{}needle{}\nlast\n", "y".repeat(before), "z".repeat(after));
+        for keys in ["/needle~", "w/needle~", "wG/needle~"] {
+            let mut bench = Bench::new(&[("a.log", &text)], (80, 24));
+            bench.press(keys);
+            assert!(
+                bench.draw().contains("needle"),
+                "{before} {keys}: {}",
+                bench.draw()
+            );
+            assert!(
+                bench.status().contains("1 hit") || bench.status().contains("hit 1 of 1"),
+                "{}",
+                bench.status()
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_no_pattern_is_said_and_can_be_mended() {
+    let mut bench = Bench::new(&[("a.log", "a(b\nc\n")], (80, 24));
+    for letter in "/a(b".chars() {
+        bench
+            .viewer
+            .key(KeyEvent::new(KeyCode::Char(letter), KeyModifiers::NONE));
+    }
+    bench
+        .viewer
+        .key(KeyEvent::new(KeyCode::Char('r'), KeyModifiers::CONTROL));
+    bench.press("~");
+    let message = bench.viewer.message.clone().unwrap();
+    assert!(message.contains("no pattern: unclosed group"), "{message}");
+    assert!(bench.viewer.prompt.is_some(), "what was typed is still there");
+    bench
+        .viewer
+        .key(KeyEvent::new(KeyCode::Char('r'), KeyModifiers::CONTROL));
+    bench.press("~");
+    assert!(
+        bench.status().contains("1 hit") || bench.status().contains("hit 1 of 1"),
+        "{}",
+        bench.status()
+    );
+    bench.press("/nowhere~");
+    assert_eq!(
+        bench.status().matches("not found").count(),
+        1,
+        "{}",
+        bench.status()
+    );
+}
+
+/// A long message takes rows of the log; a wide character at the edge leaves room for the mark of what goes on.
+#[test]
+fn long_messages_and_wide_characters_are_whole() {
+    let text = format!("8 {}\n", "\u{65e5}".repeat(60));
+    let mut bench = Bench::new(&[("a.log", &text)], (80, 24));
+    bench.viewer.message = Some(format!(
+        "/nope/{} cannot be written: no such folder",
+        "x".repeat(90)
+    ));
+    let drawn = bench.draw();
+    assert!(
+        drawn.contains("/nope/xxx") && drawn.contains("cannot be written: no such folder"),
+        "{drawn}"
+    );
+    bench.press("w");
+    let first = bench.draw().lines().next().unwrap().to_owned();
+    assert!(first.contains('\u{203a}'), "{first}");
+}

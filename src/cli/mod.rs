@@ -38,6 +38,7 @@ pub mod view;
 pub use exit::{Code, Stop};
 pub use setup::Setup;
 pub use shell::login;
+pub(crate) use table::note;
 
 /// Sets up AI and development labs on Strix Halo and NVIDIA boxes, and keeps them healthy.
 #[derive(Debug, Parser)]
@@ -75,6 +76,9 @@ pub struct Global {
     /// Socket or URL of the LXD or Incus daemon.
     #[arg(long, global = true, value_name = "SOCKET|URL")]
     pub lxd: Option<String>,
+    /// Socket or address of Docker or Podman, for labs of theirs.
+    #[arg(long, global = true, value_name = "SOCKET|URL")]
+    pub docker: Option<String>,
     /// Token that a remote daemon gave out, to be trusted by it.
     #[arg(
         long,
@@ -200,7 +204,7 @@ fn listener(global: &Global) -> late::Listener {
     late::Listener {
         tell: Arc::new(move |said| {
             if !quiet {
-                table::note(said);
+                note(said);
             }
         }),
         cancel: CancellationToken::new(),

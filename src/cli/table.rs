@@ -13,7 +13,7 @@ pub(super) fn out(text: &str) {
 }
 
 /// Writes lines to stderr. Whatever is in them, they drive no terminal.
-pub(super) fn note(text: &str) {
+pub(crate) fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "{}", crate::log::sanitize_text(text));
 }
 

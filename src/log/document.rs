@@ -108,6 +108,11 @@ impl Document {
         self.blocks.is_empty()
     }
 
+    /// What of it is not as it was written, where that is known: a broken archive.
+    pub fn flaw(&self) -> Option<String> {
+        self.source.is_complete().then(|| self.source.note()).flatten()
+    }
+
     /// How often it was begun anew.
     pub fn generation(&self) -> u64 {
         self.generation
@@ -123,9 +128,9 @@ impl Document {
                 self.times.arrived(before, times::now());
                 self.grow();
             }
-            Change::Cut => self.begin_anew("was cut, and is shown from its new beginning"),
-            Change::Replaced => self.begin_anew("was replaced by a new file, which is shown now"),
-            Change::Gone => self.note = Some("no file has this name any more; what was read is shown".into()),
+            Change::Cut => self.begin_anew("was cut: this is its new beginning"),
+            Change::Replaced => self.begin_anew("was replaced: this is the new file"),
+            Change::Gone => self.note = Some("no file has this name any more".into()),
             Change::Back => self.note = None,
         }
         true
@@ -174,8 +179,9 @@ impl Document {
             .as_ref()
             .and_then(|q| self.scan(&Aim::Query(q.clone())));
         let matcher = matcher.map(|scan| Arc::clone(scan.matcher()));
-        let layout = Layout {
+        let mut layout = Layout {
             ask,
+            left: ask.left,
             columns: ask.columns.saturating_sub(gutter).max(1),
             matcher,
             rules: self.rules.get().cloned(),
@@ -196,7 +202,7 @@ impl Document {
             filter,
             unknown: false,
         };
-        let mut page = place(&layout, &mut walk, ask, found);
+        let mut page = place(&mut layout, &mut walk, ask, found);
         page.gutter = gutter;
         self.tell(ask, &mut page);
         page

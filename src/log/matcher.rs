@@ -41,6 +41,18 @@ impl Query {
             .unwrap_or_else(|| self.text.contains(['\\', '^', '$', '|', '*', '+', '?', '[', '{']))
     }
 
+    /// Why it is no pattern, where it has to be one.
+    pub fn problem(&self) -> Option<String> {
+        if self.pattern != Some(true) {
+            return None;
+        }
+        let error = build(&self.text, false).err()?;
+        // Its own drawing of the place takes several lines; the last one says why.
+        let why = error.to_string();
+        let why = why.lines().last().unwrap_or_default();
+        Some(why.strip_prefix("error: ").unwrap_or(why).to_owned())
+    }
+
     fn folds(&self) -> bool {
         // `\S` is no upper case letter.
         let mut escaped = false;

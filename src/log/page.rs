@@ -223,6 +223,8 @@ pub struct Page {
     pub filtered: Option<Hits>,
     /// How the leap ended.
     pub landing: Landing,
+    /// How many columns have to be scrolled away so that what was found is in view; none where they stay.
+    pub left: Option<usize>,
     /// Where the cursor is.
     pub cursor: Option<u64>,
     /// What is to be said about the log: gone, replaced, cut, broken.

@@ -1,7 +1,7 @@
 //! One raw line as it is drawn: colours stay, `\r` shows the last state of a progress bar, tabs are laid out, no
 //! other sequence survives, and the work is bounded.
 
-use memchr::{memchr, memchr_iter, memrchr};
+use memchr::{memchr, memchr_iter, memchr2, memrchr};
 use ratatui::{
     style::Style,
     text::{Line, Span},
@@ -15,6 +15,9 @@ use super::{
 
 /// Columns of a log line that are kept where nobody says how many are seen.
 pub const LINE_CELLS: usize = 4096;
+/// Columns that a line can have: it is at most two blocks long (`super::lines`), and a byte at most eight columns, as a
+/// tab is, or a character that is spelled.
+pub const MOST_CELLS: usize = 16 * 64 * 1024;
 const TAB: usize = 8;
 /// Bytes that are decoded before it is asked whether more are seen.
 const PIECE: usize = 1024;
@@ -48,10 +51,12 @@ pub fn decode(bytes: &[u8], style: Style, cells: usize) -> Decoded {
     // Of a progress bar only the end is seen; the styles before it count all the same.
     let mut bytes = bytes;
     if bytes.len() > LINE_BYTES && memrchr(b'\r', bytes).is_some() {
-        let (head, tail) = bytes.split_at(bytes.len() - LINE_BYTES);
-        let from = memchr(b'\r', tail).unwrap_or(0);
+        let tail = bytes.len() - LINE_BYTES;
+        let (before, after) = bytes.split_at(tail);
+        let state = memchr(b'\r', after).map(|at| tail + at);
+        let (head, state) = bytes.split_at(state.or_else(|| memrchr(b'\r', before)).unwrap_or(0));
         row.style = style_after(head, style);
-        bytes = tail.get(from..).unwrap_or(tail);
+        bytes = state;
     }
     let returns = memchr(b'\r', bytes).is_some();
     let mut parser = Parser::new();
@@ -66,6 +71,21 @@ pub fn decode(bytes: &[u8], style: Style, cells: usize) -> Decoded {
     }
     let after = style_after(rest, row.style);
     row.finish(after)
+}
+
+/// The text of a line for files and pipes: with its tabs and blanks, where nothing was written over.
+pub fn text(bytes: &[u8]) -> String {
+    let line = strip_end(bytes);
+    if memchr2(b'\r', 0x08, line).is_some() {
+        return decode(line, Style::default(), MOST_CELLS).text;
+    }
+    let mut row = Row {
+        limit: MOST_CELLS,
+        verbatim: true,
+        ..Row::default()
+    };
+    Parser::new().advance(&mut row, line);
+    row.finish(Style::default()).text
 }
 
 /// One raw line of a log as a line of the screen.
@@ -155,6 +175,8 @@ struct Row {
     style: Style,
     limit: usize,
     full: bool,
+    /// Tabs stay, and blanks at the end.
+    verbatim: bool,
 }
 
 impl Row {
@@ -203,7 +225,7 @@ impl Row {
         let kept = self
             .cells
             .iter()
-            .rposition(|c| !c.base.is_whitespace() || !c.marks.is_empty());
+            .rposition(|c| self.verbatim || !c.base.is_whitespace() || !c.marks.is_empty());
         for cell in self.cells.iter().take(kept.map_or(0, |k| k + 1)) {
             text.push(cell.base);
             text.push_str(&cell.marks);
@@ -242,6 +264,7 @@ impl Perform for Row {
             b'\r' => self.at = 0,
             // Spinners go back by one like this.
             0x08 => self.at = self.at.saturating_sub(1),
+            b'\t' if self.verbatim => self.put('\t'),
             b'\t' => {
                 for _ in 0..TAB - self.at % TAB {
                     self.put(' ');

@@ -215,7 +215,8 @@ impl Scan {
             let rest = state.counts.get(index + 1..).unwrap_or_default();
             match rest.iter().position(|n| *n > 0) {
                 Some(found) => Some(span + 1 + found as u64),
-                None if state.counts.is_empty() && state.done < state.wanted => Some(span),
+                // What the log grew by is not counted yet.
+                None if state.done < state.wanted => Some((span + 1).max(state.counts.len() as u64)),
                 None => None,
             }
         } else {

@@ -71,7 +71,7 @@ impl Times {
     /// When the line at this offset was written; `text` is how it begins.
     pub fn of_line(&self, offset: u64, text: &str) -> Option<i64> {
         if let Some(table) = &self.table {
-            return lookup(table, |_, at| at <= offset).map(|(time, _)| time);
+            return written(table, offset);
         }
         parse(text).or_else(|| {
             let after = self.arrivals.partition_point(|(from, _)| *from <= offset);
@@ -107,7 +107,7 @@ impl Times {
     /// The first line that was not written before this time.
     pub fn offset_at(&self, time: i64, blocks: &mut Blocks) -> Option<u64> {
         if let Some(table) = &self.table {
-            return Some(lookup(table, |at, _| at <= time).map_or(0, |(_, offset)| offset));
+            return Some(lookup(table, |at, _| at < time).map_or(0, |(_, offset)| offset));
         }
         if let Some(at) = search_lines(time, blocks) {
             return Some(at);
@@ -121,8 +121,22 @@ impl Times {
     }
 }
 
+/// When the byte at an offset was there: the first time at which the log was longer. What is longer than all that the
+/// table tells was written after its last line, and nothing better is known of it.
+fn written(table: &File, offset: u64) -> Option<i64> {
+    let shorter = halves(table, |_, bytes| bytes <= offset);
+    let next = shorter.map_or(0, |(.., end)| end);
+    let longer = table_line(table, next).map(|(time, ..)| time);
+    longer.or_else(|| shorter.map(|(time, ..)| time))
+}
+
 /// The last line of the table for which `before` holds: it holds for the first ones only.
 fn lookup(table: &File, before: impl Fn(i64, u64) -> bool) -> Option<(i64, u64)> {
+    halves(table, before).map(|(time, bytes, _)| (time, bytes))
+}
+
+/// The same with the place where the line after it begins.
+fn halves(table: &File, before: impl Fn(i64, u64) -> bool) -> Option<(i64, u64, u64)> {
     let len = table.metadata().ok()?.len();
     let (mut low, mut high) = (0, len);
     let mut best = None;
@@ -134,7 +148,7 @@ fn lookup(table: &File, before: impl Fn(i64, u64) -> bool) -> Option<(i64, u64)>
             continue;
         };
         if before(time, offset) {
-            best = Some((time, offset));
+            best = Some((time, offset, end));
             low = end.max(middle + 1);
         } else {
             high = middle;

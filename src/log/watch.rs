@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 
 /// File systems whose changes from elsewhere nobody tells: NFS, SMB, CIFS, FUSE, 9p, Ceph.
 const DEAF: [u64; 7] = [
@@ -67,10 +67,6 @@ impl Watch {
 
     /// Watches this file, and what happens to its name.
     pub fn add(&mut self, path: &Path) {
-        let folder = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
         let mut watched = Watched {
             name: path.file_name().unwrap_or_default().to_owned(),
             path: path.to_owned(),
@@ -78,22 +74,29 @@ impl Watch {
             folder: None,
         };
         if let Some(ears) = &self.ears {
-            let names =
-                WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::MOVED_FROM | WatchFlags::DELETE;
-            watched.folder = inotify::add_watch(ears, folder, names).ok();
-            watched.file = listen(ears, path);
+            watched.listen(ears);
         }
         let far = rustix::fs::statfs(path).is_ok_and(|s| {
             let kind = u64::try_from(s.f_type).unwrap_or(0) & 0xffff_ffff;
             DEAF.contains(&kind)
         });
-        self.deaf |= far || watched.file.is_none();
+        self.deaf |= far;
         self.watched.push(watched);
     }
 
-    /// Some file has to be looked at by the clock.
+    /// Some file has to be looked at by the clock: its file system tells nothing, or no file has its name just now.
     pub fn is_deaf(&self) -> bool {
-        self.deaf
+        self.deaf || self.watched.iter().any(|w| w.file.is_none())
+    }
+
+    /// After a look by the clock: listens to what has a name again, and to the folder, which may be another one.
+    pub fn renew(&mut self) {
+        let Some(ears) = &self.ears else { return };
+        for watched in &mut self.watched {
+            if watched.file.is_none() {
+                watched.listen(ears);
+            }
+        }
     }
 
     /// What becomes readable when something happened.
@@ -108,10 +111,16 @@ impl Watch {
         let mut reader = inotify::Reader::new(ears, &mut room);
         let mut ours = false;
         let mut renamed = false;
+        // A link's own folder tells nothing of what it leads to.
+        let lost =
+            ReadFlags::MOVE_SELF | ReadFlags::DELETE_SELF | ReadFlags::IGNORED | ReadFlags::QUEUE_OVERFLOW;
         while let Ok(event) = reader.next() {
             match event.file_name() {
                 // Overflow has no watch: anything may have happened.
-                None => ours = true,
+                None => {
+                    ours = true;
+                    renamed |= event.events().intersects(lost);
+                }
                 Some(name) => {
                     let named = self
                         .watched
@@ -124,14 +133,23 @@ impl Watch {
         }
         if renamed {
             for watched in &mut self.watched {
-                watched.file = listen(ears, &watched.path);
+                watched.listen(ears);
             }
         }
         ours
     }
 }
 
-fn listen(ears: &OwnedFd, path: &Path) -> Option<i32> {
-    let changes = WatchFlags::MODIFY | WatchFlags::ATTRIB | WatchFlags::MOVE_SELF | WatchFlags::DELETE_SELF;
-    inotify::add_watch(ears, path, changes).ok()
+impl Watched {
+    fn listen(&mut self, ears: &OwnedFd) {
+        let folder = match self.path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let names = WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::MOVED_FROM | WatchFlags::DELETE;
+        self.folder = inotify::add_watch(ears, folder, names).ok();
+        let changes =
+            WatchFlags::MODIFY | WatchFlags::ATTRIB | WatchFlags::MOVE_SELF | WatchFlags::DELETE_SELF;
+        self.file = inotify::add_watch(ears, &self.path, changes).ok();
+    }
 }

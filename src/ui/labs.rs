@@ -17,6 +17,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::{
     app::{Engine, Model},
+    backend::Engine as LabEngine,
     labs::{Lab, Presence, drift},
     log::clean,
 };
@@ -174,7 +175,9 @@ fn row(model: &Model, lab: &Lab, widths: [usize; 5]) -> Line<'static> {
     };
     let used = live.and_then(|s| s.disk).map(bytes).unwrap_or_default();
     let ram = live.map(|s| bytes(s.memory)).unwrap_or_default();
+    let away = model.world.as_ref().and_then(|world| world.lab_away(lab.engine));
     let proof = match lab.presence {
+        Presence::Missing if away.is_some() => format!("no {} here", lab.engine.title()),
         Presence::Missing => clean(&lab.title).into_owned(),
         _ => lab
             .verdict
@@ -229,6 +232,15 @@ pub(super) fn about(model: &Model, lab: &Lab, width: u16) -> Lines {
             lines.extend(labelled(look, label, value, style, width));
         }
     };
+    if lab.engine == LabEngine::Docker {
+        let world = model.world.as_ref();
+        let server = world.and_then(|world| world.docker.as_ref()?.server.as_ref());
+        let here = server.map(|s| format!("{} {} at {}", s.title(), s.version, s.address));
+        let away = world
+            .and_then(|world| world.lab_away(lab.engine))
+            .map(str::to_owned);
+        add("Engine", &clean(&here.or(away).unwrap_or_default()));
+    }
     add("Stage", &clean(&lab.title));
     if let (Presence::Missing, Some(stage)) = (lab.presence, stage) {
         add("What", &clean(&stage.summary));

@@ -123,6 +123,13 @@ fn draw_rows(pane: &Pane, palette: &Palette, buffer: &mut Buffer, area: Rect) {
         draw_row(row, hit, palette, buffer, text);
         if row.more && text.width > 0 {
             let more = if palette.ascii { ">" } else { "›" };
+            // A wide character may stand there: half of it cannot be seen.
+            let wide = (text.right() - 1).checked_sub(1).filter(|x| *x >= text.x);
+            if let Some(cell) = wide.and_then(|x| buffer.cell_mut((x, y)))
+                && cell.symbol().width() > 1
+            {
+                cell.set_symbol(" ");
+            }
             put(buffer, (text.right() - 1, y), more, palette.dim, 1);
         }
         if selected.is_some_and(|(from, to)| (from..=to).contains(&row.offset)) {

@@ -14,11 +14,16 @@ const WIDTH: u16 = 84;
 /// Columns of the names of keys.
 const NAMES: usize = 26;
 
-/// Draws it over the panes; a scroll past the end shows the end.
+/// How far it can be scrolled.
+pub(super) fn most(inside: bool, area: Rect) -> usize {
+    let frame = 2;
+    let lines = lines(inside, area).len();
+    lines.saturating_sub(usize::from(area.height.saturating_sub(frame)))
+}
+
+/// Draws it over the panes.
 pub(super) fn draw(viewer: &Viewer, scroll: usize, palette: &Palette, buffer: &mut Buffer, area: Rect) {
-    let leaves = |does| viewer.inside && matches!(does, super::Intent::Quit | super::Intent::Build);
-    let mut lines = lines(usize::from(WIDTH.min(area.width).saturating_sub(4)));
-    lines.retain(|line| !leaves(line.2));
+    let lines = lines(viewer.inside, area);
     let width = WIDTH.min(area.width);
     let wanted = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2);
     let height = wanted.min(area.height);
@@ -32,7 +37,7 @@ pub(super) fn draw(viewer: &Viewer, scroll: usize, palette: &Palette, buffer: &m
     let most = lines.len().saturating_sub(usize::from(inside.height));
     let scroll = scroll.min(most);
     let shown = lines.iter().skip(scroll).take(usize::from(inside.height));
-    for ((names, help, _), y) in shown.zip(inside.y..) {
+    for ((names, help), y) in shown.zip(inside.y..) {
         let names_room = u16::try_from(NAMES - 1).unwrap_or(0).min(inside.width);
         put(buffer, (inside.x, y), names, palette.key, names_room);
         let at = inside.x + u16::try_from(NAMES).unwrap_or(0);
@@ -61,18 +66,21 @@ pub(super) fn draw(viewer: &Viewer, scroll: usize, palette: &Palette, buffer: &m
     }
 }
 
-type HelpLine = (String, String, super::Intent);
+type HelpLine = (String, String);
 
-fn lines(width: usize) -> Vec<HelpLine> {
+/// What it says; of the keys that the screen around the viewer has, nothing.
+fn lines(inside: bool, area: Rect) -> Vec<HelpLine> {
+    let width = usize::from(WIDTH.min(area.width).saturating_sub(4));
+    let leaves = |does| inside && matches!(does, super::Intent::Quit | super::Intent::Build);
     let room = width.saturating_sub(NAMES).max(10);
     let mut lines = vec![];
-    for key in KEYS {
+    for key in KEYS.iter().filter(|key| !leaves(key.does)) {
         let names: Vec<String> = key.chords.iter().copied().map(name).collect();
         let names = fold(names.join(", ").split(' '), NAMES - 1);
         let words = fold(key.help.split(' '), room);
         for at in 0..names.len().max(words.len()) {
             let part = |parts: &[String]| parts.get(at).cloned().unwrap_or_default();
-            lines.push((part(&names), part(&words), key.does));
+            lines.push((part(&names), part(&words)));
         }
     }
     lines

@@ -139,6 +139,7 @@ impl Pane {
             self.number = Some(number);
         }
         self.ask.spot = page.spot;
+        self.ask.left = page.left.unwrap_or(self.ask.left);
         if self.ask.cursor.is_some() {
             self.ask.cursor = page.cursor;
         }
@@ -169,7 +170,7 @@ impl Pane {
             }
             Landing::Nowhere => match self.wrapped(page, asked) {
                 Some(said) => (false, Some(said)),
-                None => (true, Some(nowhere(page, asked))),
+                None => (true, nowhere(page, asked)),
             },
             Landing::Timeless => (true, Some("this log tells no times".to_owned())),
             Landing::Outside(first, last) => {
@@ -241,15 +242,16 @@ impl Pane {
     }
 }
 
-/// What to say where nothing is found.
-fn nowhere(page: &Page, asked: &Ask) -> String {
+/// What to say where nothing is found; nothing where the status says so already.
+fn nowhere(page: &Page, asked: &Ask) -> Option<String> {
     let way = |forward| if forward { "below" } else { "above" };
     match asked.motion {
-        Motion::Problem(Level::Error, leap) => format!("no error {}", way(leap.forward)),
-        Motion::Problem(Level::Warning, leap) => format!("no warning {}", way(leap.forward)),
+        Motion::Problem(Level::Error, leap) => Some(format!("no error {}", way(leap.forward))),
+        Motion::Problem(Level::Warning, leap) => Some(format!("no warning {}", way(leap.forward))),
         Motion::Hit(leap) if page.hits.is_some_and(|h| h.total > 0 || !h.done) => {
-            format!("no further hit {}", way(leap.forward))
+            Some(format!("no further hit {}", way(leap.forward)))
         }
-        _ => "not found".to_owned(),
+        Motion::Hit(_) => None,
+        _ => Some("not found".to_owned()),
     }
 }

@@ -149,6 +149,16 @@ impl Viewer {
             return vec![];
         };
         let query = prompt.query();
+        if matches!(prompt.kind, PromptKind::Search(_) | PromptKind::Filter)
+            && let Some(why) = query.problem()
+        {
+            self.message = Some(format!(
+                "this is no pattern: {why}; ctrl-r searches for it as a text"
+            ));
+            self.prompt = Some(prompt);
+            return vec![];
+        }
+        self.message = None;
         match prompt.kind {
             PromptKind::Search(forward) => self.search(query, forward),
             PromptKind::Filter => self.filter(&query),

@@ -25,11 +25,17 @@ impl Viewer {
 
     /// Lines were put on the clipboard.
     pub fn take_copied(&mut self, text: &str, cut: bool) {
-        let lines = thousands(text.lines().count() as u64);
-        self.message = Some(if cut {
-            format!("the first {lines} lines are on the clipboard: terminals take no more; s saves all")
+        let count = text.lines().count() as u64;
+        let lines = thousands(count);
+        let lines = if count == 1 {
+            "1 line".to_owned()
         } else {
-            format!("{lines} lines are on the clipboard")
+            format!("{lines} lines")
+        };
+        self.message = Some(if cut {
+            format!("the first {lines} went to the terminal's clipboard, which takes no more; s saves all")
+        } else {
+            format!("{lines} went to the terminal's clipboard (in tmux: `set -g set-clipboard on`)")
         });
     }
 }

@@ -16,6 +16,9 @@ use super::{
     viewer::Viewer,
 };
 
+/// Columns that a long note leaves for where in the log the page is.
+const PLACE: u16 = 24;
+
 /// Draws it; returns where the cursor is, where something is typed.
 pub(super) fn draw(
     viewer: &Viewer,
@@ -45,16 +48,18 @@ pub(super) fn draw(
     }
     let mut x = line.x;
     if let Some(message) = viewer.message.as_ref().filter(|_| focused) {
-        let text = own(&format!(" {message} "), palette);
-        x = put(buffer, (x, line.y), &text, base.patch(palette.warn), line.width);
+        x = tell(message, palette, buffer, line, base);
     }
     let parts = parts(viewer, pane, palette);
     for (index, (text, style)) in parts.iter().enumerate() {
-        let room = line.right().saturating_sub(x);
-        let wide = text.width() + 2 > usize::from(room);
+        let mut room = line.right().saturating_sub(x);
         // Of what does not fit the name and a note are cut, and the rest is left out.
-        let note = index == 1 && pane.page.note.is_some();
-        if wide && index > 0 && !note {
+        let note = index > 0
+            && *style == palette.warn
+            && pane.page.note.as_ref().is_some_and(|n| own(n, palette) == *text);
+        if note {
+            room = room.saturating_sub(PLACE.min(room / 2));
+        } else if text.width() + 2 > usize::from(room) && index > 0 {
             continue;
         }
         x = put(
@@ -81,6 +86,23 @@ pub(super) fn draw(
         );
     }
     None
+}
+
+/// What is told; a long text takes rows of the log above it. Returns where it ends.
+fn tell(message: &str, palette: &Palette, buffer: &mut Buffer, line: Rect, base: Style) -> u16 {
+    let text = own(message, palette);
+    let rows = crate::log::page::rows_of(&text, usize::from(line.width).saturating_sub(2));
+    let above = u16::try_from(rows.len() - 1)
+        .unwrap_or(0)
+        .min(line.y - buffer.area.y);
+    let style = base.patch(palette.warn);
+    let mut end = line.x;
+    for (row, y) in rows.into_iter().zip(line.y - above..=line.y) {
+        fill(buffer, Rect { y, height: 1, ..line }, base);
+        let text = format!(" {} ", text.get(row).unwrap_or_default().trim_start());
+        end = put(buffer, (line.x, y), &text, style, line.width);
+    }
+    end
 }
 
 fn fill(buffer: &mut Buffer, line: Rect, style: Style) {
@@ -141,9 +163,11 @@ fn parts(viewer: &Viewer, pane: &Pane, palette: &Palette) -> Vec<(String, Style)
         many => format!("{name} ({} of {many})", pane.log + 1),
     };
     let mut parts = vec![(name, plain)];
-    if let Some(note) = &page.note {
-        parts.push((own(note, palette), palette.warn));
-    }
+    let found = hits(pane);
+    let note = page.note.as_ref().map(|note| own(note, palette));
+    // What was just asked for stands before what was told long ago.
+    parts.extend(found.map(|text| (text, palette.accent)));
+    parts.extend(note.map(|text| (text, palette.warn)));
     if pane.selected().is_some() {
         parts.push(("selecting: y copies, s saves".into(), palette.key));
     }
@@ -153,9 +177,6 @@ fn parts(viewer: &Viewer, pane: &Pane, palette: &Palette) -> Vec<(String, Style)
         parts.push((format!("+{} new", thousands(page.new_lines)), palette.warn));
     } else if pane.followed {
         parts.push(("paused".into(), palette.warn));
-    }
-    if let Some(text) = hits(pane) {
-        parts.push((text, palette.accent));
     }
     if let Some(filter) = &pane.ask.filter {
         let lines = page.filtered.map(count).unwrap_or_default();

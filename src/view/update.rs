@@ -232,6 +232,7 @@ impl Viewer {
             Intent::PageUp | Intent::HalfUp => *scroll = scroll.saturating_sub(10),
             Intent::PageDown | Intent::HalfDown => *scroll += 10,
             Intent::Top => *scroll = 0,
+            Intent::Bottom => *scroll = usize::MAX / 2,
             Intent::Redraw => return vec![Effect::Redraw],
             Intent::Suspend => return vec![Effect::Suspend],
             _ => self.help = None,

@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use crate::log::page::{Ask, Filter, Page};
 
-use super::{layout::Layout, pane::Pane, prompt::Prompt};
+use super::{help, layout::Layout, pane::Pane, prompt::Prompt};
 
 /// Panes at once; more would show nothing.
 const PANES: usize = 6;
@@ -146,6 +146,9 @@ impl Viewer {
 
     /// Tells the panes how large they are.
     pub fn lay_out(&mut self, area: Rect) {
+        if let Some(scroll) = &mut self.help {
+            *scroll = (*scroll).min(help::most(self.inside, area));
+        }
         for (index, place) in self.places(area) {
             let text = self.text_area(place, area);
             let (rows, columns) = (usize::from(text.height).max(1), usize::from(text.width).max(1));

@@ -189,11 +189,7 @@ async fn a_copy_or_removal_that_is_cut_at_any_call_is_whole_or_not_there() {
             filters: Some([("label".to_owned(), vec![format!("io.halolab.uuid={uuid}")])].into()),
             ..Default::default()
         };
-        let images = super::safety::engine()
-            .await
-            .list_images(Some(options))
-            .await
-            .unwrap();
+        let images = safety::engine().await.list_images(Some(options)).await.unwrap();
         let mut tags: Vec<String> = images.into_iter().flat_map(|image| image.repo_tags).collect();
         tags.sort();
         let own = ["s", "t"].map(|tag| format!("halolab/snapshot-{uuid}:{tag}"));

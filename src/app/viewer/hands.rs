@@ -11,7 +11,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use crate::{
     log::{
         Document,
-        document::save::{Saving, write_seen},
+        document::save::{Saving, Seen},
         page::Filter,
         sanitize, spool,
     },
@@ -31,7 +31,7 @@ pub fn lines(document: &mut Document, range: Range) -> (String, bool) {
     for line in bytes.split_inclusive(|b| *b == b'\n') {
         let before = out.len();
         // Writing to memory does not fail.
-        let _ = write_seen(&mut out, line);
+        let _ = Seen::default().write(&mut out, line, false);
         if out.len().div_ceil(3) * 4 > CLIPBOARD {
             out.truncate(before);
             cut = true;

@@ -10,11 +10,11 @@ use std::{
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use crate::{
-    cli::{Code, Stop},
+    cli::{Code, Stop, note},
     log::{
         Wake,
         blocks::Blocks,
-        document::save::write_seen,
+        document::save::Seen,
         lines::Lines,
         source::{Change, Source},
         watch::Watch,
@@ -35,6 +35,7 @@ struct Log {
     source: Source,
     blocks: Blocks,
     at: u64,
+    seen: Seen,
 }
 
 /// Writes the logs.
@@ -47,6 +48,12 @@ pub(super) fn write(request: &Request) -> Result<u8, Stop> {
         Err(Failure::Broken(text)) => Err(Stop::new(Code::FAILED, text)),
         Ok(()) => Ok(0),
     }
+}
+
+/// Why a log is not written any further.
+enum Lost {
+    Read(io::Error),
+    Write(io::Error),
 }
 
 enum Failure {
@@ -76,6 +83,7 @@ fn written(request: &Request) -> Result<(), Failure> {
             source,
             blocks,
             at: 0,
+            seen: Seen::default(),
         });
     }
     let mut watch = Watch::new();
@@ -93,21 +101,17 @@ fn written(request: &Request) -> Result<(), Failure> {
         for (index, log) in logs.iter_mut().enumerate() {
             // Asked before the look: what comes between the two is seen in the next round.
             let ended = log.source.is_complete();
-            match log.source.look() {
-                Change::Cut | Change::Replaced => {
-                    log.blocks = Blocks::new(Arc::clone(log.source.handle()), log.source.len());
-                    log.at = 0;
-                }
-                _ => log.blocks.set_len(log.source.len()),
-            }
-            reading |= !ended;
+            // A pipe or an archive that ended stays as it is; a file may go on.
+            let goes_on = !ended || request.follow && log.source.path().is_some();
+            reading |= goes_on;
+            log.look(&mut out, request.follow)?;
             if many && log.at < log.blocks.len() && std::mem::replace(&mut shown, index) != index {
                 writeln!(out, "==> {} <==", log.source.name())?;
             }
-            log.write(&mut out, request.follow || !ended)?;
+            log.write(&mut out, goes_on).map_err(|error| log.failed(error))?;
         }
         out.flush()?;
-        if !request.follow && !reading {
+        if !reading {
             return broken(&logs);
         }
         if !wait(&mut watch, &threads, &mut out, request.follow)? {
@@ -128,20 +132,68 @@ fn broken(logs: &[Log]) -> Result<(), Failure> {
 }
 
 impl Log {
+    /// Looks what became of the log. Of one that was replaced the rest is written first, as it was written to the end.
+    fn look(&mut self, out: &mut BufWriter<StdoutLock<'_>>, follow: bool) -> io::Result<()> {
+        let change = self.source.look();
+        if change == Change::Replaced {
+            let len = self.blocks.file().metadata().map_or(0, |known| known.len());
+            self.blocks.set_len(len);
+            // It cannot be read again, and what is lost of it is lost for everybody.
+            let _ = self.write(out, false);
+        }
+        match change {
+            Change::Cut | Change::Replaced => {
+                self.blocks = Blocks::new(Arc::clone(self.source.handle()), self.source.len());
+                self.at = 0;
+                self.seen = Seen::default();
+            }
+            _ => self.blocks.set_len(self.source.len()),
+        }
+        let said = match change {
+            Change::Cut => "was cut; what follows is from its beginning on",
+            Change::Replaced => "is another file now; what follows is from its beginning on",
+            Change::Gone => "has gone; waiting for it",
+            Change::Back => "is back",
+            Change::None | Change::Grown => return Ok(()),
+        };
+        if follow {
+            out.flush()?;
+            note(&format!("{} {said}", self.source.name()));
+        }
+        Ok(())
+    }
+
     /// Writes what there is; of a log that goes on, whole lines only.
-    fn write(&mut self, out: &mut BufWriter<StdoutLock<'_>>, goes_on: bool) -> io::Result<()> {
+    fn write(&mut self, out: &mut BufWriter<StdoutLock<'_>>, goes_on: bool) -> Result<(), Lost> {
         let mut bytes = vec![];
         while self.at < self.blocks.len() {
             let end = Lines::new(&mut self.blocks, false).end_of(self.at);
             bytes.clear();
             self.blocks.read_into(self.at, end - self.at, &mut bytes);
-            if bytes.is_empty() || goes_on && end == self.blocks.len() && !bytes.ends_with(b"\n") {
+            if let Some(fault) = self.blocks.fault() {
+                return Err(Lost::Read(fault));
+            }
+            let (whole, last) = (bytes.ends_with(b"\n"), end == self.blocks.len());
+            if bytes.is_empty() || goes_on && last && !whole {
                 return Ok(());
             }
-            write_seen(out, &bytes)?;
+            self.seen
+                .write(out, &bytes, !whole && !last)
+                .map_err(Lost::Write)?;
             self.at = end;
         }
         Ok(())
+    }
+
+    fn failed(&self, lost: Lost) -> Failure {
+        match lost {
+            Lost::Write(error) => Failure::Write(error),
+            Lost::Read(error) => Failure::Broken(format!(
+                "{} cannot be read from byte {} on: {error}; what is above is whole",
+                self.source.name(),
+                self.at
+            )),
+        }
     }
 }
 
@@ -171,7 +223,10 @@ fn wait(
         match poll(&mut fds, most.as_ref()) {
             Err(rustix::io::Errno::INTR) => continue,
             Err(error) => return Err(error.into()),
-            Ok(0) => return Ok(true),
+            Ok(0) => {
+                watch.renew();
+                return Ok(true);
+            }
             Ok(_) => {}
         }
         let events: Vec<PollFlags> = fds.iter().map(PollFd::revents).collect();

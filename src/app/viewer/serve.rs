@@ -3,8 +3,8 @@
 
 use std::{
     io,
-    path::{Path, PathBuf},
-    sync::{Arc, mpsc},
+    path::PathBuf,
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -18,10 +18,15 @@ use rustix::{
 
 use crate::{
     app::{guard, terminal::Session},
+    cli::Code,
     log::{Document, document::SharedRules, rules::Rules, watch::Watch},
     ui::{look::Look, progress_pane},
-    view::{Effect, Palette, Screen, Viewer, viewer::Save},
+    view::{Effect, Palette, Screen, Viewer},
 };
+
+mod aside;
+
+use aside::Aside;
 
 use super::{
     build::{Build, Did},
@@ -47,12 +52,6 @@ const SILENCE: Duration = Duration::from_millis(100);
 /// crossterm looks at nothing at all where it is given no time; given less than a millisecond, it does not wait.
 const AT_ONCE: Duration = Duration::from_micros(100);
 
-/// What a thread ended.
-enum Ended {
-    Saved(Box<Save>, Result<u64, (String, bool)>),
-    Copied(Result<PathBuf, String>, bool),
-}
-
 /// The viewer at work.
 pub(super) struct Serving {
     viewer: Viewer,
@@ -68,7 +67,7 @@ pub(super) struct Serving {
     beside: Rect,
     /// Where durations of former builds are.
     memory: Option<PathBuf>,
-    ended: (mpsc::Sender<Ended>, mpsc::Receiver<Ended>),
+    aside: Aside,
     /// Something changed since the last frame, and whether it was a key.
     dirty: bool,
     keyed: bool,
@@ -95,7 +94,7 @@ impl Serving {
             build: None,
             beside: Rect::default(),
             memory: None,
-            ended: mpsc::channel(),
+            aside: Aside::default(),
             dirty: true,
             keyed: false,
             changed: false,
@@ -139,9 +138,13 @@ impl Serving {
             let watch = if self.changed { None } else { Some(&mut self.watch) };
             let heard = self.ears.listen(watch, most)?;
             if let Some(code) = heard.end {
+                self.give_up();
                 return Ok(code);
             }
             let by_clock = self.watch.is_deaf() && !self.dirty && self.painted.elapsed() >= LOOK;
+            if by_clock {
+                self.watch.renew();
+            }
             // Pipes and archives tell by their threads that they grew.
             self.changed |= heard.files || heard.threads || by_clock;
             self.dirty |= heard.files || by_clock || heard.threads || heard.window;
@@ -332,7 +335,11 @@ impl Serving {
             (self.dirty, self.keyed) = (true, true);
             for effect in effects {
                 if effect == Effect::Quit {
-                    return Ok(Some(0));
+                    if self.may_leave() {
+                        let flawed = self.logs.iter().any(|log| log.flaw().is_some());
+                        return Ok(Some(if flawed { Code::FAILED.0 } else { 0 }));
+                    }
+                    continue;
                 }
                 self.perform(effect)?;
             }
@@ -370,67 +377,14 @@ impl Serving {
                     self.viewer.take_copied(&text, cut);
                 }
             }
-            Effect::Save(save) => {
-                let Some(log) = self.logs.get(save.log) else {
-                    return Ok(());
-                };
-                let saving = hands::saving(log, save.range, save.filter.as_ref(), save.raw);
-                self.viewer.message = Some("saving".into());
-                self.aside(move || {
-                    let result = hands::save(saving, &save);
-                    Ended::Saved(save, result)
-                });
-            }
+            Effect::Save(save) => self.save(save),
             Effect::Open {
                 log,
                 editor,
                 range,
                 filter,
-            } => {
-                let Some(log) = self.logs.get(log) else {
-                    return Ok(());
-                };
-                let saving = hands::saving(log, range, filter.as_ref(), false);
-                self.viewer.message = Some("making a copy for the other program".into());
-                self.aside(move || Ended::Copied(hands::copy(saving).map_err(|e| e.to_string()), editor));
-            }
+            } => self.open(log, editor, range, filter.as_ref()),
         }
-        Ok(())
-    }
-
-    /// Does something that may take long, so that keys are answered meanwhile.
-    fn aside(&mut self, work: impl FnOnce() -> Ended + Send + 'static) {
-        let (tell, wake) = (self.ended.0.clone(), self.ears.wake());
-        let begun = thread::Builder::new().name("save".into()).spawn(move || {
-            let _ = tell.send(work());
-            wake();
-        });
-        if let Err(error) = begun {
-            self.viewer.message = Some(format!("not done: {error}"));
-        }
-    }
-
-    fn take_ended(&mut self) -> io::Result<()> {
-        while let Ok(ended) = self.ended.1.try_recv() {
-            match ended {
-                Ended::Saved(save, result) => self.viewer.take_saved(&save, result),
-                Ended::Copied(Ok(path), editor) => self.show(&path, editor)?,
-                Ended::Copied(Err(why), _) => {
-                    self.viewer.message = Some(format!("no copy could be made: {why}"));
-                }
-            }
-            self.dirty = true;
-        }
-        Ok(())
-    }
-
-    fn show(&mut self, path: &Path, editor: bool) -> io::Result<()> {
-        self.session.lend();
-        let shown = hands::show(path, editor);
-        self.ears.forget_interrupts();
-        self.session.take_back()?;
-        self.viewer.message = shown.err();
-        self.changed = true;
         Ok(())
     }
 

@@ -48,6 +48,7 @@ use super::{
     Pool, Power, Profile, ProfileEdit, Progress, RemoteImage, Result, Server, Snapshot, TtyInput,
     about::About,
 };
+use crate::host::docker::Passing;
 
 /// Seconds that the client's library may wait by itself: our own deadlines are shorter, or meant to be long.
 const LIBRARY: u64 = 24 * 3600;
@@ -291,6 +292,20 @@ impl Backend for Docker {
 
     async fn import_image(&self, file: &Path, alias: &str, progress: &Progress) -> Result<()> {
         self.upload_image(file, alias, progress).await
+    }
+
+    async fn build_image(
+        &self,
+        build: &Build,
+        tell: &mut (dyn FnMut(BuildEvent) + Send),
+        progress: &Progress,
+    ) -> Result<Built> {
+        self.build(build, tell, progress).await
+    }
+
+    async fn gpu_passing(&self) -> Option<Passing> {
+        let about = About::new("say how GPUs get in", "GPUs");
+        self.passing(&["all".to_owned()], &about).await.ok()
     }
 
     async fn delete_image(&self, alias: &str) -> Result<()> {

@@ -4,13 +4,14 @@ use super::{layout::Layout, walk::Walk};
 use crate::log::page::{Ask, Landing, Motion, Page, Spot};
 
 /// Goes there, and fills the page.
-pub(super) fn place(layout: &Layout<'_>, walk: &mut Walk<'_>, ask: &Ask, found: Landing) -> Page {
+pub(super) fn place(layout: &mut Layout<'_>, walk: &mut Walk<'_>, ask: &Ask, found: Landing) -> Page {
     let mut page = Page {
         landing: found,
         cursor: ask.cursor,
         ..Page::default()
     };
     let mut spot = go(layout, walk, ask, found, &mut page);
+    layout.left = page.left.unwrap_or(layout.left);
     // A log that was cut, or a filter that leaves out the line that was shown.
     let len = walk.blocks.len();
     if spot.offset >= len {
@@ -53,7 +54,9 @@ fn go(layout: &Layout<'_>, walk: &mut Walk<'_>, ask: &Ask, found: Landing, page:
             // A hit that is in view already does not move the page; another one stands in its upper third.
             let leapt = matches!(ask.motion, Motion::Hit(_) | Motion::Problem(..));
             return if leapt {
-                layout.up(walk, Spot::at(line), ask.rows / 4)
+                let (spot, left) = layout.hit(walk, line);
+                page.left = left;
+                layout.up(walk, spot, ask.rows / 4)
             } else {
                 Spot::at(line)
             };

@@ -3,13 +3,14 @@
 use std::{ops::Range, sync::Arc};
 
 use ratatui::style::Style;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::walk::Walk;
 use crate::log::{
     blocks::BLOCK,
     matcher::Matcher,
     page::{Ask, Clock, Piece, Row, Spot, Tag, rows_of, window_of},
-    row::{Decoded, decode, style_after},
+    row::{Decoded, MOST_CELLS, decode, style_after},
     rules::Rules,
     times::{self, Times},
 };
@@ -23,6 +24,8 @@ const BEYOND: usize = 64;
 pub(super) struct Layout<'a> {
     pub(super) ask: &'a Ask,
     pub(super) columns: usize,
+    /// Columns that are scrolled away.
+    pub(super) left: usize,
     pub(super) matcher: Option<Arc<Matcher>>,
     pub(super) rules: Option<Arc<Rules>>,
     pub(super) times: &'a Times,
@@ -106,6 +109,37 @@ impl Layout<'_> {
         self.up(walk, Spot { offset: last, row }, self.ask.rows.saturating_sub(1))
     }
 
+    /// Where in a line that was found its first hit is: the row that shows it, or the columns to scroll away for it.
+    pub(super) fn hit(&self, walk: &mut Walk<'_>, line: u64) -> (Spot, Option<usize>) {
+        let start = Spot::at(line);
+        let Some(matcher) = &self.matcher else {
+            return (start, None);
+        };
+        let end = walk.lines().end_of(line);
+        let decoded = Self::decode_to(walk, line..end, Style::default(), MOST_CELLS);
+        let Some(hit) = matcher.ranges(&decoded.text).into_iter().next() else {
+            return (start, None);
+        };
+        if self.ask.wrap {
+            let rows = rows_of(&decoded.text, self.columns);
+            let row = rows.partition_point(|row| row.end <= hit.start);
+            return (Spot { offset: line, row }, None);
+        }
+        let width = |text: Option<&str>| text.unwrap_or_default().width();
+        let column = width(decoded.text.get(..hit.start));
+        let end = column + width(decoded.text.get(hit));
+        // The last column may be the mark of what goes on.
+        let seen = |left: usize| column >= left && end < left + self.columns;
+        let left = if seen(self.left) {
+            return (start, None);
+        } else if seen(0) {
+            0
+        } else {
+            column.saturating_sub(self.columns / 3)
+        };
+        (start, Some(left))
+    }
+
     /// Rows of a line.
     fn height(&self, walk: &mut Walk<'_>, at: u64) -> usize {
         if !self.ask.wrap {
@@ -122,9 +156,12 @@ impl Layout<'_> {
         let cells = if self.ask.wrap {
             rows.saturating_mul(self.columns).saturating_add(BEYOND)
         } else {
-            self.ask.left + self.columns + BEYOND
+            self.left + self.columns + BEYOND
         };
-        let cells = cells.min(usize::try_from(BLOCK).unwrap_or(0));
+        Self::decode_to(walk, line, style, cells.min(MOST_CELLS))
+    }
+
+    fn decode_to(walk: &mut Walk<'_>, line: Range<u64>, style: Style, cells: usize) -> Decoded {
         // Only a progress bar is that long, and its end is what is seen.
         let start = line.start.max(line.end.saturating_sub(2 * BLOCK));
         let bytes = walk.blocks.bytes(start, line.end);
@@ -135,7 +172,7 @@ impl Layout<'_> {
         if self.ask.wrap {
             rows_of(&decoded.text, self.columns)
         } else {
-            vec![window_of(&decoded.text, self.ask.left, self.columns)]
+            vec![window_of(&decoded.text, self.left, self.columns)]
         }
     }
 

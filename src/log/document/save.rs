@@ -2,22 +2,27 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, BufWriter, Write},
+    io::{self, BufWriter, ErrorKind, Write},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::Path,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use crate::log::{
-    blocks::{BLOCK, Blocks},
+    blocks::Blocks,
     lines::Lines,
     matcher::Matcher,
-    row::decode,
+    row,
     scan::{SPAN, search},
 };
 
 /// Bytes that are written at a time.
 const CHUNK: usize = 256 * 1024;
+/// A sequence that is longer than this is not put together again where a line is cut.
+const SEQUENCE: usize = 128;
 
 /// A save that is ready to be done.
 #[derive(Debug)]
@@ -28,6 +33,8 @@ pub struct Saving {
     range: (u64, u64),
     /// As it is in the file, sequences and all.
     pub raw: bool,
+    /// Whoever sets it stops it: what was written is removed.
+    pub given_up: Arc<AtomicBool>,
 }
 
 impl Saving {
@@ -37,6 +44,7 @@ impl Saving {
             filter,
             range: (0, len),
             raw: false,
+            given_up: Arc::default(),
         }
     }
 
@@ -46,29 +54,32 @@ impl Saving {
         self.range = (from, end);
     }
 
-    /// Writes to a new file of ours alone, or over one that is there. Returns the bytes that were written.
+    /// Writes to a file of ours alone, which has its name once all of it is there. Returns the bytes that were written.
     ///
     /// # Errors
-    /// The file is there and `over` is not set, or it cannot be written.
+    /// The file is there and `over` is not set, it is none, or it cannot be written.
     pub fn write_to(mut self, path: &Path, over: bool) -> io::Result<u64> {
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true).mode(0o600);
-        if !over {
-            return self.write(options.open(path)?);
+        if let Ok(there) = fs::metadata(path) {
+            let log = self.blocks.file().metadata()?;
+            if (there.dev(), there.ino()) == (log.dev(), log.ino()) {
+                return Err(io::Error::other("that is the log itself; name another file"));
+            }
+            if !there.is_file() {
+                return Err(io::Error::other("that is no file; name another one"));
+            }
+            if !over {
+                return Err(ErrorKind::AlreadyExists.into());
+            }
         }
-        if let (Ok(there), Ok(log)) = (fs::metadata(path), self.blocks.file().metadata())
-            && (there.dev(), there.ino()) == (log.dev(), log.ino())
-        {
-            return Err(io::Error::other("that is the log itself; name another file"));
-        }
-        // What is there stays until all of the new one is written.
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(format!(".halolab-{}", std::process::id()));
         let beside = path.with_file_name(name);
-        let written = options
-            .open(&beside)
-            .and_then(|file| self.write(file))
-            .and_then(|bytes| fs::rename(&beside, path).map(|()| bytes));
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create_new(true).mode(0o600).open(&beside)?;
+        let written = self.write(file).and_then(|bytes| {
+            put(&beside, path, over)?;
+            Ok(bytes)
+        });
         if written.is_err() {
             let _ = fs::remove_file(&beside);
         }
@@ -94,7 +105,7 @@ impl Saving {
 
     fn write_range(&mut self, out: &mut impl Write, (from, to): (u64, u64)) -> io::Result<()> {
         let mut at = from;
-        let mut bytes = vec![];
+        let (mut bytes, mut seen) = (vec![], Seen::default());
         while at < to {
             bytes.clear();
             let next = if self.raw {
@@ -103,13 +114,22 @@ impl Saving {
                 Lines::new(&mut self.blocks, false).end_of(at).min(to)
             };
             self.blocks.read_into(at, next - at, &mut bytes);
-            if bytes.is_empty() {
-                return Ok(());
+            if let Some(fault) = self.blocks.fault() {
+                return Err(fault);
+            }
+            if (bytes.len() as u64) < next - at {
+                return Err(io::Error::new(
+                    ErrorKind::UnexpectedEof,
+                    "the log was cut while it was saved",
+                ));
+            }
+            if self.given_up.load(Ordering::Relaxed) {
+                return Err(ErrorKind::Interrupted.into());
             }
             if self.raw {
                 out.write_all(&bytes)?;
             } else {
-                write_seen(out, &bytes)?;
+                seen.write(out, &bytes, next < to && !bytes.ends_with(b"\n"))?;
             }
             at = next;
         }
@@ -138,19 +158,70 @@ impl Saving {
     }
 }
 
-/// A line as it is seen.
-///
-/// # Errors
-/// It cannot be written.
-pub fn write_seen(out: &mut impl Write, line: &[u8]) -> io::Result<()> {
-    let cells = usize::try_from(BLOCK).unwrap_or(usize::MAX);
-    let decoded = decode(line, ratatui::style::Style::default(), cells);
-    out.write_all(decoded.text.as_bytes())?;
-    // A line without an end that is cut goes on without one.
-    if line.ends_with(b"\n") || (line.len() as u64) < BLOCK {
-        out.write_all(b"\n")?;
+/// Lines as they are seen, one after the other. A long one comes in pieces (`crate::log::lines`): what a cut goes
+/// through is kept for the next one.
+#[derive(Debug, Default)]
+pub struct Seen {
+    kept: Vec<u8>,
+}
+
+impl Seen {
+    /// Writes a line, or a piece of one that goes on.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&mut self, out: &mut impl Write, piece: &[u8], goes_on: bool) -> io::Result<()> {
+        self.kept.extend_from_slice(piece);
+        let whole = if goes_on {
+            self.kept.len() - unfinished(&self.kept)
+        } else {
+            self.kept.len()
+        };
+        let line = self.kept.get(..whole).unwrap_or_default();
+        out.write_all(row::text(line).as_bytes())?;
+        if !goes_on {
+            out.write_all(b"\n")?;
+        }
+        self.kept.drain(..whole);
+        Ok(())
     }
-    Ok(())
+}
+
+/// Bytes at the end that belong to a character or a sequence that is not whole.
+fn unfinished(bytes: &[u8]) -> usize {
+    let tail = bytes
+        .get(bytes.len().saturating_sub(SEQUENCE)..)
+        .unwrap_or_default();
+    if let Some(at) = memchr::memrchr(0x1b, tail) {
+        let ended = |b: &u8| (0x40..=0x7e).contains(b) && *b != b'[';
+        if !tail.get(at + 1..).unwrap_or_default().iter().any(ended) {
+            return tail.len() - at;
+        }
+    }
+    match tail.utf8_chunks().last() {
+        Some(chunk) if !chunk.invalid().is_empty() && is_begun(chunk.invalid()) => chunk.invalid().len(),
+        _ => 0,
+    }
+}
+
+/// Whether these bytes are the beginning of a character.
+fn is_begun(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none())
+}
+
+/// Gives a file its name.
+fn put(beside: &Path, path: &Path, over: bool) -> io::Result<()> {
+    if over {
+        return fs::rename(beside, path);
+    }
+    // Not by a rename, which would replace what came meanwhile.
+    match fs::hard_link(beside, path) {
+        Ok(()) => fs::remove_file(beside),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(error),
+        // Some file systems have no links.
+        Err(_) if !path.exists() => fs::rename(beside, path),
+        Err(error) => Err(error),
+    }
 }
 
 struct Counted<W> {

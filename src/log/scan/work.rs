@@ -236,11 +236,15 @@ fn in_parts(
         let begin = Lines::new(blocks, false).start_of(start + from as u64);
         let stop = Lines::new(blocks, false).end_of(begin);
         let to = within(stop, start).min(line.end).max(from + 1);
-        // A text that a cut goes through belongs to the part where it begins.
-        let part = bytes.get(from..(to + ACROSS).min(line.end)).unwrap_or_default();
+        let part = bytes.get(from..to).unwrap_or_default();
+        let across = (to + ACROSS).min(line.end);
         // What began shortly before the span was found in the one before.
         let mine = begin >= start || start - begin > BLOCK;
-        if mine && begin < end && !matcher.lines(part, &mut scratch).is_empty() {
+        let mut has =
+            |bytes: Option<&[u8]>| !matcher.lines(bytes.unwrap_or_default(), &mut scratch).is_empty();
+        // A text that a cut goes through belongs to the part where it begins; one that is whole behind it does not.
+        let found = has(Some(part)) || has(bytes.get(from..across)) && !has(bytes.get(to..across));
+        if mine && begin < end && found {
             starts.push(begin);
         }
         from = to;

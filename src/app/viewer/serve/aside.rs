@@ -1,0 +1,160 @@
+//! What is done beside the loop, so that keys are answered meanwhile: saves, and copies for other programs.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
+
+use super::Serving;
+use crate::{
+    app::viewer::hands,
+    log::page::Filter,
+    view::{Range, viewer::Save},
+};
+
+/// How long a save may take to remove what it wrote.
+const CLEAN: Duration = Duration::from_millis(500);
+
+/// What a thread ended.
+pub(super) enum Ended {
+    Saved(Box<Save>, Result<u64, (String, bool)>),
+    Copied(Result<PathBuf, String>, bool),
+}
+
+/// Threads at work.
+pub(super) struct Aside {
+    ended: (mpsc::Sender<Ended>, mpsc::Receiver<Ended>),
+    /// A save that is under way, and how to give it up.
+    saving: Option<Arc<AtomicBool>>,
+    /// The same of a copy for another program.
+    copying: Option<Arc<AtomicBool>>,
+    /// The user was told that leaving gives it up.
+    warned: bool,
+}
+
+impl Default for Aside {
+    fn default() -> Self {
+        Self {
+            ended: mpsc::channel(),
+            saving: None,
+            copying: None,
+            warned: false,
+        }
+    }
+}
+
+impl Serving {
+    pub(super) fn save(&mut self, save: Box<Save>) {
+        let Some(log) = self.logs.get(save.log) else {
+            return;
+        };
+        if self.aside.saving.is_some() {
+            self.viewer.message = Some("not saved: another save is under way".into());
+            return;
+        }
+        let saving = hands::saving(log, save.range, save.filter.as_ref(), save.raw);
+        self.aside.saving = Some(Arc::clone(&saving.given_up));
+        self.viewer.message = Some("saving".into());
+        self.begin(move || {
+            let result = hands::save(saving, &save);
+            Ended::Saved(save, result)
+        });
+    }
+
+    pub(super) fn open(&mut self, log: usize, editor: bool, range: Option<Range>, filter: Option<&Filter>) {
+        let Some(log) = self.logs.get(log) else {
+            return;
+        };
+        let saving = hands::saving(log, range, filter, false);
+        if self.aside.copying.is_some() {
+            return;
+        }
+        self.aside.copying = Some(Arc::clone(&saving.given_up));
+        self.viewer.message = Some("making a copy for the other program".into());
+        self.begin(move || Ended::Copied(hands::copy(saving).map_err(|e| e.to_string()), editor));
+    }
+
+    /// Whether nothing is under way that leaving would cut short; the second time it is given up.
+    pub(super) fn may_leave(&mut self) -> bool {
+        if self.aside.saving.is_none() || self.aside.warned {
+            self.give_up();
+            return true;
+        }
+        self.aside.warned = true;
+        self.viewer.message = Some("still saving: wait for its end, or give it up with another q".into());
+        false
+    }
+
+    /// Ends what is under way, and waits until what it had written is gone.
+    pub(super) fn give_up(&mut self) {
+        let aside = &mut self.aside;
+        let all: Vec<_> = aside
+            .saving
+            .take()
+            .into_iter()
+            .chain(aside.copying.take())
+            .collect();
+        for given_up in &all {
+            given_up.store(true, Ordering::Relaxed);
+        }
+        for _ in all {
+            match aside.ended.1.recv_timeout(CLEAN) {
+                Ok(Ended::Copied(Ok(path), _)) => {
+                    let _ = std::fs::remove_file(path);
+                }
+                Ok(_) => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Does something that may take long, so that keys are answered meanwhile.
+    fn begin(&mut self, work: impl FnOnce() -> Ended + Send + 'static) {
+        let (tell, wake) = (self.aside.ended.0.clone(), self.ears.wake());
+        let begun = thread::Builder::new().name("save".into()).spawn(move || {
+            let _ = tell.send(work());
+            wake();
+        });
+        if let Err(error) = begun {
+            self.viewer.message = Some(format!("not done: {error}"));
+            (self.aside.saving, self.aside.copying) = (None, None);
+        }
+    }
+
+    pub(super) fn take_ended(&mut self) -> io::Result<()> {
+        while let Ok(ended) = self.aside.ended.1.try_recv() {
+            match ended {
+                Ended::Saved(save, result) => {
+                    (self.aside.saving, self.aside.warned) = (None, false);
+                    self.viewer.take_saved(&save, result);
+                }
+                Ended::Copied(result, editor) => {
+                    self.aside.copying = None;
+                    match result {
+                        Ok(path) => self.show(&path, editor)?,
+                        Err(why) => self.viewer.message = Some(format!("no copy could be made: {why}")),
+                    }
+                }
+            }
+            self.dirty = true;
+        }
+        Ok(())
+    }
+
+    fn show(&mut self, path: &Path, editor: bool) -> io::Result<()> {
+        self.session.lend();
+        let shown = hands::show(path, editor);
+        self.ears.forget_interrupts();
+        self.session.take_back()?;
+        self.viewer.message = shown.err();
+        self.changed = true;
+        Ok(())
+    }
+}
