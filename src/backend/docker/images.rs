@@ -104,14 +104,13 @@ impl Docker {
                 Err(error) => return Err(error),
             }
         }
-        let digest = match digest {
-            Some(digest) => digest.to_owned(),
-            None => {
-                let told = self
-                    .call(about, self.api.inspect_registry_image(reference, None))
-                    .await?;
-                told.descriptor.digest.unwrap_or_default()
-            }
+        let digest = if let Some(digest) = digest {
+            digest.to_owned()
+        } else {
+            let told = self
+                .call(about, self.api.inspect_registry_image(reference, None))
+                .await?;
+            told.descriptor.digest.unwrap_or_default()
         };
         let image = format!("{repository}@{digest}");
         let there = self.find_image(&image).await?.is_some();
@@ -180,7 +179,7 @@ impl Docker {
         let mut last = None;
         let done = self
             .follow(&about, progress, stream, &mut |told: CreateImageInfo| {
-                last = told.status
+                last = told.status;
             })
             .await;
         // What went wrong on our side says more than the engine's words about a tar file that ends early.

@@ -144,7 +144,8 @@ impl Docker {
         // The renames may have been done between the two looks.
         let now = self.container(name).await?;
         Ok(Some(
-            now.or(new.filter(|new| new.uuid == old.uuid)).unwrap_or(old),
+            now.or_else(|| new.filter(|new| new.uuid == old.uuid))
+                .unwrap_or(old),
         ))
     }
 

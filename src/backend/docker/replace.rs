@@ -61,10 +61,9 @@ impl Docker {
             let Some(found) = self.ours(gone).await? else {
                 continue;
             };
-            match Box::pin(self.finish_removal(&found, &about)).await {
-                // What cannot go is no reason to leave the labs alone.
-                Err(error) => tracing::warn!(%error, "`{gone}` stays"),
-                Ok(()) => {}
+            // What cannot go is no reason to leave the labs alone.
+            if let Err(error) = Box::pin(self.finish_removal(&found, &about)).await {
+                tracing::warn!(%error, "`{gone}` stays");
             }
         }
         let beside = [labels::new(name), labels::old(name)];
