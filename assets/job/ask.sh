@@ -132,7 +132,9 @@ case $verb in
   stop) # ID SIGNAL GRACE TOKEN
     cd "$dir" 2>/dev/null || { echo n >&2; exit 0; }
     if lives runner.id; then
-      printf '%s %s %s\n' "$3" "$4" "$5" >stop.new && mv -f stop.new stop || exit 2
+      wish() { (printf '%s %s %s\n' "$1" "$2" "$3" >stop.new) 2>/dev/null && mv -f stop.new stop; }
+      # On a full disk there is room for one word more, and else for none: then the command is told by us.
+      wish "$3" "$4" "$5" || { rm -f reserve; wish "$3" "$4" "$5"; } || { rm -f stop.new; signal_job "$3"; }
     elif [ -s child ]; then
       # Its runner was killed: nobody else would hear, and who asks must ask again.
       signal_job "$3"

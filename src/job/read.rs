@@ -162,6 +162,7 @@ impl Known {
         } else {
             self.stale.clone()
         };
+        let bytes = status.log.bytes.max(self.mirror.length());
         Glance {
             id: self.mirror.id().to_string(),
             lab: self.mirror.job.lab.clone(),
@@ -170,12 +171,13 @@ impl Known {
             progress,
             last_error: status.progress.last_error.clone(),
             eta: status.progress.eta.filter(|_| !ended),
-            output_age,
+            // Of one that wrote nothing yet there is no last output.
+            output_age: output_age.filter(|_| bytes > 0),
             stuck: !self.frozen && output_age.is_some_and(|age| age >= stuck.saturating_mul(60).max(1)),
             frozen: self.frozen,
             code: ended.then(|| status.code()),
             why,
-            bytes: status.log.bytes.max(self.mirror.length()),
+            bytes,
         }
     }
 

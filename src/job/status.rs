@@ -213,7 +213,7 @@ impl Status {
             (State::Lost, "unseen") => "its end was not seen".into(),
             (State::Lost, why) => why.to_owned(),
             (_, "oom") => format!("{how}, out of memory"),
-            (_, "disk-full") => format!("{how}, the disk is full"),
+            (_, "disk-full") => format!("{how}, the disk is full: its log may lack what it wrote then"),
             (_, why) if why.starts_with("stopped") => format!("{why}, {how}"),
             _ => how,
         }

@@ -53,6 +53,7 @@ fn row(known: &Known, stuck: u64) -> Vec<String> {
     };
     let last = match glance.output_age.filter(|_| !known.frozen) {
         Some(seconds) => format!("{} ago", duration(u32::try_from(seconds).unwrap_or(u32::MAX))),
+        None if glance.why.is_empty() && glance.bytes == 0 && glance.code.is_none() => "none yet".into(),
         None => glance.why.clone(),
     };
     let title: String = known.mirror.job.title.chars().take(60).collect();
