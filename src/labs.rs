@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    backend::{Engine, ImageInfo, Instance, Network, Pool, Profile, Server, Status, types::TAG},
+    backend::{Away, Engine, ImageInfo, Instance, Network, Pool, Profile, Server, Status, types::TAG},
     config::Config,
     host::Facts,
     stage::Catalog,
@@ -214,8 +214,8 @@ pub struct World {
     pub docker: Option<Box<Self>>,
     /// Why that engine's part is not here, in words and with what to type; empty where it is here.
     pub away: String,
-    /// The same of Docker.
-    pub docker_away: String,
+    /// The same of Docker; none where it is here, or was not looked at.
+    pub docker_away: Option<Away>,
     /// The daemon; none where there is none yet.
     pub server: Option<Server>,
     /// `LXD` or `Incus` where it is installed and does not run: what it holds is not known before it does.

@@ -169,7 +169,10 @@ fn a_lab_of_docker_is_made_broken_put_back_made_anew_and_removed() {
     assert_eq!(home.inside(lab, "cat /greeting"), "hello in blue");
     home.inside(lab, "echo kept > /data/models/weights; echo work > /root/work");
     home.ends(0, &["snapshot", "create", lab, "works", "-m", "it runs"]);
-    home.inside(lab, "rm /greeting /root/work; echo more >> /data/models/weights");
+    home.inside(
+        lab,
+        "rm /root/work; echo broken > /greeting; echo more >> /data/models/weights",
+    );
     home.ends(0, &["apply", lab, "--yes", "--choose", "restore:works"]);
     assert_eq!(
         home.inside(lab, "cat /root/work /greeting"),
@@ -244,9 +247,9 @@ fn an_update_builds_the_image_anew_and_keeps_the_data() {
         return;
     };
     let lab = home.labs[0].as_str();
-    let said = home.ends(0, &["apply", lab, "--yes"]).out;
+    let said = home.ends(0, &["apply", lab, "--yes"]).err;
     assert!(
-        said.contains("Step 4/") && said.contains("the colour is green"),
+        said.contains("Step 4/") && said.contains("RUN echo \"$COLOUR\""),
         "{said}"
     );
     assert!(said.contains("CPU only: built"), "{said}");

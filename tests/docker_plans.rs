@@ -18,7 +18,7 @@ use halolab::{
     labs::{Presence, World, tag},
     plan::{self, Action, Choice, Plan, PlanError, Request, Step},
     run::{self, Context, StopCode},
-    stage::{Answers, Catalog, load},
+    stage::{Answer, Answers, Catalog, load},
 };
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -267,6 +267,52 @@ async fn how_a_gpu_gets_in_is_said_and_one_that_does_not_is_left_out() {
         !gpu && !proven && notes.contains("the engine is too old"),
         "{notes}"
     );
+}
+
+/// The shipped stage for builds that take hours: its stores are mounts, and its image follows from the answers.
+#[tokio::test]
+async fn zephyr_is_a_lab_of_docker_whose_stores_outlive_it() {
+    let both = Both::new();
+    let world = both.world(ALL, Facts::new()).await;
+    let request = |answers: &[(&str, &str)]| Request {
+        lab: "zephyr".into(),
+        stage: "zephyr".into(),
+        choice: Choice::Create,
+        answers: answers
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), Answer::Text((*value).to_owned())))
+            .collect(),
+    };
+    let plan = |answers: &[(&str, &str)]| {
+        let plan = plan::plan(&world, &Catalog::shipped(), &[request(answers)]).unwrap();
+        let actions = &plan.labs[0].actions;
+        let profile = actions.iter().find_map(|a| match &a.step {
+            Step::PutProfile { profile, .. } => Some(profile.clone()),
+            _ => None,
+        });
+        let build = actions.iter().find_map(|a| match &a.step {
+            Step::BuildImage { build, files } => Some((build.clone(), files.len())),
+            _ => None,
+        });
+        assert!(plan.host.is_empty(), "{:?}", ids(&plan.host));
+        (profile.unwrap(), build.unwrap(), plan.labs[0].notes.concat())
+    };
+    let (profile, (build, files), notes) = plan(&[("base", "debian:bookworm"), ("workspace", "/srv/work")]);
+    assert_eq!(build.arguments["BASE"], "debian:bookworm");
+    assert!(files > 15, "the folders of the stage are in its image: {files}");
+    assert_eq!(profile.devices["workspace"]["path"], "/workspace");
+    let data = both.home.path().join("data/zephyr/spack_store");
+    assert_eq!(
+        profile.devices["data-spack_store"]["source"],
+        data.display().to_string()
+    );
+    assert!(
+        !profile.devices.contains_key("gpu") && notes.contains("no GPU gets into zephyr"),
+        "{notes}"
+    );
+    // Who insists on a GPU hears of it from the engine, and has no lab that only seems to have one.
+    let (profile, _, _) = plan(&[("gpu", "on")]);
+    assert!(profile.devices.contains_key("gpu-needed") && !profile.devices.contains_key("workspace"));
 }
 
 #[tokio::test]

@@ -69,7 +69,7 @@ impl Home {
     }
 
     fn script(&self, script: &str, words: &[&str]) -> Command {
-        let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/zephyr");
+        let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("stages/zephyr");
         let mut command = Command::new("sh");
         let path = format!(
             "{}:{}",

@@ -29,7 +29,7 @@ use crate::{
         lock::{Daemon, Holder, LockError, Scope},
         unfinished,
     },
-    stage::{Answers, BackendKind, Catalog},
+    stage::{Answers, BackendKind, Catalog, Stage},
 };
 
 use super::{
@@ -252,14 +252,11 @@ impl Shared {
         self.engines.all().await
     }
 
-    /// Whether a stage makes labs of Docker.
+    /// Whether the user wants labs of Docker.
     pub(super) fn wants_docker(&self) -> bool {
         let named = self.around.global.docker.is_some();
-        named
-            || self
-                .stages()
-                .iter()
-                .any(|stage| stage.backend == BackendKind::Docker)
+        let theirs = |stage: &Stage| stage.backend == BackendKind::Docker && !stage.is_shipped();
+        named || self.stages().iter().any(theirs)
     }
 
     async fn snapshots(&self, lab: String) {

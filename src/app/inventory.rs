@@ -98,15 +98,21 @@ async fn observe(
     seen: bool,
     told: Option<&Missing>,
 ) -> Result<(Arc<dyn Backend>, Changes), Missing> {
-    let backend = match shared.backend().await {
-        Ok(backend) => backend,
+    let looked = async {
+        let backend = shared.backend().await?;
+        let changes = backend.watch().await.ok();
+        show_world(shared, known, backend.as_ref()).await?;
+        Ok((backend, changes))
+    };
+    match looked.await {
+        Ok(seen) => Ok(seen),
         Err(error @ backend::Error::NotFound { .. }) if !seen => {
             let missing = missing(&error, true);
             if told != Some(&missing) {
                 let world = World::without_daemon(facts(known), shared.around.config.clone());
                 shared.tell(Msg::World(Ok(Box::new(world)))).await;
             }
-            return Err(missing);
+            Err(missing)
         }
         Err(error @ backend::Error::Asleep { .. }) => {
             let missing = missing(&error, true);
@@ -116,15 +122,10 @@ async fn observe(
                 let world = World::asleep(engine, facts(known), shared.around.config.clone());
                 shared.tell(Msg::World(Ok(Box::new(world)))).await;
             }
-            return Err(missing);
+            Err(missing)
         }
-        Err(error) => return Err(missing(&error, false)),
-    };
-    let changes = backend.watch().await.ok();
-    show_world(shared, known, backend.as_ref())
-        .await
-        .map_err(|error| missing(&error, false))?;
-    Ok((backend, changes))
+        Err(error) => Err(missing(&error, false)),
+    }
 }
 
 fn missing(error: &backend::Error, absent: bool) -> Missing {

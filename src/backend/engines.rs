@@ -64,14 +64,23 @@ impl Engine {
 pub type Connect =
     Arc<dyn Fn(Engine) -> Pin<Box<dyn Future<Output = Result<Arc<dyn Backend>>> + Send>> + Send + Sync>;
 
+/// Why an engine is not there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Away {
+    /// In words, and with what to type.
+    pub why: String,
+    /// There is none at the usual places, and none was named: nothing of it can be there.
+    pub absent: bool,
+}
+
 /// An engine that was asked for.
 #[derive(Clone, Default)]
 enum Found {
     #[default]
     Unasked,
     Here(Arc<dyn Backend>),
-    /// It was not there at that moment, and why in words.
-    Away(Instant, String),
+    /// It was not there at that moment.
+    Away(Instant, Away),
 }
 
 /// Both engines of a machine, each connected to when it is first needed.
@@ -112,11 +121,11 @@ impl Engines {
         Ok(found)
     }
 
-    /// Docker or Podman; why it is not there in words, which are empty where there is none at the usual places.
+    /// Docker or Podman.
     ///
     /// # Errors
     /// It is not there, or did not answer in time.
-    pub async fn docker(&self) -> std::result::Result<Arc<dyn Backend>, String> {
+    pub async fn docker(&self) -> std::result::Result<Arc<dyn Backend>, Away> {
         let known = self.docker.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match known {
             Found::Here(backend) => return Ok(backend),
@@ -125,11 +134,17 @@ impl Engines {
         }
         let found = match timeout(PATIENCE, (self.connect)(Engine::Docker)).await {
             Ok(Ok(backend)) => Ok(backend),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!(
-                "Docker did not answer within {} s; look at it with `docker version`",
-                PATIENCE.as_secs()
-            )),
+            Ok(Err(error)) => Err(Away {
+                absent: matches!(error, Error::NoDocker { .. }),
+                why: error.to_string(),
+            }),
+            Err(_) => Err(Away {
+                why: format!(
+                    "Docker did not answer within {} s; look at it with `docker version`",
+                    PATIENCE.as_secs()
+                ),
+                absent: false,
+            }),
         };
         let told = match &found {
             Ok(backend) => Found::Here(Arc::clone(backend)),
@@ -211,6 +226,10 @@ impl Engines {
 impl Backend for Engines {
     async fn server(&self) -> Result<Server> {
         self.first().await?.server().await
+    }
+
+    async fn home_of(&self, name: &str) -> Result<Option<Arc<dyn Backend>>> {
+        self.of(name).await.map(Some)
     }
 
     async fn is_at(&self, address: &str) -> Result<bool> {

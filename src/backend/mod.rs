@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 
 use crate::host::docker::Passing;
 
-pub use engines::{Connect, Engine, Engines};
+pub use engines::{Away, Connect, Engine, Engines};
 pub use error::Error;
 pub use types::{
     ConfigEdit, ExecSpec, ImageInfo, Instance, InstanceSpec, InstanceState, Network, Pool, Power, Profile,
@@ -49,6 +49,11 @@ pub type ProfileEdit<'a> = &'a mut (dyn FnMut(&mut Profile) + Send);
 pub trait Backend: Send + Sync {
     /// Who answers: product, version, capabilities.
     async fn server(&self) -> Result<Server>;
+    /// The engine that has an instance, where several answer as one: what is made beside that instance is asked of it.
+    async fn home_of(&self, name: &str) -> Result<Option<std::sync::Arc<dyn Backend>>> {
+        let _ = name;
+        Ok(None)
+    }
     /// Whether it is the engine at this address, or one of those that answer as one.
     async fn is_at(&self, address: &str) -> Result<bool> {
         Ok(self.server().await?.address == address)

@@ -30,8 +30,9 @@ pub struct DetectArgs {
     root: Option<PathBuf>,
     /// Say how a container of Docker or Podman gets the GPU: as arguments, for compose, and (--json) as the part of
     /// Docker's create body.
-    #[arg(long)]
-    docker: bool,
+    // Of the same type as the option of every verb, whose place it takes here.
+    #[arg(long, value_name = "SOCKET|URL", num_args = 0..=1, default_missing_value = "")]
+    docker: Option<String>,
     /// Which GPUs the container is to get: all, none, amd, nvidia, intel, PCI addresses or UUIDs; without it what labs
     /// compute with here.
     #[arg(long, value_name = "GPU", requires = "docker", value_delimiter = ',')]
@@ -61,7 +62,7 @@ struct Document<'a> {
 
 pub(super) async fn detect(global: &Global, args: DetectArgs) -> Result<Code, Stop> {
     let report = look(args.root.as_deref(), &address_of(global.lxd.as_deref())).await?;
-    let passing = if args.docker {
+    let passing = if args.docker.is_some() {
         let choice = Choice::of(&args.gpu);
         let passing = passing(
             &report.machine,

@@ -171,7 +171,7 @@ pub(super) struct Planned {
 }
 
 pub(super) async fn make(setup: &Setup, args: &PlanArgs) -> Result<Planned, Stop> {
-    let mut world = setup.world_or_asleep(&[]).await?;
+    let mut world = look(setup, args).await?;
     if world.asleep.is_some() && !of_docker(setup, args, &world) {
         return Ok(Planned {
             plan: crate::plan::plan(&world, &setup.catalog, &[])?,
@@ -216,6 +216,18 @@ pub(super) async fn make(setup: &Setup, args: &PlanArgs) -> Result<Planned, Stop
         secrets: answers,
         wakes: false,
     })
+}
+
+/// Looks at the engines of the labs that were named: what keeps LXD away is no matter of labs of Docker.
+async fn look(setup: &Setup, args: &PlanArgs) -> Result<World, Stop> {
+    let wanted = of_docker(setup, args, &World::default());
+    if !wanted {
+        return Ok(setup.world_or_asleep(&[]).await?);
+    }
+    match (setup.world_of(&[], true).await, setup.docker().await) {
+        (Err(_), Err(why)) => Err(Stop::blocked(why)),
+        (world, _) => Ok(world?),
+    }
 }
 
 /// Whether all labs that were named are Docker's, so that LXD need not run for them.

@@ -20,7 +20,7 @@ use crate::{
         self, Connect, Lock,
         lock::{Daemon, Scope},
     },
-    stage::{Answers, BackendKind, Catalog},
+    stage::{Answers, BackendKind, Catalog, Stage},
 };
 
 use super::{Code, Global, Stop};
@@ -103,9 +103,18 @@ impl Setup {
         self.engines.lxd().await
     }
 
-    /// Whether a stage makes labs of Docker.
+    /// Whether the user wants labs of Docker: those of a stage that is shipped only where there are some.
     fn wants_docker(&self) -> bool {
-        self.global.docker.is_some() || self.catalog.iter().any(|s| s.backend == BackendKind::Docker)
+        let theirs = |s: &Stage| s.backend == BackendKind::Docker && !s.is_shipped();
+        named_docker(&self.global).is_some() || self.catalog.iter().any(theirs)
+    }
+
+    /// Docker or Podman alone.
+    ///
+    /// # Errors
+    /// Why it is not there, in words.
+    pub async fn docker(&self) -> Result<Arc<dyn Backend>, String> {
+        self.engines.docker().await.map_err(|away| away.why)
     }
 
     /// What the planner looks at. A machine without a daemon is a world too; one that does not answer is an error.
@@ -113,6 +122,10 @@ impl Setup {
     /// # Errors
     /// The daemon does not answer.
     pub async fn world(&self, answers: &[&Answers]) -> Result<World, backend::Error> {
+        self.world_with(answers, self.wants_docker()).await
+    }
+
+    async fn world_with(&self, answers: &[&Answers], docker: bool) -> Result<World, backend::Error> {
         let backend = match self.backend().await {
             Ok(backend) => Some(backend),
             Err(backend::Error::NotFound { .. }) => None,
@@ -123,8 +136,7 @@ impl Setup {
         }
         let aliases = plan::aliases(&self.catalog, answers);
         let (facts, config) = (self.facts().clone(), self.config.clone());
-        let mut world =
-            World::observe_all(&self.engines, facts, config, &aliases, self.wants_docker()).await?;
+        let mut world = World::observe_all(&self.engines, facts, config, &aliases, docker).await?;
         if let Some(backend) = backend {
             world.jobs = run::jobs::ask_under_way(&self.jobs(), backend.as_ref()).await;
         }
@@ -136,7 +148,15 @@ impl Setup {
     /// # Errors
     /// The daemon does not answer.
     pub async fn world_or_asleep(&self, answers: &[&Answers]) -> Result<World, backend::Error> {
-        match self.world(answers).await {
+        self.world_of(answers, self.wants_docker()).await
+    }
+
+    /// The same; where labs of Docker are asked for, what keeps LXD away is said only of its own labs.
+    ///
+    /// # Errors
+    /// The daemon does not answer.
+    pub async fn world_of(&self, answers: &[&Answers], docker: bool) -> Result<World, backend::Error> {
+        match self.world_with(answers, docker).await {
             Err(backend::Error::Asleep { engine, .. }) => {
                 Ok(World::asleep(&engine, self.facts().clone(), self.config.clone()))
             }
@@ -163,7 +183,11 @@ impl Setup {
     /// The daemon does not answer.
     pub async fn glance_at(&self, labs: &[&str]) -> Result<World, backend::Error> {
         let world = self.glance().await?;
-        let there = |lab: &&str| world.part_with(lab).engine == Engine::Docker;
+        let engine = |lab: &str| match (world.instance(lab), self.catalog.get(lab)) {
+            (None, Some(stage)) => stage.backend.into(),
+            _ => world.part_with(lab).engine,
+        };
+        let there = |lab: &&str| engine(lab) == Engine::Docker;
         if !world.away.is_empty() && !labs.iter().all(there) {
             // What it says now is what it said then.
             return self.lxd().await.map(|_| world);
@@ -234,6 +258,11 @@ impl Setup {
     }
 }
 
+/// Docker as the user named it; `detect` takes the flag alone, too.
+pub(crate) fn named_docker(global: &Global) -> Option<&str> {
+    global.docker.as_deref().filter(|named| !named.is_empty())
+}
+
 /// How to find the engines.
 fn connect(global: &Global, config: &Config, paths: &Paths, daemon: &Daemon) -> Connect {
     let named = config.lxd.clone();
@@ -241,7 +270,7 @@ fn connect(global: &Global, config: &Config, paths: &Paths, daemon: &Daemon) -> 
         folder: paths.config.clone(),
         token: global.lxd_token.clone(),
     };
-    let (places, daemon) = (Places::usual(global.docker.as_deref()), daemon.clone());
+    let (places, daemon) = (Places::usual(named_docker(global)), daemon.clone());
     Arc::new(move |engine| {
         let (named, trust, daemon, places) = (named.clone(), trust.clone(), daemon.clone(), places.clone());
         Box::pin(async move {

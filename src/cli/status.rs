@@ -89,6 +89,8 @@ struct Looked {
     live: BTreeMap<String, InstanceState>,
     lxd: Option<Engine>,
     docker: Option<Engine>,
+    /// Why Docker is not there, where that matters.
+    away: Option<String>,
 }
 
 async fn look(setup: &Setup, name: Option<&str>) -> Result<Looked, Stop> {
@@ -130,6 +132,7 @@ async fn look(setup: &Setup, name: Option<&str>) -> Result<Looked, Stop> {
     };
     Ok(Looked {
         // One that has nothing to do with any lab is not spoken of.
+        away: away(&world, &labs, &setup.catalog, name.is_none()),
         docker: docker.filter(|_| labs.iter().any(|lab| lab.engine == EngineKind::Docker)),
         world,
         labs,
@@ -189,14 +192,14 @@ fn show(seen: &Looked, all: bool, keep_days: u32) {
     if let Some(docker) = &seen.docker {
         out(&heading(Some(docker)));
     }
-    out(&text(labs, &seen.live));
+    out(&text(world, labs, &seen.live));
     let drifted = drifted(world, labs, seen.snapshots.as_deref());
     let left = left_over(world, labs, all);
     for line in half_updated(world, labs)
         .into_iter()
         .chain(drifted)
         .chain(left)
-        .chain(away(world, labs))
+        .chain(seen.away.clone())
     {
         out(&line);
     }
@@ -278,14 +281,19 @@ fn row(lab: &Lab, live: Option<&InstanceState>, snapshots: serde_json::Value) ->
     }
 }
 
-fn text(labs: &[Lab], live: &BTreeMap<String, InstanceState>) -> String {
+fn text(world: &World, labs: &[Lab], live: &BTreeMap<String, InstanceState>) -> String {
     let rows: Vec<Vec<String>> = labs
         .iter()
         .map(|lab| {
             let live = live.get(&lab.name);
             vec![
                 lab.name.clone(),
-                state_word(lab).to_owned(),
+                if world.is_unknown(lab) {
+                    "unknown"
+                } else {
+                    state_word(lab)
+                }
+                .to_owned(),
                 lab.stage.clone(),
                 lab.verdict.clone().unwrap_or_else(|| "-".into()),
                 lab.snapshots.to_string(),

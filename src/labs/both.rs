@@ -1,11 +1,11 @@
 //! The world of two engines: LXD's part, and Docker's in it. Names of labs are unique over both.
 
 use crate::{
-    backend::{Engine, Instance},
+    backend::{Away, Engine, Instance},
     stage::BackendKind,
 };
 
-use super::{Presence, World, presence};
+use super::{Lab, Presence, World, presence};
 
 impl From<BackendKind> for Engine {
     /// The engine of a stage's labs; of the host's stage, which makes none, LXD.
@@ -51,11 +51,13 @@ impl World {
         }
         match &self.docker {
             Some(docker) if engine == Engine::Docker => Ok(docker),
-            _ if !self.docker_away.is_empty() => Err(self.docker_away.clone()),
-            _ => Err(format!(
-                "{} was not looked at; look again with `halolab status`",
-                engine.title()
-            )),
+            _ => Err(match &self.docker_away {
+                Some(away) => away.why.clone(),
+                None => format!(
+                    "{} was not looked at; look again with `halolab status`",
+                    engine.title()
+                ),
+            }),
         }
     }
 
@@ -70,15 +72,22 @@ impl World {
     /// Why the engine of a lab's row is not there; none where it is, or for LXD, whose absence is a first run.
     pub fn lab_away(&self, engine: Engine) -> Option<&str> {
         let why = match engine {
-            Engine::Docker => &self.docker_away,
-            Engine::Lxd => &self.away,
+            Engine::Docker => self.docker_away.as_ref().map_or("", |away| away.why.as_str()),
+            Engine::Lxd => self.away.as_str(),
         };
-        (!why.is_empty()).then_some(why.as_str())
+        (!why.is_empty()).then_some(why)
+    }
+
+    /// Whether nobody knows if a lab is there: its engine does not answer.
+    pub fn is_unknown(&self, lab: &Lab) -> bool {
+        let absent = self.docker_away.as_ref().is_some_and(|away| away.absent);
+        let away = self.lab_away(lab.engine).is_some();
+        lab.instance.is_none() && away && !(absent && lab.engine == Engine::Docker)
     }
 
     /// With what Docker holds, or why that is not known.
     #[must_use]
-    pub fn with_docker(mut self, docker: Result<Self, String>) -> Self {
+    pub fn with_docker(mut self, docker: Result<Self, Away>) -> Self {
         match docker {
             Ok(docker) => {
                 self.docker = Some(Box::new(Self {
@@ -86,11 +95,11 @@ impl World {
                     docker: None,
                     ..docker
                 }));
-                self.docker_away.clear();
+                self.docker_away = None;
             }
-            Err(why) => {
+            Err(away) => {
                 self.docker = None;
-                self.docker_away = why;
+                self.docker_away = Some(away);
             }
         }
         self
@@ -133,7 +142,10 @@ mod tests {
             ["LXD", "Docker", "LXD", "Docker", ""]
         );
         assert_eq!(both.of(Engine::Docker).unwrap().instances.len(), 3);
-        let away = World::default().with_docker(Err("no".into()));
+        let away = World::default().with_docker(Err(Away {
+            why: "no".into(),
+            absent: true,
+        }));
         assert_eq!(away.of(Engine::Docker).unwrap_err(), "no");
         assert_eq!(both.labs(&crate::stage::Catalog::default()).len(), 4);
     }

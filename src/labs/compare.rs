@@ -123,6 +123,8 @@ pub async fn compare(
     cancel: &CancellationToken,
 ) -> Result<Difference, Error> {
     let lab = &question.lab;
+    let home = backend.home_of(lab).await?;
+    let backend = home.as_deref().unwrap_or(backend);
     let missing = |what: String| Error::Missing { what };
     let now = backend.instance(lab).await?;
     let now = now.ok_or_else(|| missing(format!("instance `{lab}`")))?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures_util::future::{join, join_all, try_join, try_join4};
 
 use crate::{
-    backend::{Backend, Engine, Engines, Error, Instance, InstanceState, Snapshot, Status},
+    backend::{Away, Backend, Engine, Engines, Error, Instance, InstanceState, Snapshot, Status},
     config::Config,
     host::{self, Facts},
 };
@@ -51,7 +51,7 @@ impl World {
             engine: Engine::Lxd,
             docker: None,
             away: String::new(),
-            docker_away: String::new(),
+            docker_away: None,
             server: Some(server),
             asleep: None,
             now: Some(jiff::Timestamp::now()),
@@ -88,7 +88,7 @@ impl World {
         let docker = async {
             let backend = engines.docker().await?;
             let seen = Self::observe_docker(backend.as_ref(), facts.clone(), config.clone(), aliases);
-            seen.await.map_err(|error| error.to_string())
+            seen.await.map_err(silent)
         };
         let (lxd, docker) = join(lxd, docker).await;
         let bare = || Self::without_daemon(facts.clone(), config.clone());
@@ -104,7 +104,7 @@ impl World {
         let docker = async {
             let backend = engines.docker().await?;
             let seen = Self::glance(backend.as_ref()).await;
-            seen.map_err(|error| error.to_string())
+            seen.map_err(silent)
         };
         let (lxd, docker) = join(lxd, docker).await;
         joined(lxd, docker, wanted, Self::default)
@@ -168,10 +168,19 @@ impl World {
     }
 }
 
+/// Docker that was found, and does not tell what it holds.
+#[expect(clippy::needless_pass_by_value, reason = "an error is mapped")]
+fn silent(error: Error) -> Away {
+    Away {
+        why: error.to_string(),
+        absent: false,
+    }
+}
+
 /// LXD's part with Docker's in it.
 fn joined(
     lxd: Result<World, Error>,
-    docker: Result<World, String>,
+    docker: Result<World, Away>,
     wanted: bool,
     bare: impl Fn() -> World,
 ) -> Result<World, Error> {

@@ -31,9 +31,11 @@ fn is_gpu(device: &Device) -> bool {
     device.config.get("type").is_some_and(|kind| kind == "gpu")
 }
 
-/// A GPU that no way into a container is open for: it is left out, and [`notes`] say why.
+/// A GPU that no way into a container is open for: it is left out, and [`notes`] say why. One that is `required` is not:
+/// the engine refuses the lab with the same words.
 pub(super) fn is_closed(case: &Case<'_>, device: &Device) -> bool {
-    is_docker(case) && is_gpu(device) && fact(case, "docker_gpu").is_empty()
+    let required = device.config.get("required").is_some_and(|value| value == "true");
+    is_docker(case) && is_gpu(device) && !required && fact(case, "docker_gpu").is_empty()
 }
 
 /// How the GPUs of a lab get in, or why they do not, in sentences.

@@ -272,6 +272,12 @@ fn labs(world: &World, wish: &Wish, words: &Words<'_>) -> Vec<Action> {
             i.name,
             counted(count, "snapshot")
         );
+        let part = world.part_with(&i.name);
+        let words = Words {
+            client: part.server.as_ref().map_or(words.client, |s| s.client()),
+            engine: part.engine,
+            ..*words
+        };
         words.delete(&i.name, &i.uuid, lost)
     };
     named.map(delete).collect()

@@ -20,4 +20,4 @@ pub use review::{Cache, Held, Review, Row, Standing};
 pub use variants::{Dropped, dropped};
 
 /// The `spack.yaml` that we ship.
-pub const ENVIRONMENT: &str = include_str!("../../assets/zephyr/spack_src.yaml");
+pub const ENVIRONMENT: &str = include_str!("../../stages/zephyr/spack_src.yaml");

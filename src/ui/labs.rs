@@ -151,7 +151,9 @@ fn heads(model: &Model, width: u16) -> String {
 
 /// Glyph, word and style of a lab's state as it is now: unknown while the engine is away.
 fn state_now(model: &Model, lab: &Lab) -> (&'static str, &'static str, Style) {
-    if model.is_stale() {
+    let world = model.world.as_ref();
+    let away = world.is_some_and(|world| world.is_unknown(lab));
+    if model.is_stale() || away {
         return (model.look.glyphs.unknown, "unknown", model.look.styles().dim);
     }
     model.look.state(lab)
@@ -232,7 +234,7 @@ pub(super) fn about(model: &Model, lab: &Lab, width: u16) -> Lines {
             lines.extend(labelled(look, label, value, style, width));
         }
     };
-    add("Engine", &engine(model, lab));
+    add("Engine", &clean(&docker_words(model, lab)));
     add("Stage", &clean(&lab.title));
     if let (Presence::Missing, Some(stage)) = (lab.presence, stage) {
         add("What", &clean(&stage.summary));
@@ -271,15 +273,15 @@ pub(super) fn about(model: &Model, lab: &Lab, width: u16) -> Lines {
     lines
 }
 
-/// Which Docker a lab is on, or why there is none; empty on the usual engine.
-fn engine(model: &Model, lab: &Lab) -> String {
+/// Which Docker a lab of it is on, or why it is not there; empty for labs of the engine that the first screen names.
+fn docker_words(model: &Model, lab: &Lab) -> String {
     let Some(world) = model.world.as_ref().filter(|_| lab.engine == LabEngine::Docker) else {
         return String::new();
     };
     let server = world.docker.as_ref().and_then(|docker| docker.server.as_ref());
     let here = server.map(|s| format!("{} {} at {}", s.title(), s.version, s.address));
-    let away = || world.lab_away(lab.engine).map(str::to_owned);
-    clean(&here.or_else(away).unwrap_or_default()).into_owned()
+    here.or_else(|| world.lab_away(lab.engine).map(str::to_owned))
+        .unwrap_or_default()
 }
 
 /// What is another than at a lab's proof; empty where nothing is.

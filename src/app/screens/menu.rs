@@ -128,10 +128,9 @@ fn items(lab: &Lab, world: &World, catalog: &Catalog, disk: Disk<'_>) -> Vec<Men
                 items.retain(|item| item.entry != Entry::Prove);
             }
             if catalog.get(&lab.stage).is_some_and(updates_by_image) {
-                let updates = items.iter_mut().filter(|item| item.entry == Entry::Update);
-                updates.for_each(|item| {
-                    "builds its image anew; data and the present one are kept".clone_into(&mut item.line);
-                });
+                for item in items.iter_mut().filter(|item| item.entry == Entry::Update) {
+                    "by a new image; data and the present one stay".clone_into(&mut item.line);
+                }
             }
             items
         }

@@ -1,6 +1,11 @@
 //! How the GPUs that a device asks for get in: decided by [`crate::host::docker`], out of what this machine is.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::time::timeout;
 
 use super::Docker;
 use crate::{
@@ -11,6 +16,11 @@ use crate::{
         matrix::Matrix,
     },
 };
+
+/// How long what was seen of GPUs counts.
+const FRESH: Duration = Duration::from_mins(5);
+/// How long a list may wait for it: a driver that hangs must not hold labs of another engine up.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Docker {
     /// How the GPUs that are wanted get in, by address, identifier or maker.
@@ -30,6 +40,21 @@ impl Docker {
         }
         pass(&machine, &around, matrix, &Choice::of(wanted), None)
             .map_err(|unknown| about.no(unknown.to_string()))
+    }
+
+    /// How all GPUs of this machine get in; none where that is not known in time. Lists are read again after each change on
+    /// the engine, and GPUs are not.
+    pub(super) async fn all_gpus(&self) -> Option<Passing> {
+        let seen = || self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = seen().clone();
+        if let Some((_, passing)) = known.filter(|(since, _)| since.elapsed() < FRESH) {
+            return Some(passing);
+        }
+        let about = About::new("say how GPUs get in", "GPUs");
+        let all = ["all".to_owned()];
+        let passing = timeout(PATIENCE, self.passing(&all, &about)).await.ok()?.ok()?;
+        *seen() = Some((Instant::now(), passing.clone()));
+        Some(passing)
     }
 
     /// What the engine is told of them.

@@ -30,6 +30,8 @@ mod volumes;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::Instant,
 };
 
 use async_trait::async_trait;
@@ -60,6 +62,8 @@ pub struct Docker {
     server: Server,
     /// What stands for this machine when GPUs are looked at.
     machine: PathBuf,
+    /// How all GPUs get in, and when that was looked at.
+    seen: Arc<Mutex<Option<(Instant, Passing)>>>,
 }
 
 impl Docker {
@@ -101,6 +105,7 @@ impl Docker {
             api,
             server: server.clone(),
             machine: PathBuf::from("/"),
+            seen: Arc::default(),
         };
         docker.api = docker
             .call(&about, docker.api.clone().negotiate_version())
@@ -304,8 +309,7 @@ impl Backend for Docker {
     }
 
     async fn gpu_passing(&self) -> Option<Passing> {
-        let about = About::new("say how GPUs get in", "GPUs");
-        self.passing(&["all".to_owned()], &about).await.ok()
+        self.all_gpus().await
     }
 
     async fn delete_image(&self, alias: &str) -> Result<()> {

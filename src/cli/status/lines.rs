@@ -6,6 +6,7 @@ use crate::{
         Lab, SnapshotRow, Unended, World,
         drift::{self},
     },
+    stage::{Catalog, Stage},
 };
 
 use super::Engine;
@@ -98,15 +99,16 @@ pub(super) fn with_drift(world: &World, rows: &[SnapshotRow]) -> serde_json::Val
     serde_json::Value::Array(rows.collect())
 }
 
-/// Labs whose engine is not there, and why.
-pub(super) fn away(world: &World, labs: &[Lab]) -> Vec<String> {
-    let line = |lab: &Lab| {
-        let why = world
-            .lab_away(lab.engine)
-            .filter(|_| lab.engine == EngineKind::Docker)?;
-        Some(crate::log::sanitize(&format!("{}: {why}", lab.name)))
-    };
-    labs.iter().filter_map(line).collect()
+/// Labs of Docker that is not there, and why; where there is none at all, not of stages that nobody asked for.
+pub(super) fn away(world: &World, labs: &[Lab], catalog: &Catalog, all: bool) -> Option<String> {
+    let away = world.docker_away.as_ref()?;
+    let shipped = |lab: &Lab| catalog.get(&lab.stage).is_some_and(Stage::is_shipped);
+    let told = labs
+        .iter()
+        .filter(|lab| lab.engine == EngineKind::Docker && !(all && away.absent && shipped(lab)));
+    let names: Vec<&str> = told.map(|lab| lab.name.as_str()).collect();
+    let text = format!("{}: {}", names.join(", "), away.why);
+    (!names.is_empty()).then(|| crate::log::sanitize(&text))
 }
 
 #[cfg(test)]
@@ -115,7 +117,6 @@ mod tests {
     use crate::{
         backend::Instance,
         labs::{UPDATING, tag},
-        stage::Catalog,
     };
 
     #[test]

@@ -10,7 +10,7 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    backend::{Backend, Error, Profile},
+    backend::{Backend, Engine, Error, Profile},
     host::{
         command::{Command, quote},
         made::{Ledger, Made, VARIABLE, engine_name},
@@ -77,7 +77,8 @@ impl Hand<'_> {
 
     /// An image that was there before is not ours, even if a newer one is fetched under its alias.
     pub(super) async fn note_image(&self, backend: &dyn Backend, alias: &str) -> Result<(), Failure> {
-        if backend.image(alias).await?.is_none() {
+        // Docker is not ours to take away, and its images go with `docker image prune`.
+        if self.engine == Engine::Lxd && backend.image(alias).await?.is_none() {
             self.note(backend, "image", alias).await?;
         }
         Ok(())

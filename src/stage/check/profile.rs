@@ -129,7 +129,8 @@ impl Check<'_> {
         for (index, mount) in self.stage.mounts.iter().enumerate() {
             let place = list.index(index);
             let id = place.key("id");
-            self.name(&id, &mount.id);
+            // A folder of this machine: names with _ are old friends there.
+            self.name(&id, &mount.id.replace('_', "-"));
             self.line(&place.key("title"), &mount.title, true);
             if ["root", "eth0"].contains(&mount.id.as_str())
                 || self.stage.profile.devices.contains_key(&mount.id)
