@@ -55,7 +55,7 @@ fn row(known: &Known, stuck: u64) -> Vec<String> {
         Some(seconds) => format!("{} ago", duration(u32::try_from(seconds).unwrap_or(u32::MAX))),
         None => glance.why.clone(),
     };
-    let title: String = known.mirror.job.title.chars().take(60).collect();
+    let title = crate::log::shortened(&crate::log::clean(&known.mirror.job.title), 60);
     vec![
         glance.id,
         glance.lab,

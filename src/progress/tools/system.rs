@@ -4,7 +4,7 @@ use super::{doing, is_package, item, pair, step};
 use crate::progress::event::{State, Tool, What};
 
 /// What the package managers of distributions have said so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct System {
     /// pacman's last counter was of packages: hooks count too, and look the same.
     hooks: bool,
@@ -12,6 +12,8 @@ pub(super) struct System {
     dnf: bool,
     /// apt has said something: what begins with `E: ` is apt's.
     apt: bool,
+    /// apt reads the lists of its sources anew.
+    lists: bool,
 }
 
 impl System {
@@ -96,7 +98,22 @@ impl System {
         }
         apt_line(text, out)?;
         self.apt = true;
+        self.update_ended(text, out);
         Some(())
+    }
+
+    /// `apt-get update` has no last line of its own: it reads the lists that it fetched, and that is all. On a terminal
+    /// it says so many times.
+    fn update_ended(&mut self, text: &str, out: &mut Vec<What>) {
+        if text.starts_with("Reading package lists") {
+            out.extend(self.lists.then_some(What::End { ok: true }));
+        } else if text.starts_with("Err:") {
+            self.lists = false;
+        } else if ["Get:", "Hit:", "Ign:"].iter().any(|kind| text.starts_with(kind)) {
+            self.lists = matches!(out.last(), Some(What::Doing { .. }));
+        } else if out.iter().any(|what| matches!(what, What::Begin)) {
+            self.lists = false;
+        }
     }
 
     pub(super) fn dnf(&mut self, text: &str, out: &mut Vec<What>) -> Option<()> {
@@ -228,7 +245,7 @@ fn apt_get(first: &str, text: &str, out: &mut Vec<What>) -> Option<()> {
     let words: Vec<_> = text.split(' ').take(12).collect();
     match words.as_slice() {
         [_, _, suite, _, package, _, version, ..]
-            if kind == "Get" && suite.contains('/') && *package != "Packages" =>
+            if kind == "Get" && suite.contains('/') && !version.contains(['[', ']']) =>
         {
             if !is_package(package) {
                 return None;
