@@ -195,7 +195,7 @@ impl Follower {
         } else if known.now.is_some() && tree.counts().active > 0 {
             Some(LOOK)
         } else if silence < SETTLED {
-            Some(SETTLED - silence)
+            Some(SETTLED.saturating_sub(silence))
         } else {
             tree.tool().map(|_| SILENT.saturating_sub(silence))
         }

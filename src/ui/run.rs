@@ -64,7 +64,8 @@ fn with_build(run: &RunView, steps: Rect, log: Rect) -> Areas {
         let (tree, position) = (Tree::new(), Position::default());
         progress_pane::split(
             log,
-            pane.unwrap_or(ProgressPane::empty(&tree, &position)).height(),
+            pane.unwrap_or_else(|| ProgressPane::empty(&tree, &position))
+                .height(),
         )
     } else {
         (log, Rect::default())

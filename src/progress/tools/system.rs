@@ -10,10 +10,18 @@ pub(super) struct System {
     hooks: bool,
     /// dnf said that a transaction begins.
     dnf: bool,
-    /// apt has said something: what begins with `E: ` is apt's.
-    apt: bool,
-    /// apt reads the lists of its sources anew.
-    lists: bool,
+    apt: Apt,
+}
+
+/// What apt has said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Apt {
+    #[default]
+    Nothing,
+    /// Something: what begins with `E: ` is apt's.
+    Something,
+    /// That it fetches the lists of its sources.
+    Lists,
 }
 
 impl System {
@@ -72,7 +80,7 @@ impl System {
     pub(super) fn apt(&mut self, text: &str, out: &mut Vec<What>) -> Option<()> {
         if let Some(error) = text.strip_prefix("E: ") {
             // apt prints its errors last, and ends with 100 if there is one.
-            if !self.apt && !is_of_apt(error) {
+            if self.apt == Apt::Nothing && !is_of_apt(error) {
                 return None;
             }
             let missing = error
@@ -97,7 +105,6 @@ impl System {
             return Some(());
         }
         apt_line(text, out)?;
-        self.apt = true;
         self.update_ended(text, out);
         Some(())
     }
@@ -105,14 +112,17 @@ impl System {
     /// `apt-get update` has no last line of its own: it reads the lists that it fetched, and that is all. On a terminal
     /// it says so many times.
     fn update_ended(&mut self, text: &str, out: &mut Vec<What>) {
-        if text.starts_with("Reading package lists") {
-            out.extend(self.lists.then_some(What::End { ok: true }));
-        } else if text.starts_with("Err:") {
-            self.lists = false;
-        } else if ["Get:", "Hit:", "Ign:"].iter().any(|kind| text.starts_with(kind)) {
-            self.lists = matches!(out.last(), Some(What::Doing { .. }));
-        } else if out.iter().any(|what| matches!(what, What::Begin)) {
-            self.lists = false;
+        let fetched = ["Get:", "Hit:", "Ign:"].iter().any(|kind| text.starts_with(kind));
+        if text.starts_with("Reading package lists") && self.apt == Apt::Lists {
+            out.push(What::End { ok: true });
+        } else if fetched && matches!(out.last(), Some(What::Doing { .. })) {
+            self.apt = Apt::Lists;
+        } else if fetched
+            || text.starts_with("Err:")
+            || self.apt == Apt::Nothing
+            || out.iter().any(|what| matches!(what, What::Begin))
+        {
+            self.apt = Apt::Something;
         }
     }
 

@@ -63,7 +63,16 @@ impl<'a> ProgressPane<'a> {
     /// Rows of the list, and whether there is something to say about one of them.
     fn wanted(&self) -> (u16, bool) {
         let rows = rows(self.tree, &self.position.open);
-        let about = rows.iter().any(|row| !matches!(row, Row::Group(_)));
+        let is_told = |row: &Row| match row {
+            Row::Package(at) => self
+                .tree
+                .packages()
+                .get(*at)
+                .is_some_and(|p| p.reason.is_some() || p.log.is_some() || !p.errors.is_empty()),
+            Row::Target(_) => true,
+            Row::Group(_) => false,
+        };
+        let about = rows.iter().any(is_told);
         (u16::try_from(rows.len()).unwrap_or(u16::MAX / 2), about)
     }
 
