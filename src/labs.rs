@@ -8,6 +8,7 @@
 //! pins of snapshots are on the lab's profile, because a restore throws instance config away.
 //! `verdict` is JSON, see [`verdict`].
 
+mod both;
 pub mod compare;
 pub mod drift;
 pub mod expiry;
@@ -24,10 +25,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    backend::{ImageInfo, Instance, Network, Pool, Profile, Server, Status, types::TAG},
+    backend::{Engine, ImageInfo, Instance, Network, Pool, Profile, Server, Status, types::TAG},
     config::Config,
     host::Facts,
-    stage::{BackendKind, Catalog},
+    stage::Catalog,
 };
 
 pub use observe::{kept_sizes, snapshot_rows, states};
@@ -62,6 +63,8 @@ pub struct Lab {
     pub stage: String,
     /// Title of its stage.
     pub title: String,
+    /// Where it is, or would be.
+    pub engine: Engine,
     /// How it stands to us.
     pub presence: Presence,
     /// The instance, where there is one.
@@ -205,6 +208,14 @@ pub struct Work {
 /// Everything that the planner looks at.
 #[derive(Clone, Debug, Default)]
 pub struct World {
+    /// The engine whose part of the world this is; LXD's holds the others.
+    pub engine: Engine,
+    /// What Docker holds; none where it is not there or was not looked at.
+    pub docker: Option<Box<Self>>,
+    /// Why that engine's part is not here, in words and with what to type; empty where it is here.
+    pub away: String,
+    /// The same of Docker.
+    pub docker_away: String,
     /// The daemon; none where there is none yet.
     pub server: Option<Server>,
     /// `LXD` or `Incus` where it is installed and does not run: what it holds is not known before it does.
@@ -236,9 +247,9 @@ pub struct World {
 }
 
 impl World {
-    /// An instance by name.
+    /// An instance by name, of whichever engine.
     pub fn instance(&self, name: &str) -> Option<&Instance> {
-        self.instances.iter().find(|i| i.name == name)
+        self.part_with(name).own(name)
     }
 
     /// The jobs that run: those of instances that are there and were not stopped.
@@ -252,7 +263,8 @@ impl World {
 
     /// Names of the snapshots of one of our instances, sorted.
     pub fn snapshots_of(&self, name: &str) -> &[String] {
-        self.snapshots.get(name).map_or(&[], Vec::as_slice)
+        let names = self.part_with(name).snapshots.get(name);
+        names.map_or(&[], Vec::as_slice)
     }
 
     /// When a snapshot was taken; empty where it was not asked.
@@ -275,19 +287,17 @@ impl World {
 
     /// The rows of the labs list: one a stage, then copies that carry our tag.
     pub fn labs(&self, catalog: &Catalog) -> Vec<Lab> {
-        let stages = catalog.iter().filter(|s| s.backend == BackendKind::Lxd);
-        let rows = stages.map(|s| self.lab(&s.id, &s.id, &s.title));
-        let copies = self.instances.iter().filter_map(|i| {
+        let stages = catalog.iter().filter(|s| s.backend.makes_labs());
+        let rows = stages.map(|s| self.lab(&s.id, (&s.id, &s.title), s.backend.into()));
+        let copies = self.all_instances().filter_map(|(engine, i)| {
             let stage = i.tag("stage")?;
             let hidden = i.tag("kept").is_some() || i.tag("next").is_some();
-            let listed = catalog
-                .get(&i.name)
-                .is_some_and(|s| s.backend == BackendKind::Lxd);
+            let listed = catalog.get(&i.name).is_some_and(|s| s.backend.makes_labs());
             if hidden || listed {
                 return None;
             }
             let title = catalog.get(stage).map_or(stage, |s| s.title.as_str());
-            Some(self.lab(&i.name, stage, title))
+            Some(self.lab(&i.name, (stage, title), engine))
         });
         rows.chain(copies).collect()
     }
@@ -300,10 +310,10 @@ impl World {
         let instance = self.instance(name)?;
         let stage = instance.tag("stage")?;
         let title = catalog.get(stage).map_or(stage, |s| s.title.as_str());
-        Some(self.lab(name, stage, title))
+        Some(self.lab(name, (stage, title), self.part_with(name).engine))
     }
 
-    fn lab(&self, name: &str, stage: &str, title: &str) -> Lab {
+    fn lab(&self, name: &str, (stage, title): (&str, &str), engine: Engine) -> Lab {
         let instance = self.instance(name).cloned();
         let tagged = instance
             .as_ref()
@@ -314,6 +324,11 @@ impl World {
             name: name.to_owned(),
             stage: tagged,
             title: title.to_owned(),
+            engine: if instance.is_some() {
+                self.part_with(name).engine
+            } else {
+                engine
+            },
             presence: instance.as_ref().map_or(Presence::Missing, presence),
             snapshots: self.snapshots_of(name).len(),
             verdict: instance
@@ -365,7 +380,8 @@ impl World {
             whole: presence(i) == Presence::Ours,
             run: i.tag("run").map(str::to_owned),
         };
-        self.instances.iter().filter(of).map(kept).collect()
+        let all = self.all_instances().map(|(_, i)| i);
+        all.filter(of).map(kept).collect()
     }
 }
 

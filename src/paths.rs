@@ -29,7 +29,8 @@ pub struct Paths {
     pub state: PathBuf,
     /// What can be fetched again.
     pub cache: PathBuf,
-    /// Lock and socket.
+    /// Locks. In the state folder, and not where sessions have theirs: who was started by cron or `su` has no session, and
+    /// must hold the same ones.
     pub runtime: PathBuf,
     /// Folders with stages; a later one overrides.
     pub stages: Vec<PathBuf>,
@@ -88,16 +89,14 @@ impl Paths {
         let is_root = rustix::process::geteuid().is_root();
         if let Some(caller) = is_root.then(|| env::var("SUDO_USER").ok()).flatten() {
             let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
-            if let Some((home, user_id)) = home_of(&users, &caller) {
-                return Ok(Self::of_home(&home, user_id));
+            if let Some(home) = home_of(&users, &caller) {
+                return Ok(Self::of_home(&home));
             }
         }
         let xdg = Xdg::new().map_err(|_| FileError::NoHome)?;
         let state = xdg.state_dir().unwrap_or_else(|| xdg.data_dir()).join(NAME);
         Ok(Self {
-            runtime: xdg
-                .runtime_dir()
-                .map_or_else(|| state.join("run"), |folder| folder.join(NAME)),
+            runtime: state.join("run"),
             cache: xdg.cache_dir().join(NAME),
             state,
             ..Self::of_config(xdg.config_dir().join(NAME), Path::new("/etc/halolab").to_owned())
@@ -115,18 +114,12 @@ impl Paths {
     }
 
     /// The folders of the user with this home, whoever we are.
-    fn of_home(home: &Path, user_id: u32) -> Self {
+    fn of_home(home: &Path) -> Self {
         let state = home.join(".local/state").join(NAME);
-        let session = PathBuf::from(format!("/run/user/{user_id}"));
-        let runtime = if session.is_dir() {
-            session.join(NAME)
-        } else {
-            state.join("run")
-        };
         Self {
+            runtime: state.join("run"),
             state,
             cache: home.join(".cache").join(NAME),
-            runtime,
             ..Self::of_config(
                 home.join(".config").join(NAME),
                 Path::new("/etc/halolab").to_owned(),
@@ -160,15 +153,15 @@ impl Paths {
     }
 }
 
-/// Home folder and number of a user in the text of `/etc/passwd`; none for root, who is nobody's caller.
-fn home_of(users: &str, name: &str) -> Option<(PathBuf, u32)> {
+/// Home folder of a user in the text of `/etc/passwd`; none for root, who is nobody's caller.
+fn home_of(users: &str, name: &str) -> Option<PathBuf> {
     let entry = users
         .lines()
         .map(|line| line.split(':').collect::<Vec<_>>())
         .find(|entry| entry.first() == Some(&name))?;
     let user_id: u32 = entry.get(2)?.parse().ok()?;
     let home = PathBuf::from(entry.get(5)?);
-    (user_id != 0 && home.is_absolute()).then_some((home, user_id))
+    (user_id != 0 && home.is_absolute()).then_some(home)
 }
 
 /// Makes a folder that only its owner can look into (0700), and those above it where they are missing.
@@ -182,7 +175,7 @@ pub fn private_folder(path: &Path) -> Result<(), FileError> {
         Ok(found) if found.is_symlink() => return Err(FileError::Symlink(path.to_owned())),
         Ok(found) if !found.is_dir() => return Err(FileError::NotAFolder(path.to_owned())),
         Ok(found) if found.mode() & 0o777 == 0o700 => return Ok(()),
-        Ok(_) => return fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(failed),
+        Ok(_) => return close_to_others(path).map(|_| ()).map_err(failed),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error)),
     }
@@ -195,10 +188,27 @@ pub fn private_folder(path: &Path) -> Result<(), FileError> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => private_folder(path),
         Err(error) => Err(failed(error)),
         // Whatever the umask took away.
-        Ok(()) => fs::set_permissions(path, fs::Permissions::from_mode(0o700))
-            .and_then(|()| give(&File::open(path)?, path))
+        Ok(()) => close_to_others(path)
+            .and_then(|folder| give(&folder, path))
             .map_err(failed),
     }
+}
+
+/// Lets only its owner into a folder. What is opened is changed, so that a link that takes its place leads nowhere.
+fn close_to_others(path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NOFOLLOW | OFlags::DIRECTORY).bits().cast_signed();
+    let only_owner = fs::Permissions::from_mode(0o700);
+    let open = || OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let folder = match open() {
+        // Made under a umask that takes rights of the owner, who is not root then.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            fs::set_permissions(path, only_owner.clone())?;
+            open()?
+        }
+        opened => opened?,
+    };
+    folder.set_permissions(only_owner)?;
+    Ok(folder)
 }
 
 /// Replaces a file as a whole, readable by its owner only (0600): whoever reads it, even after a power cut,
@@ -304,7 +314,7 @@ mod tests {
     #[test]
     fn the_caller_of_sudo_is_found_by_name() {
         let users = "root:x:0:0::/root:/bin/sh\nanna:x:1000:1000:Anna:/home/anna:/bin/bash\nbroken\n";
-        assert_eq!(home_of(users, "anna"), Some((PathBuf::from("/home/anna"), 1000)));
+        assert_eq!(home_of(users, "anna"), Some(PathBuf::from("/home/anna")));
         assert_eq!(home_of(users, "root"), None);
         assert_eq!(home_of(users, "ann"), None);
         assert_eq!(home_of(users, "broken"), None);
@@ -312,7 +322,7 @@ mod tests {
 
     #[test]
     fn folders_of_a_home_are_the_xdg_defaults() {
-        let paths = Paths::of_home(Path::new("/home/anna"), 4_000_000_000);
+        let paths = Paths::of_home(Path::new("/home/anna"));
         assert_eq!(
             paths.config_file(),
             Path::new("/home/anna/.config/halolab/config.toml")

@@ -438,7 +438,7 @@ fn a_grace_without_end_is_one() {
 }
 
 #[test]
-fn who_reads_beside_another_gets_a_log_that_begins_anew_from_its_first_byte() {
+fn who_reads_gets_a_log_that_begins_anew_from_its_first_byte() {
     let Some(home) = Home::new(0) else { return };
     let id = halolab::job::JobId::parse("cmd-20261122T101112Z-abcd").unwrap();
     let jobs = home.folder.path().join("state/jobs");
@@ -459,13 +459,19 @@ fn who_reads_beside_another_gets_a_log_that_begins_anew_from_its_first_byte() {
         let mut watch = halolab::job::Watch {
             backend: &nobody,
             mirror: &mirror,
-            from: 0,
             cancel: tokio_util::sync::CancellationToken::new(),
             patience: None,
             notice: &mut |_| {},
+            grown: &mut || {},
         };
-        let mut sink = |bytes: &[u8]| seen.lock().unwrap().extend_from_slice(bytes);
-        let watching = watch.to_the_end(&mut sink);
+        let mut tail = halolab::job::Tail::new(&mirror, 0);
+        let watching = watch.to_the_end();
+        let reading = async {
+            while !seen.lock().unwrap().ends_with(b"than the first") {
+                seen.lock().unwrap().extend(tail.more(false).unwrap());
+                tokio::task::yield_now().await;
+            }
+        };
         let writing = async {
             while seen.lock().unwrap().is_empty() {
                 tokio::task::yield_now().await;
@@ -478,7 +484,7 @@ fn who_reads_beside_another_gets_a_log_that_begins_anew_from_its_first_byte() {
             let all = fs::read(mirror.log()).unwrap();
             assert!(writer.verify(all.len() as u64, &sum(&all)).unwrap());
         };
-        let (ended, ()) = tokio::join!(watching, writing);
+        let (ended, (), ()) = tokio::join!(watching, reading, writing);
         assert_eq!(ended.unwrap().attempt, 2);
     });
     let seen = String::from_utf8(seen.into_inner().unwrap()).unwrap();
@@ -670,6 +676,19 @@ fn a_former_jobs_times_give_the_time_that_is_left() {
     home.ends(0, &["job", "wait", &first]);
     let took = former.elapsed().as_secs() + 1;
     assert!(home.job_status(&first)["eta"].is_null(), "it has ended");
+    // Nothing was written while each was built: what ended it has the time after the silence, not before it. Times are
+    // those of the runner's beats, a second apart.
+    let learnt = fs::read_to_string(home.folder.path().join("state/build-times.json")).unwrap();
+    let learnt: Value = serde_json::from_str(&learnt).unwrap();
+    for (name, seconds) in [("lab-a", 2.0), ("lab-b", 3.0)] {
+        let builds = learnt["packages"][name]["builds"].as_array().unwrap();
+        assert_eq!(builds.len(), 1, "{learnt}");
+        let total = builds[0]["total"].as_f64().unwrap();
+        assert!(
+            (seconds - 1.1..former.elapsed().as_secs_f64() + 1.0).contains(&total),
+            "{name}: {learnt}"
+        );
+    }
     let again = home.job_run(&(package("a", 1, "true") + &package("b", 2, "exec sleep 1000")));
     until("the second package", || {
         home.job_status(&again)["progress"] == "1/2"
@@ -678,10 +697,148 @@ fn a_former_jobs_times_give_the_time_that_is_left() {
     let begun = Instant::now();
     until("the time that is left", || eta().is_some());
     let left = eta().unwrap();
+    assert!(left > 0 || begun.elapsed().as_secs() > 1, "{left} s");
     // One build alone is taken for a quarter more, and one that is late for as late again.
     assert!(
         left <= took * 5 / 4 + begun.elapsed().as_secs() * 2,
         "{left} s after one of {took} s"
     );
     home.ends(0, &["job", "stop", &again]);
+}
+
+/// Text that is more than any pipe holds, in lines.
+fn long_log(home: &Home) -> String {
+    let log = (0..200_000).fold(String::new(), |mut log, n| {
+        let _ = writeln!(log, "line {n}");
+        log
+    });
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        use halolab::backend::Backend as _;
+        let lxd = common::daemon::lxd().await.unwrap();
+        let pushed = lxd
+            .push(home.lab(), "/data.txt", log.as_bytes(), 0o644, (0, 0))
+            .await;
+        pushed.unwrap();
+    });
+    log
+}
+
+/// A pager that is left on its first page has what it reads, and nothing else waits for it.
+#[test]
+fn a_reader_who_waits_keeps_nobody_and_gets_all_of_it() {
+    let Some(home) = lab() else { return };
+    let log = long_log(&home);
+    let id = home.job_run("cat /data.txt; until [ -e /go ]; do sleep 0.1; done; echo end; exit 3");
+    let watches = || {
+        let mut command = home.command(&["job", "logs", "-f", &id]);
+        command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    // The first one has the mirror, and each of them waits for its reader.
+    let mut first = watches();
+    let mut line = [0; 7];
+    first.stdout.as_mut().unwrap().read_exact(&mut line).unwrap();
+    let mut second = watches();
+    let mut gone = watches();
+    second.stdout.as_mut().unwrap().read_exact(&mut line).unwrap();
+    until("the copy to be whole", || home.copied(&id).len() == log.len());
+    // It still has most of it to show, and hears what it is told.
+    signal(second.id(), Signal::INT);
+    assert_eq!(second.wait().unwrap().code(), Some(130));
+    gone.stdout.as_mut().unwrap().read_exact(&mut line).unwrap();
+    drop(gone.stdout.take());
+    assert_eq!(gone.wait().unwrap().code(), Some(0));
+    assert_eq!(home.job_status(&id)["state"], "running");
+    home.inside(home.lab(), "touch /go");
+    home.ends(3, &["job", "wait", &id]);
+    assert_eq!(home.job_status(&id)["state"], "failed");
+    assert!(first.try_wait().unwrap().is_none(), "it is not at its end");
+    let seen = first.wait_with_output().unwrap();
+    assert_eq!(seen.status.code(), Some(3));
+    let seen = [&line[..], &seen.stdout].concat();
+    assert_eq!(sum(&seen), sum(&[log.as_bytes(), b"end\n"].concat()));
+    // One that is still halted when its job is forgotten does not keep the job.
+    let mut halted = watches();
+    halted.stdout.as_mut().unwrap().read_exact(&mut line).unwrap();
+    home.ends(0, &["job", "rm", &id]);
+    signal(halted.id(), Signal::TERM);
+    assert_eq!(halted.wait().unwrap().code(), Some(143));
+}
+
+/// Who comes back hours later wants the end of it, not all of it.
+#[test]
+fn an_attach_shows_the_last_lines_also_of_a_log_that_nobody_copied() {
+    let Some(home) = lab() else { return };
+    let log = long_log(&home);
+    let id = home.job_run("cat /data.txt; until [ -e /go ]; do sleep 0.1; done; echo end");
+    let says = format!("\"bytes\":{},", log.len());
+    until("all to be written", || {
+        home.inside(home.lab(), &format!("cat /var/lib/halolab/jobs/{id}/status.json"))
+            .contains(&says)
+    });
+    assert_eq!(home.copied(&id).len(), 0, "nobody looked");
+    let mut command = home.command(&["job", "attach", &id]);
+    let attached = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    until("the copy to be whole", || home.copied(&id).len() == log.len());
+    home.inside(home.lab(), "touch /go");
+    let seen = attached.wait_with_output().unwrap();
+    let shown = String::from_utf8(seen.stdout).unwrap();
+    let whole = format!("{log}end\n");
+    assert!(
+        shown.starts_with("line ") && whole.ends_with(&shown),
+        "{}",
+        shown.len()
+    );
+    assert!((8000..9000).contains(&shown.len()), "{}", shown.len());
+    let said = String::from_utf8_lossy(&seen.stderr).into_owned();
+    assert!(said.contains("its last lines"), "{said}");
+    assert_eq!(home.copied(&id), whole.as_bytes());
+}
+
+/// Its end is known long before its log is here: that is no reason to say that it lives.
+#[test]
+fn a_stop_says_that_it_ended_although_its_log_is_still_to_come() {
+    let Some(home) = lab() else { return };
+    let id = home.job_run("echo here; exec sleep 1000");
+    home.inside(
+        home.lab(),
+        "at=$(command -v sha256sum); rm $at; printf '#!/bin/sh\nexec sleep 1000\n' >$at; chmod 755 $at",
+    );
+    let said = home.ends(0, &["job", "stop", &id, "--grace", "0"]);
+    assert!(said.out.contains("killed"), "{} {}", said.out, said.err);
+}
+
+#[test]
+fn a_job_that_cannot_be_forgotten_does_not_keep_the_others() {
+    let Some(home) = lab() else { return };
+    let ended = |text: &str| {
+        let id = home.job_run(&format!("echo {text}"));
+        home.ends(0, &["job", "wait", &id]);
+        std::thread::sleep(Duration::from_millis(1100));
+        id
+    };
+    let ids = [ended("one"), ended("two"), ended("three")];
+    // The one in the middle is of another engine, says its file.
+    let file = home.job(&ids[1]).join("job.json");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace(&home.socket, "/elsewhere/unix.socket")).unwrap();
+    let said = home.run(&["job", "rm", "--ended"]);
+    assert!(said.code != 0 && said.err.contains("/elsewhere"), "{}", said.err);
+    for (at, id) in ids.iter().enumerate() {
+        assert_eq!(home.job(id).exists(), at == 1, "{id}");
+        assert_eq!(
+            said.out.contains(&format!("{id} is forgotten")),
+            at != 1,
+            "{}",
+            said.out
+        );
+    }
 }

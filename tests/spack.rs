@@ -228,6 +228,21 @@ fn addresses_of_mirrors_hold_no_password_and_lead_somewhere() {
     ] {
         assert!(Mirror::new("team", good, false).is_ok(), "{good}");
     }
+    let team = |url: &str| Mirror::new("team", url, false).unwrap();
+    let signed = |mirror: Mirror| {
+        let machine = Machine {
+            mirrors: vec![mirror],
+            ..Machine::default()
+        };
+        let file: Value = serde_json::from_str(machine.text().split_once('\n').unwrap().1).unwrap();
+        file["mirrors"]["team"]["signed"].as_bool().unwrap()
+    };
+    assert!(signed(team("https://cache.lan/x")) && signed(team("s3://bucket/x")));
+    assert!(!signed(team("https://cache.lan/x").without_signatures()));
+    assert!(!signed(team("file:///srv/cache")) && !signed(team("oci://registry.lan/x")));
+    assert_eq!(team("oci://registry.lan/x").warning(), None);
+    let warning = team("oci+http://registry.lan/x").warning().unwrap();
+    assert!(warning.contains("without TLS"), "{warning}");
     for bad in [
         "",
         "file://relative",

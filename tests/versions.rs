@@ -88,7 +88,7 @@ async fn a_plan_of_a_newer_halolab_is_refused_by_the_runner() {
     let given = Arc::clone(&fake);
     let (events, _heard) = tokio::sync::mpsc::unbounded_channel();
     let cx = Context {
-        connect: Arc::new(move || {
+        connect: Arc::new(move |_| {
             let fake = Arc::clone(&given) as Arc<dyn Backend>;
             Box::pin(async move { Ok(fake) })
         }),

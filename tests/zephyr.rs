@@ -296,7 +296,7 @@ fn the_launcher_says_the_same_mounts_and_why_the_gpu_is_off() {
         "{words:?}"
     );
     let store = format!(
-        "type=bind,source={},target=/opt/spack_store",
+        "type=bind,\"source={}\",target=/opt/spack_store",
         home.path("root/default/spack_store").display()
     );
     assert!(words.contains(&store.as_str()) && home.path("root/default/spack_store").is_dir());
@@ -314,6 +314,98 @@ fn the_launcher_says_the_same_mounts_and_why_the_gpu_is_off() {
 }
 
 #[test]
+fn the_launcher_stops_all_that_it_started_and_takes_any_path_and_only_an_image_that_is_there() {
+    let home = Home::new();
+    let odd = home.path("a, \"b\"");
+    fs::create_dir_all(&odd).unwrap();
+    let launch = |words: &[&str]| {
+        let mut script = home.script("launch_container.sh", words);
+        text(&script.env("ZEPHYR_WORKSPACE", &odd).output().unwrap().stdout)
+    };
+    let told = launch(&["spack-build"]);
+    let quoted = odd.display().to_string().replace('"', "\"\"");
+    for words in [
+        format!("type=bind,\"source={quoted}\",target=/workspace\n"),
+        "--pull\nnever\n".to_owned(),
+        "--stop-signal\nINT\n--env\nTINI_KILL_PROCESS_GROUP=1\n".to_owned(),
+    ] {
+        assert!(told.contains(&words), "{words} {told}");
+    }
+    let recorded = launch(&["--job", "night", "spack-build"]);
+    assert!(
+        !recorded.contains("--stop-signal"),
+        "a recorded job does so itself: {recorded}"
+    );
+}
+
+#[test]
+fn a_change_of_the_list_that_was_cut_is_made_again() {
+    let home = Home::new();
+    let build = || home.run("entrypoints/spack-build.sh", &[]).status.success();
+    assert!(build());
+    fs::write(
+        home.path("project/pkg/zephyr/spack_src.yaml"),
+        "spack: {specs: [app]}\n",
+    )
+    .unwrap();
+    for program in ["rm", "cp", "mv"] {
+        home.program(program, "#!/bin/sh\nexit 1\n");
+        assert!(!build(), "{program} fails");
+        fs::remove_file(home.path("bin").join(program)).unwrap();
+    }
+    let _ = fs::remove_file(home.path("told"));
+    assert!(build());
+    assert!(home.told().contains("concretize"), "{}", home.told());
+}
+
+#[test]
+fn a_shell_keeps_the_path_of_the_image_and_its_owner_the_groups_of_gpus() {
+    let home = Home::new();
+    home.program("bash", "#!/bin/sh\necho \"bash $*\"\n");
+    assert_eq!(text(&home.run("entrypoints/default.sh", &[]).stdout), "bash \n");
+    home.program("setpriv", "#!/bin/sh\necho \"$*\"\n");
+    for (groups, wanted) in [("0 44 992", "--groups=44,992"), ("0", "--clear-groups")] {
+        home.program(
+            "id",
+            &format!("#!/bin/sh\ncase $1 in -u) echo 0 ;; -G) echo {groups} ;; esac\n"),
+        );
+        let mut script = home.script("entrypoints/default.sh", &[]);
+        let told = text(&script.env("ZEPHYR_UID", "1000").output().unwrap().stdout);
+        assert!(
+            told.starts_with(&format!("--reuid=1000 --regid=1000 {wanted} -- ")),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn a_job_that_runs_says_so_again_and_again() {
+    let home = Home::new();
+    let jobs = home.path("jobs");
+    let mut script = home.script("entrypoints/record.sh", &["beat", "sleep", "600"]);
+    let mut child = script
+        .env("ZEPHYR_JOBS", &jobs)
+        .env("ZEPHYR_BEAT", "0.1")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let file = jobs.join("beat.status");
+    for _ in 0..3 {
+        until("a beat", || file.exists());
+        let status: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        assert_eq!(status["state"], "running");
+        fs::remove_file(&file).unwrap();
+    }
+    until("one more", || file.exists());
+    kill_process(pid(&child), Signal::TERM).unwrap();
+    child.wait().unwrap();
+    sleep(Duration::from_millis(300));
+    let status: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    assert_eq!(status["state"], "killed", "the last word");
+}
+
+#[test]
 fn facts_are_one_line_of_json() {
     let home = Home::new();
     let ended = home.run("entrypoints/facts.sh", &[]);
@@ -321,4 +413,13 @@ fn facts_are_one_line_of_json() {
         .unwrap_or_else(|e| unreachable!("{e}: {}", text(&ended.stdout)));
     assert_eq!(facts["spack"], "1.1.0");
     assert!(facts["processors"].as_u64().unwrap() > 0);
+    fs::write(home.path("os-release"), "ID=arch\n").unwrap();
+    let mut script = home.script("entrypoints/facts.sh", &[]);
+    let ended = script
+        .env("ZEPHYR_OS_RELEASE", home.path("os-release"))
+        .output()
+        .unwrap();
+    let facts: Value = serde_json::from_slice(&ended.stdout)
+        .unwrap_or_else(|e| unreachable!("{e}: {}", text(&ended.stderr)));
+    assert_eq!(facts["os"], "arch");
 }

@@ -57,8 +57,11 @@ elif [ -t 0 ] && [ -t 1 ]; then
 else
   set -- --rm --interactive "$@"
 fi
-mount() { printf 'type=bind,source=%s,target=%s' "$1" "$2"; }
-exec docker run --init --network host --shm-size 8g \
+# Whoever stops it stops all of it, as Spack wants to be stopped: its builds outlive a SIGTERM. A recorded job does so itself.
+[ -n "$job" ] || set -- --stop-signal INT --env TINI_KILL_PROCESS_GROUP=1 "$@"
+# The value is a line of CSV: a comma in a path counts only without quotes.
+mount() { printf 'type=bind,"source=%s",target=%s' "$(printf '%s' "$1" | sed 's/"/""/g')" "$2"; }
+exec docker run --pull never --init --network host --shm-size 8g \
   --env ZEPHYR_UID="$(id -u)" --env ZEPHYR_GID="$(id -g)" --env ZEPHYR_GPU="$gpu" --env ZEPHYR_JOBS=/opt/zephyr_jobs \
   --mount "$(mount "$root/monorepo_home" /home/zephyr)" \
   --mount "$(mount "$root/spack_store" /opt/spack_store)" \

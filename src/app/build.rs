@@ -88,6 +88,8 @@ impl Follower {
     pub(super) fn read(&mut self) -> bool {
         let began = Instant::now();
         let indexed = self.read_index();
+        self.fold.set_indexed(indexed);
+        self.fold.wait(now(), !self.late);
         let mut buffer = vec![0; PART];
         while began.elapsed() < QUIET {
             let Ok(count @ 1..) = self.file.read_at(&mut buffer, self.offset) else {
@@ -143,9 +145,9 @@ impl Follower {
         self.fold.tree().exit().is_some()
     }
 
-    /// Whether time goes by for something.
+    /// Whether time goes by for something, or something waits for its time.
     pub(super) fn is_busy(&self) -> bool {
-        self.fold.last().is_some() && self.fold.tree().counts().active > 0
+        self.fold.is_waiting() || self.fold.last().is_some() && self.fold.tree().counts().active > 0
     }
 
     /// What is known now.

@@ -8,14 +8,14 @@ use std::{
 };
 
 use tokio::{
-    sync::{Mutex as AsyncMutex, Notify, mpsc},
+    sync::{Notify, mpsc},
     task::JoinHandle,
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    backend::{self, Backend, late},
+    backend::{self, Backend, Engines, late},
     cli::Global,
     config::{Config, set_theme},
     host::Facts,
@@ -29,7 +29,7 @@ use crate::{
         lock::{Daemon, Holder, LockError, Scope},
         unfinished,
     },
-    stage::{Answers, Catalog},
+    stage::{Answers, BackendKind, Catalog},
 };
 
 use super::{
@@ -87,7 +87,7 @@ pub struct Performer {
 pub(super) struct Shared {
     pub(super) around: Surroundings,
     pub(super) messages: mpsc::Sender<Msg>,
-    pub(super) backend: AsyncMutex<Option<Arc<dyn Backend>>>,
+    pub(super) engines: Engines,
     pub(super) look: Notify,
     pub(super) logs: Mutex<Logs>,
     /// The stages as they were read last.
@@ -99,9 +99,9 @@ impl Performer {
     pub fn new(around: Surroundings, messages: mpsc::Sender<Msg>) -> Self {
         let shared = Arc::new(Shared {
             catalog: Mutex::new(Arc::clone(&around.catalog)),
+            engines: Engines::new(Arc::clone(&around.connect)),
             around,
             messages,
-            backend: AsyncMutex::new(None),
             look: Notify::new(),
             logs: Mutex::default(),
         });
@@ -247,15 +247,19 @@ impl Shared {
         let _ = self.messages.blocking_send(msg);
     }
 
-    /// The daemon, connected to where it is not yet.
+    /// What answers for all labs, connected to where it is not yet.
     pub(super) async fn backend(&self) -> backend::Result<Arc<dyn Backend>> {
-        let mut held = self.backend.lock().await;
-        if let Some(backend) = held.as_ref() {
-            return Ok(Arc::clone(backend));
-        }
-        let found = (self.around.connect)().await?;
-        *held = Some(Arc::clone(&found));
-        Ok(found)
+        self.engines.all().await
+    }
+
+    /// Whether a stage makes labs of Docker.
+    pub(super) fn wants_docker(&self) -> bool {
+        let named = self.around.global.docker.is_some();
+        named
+            || self
+                .stages()
+                .iter()
+                .any(|stage| stage.backend == BackendKind::Docker)
     }
 
     async fn snapshots(&self, lab: String) {
@@ -372,7 +376,9 @@ impl Shared {
         };
         let aliases = crate::plan::aliases(&self.around.catalog, &[]);
         let config = self.around.config.clone();
-        let Ok(mut world) = World::observe(backend.as_ref(), Facts::default(), config, &aliases).await else {
+        let wanted = self.wants_docker();
+        let seen = World::observe_all(&self.engines, Facts::default(), config, &aliases, wanted);
+        let Ok(mut world) = seen.await else {
             return false;
         };
         world.jobs = run::jobs::ask_under_way(&self.jobs(), backend.as_ref()).await;

@@ -64,7 +64,7 @@ pub(super) async fn look(shared: Arc<Shared>) {
                 }
             }
             Err(missing) => {
-                *shared.backend.lock().await = None;
+                shared.engines.forget();
                 if told.as_ref() != Some(&missing) {
                     shared.tell(Msg::World(Err(missing.clone()))).await;
                 }
@@ -139,7 +139,8 @@ async fn show_world(shared: &Shared, known: &Known, backend: &dyn Backend) -> ba
     let around = &shared.around;
     let catalog = shared.stages();
     let aliases = plan::aliases(&catalog, &[]);
-    let mut world = World::observe(backend, facts(known), around.config.clone(), &aliases).await?;
+    let (config, wanted) = (around.config.clone(), shared.wants_docker());
+    let mut world = World::observe_all(&shared.engines, facts(known), config, &aliases, wanted).await?;
     // Without asking labs: each question is a change on the daemon, after which it would be looked again.
     world.jobs = crate::run::jobs::under_way(&shared.jobs());
     world.unended = unended(around).await;
@@ -224,7 +225,7 @@ async fn until_changed(shared: &Shared, known: &Known, backend: Arc<dyn Backend>
         };
         if !again || show_world(shared, known, backend.as_ref()).await.is_err() {
             // The next look connects anew and says what is wrong.
-            *shared.backend.lock().await = None;
+            shared.engines.forget();
             return true;
         }
     }
@@ -268,7 +269,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let tries = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&tries);
-        let connect: crate::run::Connect = Arc::new(move || {
+        let connect: crate::run::Connect = Arc::new(move |_| {
             let absent = counted.fetch_add(1, Ordering::SeqCst) < 3;
             Box::pin(async move {
                 if absent {

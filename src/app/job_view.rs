@@ -2,6 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -27,7 +28,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Shows a job's log on the user's terminal until they leave; the job goes on.
 ///
 /// # Errors
-/// There is no terminal, or the job is not known.
+/// There is no terminal, or the job is not known; or what came last could not be fetched, which is said when they leave.
 pub(super) async fn show(backend: &dyn Backend, jobs: &Path, id: &str, global: Global) -> Result<(), String> {
     let words = |error: &dyn std::fmt::Display| sanitize(&error.to_string());
     let mirror = job::find(jobs, id).map_err(|e| words(&e))?;
@@ -47,32 +48,37 @@ pub(super) async fn show(backend: &dyn Backend, jobs: &Path, id: &str, global: G
             ended.map(drop).map_err(|stop| sanitize(&stop.text))
         })
     };
+    // What keeps it from being fetched, until more of it comes.
+    let wrong: Mutex<Option<String>> = Mutex::default();
+    let set = |why: Option<String>| *wrong.lock().unwrap_or_else(PoisonError::into_inner) = why;
     let watching = async {
         let mut watch = Watch {
             backend,
             mirror: &mirror,
-            from: 0,
             cancel: CancellationToken::new(),
             patience: None,
-            notice: &mut |why| tracing::info!(why, "a job's log"),
+            notice: &mut |why| set(Some(sanitize(why))),
+            grown: &mut || set(None),
         };
-        match watch.to_the_end(&mut |_: &[u8]| {}).await {
+        match watch.to_the_end().await {
             // What is here of it may still be shown; where nothing is, nothing will come.
-            Err(error) if mirror.length() == 0 => Err(words(&error)),
-            Err(error) => {
-                tracing::warn!(%error, "a job's log is not fetched any more");
-                Ok(())
-            }
-            Ok(_) => Ok(()),
+            Err(error) if mirror.length() == 0 => return Err(words(&error)),
+            Err(error) => set(Some(words(&error))),
+            Ok(_) => set(None),
         }
+        Ok(())
     };
     tokio::pin!(viewing);
     tokio::select! {
-        shown = &mut viewing => shown,
+        shown = &mut viewing => shown?,
         watched = watching => {
             watched?;
-            viewing.await
+            viewing.await?;
         }
+    }
+    match wrong.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(why) => Err(format!("{id} was not shown to its end: {why}")),
+        None => Ok(()),
     }
 }
 

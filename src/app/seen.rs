@@ -62,6 +62,7 @@ impl Model {
         let ended = std::mem::take(&mut self.others.ended);
         self.engine = match (&world.server, &self.engine) {
             (Some(_), _) => Engine::Ready,
+            (None, _) if !world.away.is_empty() => Engine::Absent(world.away.clone()),
             (None, Engine::Absent(text)) => Engine::Absent(text.clone()),
             (None, _) => Engine::Absent("no LXD or Incus was found".into()),
         };

@@ -22,6 +22,7 @@ use world::World;
 use super::{
     Backend, ConfigEdit, Error, ExecSpec, ImageInfo, Instance, InstanceSpec, InstanceState, Network, Output,
     Pool, Power, Profile, ProfileEdit, Progress, RemoteImage, Result, Server, Snapshot, TtyInput,
+    docker::{Build, BuildEvent, Built},
 };
 
 /// What goes wrong, once.
@@ -45,6 +46,8 @@ pub struct Fake {
     changes: Mutex<usize>,
     pause: Mutex<Duration>,
     watchers: Mutex<Vec<mpsc::Sender<()>>>,
+    /// It says that it is Docker, and builds images.
+    is_docker: bool,
 }
 
 /// Data of a mutex; what another thread left when it panicked is still good enough to look at.
@@ -61,6 +64,14 @@ impl Fake {
         let fake = Self::default();
         lock(&fake.world).initialise();
         fake
+    }
+
+    /// The same as one that says that it is Docker.
+    pub fn docker() -> Self {
+        Self {
+            is_docker: true,
+            ..Self::new()
+        }
     }
 
     /// The same with a local image.
@@ -155,9 +166,9 @@ impl Fake {
 impl Backend for Fake {
     async fn server(&self) -> Result<Server> {
         Ok(Server {
-            product: "lxd".into(),
+            product: if self.is_docker { "docker" } else { "lxd" }.into(),
             version: "0".into(),
-            address: "fake".into(),
+            address: if self.is_docker { "unix://fake" } else { "fake" }.into(),
             trusted: true,
             firewall: "nftables".into(),
             storage_drivers: vec!["btrfs".into(), "dir".into()],
@@ -347,6 +358,24 @@ impl Backend for Fake {
         self.change("import an image", |w| {
             w.add_image(alias, &content);
             Ok(())
+        })
+    }
+
+    async fn build_image(
+        &self,
+        build: &Build,
+        tell: &mut (dyn FnMut(BuildEvent) + Send),
+        progress: &Progress,
+    ) -> Result<Built> {
+        self.take_time("build an image", progress).await?;
+        let file = std::fs::read(build.context.join(&build.dockerfile)).map_err(|source| Error::File {
+            path: build.dockerfile.clone(),
+            source,
+        })?;
+        tell(BuildEvent::Output(file.clone()));
+        self.change("build an image", |w| {
+            w.add_image(&build.alias, &file);
+            Ok(Built::default())
         })
     }
 

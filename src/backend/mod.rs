@@ -6,6 +6,7 @@
 
 mod about;
 pub mod docker;
+pub mod engines;
 pub mod error;
 pub mod fake;
 pub mod late;
@@ -19,6 +20,9 @@ use std::path::Path;
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
+use crate::host::docker::Passing;
+
+pub use engines::{Connect, Engine, Engines};
 pub use error::Error;
 pub use types::{
     ConfigEdit, ExecSpec, ImageInfo, Instance, InstanceSpec, InstanceState, Network, Pool, Power, Profile,
@@ -45,6 +49,15 @@ pub type ProfileEdit<'a> = &'a mut (dyn FnMut(&mut Profile) + Send);
 pub trait Backend: Send + Sync {
     /// Who answers: product, version, capabilities.
     async fn server(&self) -> Result<Server>;
+    /// Whether it is the engine at this address, or one of those that answer as one.
+    async fn is_at(&self, address: &str) -> Result<bool> {
+        Ok(self.server().await?.address == address)
+    }
+    /// The one that has an instance, where several engines answer as one.
+    async fn server_of(&self, name: &str) -> Result<Server> {
+        let _ = name;
+        self.server().await
+    }
 
     /// All instances, without their snapshots (cheap: one call at any size).
     async fn instances(&self) -> Result<Vec<Instance>>;
@@ -113,6 +126,23 @@ pub trait Backend: Send + Sync {
     async fn pull_image(&self, source: &RemoteImage, alias: &str, progress: &Progress) -> Result<()>;
     /// Uploads a unified image file under `alias`, with its SHA-256 sent along so that a cut upload is refused.
     async fn import_image(&self, file: &Path, alias: &str, progress: &Progress) -> Result<()>;
+    /// Builds an image out of a folder, step by step; for engines that build images.
+    async fn build_image(
+        &self,
+        build: &docker::Build,
+        tell: &mut (dyn FnMut(docker::BuildEvent) + Send),
+        progress: &Progress,
+    ) -> Result<docker::Built> {
+        let _ = (tell, progress);
+        Err(Error::Refused {
+            what: format!("build the image `{}`", build.alias),
+            message: "this engine builds no images".to_owned(),
+        })
+    }
+    /// How GPUs of this machine get into its containers; none for an engine that is told so by devices.
+    async fn gpu_passing(&self) -> Option<Passing> {
+        None
+    }
     /// Removes a local image.
     async fn delete_image(&self, alias: &str) -> Result<()>;
 

@@ -48,6 +48,16 @@ impl Server {
         self.extensions.iter().any(|e| e == extension)
     }
 
+    /// Whether it is reached by a socket of this machine.
+    pub fn is_here(&self) -> bool {
+        self.address.starts_with('/') || self.address.starts_with("unix://")
+    }
+
+    /// Whether it speaks Docker's API.
+    pub fn is_docker(&self) -> bool {
+        matches!(self.product.as_str(), "docker" | "podman")
+    }
+
     /// The product's name as people write it.
     pub fn title(&self) -> &'static str {
         match self.product.as_str() {

@@ -31,7 +31,8 @@ pub enum JobVerb {
         /// The job, or how its id begins.
         id: Option<String>,
     },
-    /// Watch a job until it ends, from its last lines on. Ctrl-C only ends the watching.
+    /// Watch a job until it ends, from its last lines on: what is before them is copied and not shown. Ctrl-C only ends
+    /// the watching.
     Attach(AttachArgs),
     /// What a job wrote: raw bytes into a file or pipe, safe text on a terminal.
     Logs {

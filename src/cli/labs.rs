@@ -44,8 +44,8 @@ pub struct StartArgs {
 }
 
 pub(super) async fn start(setup: &Setup, args: StartArgs) -> Result<Code, Stop> {
-    let woken = super::plan::wake(setup).await?;
     let args = NamesArgs { labs: args.labs };
+    let woken = !of_docker(setup, &args.labs).await && super::plan::wake(setup).await?;
     if args.labs.is_empty() {
         if !woken {
             let server = setup.backend().await?.server().await?;
@@ -57,6 +57,20 @@ pub(super) async fn start(setup: &Setup, args: StartArgs) -> Result<Code, Stop> 
         return Ok(Code::OK);
     }
     power(setup, args, Power::Start, "runs").await
+}
+
+/// Whether all of these labs are Docker's: LXD is not started for them.
+async fn of_docker(setup: &Setup, labs: &[String]) -> bool {
+    let there = async |lab: &String| {
+        let server = setup.backend().await.ok()?.server_of(lab).await.ok()?;
+        server.is_docker().then_some(())
+    };
+    for lab in labs {
+        if there(lab).await.is_none() {
+            return false;
+        }
+    }
+    !labs.is_empty()
 }
 
 pub(super) async fn stop(setup: &Setup, args: StopArgs) -> Result<Code, Stop> {
@@ -72,7 +86,8 @@ pub(super) async fn stop(setup: &Setup, args: StopArgs) -> Result<Code, Stop> {
 /// Asks whether jobs may end that run in these labs; without a terminal they may not.
 async fn agree(setup: &Setup, labs: &[String]) -> Result<(), Stop> {
     setup.may_change()?;
-    let mut world = setup.glance().await?;
+    let names: Vec<&str> = labs.iter().map(String::as_str).collect();
+    let mut world = setup.glance_at(&names).await?;
     world.jobs = run::jobs::ask_under_way(&setup.jobs(), setup.backend().await?.as_ref()).await;
     let under: Vec<String> = world
         .under_way()
@@ -100,7 +115,7 @@ async fn power(setup: &Setup, args: NamesArgs, wanted: Power, word: &str) -> Res
     let _lock = setup
         .hold(&names, &format!("{verb} {}", args.labs.join(" ")))
         .await?;
-    let world = setup.glance().await?;
+    let world = setup.glance_at(&names).await?;
     for lab in &args.labs {
         match world.presence(lab) {
             Presence::Ours | Presence::Unfinished => {}

@@ -76,6 +76,9 @@ pub struct Global {
     /// Socket or URL of the LXD or Incus daemon.
     #[arg(long, global = true, value_name = "SOCKET|URL")]
     pub lxd: Option<String>,
+    /// Socket or address of Docker or Podman, for labs of theirs.
+    #[arg(long, global = true, value_name = "SOCKET|URL")]
+    pub docker: Option<String>,
     /// Token that a remote daemon gave out, to be trusted by it.
     #[arg(
         long,

@@ -9,10 +9,11 @@ use std::{
 use clap::Args;
 
 use crate::{
-    backend, host,
+    backend::{self, Engine},
+    host,
     labs::{Presence, World, counted},
     plan::{Choice, Plan, Request, planner::HOST},
-    stage::{Answers, answers::IMAGE_FILE, given},
+    stage::{Answers, BackendKind, answers::IMAGE_FILE, given},
 };
 
 use super::{
@@ -171,7 +172,7 @@ pub(super) struct Planned {
 
 pub(super) async fn make(setup: &Setup, args: &PlanArgs) -> Result<Planned, Stop> {
     let mut world = setup.world_or_asleep(&[]).await?;
-    if world.asleep.is_some() {
+    if world.asleep.is_some() && !of_docker(setup, args, &world) {
         return Ok(Planned {
             plan: crate::plan::plan(&world, &setup.catalog, &[])?,
             secrets: BTreeMap::new(),
@@ -215,6 +216,14 @@ pub(super) async fn make(setup: &Setup, args: &PlanArgs) -> Result<Planned, Stop
         secrets: answers,
         wakes: false,
     })
+}
+
+/// Whether all labs that were named are Docker's, so that LXD need not run for them.
+fn of_docker(setup: &Setup, args: &PlanArgs, world: &World) -> bool {
+    let stage = |lab: &String| setup.catalog.get(stage_of(world, lab, args.stage.as_deref()));
+    let made_there = |lab: &String| world.part_with(lab).engine == Engine::Docker;
+    let would_be = |lab: &String| stage(lab).is_some_and(|s| s.backend == BackendKind::Docker);
+    args.labs.iter().all(|lab| made_there(lab) || would_be(lab))
 }
 
 /// The stages of the labs that were named, and the host's own.
@@ -269,8 +278,8 @@ fn answers_of(args: &PlanArgs, labs: &given::Labs<'_>) -> Result<BTreeMap<String
 fn stage_of<'a>(world: &'a World, lab: &'a str, said: Option<&'a str>) -> &'a str {
     let of = |name: &str| world.instance(name).and_then(|i| i.tag("stage"));
     let set_aside = || {
-        let kept = world.instances.iter().find(|i| i.tag("kept") == Some(lab));
-        kept.and_then(|i| i.tag("stage"))
+        let kept = world.all_instances().find(|(_, i)| i.tag("kept") == Some(lab));
+        kept.and_then(|(_, i)| i.tag("stage"))
     };
     of(lab).or(said).or_else(set_aside).unwrap_or(lab)
 }
@@ -313,7 +322,7 @@ pub(super) async fn make_and_run(setup: &Setup, args: &PlanArgs, consent: &Conse
 
 /// Starts an engine that is installed and does not run; whether there was one to start.
 pub(super) async fn wake(setup: &Setup) -> Result<bool, Stop> {
-    if !matches!(setup.backend().await, Err(backend::Error::Asleep { .. })) {
+    if !matches!(setup.lxd().await, Err(backend::Error::Asleep { .. })) {
         return Ok(false);
     }
     let world = setup.world_or_asleep(&[]).await?;

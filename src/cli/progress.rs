@@ -12,7 +12,7 @@ use clap::Args;
 
 use crate::{
     paths::Paths,
-    progress::{Event, History, Lock, Millis, Reader, Summary, Times, Tool, Tree, estimate},
+    progress::{Event, Held, History, Lock, Millis, Reader, Summary, Times, Tool, Tree, estimate},
 };
 
 use super::{
@@ -81,6 +81,10 @@ struct Session {
     reader: Reader,
     tree: Tree,
     times: Option<Index>,
+    /// What waits for its time.
+    held: Held,
+    /// All was read that was there before us.
+    live: bool,
     history: History,
     history_file: PathBuf,
     args: ProgressArgs,
@@ -119,7 +123,9 @@ pub(super) async fn progress(global: Global, args: ProgressArgs) -> Result<Code,
             last = news;
         }
         // A pipe tells its end itself; more may follow what a tool says of its own.
-        let over = !log.is_pipe && session.tree.sections().last().is_some_and(|s| s.ended);
+        let over = !log.is_pipe
+            && session.held.first().is_none()
+            && session.tree.sections().last().is_some_and(|s| s.ended);
         if ended || over {
             return Ok(session.code());
         }
@@ -151,6 +157,8 @@ impl Session {
             reader: Reader::new(),
             tree: Tree::new(),
             times: None,
+            held: Held::default(),
+            live: false,
             history,
             history_file,
             args,
@@ -161,6 +169,7 @@ impl Session {
     }
 
     fn begin(&mut self, lock: Option<&Lock>) {
+        self.held = Held::default();
         self.reader = self.args.tool.map_or_else(Reader::new, Reader::of);
         self.tree = Tree::new();
         if let Some(lock) = lock {
@@ -194,8 +203,16 @@ impl Session {
         match &mut self.times {
             _ if !self.args.follow => Ok(()),
             Some(index) => {
-                index.times.forget(self.reader.position());
-                index.read_on()
+                index.read_on()?;
+                while let Some((event, at)) = self.held.timed(&index.times) {
+                    self.tree.apply(&event, at);
+                }
+                while let Some((event, at)) = self.held.late(&index.times, now(), self.live) {
+                    self.tree.apply(&event, at);
+                }
+                let wanted = self.held.first().unwrap_or(u64::MAX);
+                index.times.forget(self.reader.position().min(wanted));
+                Ok(())
             }
             None => self.load_times(),
         }
@@ -210,10 +227,11 @@ impl Session {
                 .read_at(at, &mut buffer)
                 .map_err(|error| unreadable(&self.args.file, &error))?;
             let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else {
+                self.live = true;
                 return Ok(log.is_pipe || !self.args.follow);
             };
             let events = self.reader.feed(bytes, at);
-            self.take(&events)?;
+            self.take(events, self.args.follow && !log.is_pipe)?;
             if log.is_pipe && self.args.follow {
                 // The next read may wait for long: what came is shown first.
                 return Ok(false);
@@ -230,20 +248,31 @@ impl Session {
 
     fn finish(&mut self) -> Result<(), Stop> {
         let events = self.reader.finish();
-        self.take(&events)
+        self.take(events, false)
     }
 
-    fn take(&mut self, events: &[Event]) -> Result<(), Stop> {
-        for event in events {
-            let at = match &self.times {
-                Some(index) => index.times.at(event.offset),
-                None => self.args.follow.then(now),
-            };
-            self.tree.apply(event, at);
-            if self.args.events {
-                let line = serde_json::to_string(event).map_err(|e| Stop::new(Code::FAILED, e))?;
-                out(&line);
+    /// Takes what was read; `waits` where the index beside the log says later when it was written.
+    fn take(&mut self, events: Vec<Event>, waits: bool) -> Result<(), Stop> {
+        for event in events.iter().filter(|_| self.args.events) {
+            let line = serde_json::to_string(event).map_err(|e| Stop::new(Code::FAILED, e))?;
+            out(&line);
+        }
+        let Some(index) = &self.times else {
+            for event in &events {
+                self.tree.apply(event, self.args.follow.then(now));
             }
+            return Ok(());
+        };
+        self.held.add(events);
+        let timed = |held: &mut Held| {
+            if waits {
+                held.timed(&index.times)
+            } else {
+                held.last(&index.times)
+            }
+        };
+        while let Some((event, at)) = timed(&mut self.held) {
+            self.tree.apply(&event, at);
         }
         Ok(())
     }

@@ -5,10 +5,12 @@ use std::{
     sync::Arc,
 };
 
-use tokio::sync::OnceCell;
-
 use crate::{
-    backend::{self, Backend, lxd},
+    backend::{
+        self, Backend, Engine, Engines,
+        docker::{Docker, Places},
+        lxd,
+    },
     config::{Config, Settings},
     host::{self, Facts},
     labs::{World, compare},
@@ -18,7 +20,7 @@ use crate::{
         self, Connect, Lock,
         lock::{Daemon, Scope},
     },
-    stage::{Answers, Catalog},
+    stage::{Answers, BackendKind, Catalog},
 };
 
 use super::{Code, Global, Stop};
@@ -37,7 +39,7 @@ pub struct Setup {
     pub catalog: Catalog,
     facts: std::sync::OnceLock<Facts>,
     daemon: Daemon,
-    backend: OnceCell<Arc<dyn Backend>>,
+    engines: Engines,
 }
 
 impl Setup {
@@ -60,18 +62,18 @@ impl Setup {
         for warning in catalog.warnings() {
             super::table::note(&format!("warning: {warning}"));
         }
-        let (facts, backend) = (std::sync::OnceLock::new(), OnceCell::new());
         let config = settings.config.clone();
         let daemon = Daemon::at(lxd::address_of(config.lxd.as_deref()));
+        let engines = Engines::new(connect(&global, &config, &paths, &daemon));
         Ok(Self {
             global,
             paths,
             settings,
             config,
             catalog,
-            facts,
+            facts: std::sync::OnceLock::new(),
             daemon,
-            backend,
+            engines,
         })
     }
 
@@ -80,31 +82,30 @@ impl Setup {
         self.facts.get_or_init(|| host::probe(Path::new("/")))
     }
 
-    /// How to find the daemon, again and again.
+    /// How to find the engines, again and again.
     pub fn connect(&self) -> Connect {
-        let named = self.config.lxd.clone();
-        let trust = lxd::Trust {
-            folder: self.paths.config.clone(),
-            token: self.global.lxd_token.clone(),
-        };
-        let daemon = self.daemon.clone();
-        Arc::new(move || {
-            let (named, trust, daemon) = (named.clone(), trust.clone(), daemon.clone());
-            Box::pin(async move {
-                let found = lxd::connect_with(named.as_deref(), &trust).await?;
-                daemon.answered(found.identity());
-                Ok(Arc::new(found) as Arc<dyn Backend>)
-            })
-        })
+        connect(&self.global, &self.config, &self.paths, &self.daemon)
     }
 
-    /// The daemon.
+    /// What answers for all labs: the engine that is here, or both as one.
     ///
     /// # Errors
     /// There is none, or it does not answer.
     pub async fn backend(&self) -> Result<Arc<dyn Backend>, backend::Error> {
-        let connect = self.connect();
-        Ok(Arc::clone(self.backend.get_or_try_init(|| connect()).await?))
+        self.engines.all().await
+    }
+
+    /// LXD or Incus alone.
+    ///
+    /// # Errors
+    /// There is none, or it does not answer.
+    pub async fn lxd(&self) -> Result<Arc<dyn Backend>, backend::Error> {
+        self.engines.lxd().await
+    }
+
+    /// Whether a stage makes labs of Docker.
+    fn wants_docker(&self) -> bool {
+        self.global.docker.is_some() || self.catalog.iter().any(|s| s.backend == BackendKind::Docker)
     }
 
     /// What the planner looks at. A machine without a daemon is a world too; one that does not answer is an error.
@@ -113,22 +114,20 @@ impl Setup {
     /// The daemon does not answer.
     pub async fn world(&self, answers: &[&Answers]) -> Result<World, backend::Error> {
         let backend = match self.backend().await {
-            Ok(backend) => backend,
-            Err(backend::Error::NotFound { .. }) => {
-                return Ok(World::without_daemon(self.facts().clone(), self.config.clone()));
-            }
+            Ok(backend) => Some(backend),
+            Err(backend::Error::NotFound { .. }) => None,
             Err(error) => return Err(error),
         };
-        self.sweep(backend.as_ref()).await;
+        if let Some(backend) = &backend {
+            self.sweep(backend.as_ref()).await;
+        }
         let aliases = plan::aliases(&self.catalog, answers);
-        let mut world = World::observe(
-            backend.as_ref(),
-            self.facts().clone(),
-            self.config.clone(),
-            &aliases,
-        )
-        .await?;
-        world.jobs = run::jobs::ask_under_way(&self.jobs(), backend.as_ref()).await;
+        let (facts, config) = (self.facts().clone(), self.config.clone());
+        let mut world =
+            World::observe_all(&self.engines, facts, config, &aliases, self.wants_docker()).await?;
+        if let Some(backend) = backend {
+            world.jobs = run::jobs::ask_under_way(&self.jobs(), backend.as_ref()).await;
+        }
         Ok(world)
     }
 
@@ -151,13 +150,25 @@ impl Setup {
     /// The daemon does not answer.
     pub async fn glance(&self) -> Result<World, backend::Error> {
         match self.backend().await {
-            Ok(backend) => {
-                self.sweep(backend.as_ref()).await;
-                World::glance(backend.as_ref()).await
-            }
-            Err(backend::Error::NotFound { .. }) => Ok(World::default()),
-            Err(error) => Err(error),
+            Ok(backend) => self.sweep(backend.as_ref()).await,
+            Err(backend::Error::NotFound { .. }) => {}
+            Err(error) => return Err(error),
         }
+        World::glance_all(&self.engines, self.wants_docker()).await
+    }
+
+    /// The same for work on these labs: an engine that is away is an error where one of them is not another engine's.
+    ///
+    /// # Errors
+    /// The daemon does not answer.
+    pub async fn glance_at(&self, labs: &[&str]) -> Result<World, backend::Error> {
+        let world = self.glance().await?;
+        let there = |lab: &&str| world.part_with(lab).engine == Engine::Docker;
+        if !world.away.is_empty() && !labs.iter().all(there) {
+            // What it says now is what it said then.
+            return self.lxd().await.map(|_| world);
+        }
+        Ok(world)
     }
 
     /// Removes what a killed comparison left behind. Where that fails the next start does it.
@@ -221,6 +232,27 @@ impl Setup {
         }
         Ok(())
     }
+}
+
+/// How to find the engines.
+fn connect(global: &Global, config: &Config, paths: &Paths, daemon: &Daemon) -> Connect {
+    let named = config.lxd.clone();
+    let trust = lxd::Trust {
+        folder: paths.config.clone(),
+        token: global.lxd_token.clone(),
+    };
+    let (places, daemon) = (Places::usual(global.docker.as_deref()), daemon.clone());
+    Arc::new(move |engine| {
+        let (named, trust, daemon, places) = (named.clone(), trust.clone(), daemon.clone(), places.clone());
+        Box::pin(async move {
+            if engine == Engine::Docker {
+                return Ok(Arc::new(Docker::connect(&places).await?) as Arc<dyn Backend>);
+            }
+            let found = lxd::connect_with(named.as_deref(), &trust).await?;
+            daemon.answered(found.identity());
+            Ok(Arc::new(found) as Arc<dyn Backend>)
+        })
+    })
 }
 
 /// Opens the screens.

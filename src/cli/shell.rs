@@ -34,8 +34,8 @@ pub(super) async fn enter(setup: &Setup, lab: String) -> Result<Code, Stop> {
 
 pub(super) async fn shell(setup: &Setup, args: ShellArgs) -> Result<Code, Stop> {
     setup.may_change()?;
-    let world = setup.glance().await?;
     let lab = &args.lab;
+    let world = setup.glance_at(&[lab]).await?;
     let instance = world
         .instance(lab)
         .ok_or_else(|| match world.find(&setup.catalog, lab) {

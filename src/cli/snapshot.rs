@@ -177,7 +177,7 @@ pub(super) async fn run(setup: &Setup, verb: SnapshotVerb) -> Result<Code, Stop>
             files,
             deep,
         } => {
-            let rows = rows_in(setup, &setup.glance().await?, &lab).await?;
+            let rows = rows_in(setup, &setup.glance_at(&[&lab]).await?, &lab).await?;
             let newest = || rows.first().map(|r| r.name.clone());
             let from = snapshot.or_else(newest).ok_or_else(|| {
                 Stop::blocked(format!(
@@ -199,7 +199,7 @@ pub(super) async fn run(setup: &Setup, verb: SnapshotVerb) -> Result<Code, Stop>
             dry_run,
         } => {
             let keep = keep.unwrap_or(setup.config.keep_safety);
-            let world = setup.glance().await?;
+            let world = setup.glance_at(&[&lab]).await?;
             let rows = rows_in(setup, &world, &lab).await?;
             let old = old(&rows, keep, setup.config.keep_days);
             prune(setup, (&lab, &Seen::instance(&world, &lab)), &old, (yes, dry_run)).await
@@ -242,7 +242,7 @@ async fn one(setup: &Setup, lab: &str, name: &str) -> Result<(Seen, SnapshotRow)
 
 async fn ours(setup: &Setup, lab: &str) -> Result<(Seen, Vec<SnapshotRow>), Stop> {
     setup.may_change()?;
-    let world = setup.glance().await?;
+    let world = setup.glance_at(&[lab]).await?;
     if world.presence(lab) == crate::labs::Presence::Foreign {
         return Err(crate::plan::PlanError::Foreign(lab.into()).into());
     }

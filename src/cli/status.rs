@@ -6,21 +6,21 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::{
-    backend::InstanceState,
+    backend::{Engine as EngineKind, InstanceState},
     labs::{
-        Kept, Lab, Presence, SnapshotRow, Unended, World,
-        drift::{self, Moved},
-        kept_sizes as sizes,
-        sizes::Room,
-        snapshot_rows, states,
-        verdict::Verdict,
+        Kept, Lab, Presence, SnapshotRow, Unended, World, drift::Moved, kept_sizes as sizes, sizes::Room,
+        snapshot_rows, states, verdict::Verdict,
     },
     run::unfinished::left,
 };
 
+mod lines;
+
+use lines::{away, drifted, half_updated, heading, left_over, with_drift};
+
 use super::{
     Code, Setup, Stop,
-    table::{age, bytes, json, out, table},
+    table::{age, bytes, json, note, out, table},
 };
 
 /// Arguments of `status`.
@@ -34,6 +34,8 @@ pub struct StatusArgs {
 struct Report {
     v: u32,
     engine: Option<Engine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    docker: Option<Engine>,
     labs: Vec<Row>,
     /// Runs that were left before their end.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -77,65 +79,133 @@ struct Row {
     room: Option<Room>,
 }
 
-pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop> {
-    let mut world = setup.glance().await?;
+/// What was looked at.
+struct Looked {
+    world: World,
+    labs: Vec<Lab>,
+    /// Of one lab alone.
+    snapshots: Option<Vec<SnapshotRow>>,
+    kept_sizes: BTreeMap<String, u64>,
+    live: BTreeMap<String, InstanceState>,
+    lxd: Option<Engine>,
+    docker: Option<Engine>,
+}
+
+async fn look(setup: &Setup, name: Option<&str>) -> Result<Looked, Stop> {
+    let mut world = match name {
+        Some(lab) => setup.glance_at(&[lab]).await?,
+        None => setup.glance().await?,
+    };
     world.unended = left(&setup.runs(), &setup.lock(), setup.daemon());
-    let engine = world.server.as_ref().map(engine);
+    let servers = [Some(&world), world.docker.as_deref()];
+    let [lxd, docker] = servers.map(|part| part.and_then(|part| part.server.as_ref()).map(engine));
     // What a proof stood on is compared with this machine as it is now.
     world.facts = setup.facts().clone();
     let mut labs = world.labs(&setup.catalog);
-    let mut details = None;
-    let mut kept_sizes = BTreeMap::new();
-    if let Some(name) = &args.lab {
+    let (mut snapshots, mut kept_sizes) = (None, BTreeMap::new());
+    if let Some(name) = name {
         let lab = world
             .find(&setup.catalog, name)
             .ok_or_else(|| unknown(name, &labs))?;
         if lab.instance.is_some() {
             let backend = setup.backend().await?;
-            let (rows, pools) = tokio::join!(snapshot_rows(backend.as_ref(), name), backend.pools());
-            details = Some(rows?);
+            let pools = async {
+                match lab.engine {
+                    EngineKind::Lxd => backend.pools().await,
+                    // Its one storage says nothing of labs.
+                    EngineKind::Docker => Ok(vec![]),
+                }
+            };
+            let (rows, pools) = tokio::join!(snapshot_rows(backend.as_ref(), name), pools);
+            snapshots = Some(rows?);
             world.pools = pools?;
             kept_sizes = sizes(backend.as_ref(), &lab.kept).await;
         }
         labs = vec![lab];
     }
-    let live = match engine {
-        Some(_) => states(setup.backend().await?.as_ref(), &labs).await,
-        None => BTreeMap::new(),
+    let live = if lxd.is_some() || docker.is_some() {
+        states(setup.backend().await?.as_ref(), &labs).await
+    } else {
+        BTreeMap::new()
+    };
+    Ok(Looked {
+        // One that has nothing to do with any lab is not spoken of.
+        docker: docker.filter(|_| labs.iter().any(|lab| lab.engine == EngineKind::Docker)),
+        world,
+        labs,
+        snapshots,
+        kept_sizes,
+        live,
+        lxd,
+    })
+}
+
+pub(super) async fn status(setup: &Setup, args: StatusArgs) -> Result<Code, Stop> {
+    let all = args.lab.is_none();
+    let seen = look(setup, args.lab.as_deref()).await?;
+    let (away, code) = match seen.world.away.as_str() {
+        // Labs of an engine that does not answer are not in the list.
+        why if all && !why.is_empty() => (crate::log::sanitize(why), Code::FAILED),
+        _ => (String::new(), Code::OK),
     };
     if setup.global.json {
-        let rows = labs.iter().map(|lab| {
-            let names = serde_json::json!(world.snapshots_of(&lab.name));
-            let snapshots = details.as_ref().map_or(names, |rows| with_drift(&world, rows));
-            let room = details.as_ref().and_then(|rows| room_of(&world, &lab.name, rows));
-            Row {
-                room,
-                drift: world.moved(lab),
-                ..row(lab, live.get(&lab.name), snapshots)
-            }
-        });
-        json(&Report {
-            v: 1,
-            engine,
-            labs: rows.collect(),
-            unended: world.unended.clone(),
-        })?;
-        return Ok(Code::OK);
+        json(&document(seen))?;
+    } else {
+        show(&seen, all, setup.config.keep_days);
     }
-    out(&heading(engine.as_ref()));
-    out(&text(&labs, &live));
-    let drifted = drifted(&world, &labs, details.as_deref());
-    let left = left_over(&world, &labs, args.lab.is_none());
-    for line in half_updated(&world, &labs).iter().chain(&drifted).chain(&left) {
-        out(line);
+    if !away.is_empty() {
+        note(&away);
     }
-    if let (Some(rows), Some(lab)) = (details, labs.first()) {
-        out(&format!("\n{}", snapshots_text(&rows, setup.config.keep_days)));
-        let room = args.lab.and_then(|lab| room_of(&world, &lab, &rows));
+    Ok(code)
+}
+
+fn document(seen: Looked) -> Report {
+    let world = &seen.world;
+    let rows = seen.labs.iter().map(|lab| {
+        let details = seen.snapshots.as_ref();
+        let names = serde_json::json!(world.snapshots_of(&lab.name));
+        let snapshots = details.map_or(names, |rows| with_drift(world, rows));
+        let room = details.and_then(|rows| room_of(world, &lab.name, rows));
+        Row {
+            room,
+            drift: world.moved(lab),
+            ..row(lab, seen.live.get(&lab.name), snapshots)
+        }
+    });
+    Report {
+        v: 1,
+        labs: rows.collect(),
+        unended: world.unended.clone(),
+        engine: seen.lxd,
+        docker: seen.docker,
+    }
+}
+
+fn show(seen: &Looked, all: bool, keep_days: u32) {
+    let (world, labs) = (&seen.world, seen.labs.as_slice());
+    if seen.lxd.is_some() || seen.docker.is_none() {
+        out(&heading(seen.lxd.as_ref()));
+    }
+    if let Some(docker) = &seen.docker {
+        out(&heading(Some(docker)));
+    }
+    out(&text(labs, &seen.live));
+    let drifted = drifted(world, labs, seen.snapshots.as_deref());
+    let left = left_over(world, labs, all);
+    for line in half_updated(world, labs)
+        .into_iter()
+        .chain(drifted)
+        .chain(left)
+        .chain(away(world, labs))
+    {
+        out(&line);
+    }
+    if let (Some(rows), Some(lab)) = (&seen.snapshots, labs.first()) {
+        out(&format!("\n{}", snapshots_text(rows, keep_days)));
+        let room = room_of(world, &lab.name, rows);
         room.iter().filter_map(room_text).for_each(|text| out(&text));
-        say_kept(lab, &kept_sizes);
+        say_kept(lab, &seen.kept_sizes);
     }
-    Ok(Code::OK)
 }
 
 /// What stands beside a lab, and how older versions go.
@@ -158,94 +228,6 @@ fn engine(server: &crate::backend::Server) -> Engine {
         address: server.address.clone(),
         certificate: server.identity.split('/').next().unwrap_or_default().to_owned(),
     }
-}
-
-fn heading(engine: Option<&Engine>) -> String {
-    engine.map_or_else(
-        || "no LXD or Incus yet; `halolab` or `halolab apply LAB` installs one".into(),
-        |e| {
-            let shown = if e.address.starts_with("https://") {
-                format!(" (certificate {})", e.certificate)
-            } else {
-                String::new()
-            };
-            crate::log::sanitize(&format!("{} {} at {}{shown}", e.product, e.version, e.address))
-        },
-    )
-}
-
-/// The way back for labs whose update did not end.
-fn half_updated(world: &World, labs: &[Lab]) -> Vec<String> {
-    let line = |lab: &Lab| {
-        let before = lab.updating.as_ref()?;
-        let said = match world.way_back(&lab.name) {
-            Some(back) => format!(
-                "{0}: its update did not end; go back with `halolab apply {0} --choose restore:{back}`, or update again",
-                lab.name
-            ),
-            None => format!(
-                "{0}: its update did not end, and the snapshot of before, {before}, is gone; update again, or look for \
-                 another one with `halolab snapshot list {0}`",
-                lab.name
-            ),
-        };
-        Some(crate::log::sanitize(&said))
-    };
-    labs.iter().filter_map(line).collect()
-}
-
-/// What was begun and not ended: replacements that never took their place, and runs; of these labs, or of `all`.
-fn left_over(world: &World, labs: &[Lab], all: bool) -> Vec<String> {
-    let beside = labs.iter().flat_map(|lab| {
-        let lines = lab.kept.iter();
-        lines.filter_map(|k| k.beside(&lab.name, &world.unended))
-    });
-    let shown = |u: &&Unended| all || labs.iter().any(|lab| u.labs.contains(&lab.name));
-    let runs = world.unended.iter().filter(shown).map(|u| {
-        format!(
-            "unfinished run of {}, stopped at \"{}\": go on with `halolab runs resume {2}`, or undo it with `halolab runs \
-             undo {2}`",
-            u.date, u.at, u.run
-        )
-    });
-    beside
-        .chain(runs)
-        .map(|line| crate::log::sanitize(&line))
-        .collect()
-}
-
-/// What moved on this machine since labs and snapshots were proven, and the way out.
-fn drifted(world: &World, labs: &[Lab], rows: Option<&[SnapshotRow]>) -> Vec<String> {
-    let findings = world.drift(labs).into_iter();
-    let mut lines: Vec<String> = findings
-        .map(|f| format!("{}; type `{}`", f.seen, f.fix.unwrap_or_default()))
-        .collect();
-    let now = world.ground();
-    lines.extend(rows.unwrap_or_default().iter().filter_map(|row| {
-        let moved = drift::moved(row.proof.as_ref()?, &now);
-        (!moved.is_empty()).then(|| {
-            let text = drift::text(&moved);
-            format!(
-                "snapshot {}: {text} since it was proven; a restore proves it anew",
-                row.name
-            )
-        })
-    }));
-    lines.iter().map(|line| crate::log::sanitize(line)).collect()
-}
-
-/// Snapshots for programs, each with what moved since its proof.
-fn with_drift(world: &World, rows: &[SnapshotRow]) -> serde_json::Value {
-    let now = world.ground();
-    let rows = rows.iter().map(|row| {
-        let moved = row.proof.as_ref().map(|proof| drift::moved(proof, &now));
-        let mut value = serde_json::json!(row);
-        if let Some(fields) = value.as_object_mut() {
-            fields.insert("drift".to_owned(), serde_json::json!(moved.unwrap_or_default()));
-        }
-        value
-    });
-    serde_json::Value::Array(rows.collect())
 }
 
 /// The versions beside a lab, with their dates and proofs.
@@ -406,32 +388,4 @@ pub(super) fn unknown(name: &str, labs: &[Lab]) -> Stop {
         "there is no lab `{}`; there are: {known}",
         crate::log::sanitize(name)
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        backend::Instance,
-        labs::{UPDATING, tag},
-        stage::Catalog,
-    };
-
-    #[test]
-    fn no_way_back_is_offered_that_is_not_there() {
-        let config = [("stage", "dev-lab"), (UPDATING, "before-update-1")];
-        let mut world = World {
-            instances: vec![Instance {
-                name: "dev-lab".into(),
-                config: config.map(|(k, v)| (tag(k), v.to_owned())).into(),
-                ..Instance::default()
-            }],
-            ..World::default()
-        };
-        let said = |world: &World| half_updated(world, &world.labs(&Catalog::default())).concat();
-        assert!(said(&world).contains("is gone") && !said(&world).contains("restore:"));
-        let names = vec!["before-update-1".to_owned()];
-        world.snapshots.insert("dev-lab".into(), names);
-        assert!(said(&world).contains("restore:before-update-1"));
-    }
 }

@@ -25,7 +25,7 @@ pub struct UndoArgs {
 
 pub(super) async fn undo(setup: &Setup, args: UndoArgs) -> Result<Code, Stop> {
     let lab = &args.lab;
-    let world = setup.glance().await?;
+    let world = setup.glance_at(&[lab]).await?;
     if world.find(&setup.catalog, lab).is_none() && world.kept(lab).is_empty() {
         return Err(unknown(lab, &world.labs(&setup.catalog)));
     }

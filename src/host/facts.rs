@@ -23,6 +23,8 @@ pub const KNOWN: &[&str] = &[
     "daemon_gpu_cdi",
     "daemon_nvidia_runtime",
     "docker",
+    "docker_gpu",
+    "docker_gpu_why",
     "extra_ca",
     "family",
     "free_disk",
@@ -201,6 +203,9 @@ fn engines(machine: &Machine) -> Found {
     };
     vec![
         ("docker", installed("docker").into()),
+        // The engine itself is asked later.
+        ("docker_gpu", "".into()),
+        ("docker_gpu_why", "".into()),
         ("incus", installed("incus").into()),
         ("lxd", installed("lxd").into()),
     ]

@@ -26,7 +26,6 @@ impl Watch<'_> {
         if writer.status().is_over() {
             return Ok(writer.status().clone());
         }
-        let mut nobody = |_: &[u8]| {};
         let Some(round) = self.look(&mut writer).await? else {
             return Ok(writer.status().clone());
         };
@@ -34,13 +33,13 @@ impl Watch<'_> {
         // The rest of one that ended is a question of its own: it comes with the sum.
         let all = async {
             if lost {
-                self.is_finished(&mut writer, round, &mut nobody).await?;
+                self.is_finished(&mut writer, round).await?;
             } else if ended {
-                let round = self.round(&mut writer, ROUND, &mut nobody).await?;
-                self.is_finished(&mut writer, round, &mut nobody).await?;
+                let round = self.round(&mut writer, ROUND).await?;
+                self.is_finished(&mut writer, round).await?;
             } else {
                 let length = writer.status().log.bytes;
-                self.drain(&mut writer, length, &mut nobody).await?;
+                self.drain(&mut writer, length).await?;
             }
             Ok::<(), Error>(())
         };
@@ -58,17 +57,16 @@ impl Watch<'_> {
 
     /// Asks how it stands; none where nothing more comes of it.
     async fn look(&mut self, writer: &mut Writer) -> Result<Option<Round>> {
-        let mut nobody = |_: &[u8]| {};
         let mut refused = 0;
         loop {
-            let error = match self.round(writer, 0, &mut nobody).await {
+            let error = match self.round(writer, 0).await {
                 Ok(round) => return Ok(Some(round)),
                 Err(error) => error,
             };
             writer.check()?;
             let reason = error.to_string();
             let again = refused;
-            match self.after(error, writer, &mut refused, &mut nobody).await? {
+            match self.after(error, writer, &mut refused).await? {
                 Next::Over => return Ok(None),
                 Next::Frozen => return Err(self.frozen()),
                 // Once could be the moment in which an engine that was restarted does not know yet.

@@ -44,7 +44,20 @@ pub async fn end(backend: &dyn Backend, mirror: &Mirror, signal: &str, grace: u3
     }
     match tokio::time::timeout(patience, quietly(backend, mirror)).await {
         Ok(ended) => ended,
-        Err(_) => Err(undead()),
+        // It may have ended long ago, and its log be longer than that: the rest of it comes when somebody asks for it.
+        Err(_) => match order::stands(inside(backend, mirror)).await? {
+            Some(status) if status.state.is_final() => Ok(status),
+            Some(_) => Err(undead()),
+            None => Err(Error::Rest(mirror.id().to_string())),
+        },
+    }
+}
+
+fn inside<'a>(backend: &'a dyn Backend, mirror: &'a Mirror) -> Inside<'a> {
+    Inside {
+        id: mirror.id(),
+        backend,
+        instance: &mirror.job.container,
     }
 }
 
@@ -60,11 +73,7 @@ pub async fn stop(backend: &dyn Backend, mirror: &Mirror, signal: &str, grace: u
 
 /// Waits for what is left of a job whose runner is gone, and kills it after the grace; whether it is gone then.
 async fn outlived(backend: &dyn Backend, mirror: &Mirror, grace: u32) -> Result<bool> {
-    let inside = Inside {
-        id: mirror.id(),
-        backend,
-        instance: &mirror.job.container,
-    };
+    let inside = inside(backend, mirror);
     for seconds in [grace, MARGIN] {
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(seconds.into()) {
@@ -83,12 +92,12 @@ async fn quietly(backend: &dyn Backend, mirror: &Mirror) -> Result<Status> {
     let mut watch = Watch {
         backend,
         mirror,
-        from: u64::MAX,
         cancel: CancellationToken::new(),
         patience: Some(PATIENCE),
         notice: &mut |_| {},
+        grown: &mut || {},
     };
-    watch.to_the_end(&mut |_| {}).await
+    watch.to_the_end().await
 }
 
 /// Forgets a job: in its lab only after its log is here as a whole. Returns why its files stay in the lab; none where
@@ -116,7 +125,7 @@ pub async fn forget(backend: Option<&dyn Backend>, mirror: &Mirror) -> Result<Op
             return Err(differs(mirror, "it is not here as a whole"));
         }
     }
-    let left = inside(backend, mirror, lost).await?;
+    let left = forget_inside(backend, mirror, lost).await?;
     mirror.remove()?;
     Ok(left)
 }
@@ -130,7 +139,7 @@ fn differs(mirror: &Mirror, why: &str) -> Error {
 }
 
 /// Removes a job's files in its lab; a lab that is stopped keeps them, and another one of its name is left alone.
-async fn inside(backend: &dyn Backend, mirror: &Mirror, lost: bool) -> Result<Option<String>> {
+async fn forget_inside(backend: &dyn Backend, mirror: &Mirror, lost: bool) -> Result<Option<String>> {
     let name = &mirror.job.container;
     let Some(found) = backend.instance(name).await? else {
         return Ok(None);
@@ -138,11 +147,7 @@ async fn inside(backend: &dyn Backend, mirror: &Mirror, lost: bool) -> Result<Op
     if found.uuid != mirror.job.uuid {
         return Ok(None);
     }
-    let inside = Inside {
-        id: mirror.id(),
-        backend,
-        instance: name,
-    };
+    let inside = inside(backend, mirror);
     let kept = |why: &str| {
         let folder = super::inside::FOLDER;
         Ok(Some(format!(

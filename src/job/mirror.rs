@@ -237,10 +237,10 @@ impl Mirror {
     /// # Errors
     /// It is another one ([`Error::Elsewhere`]), or does not answer.
     pub async fn compare_engine(&self, backend: &dyn Backend) -> Result<()> {
-        let address = backend.server().await?.address;
-        if address == self.job.engine {
+        if backend.is_at(&self.job.engine).await? {
             return Ok(());
         }
+        let address = backend.server().await?.address;
         Err(Error::Elsewhere {
             id: self.id.to_string(),
             engine: crate::log::sanitize(&self.job.engine),

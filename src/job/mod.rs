@@ -23,6 +23,7 @@ mod order;
 pub mod progress;
 mod read;
 mod status;
+mod tail;
 mod tell;
 mod watch;
 mod writer;
@@ -35,6 +36,7 @@ pub use order::{Order, go_on, start};
 pub use progress::Progress;
 pub use read::{Glance, Known};
 pub use status::{Exit, JobFile, Log, State, Status};
+pub use tail::Tail;
 pub use watch::{Ended, Watch};
 pub use writer::Writer;
 

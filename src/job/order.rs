@@ -44,7 +44,8 @@ pub async fn start(
     order: &Order,
 ) -> Result<Mirror> {
     let before = Mirror::open(jobs, id).ok();
-    let attempt = before.as_ref().map_or(0, |mirror| mirror.status().attempt) + 1;
+    let attempt = before.as_ref().map_or(0, |mirror| mirror.status().attempt);
+    let attempt = attempt.saturating_add(1);
     let mirror = mirror_of(backend, jobs, id, instance, order).await?;
     // How an earlier attempt ended is not how this one stands.
     mirror.queue()?;
@@ -124,7 +125,7 @@ pub async fn go_on(
     if !here {
         return Ok((start(backend, jobs, id, instance, order).await?, true));
     }
-    let address = backend.server().await?.address;
+    let address = backend.server_of(&instance.name).await?.address;
     let mirror = match Mirror::open(jobs, id) {
         Ok(mirror) if mirror.job.engine == address => mirror,
         _ => mirror_of(backend, jobs, id, instance, order).await?,
@@ -150,7 +151,7 @@ async fn mirror_of(
         lab: order.lab.clone(),
         container: instance.name.clone(),
         uuid: instance.uuid.clone(),
-        engine: backend.server().await?.address,
+        engine: backend.server_of(&instance.name).await?.address,
         argv,
         cwd: order.command.cwd.clone(),
         env: order.command.env.keys().cloned().collect(),
@@ -167,7 +168,7 @@ async fn mirror_of(
 ///
 /// # Errors
 /// The engine fails, or the lab says nothing: then nobody knows, and a script must not run twice.
-async fn stands(inside: Inside<'_>) -> Result<Option<Status>> {
+pub(super) async fn stands(inside: Inside<'_>) -> Result<Option<Status>> {
     let never = CancellationToken::new();
     for _ in 0..ASKED {
         let (mut found, mut none) = (None, false);

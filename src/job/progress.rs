@@ -88,8 +88,11 @@ impl Reader {
     /// no reason to stop a job: it is only not estimated then.
     pub fn new(state: &Path) -> Self {
         let memory = History::path(state);
+        let mut fold = Fold::default();
+        // The lab says when after what.
+        fold.set_indexed(true);
         Self {
-            fold: Fold::default(),
+            fold,
             history: History::load(&memory).unwrap_or_default(),
             memory,
             learnt: 0,
@@ -104,6 +107,11 @@ impl Reader {
     /// At this time the log had so many bytes.
     pub fn time(&mut self, at: Millis, bytes: u64) {
         self.fold.time(at, bytes);
+    }
+
+    /// Its runner lives, and this is its time: times that are not told by now will not be.
+    pub fn lives(&mut self, at: Millis) {
+        self.fold.wait(at, true);
     }
 
     /// The times of what was written before.
@@ -186,6 +194,12 @@ impl Reader {
     pub fn reset(&mut self) {
         self.fold.restart();
         self.learnt = 0;
+    }
+
+    /// The log begins anew, and its times with it.
+    pub fn begin_anew(&mut self) {
+        self.reset();
+        self.fold.forget_times();
     }
 }
 

@@ -88,7 +88,10 @@ impl Known {
         let (status, stale) = match engine {
             _ if status.is_over() => (status, String::new()),
             None => (status, "there is no engine to ask".into()),
-            Some((_, address)) if address != mirror.job.engine => {
+            Some((backend, address))
+                if address != mirror.job.engine
+                    && !backend.is_at(&mirror.job.engine).await.unwrap_or(false) =>
+            {
                 let other = format!("it runs on another engine, at {}", mirror.job.engine);
                 (status, crate::log::sanitize(&other))
             }
@@ -96,10 +99,10 @@ impl Known {
                 let mut watch = Watch {
                     backend,
                     mirror: &mirror,
-                    from: u64::MAX,
                     cancel: CancellationToken::new(),
                     patience: None,
                     notice: &mut |_| {},
+                    grown: &mut || {},
                 };
                 match watch.briefly(BRIEF).await {
                     Ok(status) => (status, String::new()),
@@ -129,10 +132,10 @@ impl Known {
                 .map(jiff::Timestamp::as_millisecond)
         };
         let last = i64::try_from(self.mirror.last_growth()?).ok()?;
-        let inside = ms(&self.status.heartbeat_at)? - last;
+        let inside = ms(&self.status.heartbeat_at)?.saturating_sub(last);
         let since =
             ms(&self.status.synced_at).map_or(0, |then| jiff::Timestamp::now().as_millisecond() - then);
-        u64::try_from((inside.max(0) + since.max(0)) / 1000).ok()
+        u64::try_from(inside.max(0).saturating_add(since.max(0)) / 1000).ok()
     }
 
     /// How it stands, in a word for people.
@@ -188,4 +191,39 @@ impl Known {
 /// SHA-256 of bytes, and how many they are.
 pub(super) fn sum(bytes: &[u8]) -> (String, u64) {
     (hex::encode(Sha256::digest(bytes)), bytes.len() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{JobFile, JobId};
+
+    #[test]
+    fn times_that_no_clock_tells_do_no_harm() {
+        let folder = tempfile::tempdir().unwrap();
+        let id = JobId::parse("cmd-1-2").unwrap();
+        let mirror = Mirror::create(folder.path(), &id, JobFile::default()).unwrap();
+        for (last, heartbeat) in [
+            (i64::MAX, "-009999-01-02T01:59:59Z"),
+            (0, "9999-12-30T22:00:00Z"),
+            (1, "1970-01-01T00:00:00Z"),
+        ] {
+            mirror
+                .replace("log.raw.times", format!("{last} 5\n").as_bytes())
+                .unwrap();
+            let status = Status {
+                state: State::Running,
+                heartbeat_at: heartbeat.into(),
+                synced_at: "-009999-01-02T01:59:59Z".into(),
+                ..mirror.status()
+            };
+            let known = Known {
+                mirror: mirror.clone(),
+                status,
+                stale: String::new(),
+                frozen: false,
+            };
+            assert!(known.output_age().is_some(), "{last} {heartbeat}");
+        }
+    }
 }

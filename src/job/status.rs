@@ -225,6 +225,9 @@ pub(super) fn short(text: &str) -> String {
     crate::log::sanitize(text).chars().take(TEXT).collect()
 }
 
+/// The first and the last real-time signal, as shells count them: glibc keeps 32 and 33 to itself.
+const REAL_TIME: (u8, u8) = (34, 64);
+
 /// The number of a signal on Linux (x86, ARM); 0 for one that we do not know.
 fn signal_number(name: &str) -> u8 {
     let known = [
@@ -243,14 +246,28 @@ fn signal_number(name: &str) -> u8 {
         ("SIGPIPE", 13),
         ("SIGALRM", 14),
         ("SIGTERM", 15),
+        ("SIGSTKFLT", 16),
         ("SIGXCPU", 24),
         ("SIGXFSZ", 25),
+        ("SIGVTALRM", 26),
+        ("SIGPROF", 27),
+        ("SIGIO", 29),
+        ("SIGPOLL", 29),
+        ("SIGPWR", 30),
         ("SIGSYS", 31),
+        ("SIGRTMIN", REAL_TIME.0),
+        ("SIGRTMAX", REAL_TIME.1),
     ];
-    known
-        .iter()
-        .find(|(n, _)| *n == name)
-        .map_or(0, |(_, number)| *number)
+    if let Some((_, number)) = known.iter().find(|(n, _)| *n == name) {
+        return *number;
+    }
+    // Shells call those without a name of their own by a number, or by their distance from the first or last of them.
+    let number = |text: &str| text.parse::<u8>().ok();
+    let above = |text: &str| REAL_TIME.0.checked_add(number(text.strip_prefix("RTMIN+")?)?);
+    let below = |text: &str| REAL_TIME.1.checked_sub(number(text.strip_prefix("RTMAX-")?)?);
+    let name = name.strip_prefix("SIG").unwrap_or(name);
+    let found = above(name).or_else(|| below(name)).or_else(|| number(name));
+    found.filter(|number| *number <= REAL_TIME.1).unwrap_or(0)
 }
 
 /// `job.json`: what was asked for. Values of the environment are not in it.
@@ -332,6 +349,34 @@ mod tests {
         let status = Status::parse(&line("failed", exit), "j-1").unwrap();
         let reason = status.exit.unwrap().reason;
         assert!(!reason.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{reason:?}");
+    }
+
+    #[test]
+    fn each_signal_that_ends_a_command_has_its_code() {
+        for (name, number) in [
+            ("SIGHUP", 1),
+            ("SIGSTKFLT", 16),
+            ("SIGVTALRM", 26),
+            ("SIGPROF", 27),
+            ("SIGIO", 29),
+            ("SIGPOLL", 29),
+            ("SIGPWR", 30),
+            ("SIGRTMIN", 34),
+            ("SIGRTMIN+3", 37),
+            ("SIGRTMAX-14", 50),
+            ("SIGRTMAX", 64),
+            ("SIG33", 33),
+            // None that there is.
+            ("SIG65", 0),
+            ("SIGRTMIN+250", 0),
+            ("SIGRTMAX-250", 0),
+            ("SIG-1", 0),
+            ("SIGNONE", 0),
+        ] {
+            let exit = format!(r#"{{"signal":"{name}","reason":"signal"}}"#);
+            let status = Status::parse(&line("killed", &exit), "j-1").unwrap();
+            assert_eq!(status.code(), 128 + number, "{name}");
+        }
     }
 
     #[test]

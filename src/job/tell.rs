@@ -258,4 +258,39 @@ mod tests {
         writer.told(&line("1999-01-01T00:12:01Z")).unwrap();
         assert_eq!(told(&mirror, "warn")[1]["what"], "alive");
     }
+    #[test]
+    fn what_ends_after_a_long_silence_is_told_with_its_time_and_learnt_once() {
+        let state = tempfile::tempdir().unwrap();
+        let jobs = state.path().join("jobs");
+        std::fs::create_dir(&jobs).unwrap();
+        let mirror = mirror(&jobs);
+        let hash = "abcdefghijklmnopqrstuvwxyz234567";
+        let begin = format!("==> Installing lab-a-1.0-{hash} [1/1]\n==> lab-a: Executing phase: 'build'\n");
+        let end = format!("[+] /opt/store/lab-a-1.0-{hash}\n");
+        let (short, long) = (begin.len() as u64, (begin.len() + end.len()) as u64);
+        let ms = |text: &str| u64::try_from(text.parse::<Timestamp>().unwrap().as_millisecond()).unwrap();
+        let mut writer = mirror.writer().unwrap().unwrap();
+        writer.append(begin.as_bytes());
+        writer.time(ms("2026-01-01T10:00:00Z"), short);
+        writer.told(&line("2026-01-01T10:00:00Z")).unwrap();
+        // Its bytes come at once, and its time with the next word of the runner.
+        writer.append(end.as_bytes());
+        writer.told(&line("2026-01-01T10:39:59Z")).unwrap();
+        writer.time(ms("2026-01-01T10:40:00Z"), long);
+        writer.told(&line("2026-01-01T10:40:00Z")).unwrap();
+        let told = told(&mirror, "pkg");
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert_eq!(told[0]["at"], "2026-01-01T10:00:00Z");
+        assert_eq!(
+            (&told[1]["state"], &told[1]["at"]),
+            (&json!("installed"), &json!("2026-01-01T10:40:00Z"))
+        );
+        drop(writer);
+        // Who reads all of it again learns nothing else.
+        let mut writer = mirror.writer().unwrap().unwrap();
+        writer.told(&line("2026-01-01T10:40:01Z")).unwrap();
+        let learnt = progress::History::load(&progress::History::path(state.path())).unwrap();
+        let totals: Vec<f64> = learnt.builds("lab-a").iter().map(|build| build.total).collect();
+        assert_eq!(totals, [2400.0]);
+    }
 }

@@ -1,4 +1,5 @@
-//! Watching a job: its log comes into the mirror and on to whoever reads it, whatever happens to the connection.
+//! Watching a job: its log comes into the mirror, whatever happens to the connection. Whoever reads it takes it from there
+//! ([`super::Tail`]): a terminal that is slow, or a pager that waits, keeps nobody from the mirror.
 
 use std::time::Duration;
 
@@ -21,9 +22,6 @@ const BEGINNING: i64 = 60;
 /// How often a running lab may say no before we believe it.
 const REFUSALS: u32 = 5;
 
-/// Takes bytes of the log as they come.
-pub(super) type Sink<'a> = &'a mut (dyn FnMut(&[u8]) + Send);
-
 /// How a job ended, or that it is only not watched any more.
 pub type Ended = Status;
 
@@ -33,14 +31,14 @@ pub struct Watch<'a> {
     pub backend: &'a dyn Backend,
     /// The job.
     pub mirror: &'a Mirror,
-    /// Where in the log the reader begins.
-    pub from: u64,
     /// Stops the watching; the job goes on.
     pub cancel: CancellationToken,
     /// How long the engine may be away; none for ever.
     pub patience: Option<Duration>,
     /// Is told once each time that the engine is away, and why.
     pub notice: &'a mut (dyn FnMut(&str) + Send),
+    /// Is called when more of the log is in the mirror, and must not wait; what another watcher adds is not told.
+    pub grown: &'a mut (dyn FnMut() + Send),
 }
 
 /// What one question brought.
@@ -63,25 +61,23 @@ pub(super) enum Next {
     Over,
 }
 
-impl Watch<'_> {
-    /// Watches until the job has ended and its log is here as a whole. Bytes go to `sink` in order, each once.
+impl<'a> Watch<'a> {
+    /// Watches until the job has ended and its log is here as a whole.
     ///
     /// # Errors
     /// Cancelled ([`Error::Detached`]); the engine was away for longer than the patience; the disk here is full.
-    pub async fn to_the_end(&mut self, sink: Sink<'_>) -> Result<Ended> {
-        let mut seen = None;
+    pub async fn to_the_end(&mut self) -> Result<Ended> {
         loop {
             if let Some(mut writer) = self.mirror.writer()? {
-                self.hand_on(&mut seen, sink)?;
-                return self.alone(&mut writer, sink).await;
+                return self.alone(&mut writer).await;
             }
-            if let Some(status) = self.beside(&mut seen, sink).await? {
+            if let Some(status) = self.beside().await? {
                 return Ok(status);
             }
         }
     }
 
-    async fn alone(&mut self, writer: &mut Writer, sink: Sink<'_>) -> Result<Ended> {
+    async fn alone(&mut self, writer: &mut Writer) -> Result<Ended> {
         if writer.status().is_over() {
             return Ok(writer.status().clone());
         }
@@ -90,19 +86,19 @@ impl Watch<'_> {
         let mut seconds = if writer.length() == 0 { ROUND } else { 0 };
         let mut compared = false;
         loop {
-            let asked = self.ask(&mut compared, writer, seconds, sink).await?;
+            let asked = self.ask(&mut compared, writer, seconds).await?;
             writer.check()?;
             let error = match asked {
                 Ok(round) => {
                     (away, refused, pause, seconds) = (None, 0, SHORTEST, ROUND);
-                    if self.is_finished(writer, round, sink).await? {
+                    if self.is_finished(writer, round).await? {
                         return Ok(writer.status().clone());
                     }
                     continue;
                 }
                 Err(error) => error,
             };
-            match self.after(error, writer, &mut refused, sink).await? {
+            match self.after(error, writer, &mut refused).await? {
                 Next::Over => return Ok(writer.status().clone()),
                 Next::Again | Next::Frozen => {}
             }
@@ -142,7 +138,7 @@ impl Watch<'_> {
         }
     }
 
-    fn inside(&self) -> Inside<'_> {
+    fn inside(&self) -> Inside<'a> {
         Inside {
             id: self.mirror.id(),
             backend: self.backend,
@@ -156,7 +152,6 @@ impl Watch<'_> {
         compared: &mut bool,
         writer: &mut Writer,
         seconds: u32,
-        sink: Sink<'_>,
     ) -> Result<backend::Result<Round>> {
         if !*compared {
             match self.mirror.compare_engine(self.backend).await {
@@ -165,31 +160,27 @@ impl Watch<'_> {
                 Err(other) => return Err(other),
             }
         }
-        Ok(self.round(writer, seconds, sink).await)
+        Ok(self.round(writer, seconds).await)
     }
 
     /// Asks once, and puts what comes into the mirror.
-    pub(super) async fn round(
-        &mut self,
-        writer: &mut Writer,
-        seconds: u32,
-        sink: Sink<'_>,
-    ) -> backend::Result<Round> {
+    pub(super) async fn round(&mut self, writer: &mut Writer, seconds: u32) -> backend::Result<Round> {
         let (cursor, inside) = (writer.cursor(), writer.is_building());
-        let (mut round, mut from) = (Round::default(), self.from);
+        let mut round = Round::default();
         // A disk that takes no more ends the question: what comes after is asked for again.
         let stop = self.cancel.child_token();
+        let (asker, grown) = (self.inside(), &mut *self.grown);
         let mut take = |heard: Heard<'_>| match heard {
             Heard::Bytes(_) | Heard::Time(..) if round.anew => {}
             _ if writer.has_failed() => stop.cancel(),
-            Heard::Bytes(bytes) => add(writer, bytes, &mut from, sink),
+            Heard::Bytes(bytes) => add(writer, bytes, grown),
             Heard::Status(line) => {
                 let before = writer.length();
                 if let Err(error) = writer.told(line) {
                     writer.fail(error);
                 }
                 if writer.length() < before {
-                    (round.anew, from) = (true, 0);
+                    round.anew = true;
                 }
             }
             Heard::Time(ms, bytes) => writer.time(ms, bytes),
@@ -198,21 +189,12 @@ impl Watch<'_> {
             Heard::Gone => round.gone = true,
             Heard::NoJob => round.no_job = true,
         };
-        let asked = self
-            .inside()
-            .follow(cursor, (seconds, inside), &mut take, &stop)
-            .await;
-        self.from = from;
-        asked.map(|()| round)
+        asker.follow(cursor, (seconds, inside), &mut take, &stop).await?;
+        Ok(round)
     }
 
     /// Whether nothing more is to be had: the job has ended, and its log is here.
-    pub(super) async fn is_finished(
-        &mut self,
-        writer: &mut Writer,
-        round: Round,
-        sink: Sink<'_>,
-    ) -> Result<bool> {
+    pub(super) async fn is_finished(&mut self, writer: &mut Writer, round: Round) -> Result<bool> {
         if (round.no_job || round.gone) && self.is_beginning(writer.status()) {
             sleep(SHORTEST).await;
             return Ok(false);
@@ -223,7 +205,7 @@ impl Watch<'_> {
         }
         let status = writer.status().clone();
         if round.gone {
-            if !self.drain(writer, u64::MAX, sink).await? {
+            if !self.drain(writer, u64::MAX).await? {
                 return Ok(false);
             }
             writer.lost(
@@ -234,7 +216,7 @@ impl Watch<'_> {
         let Some((bytes, sum)) = round.sum.filter(|_| status.state.is_final()) else {
             return Ok(false);
         };
-        if !self.drain(writer, bytes, sink).await? {
+        if !self.drain(writer, bytes).await? {
             return Ok(false);
         }
         if writer.verify(bytes, &sum)? {
@@ -243,9 +225,7 @@ impl Watch<'_> {
         // What came is not what is there, as after a power cut of this host: once more from the beginning.
         tracing::warn!(job = %self.mirror.id(), "the copy of its log differs and is fetched anew");
         writer.begin_anew()?;
-        let mut nobody = |_: &[u8]| {};
-        let whole = self.drain(writer, bytes, &mut nobody).await?;
-        self.from = writer.length();
+        let whole = self.drain(writer, bytes).await?;
         if whole && !writer.verify(bytes, &sum)? {
             writer.finish();
             return Err(Error::Differs {
@@ -267,15 +247,14 @@ impl Watch<'_> {
     }
 
     /// Reads what is left of the log up to a length; false where the engine went away in it.
-    pub(super) async fn drain(&mut self, writer: &mut Writer, length: u64, sink: Sink<'_>) -> Result<bool> {
+    pub(super) async fn drain(&mut self, writer: &mut Writer, length: u64) -> Result<bool> {
         const AT_ONCE: u64 = 64 << 20;
         while writer.length() < length {
             let before = writer.length();
             let count = (length - before).min(AT_ONCE);
-            let mut from = self.from;
-            let mut take = |bytes: &[u8]| add(writer, bytes, &mut from, sink);
-            let asked = self.inside().read(before, count, &mut take, &self.cancel).await;
-            self.from = from;
+            let (asker, grown) = (self.inside(), &mut *self.grown);
+            let mut take = |bytes: &[u8]| add(writer, bytes, grown);
+            let asked = asker.read(before, count, &mut take, &self.cancel).await;
             writer.check()?;
             match asked {
                 Err(backend::Error::Cancelled { .. }) => return Err(Error::Detached),
@@ -294,7 +273,6 @@ impl Watch<'_> {
         error: backend::Error,
         writer: &mut Writer,
         refused: &mut u32,
-        sink: Sink<'_>,
     ) -> Result<Next> {
         match &error {
             backend::Error::Cancelled { .. } => return Err(Error::Detached),
@@ -316,10 +294,13 @@ impl Watch<'_> {
             writer.lost("the lab was replaced by another one of its name")?;
             return Ok(Next::Over);
         }
-        *refused += 1;
+        // A lab that is frozen refuses each time, and is no less there when it goes on.
+        if matches!(instance.status, Power::Stopped | Power::Running) {
+            *refused += 1;
+        }
         // Once could be the moment in which an engine that was restarted does not know yet.
         if instance.status == Power::Stopped && *refused > 1 {
-            self.salvage(writer, sink).await?;
+            self.salvage(writer).await?;
             writer.lost("the lab was stopped while it ran")?;
             return Ok(Next::Over);
         }
@@ -338,7 +319,7 @@ impl Watch<'_> {
     }
 
     /// Reads what a stopped lab still holds: its last word, and the rest of the log where it is not too large.
-    async fn salvage(&mut self, writer: &mut Writer, sink: Sink<'_>) -> Result<()> {
+    async fn salvage(&mut self, writer: &mut Writer) -> Result<()> {
         let name = self.mirror.job.container.clone();
         let id = self.mirror.id().clone();
         if let Ok(line) = self
@@ -350,9 +331,7 @@ impl Watch<'_> {
         }
         if let Ok(log) = self.backend.pull(&name, &format!("{FOLDER}/{id}/log.raw")).await {
             let have = usize::try_from(writer.length()).unwrap_or(usize::MAX);
-            let mut from = self.from;
-            add(writer, log.get(have..).unwrap_or_default(), &mut from, sink);
-            self.from = from;
+            add(writer, log.get(have..).unwrap_or_default(), self.grown);
             writer.check()?;
             let (sum, length) = super::read::sum(&log);
             writer.verify(length, &sum)?;
@@ -361,16 +340,9 @@ impl Watch<'_> {
     }
 }
 
-/// Puts bytes into the mirror, and hands them on to a reader who is as far.
-fn add(writer: &mut Writer, bytes: &[u8], from: &mut u64, sink: Sink<'_>) {
-    let begin = writer.length();
-    if !writer.append(bytes) {
-        return;
-    }
-    // A reader who began later gets only what is his.
-    let skip = usize::try_from(from.saturating_sub(begin)).unwrap_or(usize::MAX);
-    if let Some(rest) = bytes.get(skip..).filter(|rest| !rest.is_empty()) {
-        sink(rest);
-        *from = writer.length();
+/// Puts bytes into the mirror, and says so.
+fn add(writer: &mut Writer, bytes: &[u8], grown: &mut (dyn FnMut() + Send)) {
+    if writer.append(bytes) {
+        grown();
     }
 }

@@ -235,6 +235,9 @@ impl Writer {
             // Its first bytes may have come before the first word about it.
             self.read_again(status.log.start)?;
         }
+        if let Ok(heard) = status.heartbeat_at.parse::<jiff::Timestamp>() {
+            self.reader.lives(heard.as_millisecond());
+        }
         self.reader.learn();
         status.progress = self.reader.progress();
         status.synced_at = jiff::Timestamp::now().to_string();
@@ -331,7 +334,7 @@ impl Writer {
         cut(&self.log).map_err(Error::file(self.mirror.log()))?;
         cut(&self.times).map_err(Error::file(self.mirror.folder().join("log.raw.times")))?;
         (self.bytes, self.times_bytes, self.asked) = (0, 0, 0);
-        self.reader.reset();
+        self.reader.begin_anew();
         Ok(())
     }
 

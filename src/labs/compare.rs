@@ -216,6 +216,10 @@ fn add_lists(difference: &mut Difference, old: &List, new: &List) {
 
 /// Whether a copy shares what it is made of, so that it costs no time and no room.
 async fn copies_are_cheap(backend: &dyn Backend, instance: &Instance) -> Result<bool, Error> {
+    // A container is layers over layers, whatever the storage below is.
+    if instance.pool().is_none() {
+        return Ok(true);
+    }
     let pools = backend.pools().await?;
     let pool = pools.iter().find(|p| Some(p.name.as_str()) == instance.pool());
     Ok(pool.is_none_or(|p| matches!(p.driver.as_str(), "btrfs" | "zfs" | "ceph")))

@@ -207,7 +207,7 @@ pub fn text(moved: &[Moved]) -> String {
 impl World {
     /// The ground of now; empty for an engine on another machine, and where the facts are not known yet.
     pub fn ground(&self) -> Ground {
-        let here = self.server.as_ref().is_some_and(|s| s.address.starts_with('/'));
+        let here = self.server.as_ref().is_some_and(crate::backend::Server::is_here);
         if here {
             Ground::of(&self.facts)
         } else {

@@ -66,7 +66,8 @@ impl World {
 
     /// The marks of an instance's safety snapshots, oldest first, with the name of each.
     fn safety_marks(&self, instance: &Instance) -> Vec<(String, marks::Mark)> {
-        let profile = notes_profile(instance).and_then(|name| self.profiles.get(name));
+        let profile =
+            notes_profile(instance).and_then(|name| self.part_with(&instance.name).profiles.get(name));
         let names = self.snapshots_of(&instance.name).iter();
         let marked = names.filter_map(|name| {
             let mark = marks::read(profile?, &instance.name, name);
@@ -122,7 +123,7 @@ impl World {
 
     fn has_pin(&self, name: &str) -> bool {
         let profile = self.instance(name).and_then(notes_profile);
-        let profile = profile.and_then(|p| self.profiles.get(p));
+        let profile = profile.and_then(|p| self.part_with(name).profiles.get(p));
         let snapshots = self.snapshots_of(name).iter();
         profile.is_some_and(|p| snapshots.into_iter().any(|s| marks::read(p, name, s).pinned))
     }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::future::{join_all, try_join, try_join4};
+use futures_util::future::{join, join_all, try_join, try_join4};
 
 use crate::{
-    backend::{Backend, Error, Instance, InstanceState, Snapshot, Status},
+    backend::{Backend, Engine, Engines, Error, Instance, InstanceState, Snapshot, Status},
     config::Config,
     host::{self, Facts},
 };
@@ -48,6 +48,10 @@ impl World {
         let mut facts = facts;
         host::facts::daemon(&mut facts, Some(&server.extensions), !pools.is_empty());
         Ok(Self {
+            engine: Engine::Lxd,
+            docker: None,
+            away: String::new(),
+            docker_away: String::new(),
             server: Some(server),
             asleep: None,
             now: Some(jiff::Timestamp::now()),
@@ -63,6 +67,71 @@ impl World {
             jobs: vec![],
             unended: vec![],
         })
+    }
+
+    /// Looks at both engines, side by side. One that is not there leaves its part empty, with why in words; what LXD says
+    /// is an error all the same where there are no labs of Docker (`wanted`: a stage makes some).
+    ///
+    /// # Errors
+    /// LXD does not answer or refuses, and nothing else is here.
+    pub async fn observe_all(
+        engines: &Engines,
+        facts: Facts,
+        config: Config,
+        aliases: &[String],
+        wanted: bool,
+    ) -> Result<Self, Error> {
+        let lxd = async {
+            let backend = engines.lxd().await?;
+            Self::observe(backend.as_ref(), facts.clone(), config.clone(), aliases).await
+        };
+        let docker = async {
+            let backend = engines.docker().await?;
+            let seen = Self::observe_docker(backend.as_ref(), facts.clone(), config.clone(), aliases);
+            seen.await.map_err(|error| error.to_string())
+        };
+        let (lxd, docker) = join(lxd, docker).await;
+        let bare = || Self::without_daemon(facts.clone(), config.clone());
+        joined(lxd, docker, wanted, bare)
+    }
+
+    /// The same as [`World::glance`] of both engines.
+    ///
+    /// # Errors
+    /// LXD does not answer or refuses, and nothing else is here.
+    pub async fn glance_all(engines: &Engines, wanted: bool) -> Result<Self, Error> {
+        let lxd = async { Self::glance(engines.lxd().await?.as_ref()).await };
+        let docker = async {
+            let backend = engines.docker().await?;
+            let seen = Self::glance(backend.as_ref()).await;
+            seen.map_err(|error| error.to_string())
+        };
+        let (lxd, docker) = join(lxd, docker).await;
+        joined(lxd, docker, wanted, Self::default)
+    }
+
+    /// Looks at Docker, with what it says of GPUs.
+    ///
+    /// # Errors
+    /// The engine does not answer or refuses.
+    pub async fn observe_docker(
+        backend: &dyn Backend,
+        facts: Facts,
+        config: Config,
+        aliases: &[String],
+    ) -> Result<Self, Error> {
+        let (found, passing) = join(
+            Self::observe(backend, facts, config, aliases),
+            backend.gpu_passing(),
+        )
+        .await;
+        let mut found = found?;
+        found.engine = Engine::Docker;
+        if let Some(passing) = passing {
+            let known = passing.facts().map(|(name, fact)| (name.to_owned(), fact));
+            found.facts.extend(known);
+        }
+        Ok(found)
     }
 
     /// The world of a machine whose daemon does not run.
@@ -97,6 +166,33 @@ impl World {
             ..Self::default()
         }
     }
+}
+
+/// LXD's part with Docker's in it.
+fn joined(
+    lxd: Result<World, Error>,
+    docker: Result<World, String>,
+    wanted: bool,
+    bare: impl Fn() -> World,
+) -> Result<World, Error> {
+    let ours = |world: &World| world.instances.iter().any(|i| i.tag("stage").is_some());
+    let world = match lxd {
+        Ok(world) => world,
+        Err(Error::NotFound { .. }) => bare(),
+        Err(error) if docker.as_ref().is_ok_and(|docker| wanted || ours(docker)) => {
+            let asleep = match &error {
+                Error::Asleep { engine, .. } => Some(engine.clone()),
+                _ => None,
+            };
+            World {
+                asleep,
+                away: error.to_string(),
+                ..bare()
+            }
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(world.with_docker(docker))
 }
 
 /// Names of the snapshots of our instances.

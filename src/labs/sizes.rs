@@ -33,9 +33,10 @@ pub struct Room {
 impl World {
     /// The pool of a lab. `counted`: whether a snapshot of it has a size.
     pub fn room(&self, lab: &str, counted: bool) -> Option<Room> {
-        let name = self.instance(lab)?.pool()?;
-        let pool = self.pools.iter().find(|pool| pool.name == name)?;
-        let local = self
+        let part = self.part_with(lab);
+        let name = part.own(lab)?.pool()?;
+        let pool = part.pools.iter().find(|pool| pool.name == name)?;
+        let local = part
             .server
             .as_ref()
             .filter(|_| !counted && pool.driver == "btrfs");

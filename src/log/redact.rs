@@ -19,7 +19,7 @@ const LIST_OF_NAMES: &str = "secrets";
 /// What is in the name of a secret.
 macro_rules! names {
     () => {
-        "(?:password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential|authorization|cookie)"
+        r"(?:password|passwd|passphrase|[_-]pass\b|secret|token|[_-]key\b|apikey|accesskey|privatekey|api[_-]?key|access[_-]?key|private[_-]?key|credential|authorization|cookie)"
     };
 }
 
@@ -55,6 +55,11 @@ const PATTERNS: &[&str] = &[
     r"(?s)()\A.*-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----",
     // user and password in a URL; the second group stays, too
     r"(?i)([a-z][a-z0-9+.-]*://)[^/\s:@']+:[^/\s@']+(@)",
+    // a token alone in a URL
+    r"(?i)(https?://)[^/\s:@'\[\]]{8,}(@)",
+    // what clients are given: user and password, and a password
+    r#"(?i)(\bcurl\b[^\r\n|;]*?\s(?:-u|--user)[ =]?["']?)[^\s"':]+:[^\s"']+"#,
+    r#"(?i)(\bsshpass\s+-p\s*["']?)[^\s"']+"#,
     // name = "value", to the closing quote or the end of the line; also b"value" and Some("value")
     named!(r#"(?:\$|[a-z]{0,16}\(|[bru]{1,2})?")(?:\\[^\r\n]|[^"\\\r\n])+"#),
     // as above in single quotes, in which a shell, YAML and Python write a quote each in its own way
@@ -190,6 +195,27 @@ mod tests {
                 "export HF_TOKEN=[redacted]",
             ),
             ("password: hunter2", "password: [redacted]"),
+            (
+                "DB_PASS=hunter2 WANDB_KEY=abcdef",
+                "DB_PASS=[redacted] WANDB_KEY=[redacted]",
+            ),
+            (
+                "tests passed: 12345, keys: three",
+                "tests passed: 12345, keys: three",
+            ),
+            (
+                "curl -fsS -u me:pw4x https://x",
+                "curl -fsS -u [redacted] https://x",
+            ),
+            ("sshpass -p letmein ssh", "sshpass -p [redacted] ssh"),
+            (
+                "git clone https://0123456789abcdef@example.org/x",
+                "git clone https://[redacted]@example.org/x",
+            ),
+            (
+                "git clone ssh://git@example.org/x",
+                "git clone ssh://git@example.org/x",
+            ),
             (
                 r#"{"api_key": "abc123def", "n": 1}"#,
                 r#"{"api_key": "[redacted]", "n": 1}"#,

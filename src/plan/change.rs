@@ -77,13 +77,13 @@ pub(super) fn restore(case: &Case<'_>, snapshot: &str) -> Result<Track, PlanErro
             ..words.action(
                 "restore",
                 format!("put {} back to {shown}", case.lab),
-                format!("{} restore {} {shown}", words.client, case.lab),
+                words.commands().restore(case.lab, &shown),
                 Step::Restore {
                     name: case.lab.into(),
                     snapshot: snapshot.into(),
                     uuid: uuid(case),
                     keep: case.world.instance(case.lab).map(Keep::of),
-                    taken: case.world.taken(case.lab, snapshot).to_owned(),
+                    taken: case.whole.taken(case.lab, snapshot).to_owned(),
                 },
             )
         },
@@ -93,13 +93,14 @@ pub(super) fn restore(case: &Case<'_>, snapshot: &str) -> Result<Track, PlanErro
     let snapshots = if expiry.is_some() { "the other" } else { "all" };
     actions.extend(expiry);
     actions.extend(older_versions(case));
-    let keeps = vec![
+    let mut keeps = vec![
         format!(
             "{snapshots} snapshots of {}, and its state of now as {safety}",
             case.lab
         ),
         "devices and mounts: they are in the profile, and are checked after".into(),
     ];
+    keeps.extend(super::containers::not_held(case));
     Ok(track(case, actions, vec![lost], keeps))
 }
 
@@ -141,7 +142,7 @@ fn recheck(case: &Case<'_>) -> Result<Vec<Action>, PlanError> {
     actions.push(words.start(case.lab));
     let verifies = create::verifies(case, case.lab)?;
     if !verifies.is_empty() {
-        actions.push(words.wait_network(case.lab));
+        actions.extend(words.wait_network(case.lab));
     }
     actions.extend(verifies);
     Ok(actions)
@@ -158,7 +159,7 @@ pub(super) fn restore_as(case: &Case<'_>, snapshot: &str, name: &str) -> Result<
     if !valid_name(name) {
         return Err(PlanError::Name(crate::log::sanitize(name)));
     }
-    if case.world.instance(name).is_some() {
+    if case.whole.instance(name).is_some() {
         return Err(PlanError::Taken(name.into()));
     }
     let words = case.words();
@@ -181,7 +182,7 @@ pub(super) fn restore_as(case: &Case<'_>, snapshot: &str, name: &str) -> Result<
     ]);
     let verifies = create::verifies(case, name)?;
     if !verifies.is_empty() {
-        actions.push(words.wait_network(name));
+        actions.extend(words.wait_network(name));
     }
     actions.extend(verifies);
     actions.push(words.snapshot(name, CLEAN, &format!("copied from {}/{shown}", case.lab)));
@@ -212,6 +213,9 @@ fn shared_folders(case: &Case<'_>, copy: &str) -> Option<String> {
 }
 
 pub(super) fn update(case: &Case<'_>) -> Result<Track, PlanError> {
+    if super::containers::rebuilds(case) {
+        return super::swap::recreate(case);
+    }
     let words = case.words();
     let safety = case.free_snapshot("before-update");
     let mut actions = vec![words.snapshot(case.lab, &safety, "before the update")];
@@ -223,7 +227,8 @@ pub(super) fn update(case: &Case<'_>) -> Result<Track, PlanError> {
         format!("mark {} as being updated", case.lab),
         (tags(&[(UPDATING, back)]), &uuid(case)),
     ));
-    actions.extend([words.start(case.lab), words.wait_network(case.lab)]);
+    actions.push(words.start(case.lab));
+    actions.extend(words.wait_network(case.lab));
     let scripts = create::scripts(case, &case.stage.updates, case.lab)?;
     if scripts.is_empty() {
         return Err(PlanError::Blocked(format!(

@@ -3,13 +3,13 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use crate::{
-    backend::{InstanceSpec, Profile},
+    backend::{Engine, InstanceSpec, Profile},
     labs::{IMAGE, Presence, profile_name, tag},
     stage::{FieldKind, Script, StageStep, interpolate::interpolate},
 };
 
 use super::{
-    Action, Choice, Step, Track, Undo, ground, images,
+    Action, Choice, Step, Track, Undo, containers, ground, images,
     planner::{Case, PlanError},
     words::tags,
 };
@@ -58,7 +58,7 @@ pub(super) fn build(case: &Case<'_>, name: &str) -> Result<Vec<Action>, PlanErro
         .ok_or_else(|| PlanError::Blocked(format!("{} has no image to start from", case.lab)))?;
     let spec = InstanceSpec {
         name: name.into(),
-        image: images::alias(image, &case.answers),
+        image: images::alias_of(case, image),
         profiles: vec![profile_name(name)],
         config: birth_tags(case, name)?,
         devices: BTreeMap::new(),
@@ -67,9 +67,12 @@ pub(super) fn build(case: &Case<'_>, name: &str) -> Result<Vec<Action>, PlanErro
     };
     let (made, owned) = folders(case, name);
     let mut actions: Vec<Action> = made.into_iter().collect();
+    // What replaces a lab is made of fresh packages.
+    actions.extend(images::build(case, image, name != case.lab));
     actions.push(words.create(spec, &images::title(case, image)));
     actions.extend(owned);
-    actions.extend([words.start(name), words.wait_network(name)]);
+    actions.push(words.start(name));
+    actions.extend(words.wait_network(name));
     if case
         .world
         .facts
@@ -79,10 +82,7 @@ pub(super) fn build(case: &Case<'_>, name: &str) -> Result<Vec<Action>, PlanErro
         actions.push(words.action(
             "certificates",
             format!("give {name} the certificate authorities that were added to this machine"),
-            format!(
-                "{} file push … {name}/usr/local/share/ca-certificates/",
-                words.client
-            ),
+            words.commands().push(name, "/usr/local/share/ca-certificates/"),
             Step::PushCertificates { name: name.into() },
         ));
     }
@@ -134,7 +134,10 @@ fn generation(case: &Case<'_>) -> u32 {
 
 /// The lab's profile: root disk, network, the stage's devices and its data mounts.
 pub(super) fn profile(case: &Case<'_>) -> Result<Profile, PlanError> {
-    let mut devices = ground::base_devices(case.world)?;
+    let mut devices = match case.engine {
+        Engine::Lxd => ground::base_devices(case.world)?,
+        Engine::Docker => containers::base_devices(),
+    };
     devices.extend(stage_devices(case));
     Ok(with_record(case, devices))
 }
@@ -178,7 +181,7 @@ fn stage_devices(case: &Case<'_>) -> BTreeMap<String, BTreeMap<String, String>> 
         .profile
         .devices
         .iter()
-        .filter(|(_, d)| case.holds(d.when.as_ref()));
+        .filter(|(_, d)| case.holds(d.when.as_ref()) && !containers::is_closed(case, d));
     let filled = |v: &String| interpolate(v, &case.answers, &case.world.facts);
     let mut devices: BTreeMap<_, _> = wanted
         .map(|(name, d)| {
@@ -205,7 +208,7 @@ fn stage_devices(case: &Case<'_>) -> BTreeMap<String, BTreeMap<String, String>> 
 
 /// Data mounts: id, host folder, path inside. None on a remote daemon: the folders would be there, not here.
 fn mounts<'a>(case: &'a Case<'_>) -> impl Iterator<Item = (String, PathBuf, String)> + 'a {
-    let local = case.server.address.is_empty() || case.server.address.starts_with('/');
+    let local = case.server.address.is_empty() || case.server.is_here();
     let wanted = case
         .stage
         .mounts
@@ -337,8 +340,8 @@ pub(super) fn verifies(case: &Case<'_>, name: &str) -> Result<Vec<Action>, PlanE
 
 fn script_action(case: &Case<'_>, step: &StageStep, id: &str, name: &str, run: Step) -> Action {
     let command = format!(
-        "{} exec {name} -- sh -eu  # the script {} of the stage",
-        case.server.client(),
+        "{} sh -eu  # the script {} of the stage",
+        case.words().commands().exec(name),
         step.id
     );
     Action {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
+    backend::Engine,
     host::{Fact, firewall},
     labs::World,
     stage::{
@@ -12,7 +13,7 @@ use crate::{
 };
 
 use super::{
-    Action, Choice, Step, Undo, ground, images,
+    Action, Choice, Step, Undo, containers, ground, images,
     planner::{Case, HOST, PlanError, Request},
     words::Words,
 };
@@ -25,39 +26,76 @@ pub(super) fn actions(
 ) -> Result<Vec<Action>, PlanError> {
     let builds: Vec<&Case<'_>> = cases
         .iter()
-        .filter(|(r, _)| matches!(r.choice, Choice::Create | Choice::Recreate))
+        .filter(|(r, c)| is_build(&r.choice, c))
         .map(|(_, c)| c)
         .collect();
-    if builds.is_empty() {
-        return Ok(vec![]);
+    let (on_lxd, on_docker): (Vec<&Case<'_>>, Vec<&Case<'_>>) =
+        builds.iter().partition(|case| case.engine == Engine::Lxd);
+    let mut actions = vec![];
+    if !on_lxd.is_empty() {
+        actions.extend(lxd(world, catalog, given, (&builds, &on_lxd))?);
+    } else if on_docker.iter().any(|case| bootstrapped(case).is_some())
+        && let Some(stage) = of_host(catalog)
+    {
+        let tools = |step: &StageStep| step.id == "bootstrap-tools";
+        actions.extend(host_stage(world, stage, given, &builds, tools)?.0);
     }
+    actions.extend(fetched(cases)?);
+    Ok(actions)
+}
+
+/// The machine's own stage, the engine, and the ground that labs of LXD stand on.
+fn lxd(
+    world: &World,
+    catalog: &Catalog,
+    given: &Answers,
+    (builds, on_lxd): (&[&Case<'_>], &[&Case<'_>]),
+) -> Result<Vec<Action>, PlanError> {
     let mut actions = vec![];
     let mut wishes = Answers::new();
     if let Some(stage) = of_host(catalog) {
-        let (more, answers) = host_stage(world, stage, given, &builds, |_| true)?;
+        let (more, answers) = host_stage(world, stage, given, builds, |_| true)?;
         actions.extend(more);
         wishes.extend(answers);
     }
     let words = Words {
         lab: "host",
         client: world.server.as_ref().map_or("lxc", |s| s.client()),
+        engine: Engine::Lxd,
     };
     if world.server.is_none() {
         actions.push(wait(&words, "lxd"));
     }
-    actions.extend(ground::actions(world, &builds, &words, &wishes)?);
+    actions.extend(ground::actions(world, on_lxd, &words, &wishes)?);
+    Ok(actions)
+}
+
+/// What brings images here, once for all labs that share one.
+fn fetched(cases: &[(&Request, Case<'_>)]) -> Result<Vec<Action>, PlanError> {
     let mut wanted = BTreeMap::new();
     for (request, case) in cases {
         if let Some(image) = case.image
-            && matches!(request.choice, Choice::Create | Choice::Recreate)
+            && is_build(&request.choice, case)
         {
-            let refresh = request.choice == Choice::Recreate;
+            let words = Words {
+                lab: HOST,
+                ..case.words()
+            };
+            let refresh = request.choice != Choice::Create;
             let action = images::action(case, image, refresh, &words)?;
-            wanted.extend(action.map(|a| (a.id.clone(), a)));
+            wanted.extend(action.map(|a| ((a.id.clone(), a.engine), a)));
         }
     }
-    actions.extend(wanted.into_values());
-    Ok(actions)
+    Ok(wanted.into_values().collect())
+}
+
+/// Whether a choice makes an instance from an image.
+fn is_build(choice: &Choice, case: &Case<'_>) -> bool {
+    match choice {
+        Choice::Create | Choice::Recreate => true,
+        Choice::Update => containers::rebuilds(case),
+        _ => false,
+    }
 }
 
 /// The stage of the machine. Only the one of this name: it alone was looked at and trusted by the name that plans say.
@@ -90,6 +128,7 @@ pub(super) fn wake(world: &World, catalog: &Catalog, engine: &str) -> Result<Vec
     let words = Words {
         lab: "host",
         client: if program == "incusd" { "incus" } else { "lxc" },
+        engine: Engine::Lxd,
     };
     actions.push(wait(&words, program));
     Ok(actions)
@@ -117,6 +156,7 @@ fn host_stage(
     let words = Words {
         lab: "host",
         client: "lxc",
+        engine: Engine::Lxd,
     };
     let scope = Scope {
         facts: &facts,

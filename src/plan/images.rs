@@ -1,13 +1,13 @@
 //! Images: where they come from, and the alias that labs share.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    backend::{RemoteImage, types::short_fingerprint},
+    backend::{Engine, RemoteImage, docker::Build, types::short_fingerprint},
     host::reach,
-    stage::{Answer, Answers, Catalog, Image, ImageSource, answers::IMAGE_FILE},
+    stage::{Answer, Answers, Catalog, Image, ImageSource, answers::IMAGE_FILE, interpolate::interpolate},
 };
 
 use super::{
@@ -27,8 +27,95 @@ pub fn alias(image: &Image, answers: &Answers) -> String {
         ImageSource::File {} => format!("file {file}"),
         source => serde_json::to_string(source).unwrap_or_default(),
     };
+    named(image, &source)
+}
+
+fn named(image: &Image, source: &str) -> String {
     let hash = hex::encode(Sha256::digest(source.as_bytes()));
     format!("halolab/{}-{}", image.id, hash.get(..8).unwrap_or_default())
+}
+
+/// The alias of a lab's image. One that is built here is another one with each text of its stage and each value that its
+/// build is given.
+pub(super) fn alias_of(case: &Case<'_>, image: &Image) -> String {
+    match &image.source {
+        ImageSource::Build { .. } => {
+            let made = (
+                &image.source,
+                &case.stage.id,
+                &case.stage.files,
+                arguments(case, image),
+            );
+            named(image, &serde_json::to_string(&made).unwrap_or_default())
+        }
+        _ => alias(image, &case.answers),
+    }
+}
+
+/// The values of the `ARG`s of a build.
+fn arguments(case: &Case<'_>, image: &Image) -> BTreeMap<String, String> {
+    let ImageSource::Build { arguments, .. } = &image.source else {
+        return BTreeMap::new();
+    };
+    let filled = |text: &String| interpolate(text, &case.answers, &case.world.facts);
+    let all = arguments.iter().map(|(name, text)| (name.clone(), filled(text)));
+    all.filter(|(_, value)| !value.is_empty()).collect()
+}
+
+/// What builds a lab's image out of its stage's folder; none for an image that comes from elsewhere. In the lab's own
+/// track: its words are in the lab's log.
+pub(super) fn build(case: &Case<'_>, image: &Image, anew: bool) -> Option<Action> {
+    let ImageSource::Build {
+        dockerfile, network, ..
+    } = &image.source
+    else {
+        return None;
+    };
+    let (words, alias, arguments) = (case.words(), alias_of(case, image), arguments(case, image));
+    let file = match dockerfile.as_str() {
+        "" => "Dockerfile",
+        name => name,
+    };
+    let given = arguments
+        .iter()
+        .map(|(name, value)| format!(" --build-arg {name}={value}"));
+    let given = given.collect::<Vec<_>>().concat();
+    let command = format!(
+        "{} build --tag {alias} --file {file}{given}{} .  # in the folder of the stage",
+        words.client,
+        if anew { " --no-cache" } else { "" }
+    );
+    let labels = [
+        ("io.halolab.stage", case.stage.id.clone()),
+        ("io.halolab.version", case.stage.version.to_string()),
+        ("io.halolab.text", case.stage.sha256()),
+    ];
+    let build = Build {
+        alias,
+        dockerfile: file.to_owned(),
+        arguments,
+        labels: labels.map(|(key, value)| (key.to_owned(), value)).into(),
+        network: network.clone(),
+        anew,
+        ..Build::default()
+    };
+    let how = if anew {
+        "each step anew"
+    } else {
+        "what was built before is taken from the cache"
+    };
+    Some(Action {
+        seconds: 120,
+        ..words.action(
+            "build",
+            format!("build the image {} out of the stage's {file}; {how}", image.title),
+            command,
+            Step::BuildImage {
+                build,
+                files: case.stage.files.clone(),
+            },
+        )
+    })
 }
 
 /// What brings an image here; none where it is here already.
@@ -46,59 +133,106 @@ pub(super) fn action(
     }
     // What has the name here is another image.
     let refresh = refresh || found.is_some();
-    let id = format!("image-{}", alias.rsplit('/').next().unwrap_or(&alias));
-    let client = words.client;
-    let (seconds, sentence, command, step) = match &image.source {
+    // Two engines may fetch the same.
+    let prefix = match case.engine {
+        Engine::Lxd => "image",
+        Engine::Docker => "docker-image",
+    };
+    let id = format!("{prefix}-{}", alias.rsplit('/').next().unwrap_or(&alias));
+    let made = match &image.source {
         ImageSource::Local { .. } if here => return Ok(None),
         ImageSource::Local { alias } => return Err(not_here(case, image, alias)),
+        // In the lab's own track.
+        ImageSource::Build { .. } => return Ok(None),
+        ImageSource::Remote { .. } | ImageSource::Registry { .. } => fetch(case, image, alias, refresh)?,
+        ImageSource::Bootstrap { .. } => bootstrap(case, image, alias, refresh),
+        ImageSource::File {} => import(case, image, alias)?,
+    };
+    let (seconds, sentence, command, step) = made;
+    Ok(Some(Action {
+        seconds,
+        ..words.action(&id, sentence, command, step)
+    }))
+}
+
+/// Seconds, sentence, command and step of an action.
+type Made = (u32, String, String, Step);
+
+/// From an image server or a registry.
+fn fetch(case: &Case<'_>, image: &Image, alias: String, refresh: bool) -> Result<Made, PlanError> {
+    let (client, only) = (case.server.client(), only(image));
+    let (source, certificate, sentence, command) = match &image.source {
         ImageSource::Remote {
             remote,
             alias: wanted,
         } => {
             let (source, certificate) = remote_image(case, remote, wanted)?;
-            let only = only(image);
             let sentence = format!("fetch the image {} from {}{only}", image.title, source.server);
             let command = format!("{client} image copy {remote}:{wanted} local: --alias {alias}");
-            let step = Step::PullImage {
-                source,
-                alias,
-                certificate,
-                refresh,
-            };
-            (90, sentence, command, step)
+            (source, certificate, sentence, command)
         }
+        ImageSource::Registry { reference } => {
+            let source = RemoteImage {
+                alias: reference.clone(),
+                fingerprints: image.fingerprint.clone().into_iter().collect(),
+                ..RemoteImage::default()
+            };
+            let sentence = format!("fetch the image {} as {reference}{only}", image.title);
+            let command = format!("{client} pull {reference} && {client} tag {reference} {alias}");
+            (source, None, sentence, command)
+        }
+        _ => return Err(not_here(case, image, &alias)),
+    };
+    let step = Step::PullImage {
+        source,
+        alias,
+        certificate,
+        refresh,
+    };
+    Ok((90, sentence, command, step))
+}
+
+fn bootstrap(case: &Case<'_>, image: &Image, alias: String, refresh: bool) -> Made {
+    let (distribution, suite, packages) = match &image.source {
         ImageSource::Bootstrap {
             distribution,
             suite,
             packages,
-        } => {
-            let sentence = format!("build the image {} here from package sources", image.title);
-            let command = format!("mmdebstrap --variant=minbase {suite} && {client} image import");
-            let step = Step::Bootstrap {
-                distribution: distribution.clone(),
-                suite: suite.clone(),
-                packages: packages.clone(),
-                alias,
-                refresh,
-            };
-            (120, sentence, command, step)
-        }
-        ImageSource::File {} => {
-            let file = image_file(case)?;
-            let sentence = format!("import the image file {}{}", file.display(), only(image));
-            let command = format!("{client} image import {} --alias {alias}", file.display());
-            let step = Step::ImportImage {
-                file,
-                alias,
-                fingerprint: image.fingerprint.clone(),
-            };
-            (15, sentence, command, step)
-        }
+        } => (distribution.clone(), suite.clone(), packages.clone()),
+        _ => Default::default(),
     };
-    Ok(Some(Action {
-        seconds,
-        ..words.action(&id, sentence, command, step)
-    }))
+    let import = match case.engine {
+        Engine::Lxd => "image import",
+        Engine::Docker => "import",
+    };
+    let command = format!(
+        "mmdebstrap --variant=minbase {suite} && {} {import}",
+        case.server.client()
+    );
+    let sentence = format!("build the image {} here from package sources", image.title);
+    let step = Step::Bootstrap {
+        distribution,
+        suite,
+        packages,
+        alias,
+        refresh,
+    };
+    (120, sentence, command, step)
+}
+
+fn import(case: &Case<'_>, image: &Image, alias: String) -> Result<Made, PlanError> {
+    let (file, client) = (image_file(case)?, case.server.client());
+    let sentence = format!("import the image file {}{}", file.display(), only(image));
+    let command = match case.engine {
+        Engine::Lxd => format!("{client} image import {} --alias {alias}", file.display()),
+        Engine::Docker => format!("{client} import {} {alias}", file.display()),
+    };
+    let step = Step::ImportImage {
+        file,
+        alias,
+        fingerprint: image.fingerprint.clone(),
+    };
+    Ok((15, sentence, command, step))
 }
 
 /// Why an image that the daemon should have cannot be taken.
@@ -129,7 +263,7 @@ fn only(image: &Image) -> String {
 
 /// An image as the plan names it: with its fingerprint, where it is here and known.
 pub(super) fn title(case: &Case<'_>, image: &Image) -> String {
-    let found = case.world.images.get(&alias(image, &case.answers));
+    let found = case.world.images.get(&alias_of(case, image));
     match found.map(|found| found.fingerprint.as_str()) {
         Some(found) if !found.is_empty() && is_pinned(image, found) => {
             format!("{} ({})", image.title, short_fingerprint(found))

@@ -1,6 +1,8 @@
 //! Plans: what a choice comes to, before anything happens. Pure data with a digest.
 
 mod change;
+mod commands;
+mod containers;
 mod create;
 mod ground;
 mod host;
@@ -18,6 +20,9 @@ mod words;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::backend::Engine;
+
+pub use containers::updates_by_image;
 pub use create::{CLEAN, without};
 pub use images::{alias, aliases};
 pub use losses::Losses;
@@ -92,6 +97,13 @@ pub struct Track {
     pub notes: Vec<String>,
 }
 
+impl Track {
+    /// The engine that its lab is on.
+    pub fn engine(&self) -> Engine {
+        self.actions.first().map_or(Engine::Lxd, |action| action.engine)
+    }
+}
+
 /// One action of a plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Action {
@@ -112,6 +124,9 @@ pub struct Action {
     /// Its failure is reported and the run goes on.
     #[serde(default)]
     pub optional: bool,
+    /// The engine that it is about.
+    #[serde(default, skip_serializing_if = "Engine::is_lxd")]
+    pub engine: Engine,
 }
 
 /// Whether and how an action can be taken back.
@@ -157,6 +172,7 @@ impl Plan {
                     | Step::Verify { .. }
                     | Step::PutProfile { .. }
                     | Step::Create { .. }
+                    | Step::BuildImage { .. }
                     | Step::MakeDataFolders { .. }
                     | Step::OwnDataFolders { .. }
             )

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    backend::Server,
+    backend::{Engine, Server},
     labs::{Presence, World, notes_profile, profile_name},
     stage::{
         Answers, Catalog, Image, Stage,
@@ -120,6 +120,27 @@ pub enum PlanError {
         /// The lab.
         lab: String,
     },
+    /// Another engine has an instance of that name.
+    #[error(
+        "there is an instance `{lab}` of {has} already, and the stage `{stage}` makes labs of {wanted}: two labs cannot \
+         have one name; take another one (`halolab apply NAME --stage {stage}`)"
+    )]
+    Elsewhere {
+        /// The lab.
+        lab: String,
+        /// Where it is.
+        has: &'static str,
+        /// The stage.
+        stage: String,
+        /// Where it would be.
+        wanted: &'static str,
+    },
+    /// An instance of Docker is not ours, and none can be taken over.
+    #[error(
+        "there is a container `{0}` that halolab did not make, and it is not touched; labels of a container cannot be \
+         changed, so it cannot be taken over either: rename it (`docker rename {0} OTHER`), or take another name for the lab"
+    )]
+    ForeignContainer(String),
     /// Something else stands in the way.
     #[error("{0}")]
     Blocked(String),
@@ -127,7 +148,11 @@ pub enum PlanError {
 
 /// All that the parts of the planner look at for one lab.
 pub(super) struct Case<'a> {
+    /// What the lab's engine holds.
     pub(super) world: &'a World,
+    /// What all of them hold: names are unique over them.
+    pub(super) whole: &'a World,
+    pub(super) engine: Engine,
     pub(super) stage: &'a Stage,
     pub(super) lab: &'a str,
     pub(super) answers: Answers,
@@ -140,6 +165,7 @@ impl Case<'_> {
         Words {
             lab: self.lab,
             client: self.server.client(),
+            engine: self.engine,
         }
     }
 
@@ -167,7 +193,7 @@ impl Case<'_> {
     pub(super) fn free_name(&self, base: &str) -> String {
         let used = |profile: &String| self.world.instances.iter().any(|i| i.profiles.contains(profile));
         free(base, |name| {
-            self.world.instance(name).is_some() || used(&profile_name(name))
+            self.whole.instance(name).is_some() || used(&profile_name(name))
         })
     }
 
@@ -200,7 +226,11 @@ fn free(base: &str, taken: impl Fn(&str) -> bool) -> String {
 /// A choice does not fit what exists, or an answer its option.
 pub fn plan(world: &World, catalog: &Catalog, requests: &[Request]) -> Result<Plan, PlanError> {
     // Whether a lab exists is not known before the engine runs.
-    if let Some(engine) = &world.asleep {
+    let on_docker = |r: &Request| engine(world, catalog, r) == Engine::Docker;
+    let is_lab = |r: &&Request| r.choice != Choice::Skip && r.lab != HOST;
+    let mut wanted = requests.iter().filter(is_lab).peekable();
+    let docker_alone = wanted.peek().is_some() && wanted.all(on_docker);
+    if let Some(engine) = world.asleep.as_ref().filter(|_| !docker_alone) {
         let host = host::wake(world, catalog, engine)?;
         return Ok(Plan {
             version: VERSION,
@@ -274,7 +304,10 @@ fn track(request: &Request, case: &Case<'_>) -> Result<Track, PlanError> {
         let refusals = offer::all_refusals(options, &case.answers, case.image, facts);
         track.notes = refusals.iter().map(offer::Refusal::text).collect();
     }
-    jobs::name(case.world, &mut track);
+    track
+        .notes
+        .extend(super::containers::notes(case, &request.choice));
+    jobs::name(case.whole, &mut track);
     Ok(track)
 }
 
@@ -284,6 +317,7 @@ fn builds(choice: &Choice) -> bool {
 }
 
 fn case<'a>(world: &'a World, catalog: &'a Catalog, request: &'a Request) -> Result<Case<'a>, PlanError> {
+    let whole = world;
     let name_ok = valid_name(&request.lab);
     if !name_ok {
         return Err(PlanError::Name(crate::log::sanitize(&request.lab)));
@@ -292,8 +326,14 @@ fn case<'a>(world: &'a World, catalog: &'a Catalog, request: &'a Request) -> Res
         stage: crate::log::sanitize(&request.stage),
         known: catalog.iter().map(|s| s.id.clone()).collect(),
     })?;
+    let engine = engine(whole, catalog, request);
+    let world = whole.of(engine).map_err(PlanError::Blocked)?;
     let presence = world.presence(&request.lab);
+    stands_elsewhere(whole, engine, stage, request)?;
     match (&request.choice, presence) {
+        (_, Presence::Foreign) if engine == Engine::Docker => {
+            return Err(PlanError::ForeignContainer(request.lab.clone()));
+        }
         // The way back is open too where a broken swap left no whole lab.
         (Choice::Create | Choice::BringBack(_), Presence::Missing | Presence::Unfinished)
         | (Choice::Adopt, Presence::Foreign)
@@ -311,7 +351,7 @@ fn case<'a>(world: &'a World, catalog: &'a Catalog, request: &'a Request) -> Res
         Choice::BringBack(kept) => kept,
         _ => &request.lab,
     };
-    let mut given = former_answers(world, made);
+    let mut given = former_answers(whole, made);
     given.extend(request.answers.clone());
     let mut facts = world.facts.clone();
     if !builds(&request.choice) {
@@ -327,11 +367,51 @@ fn case<'a>(world: &'a World, catalog: &'a Catalog, request: &'a Request) -> Res
     let server = world.server.clone().unwrap_or_default();
     Ok(Case {
         world,
+        whole,
+        engine,
         stage,
         lab: &request.lab,
         answers,
         image,
         server,
+    })
+}
+
+/// The engine of what is asked for: where the instance is that it is about; else that of its stage.
+fn engine(world: &World, catalog: &Catalog, request: &Request) -> Engine {
+    let about = match &request.choice {
+        Choice::BringBack(kept) => kept,
+        _ => &request.lab,
+    };
+    if world.instance(about).is_some() {
+        return world.part_with(about).engine;
+    }
+    catalog
+        .get(&request.stage)
+        .map_or(Engine::Lxd, |stage| stage.backend.into())
+}
+
+/// A lab is made, or made anew, by the engine of its stage alone, and under a name that no other engine has.
+fn stands_elsewhere(
+    world: &World,
+    engine: Engine,
+    stage: &Stage,
+    request: &Request,
+) -> Result<(), PlanError> {
+    let wanted: Engine = stage.backend.into();
+    let makes = matches!(
+        request.choice,
+        Choice::Create | Choice::Recreate | Choice::Update | Choice::Adopt
+    );
+    if !makes || engine == wanted {
+        return Ok(());
+    }
+    let server = world.of(engine).ok().and_then(|part| part.server.as_ref());
+    Err(PlanError::Elsewhere {
+        lab: request.lab.clone(),
+        has: server.map_or_else(|| engine.title(), Server::title),
+        stage: stage.id.clone(),
+        wanted: wanted.title(),
     })
 }
 

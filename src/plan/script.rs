@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::host::boot;
+use crate::{backend::docker::Build, host::boot};
 
 use super::{Action, Step};
 
@@ -44,6 +44,7 @@ pub fn exact(action: &Action) -> Vec<String> {
             lines.extend(settings(env));
             lines
         }
+        Step::BuildImage { build, files } => recipe(build, files),
         Step::TuneBoot { proposal, .. } => changes(proposal),
         Step::Prove { name } => vec![
             format!("Puts this halolab into {name} as /root/.halolab-prove-PID, runs it there as root, and removes it:"),
@@ -61,6 +62,20 @@ pub fn exact(action: &Action) -> Vec<String> {
             lines
         }
     }
+}
+
+/// How an image is built.
+fn recipe(build: &Build, files: &BTreeMap<String, String>) -> Vec<String> {
+    let mut lines = vec![format!(
+        "Builds {} out of {} files of the stage; the engine runs its steps as root in containers of their own.",
+        build.alias,
+        files.len()
+    )];
+    let text = files.get(&build.dockerfile).map_or("", String::as_str);
+    lines.extend([String::new(), format!("{}:", build.dockerfile)]);
+    lines.extend(indented(text));
+    lines.extend(settings(&build.arguments));
+    lines
 }
 
 /// The files as a diff, and what is run afterwards.
@@ -110,6 +125,7 @@ mod tests {
             seconds: 1,
             step,
             optional: false,
+            engine: crate::backend::Engine::Lxd,
         }
     }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    backend::{ConfigEdit, Instance, InstanceSpec, Power, Profile, RemoteImage, types::TAG},
+    backend::{ConfigEdit, Instance, InstanceSpec, Power, Profile, RemoteImage, docker::Build, types::TAG},
     host::{
         boot::{Proposal, Wish},
         made::Made,
@@ -152,6 +152,13 @@ pub enum Step {
         alias: String,
         /// Builds a new one even if the alias exists here.
         refresh: bool,
+    },
+    /// Builds an image out of a stage's files.
+    BuildImage {
+        /// What to build; its folder is filled with the files right before.
+        build: Build,
+        /// The files, by path: the text that was agreed to.
+        files: BTreeMap<String, String>,
     },
     /// Imports an image file.
     ImportImage {

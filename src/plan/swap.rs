@@ -132,7 +132,7 @@ pub(super) fn after_swap(case: &Case<'_>) -> Result<Vec<Action>, PlanError> {
     let mut actions = vec![words.start(case.lab)];
     let verifies = create::verifies(case, case.lab)?;
     if !verifies.is_empty() {
-        actions.push(words.wait_network(case.lab));
+        actions.extend(words.wait_network(case.lab));
     }
     actions.extend(verifies);
     Ok(actions)

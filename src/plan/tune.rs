@@ -116,5 +116,6 @@ fn action(id: &str, sentence: String, command: String, step: Step) -> Action {
         seconds: 1,
         step,
         optional: false,
+        engine: crate::backend::Engine::Lxd,
     }
 }

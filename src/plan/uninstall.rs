@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    backend::lxd::Elsewhere,
+    backend::{Engine, lxd::Elsewhere},
     host::made,
     labs::{World, counted},
 };
@@ -57,6 +57,7 @@ pub fn uninstall(world: &World, wish: &Wish) -> Uninstall {
     let words = Words {
         lab: "uninstall",
         client: world.server.as_ref().map_or("lxc", |s| s.client()),
+        engine: Engine::Lxd,
     };
     let mut host = labs(world, wish, &words);
     for (id, what) in &wish.boot {

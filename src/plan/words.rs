@@ -1,19 +1,21 @@
 //! Actions with their words: one place for the sentence, the equivalent command and the undo of each step.
 
 use crate::{
-    backend::{ConfigEdit, InstanceSpec, Power, Profile},
+    backend::{ConfigEdit, Engine, InstanceSpec, Power, Profile},
     labs::{SnapshotKind, expiry::Expired, profile_name},
 };
 
-use super::{Action, Step, Undo};
+use super::{Action, Step, Undo, commands::Commands};
 
 /// Makes the actions of one lab.
 #[derive(Clone, Debug)]
 pub(super) struct Words<'a> {
     /// Prefix of the ids.
     pub(super) lab: &'a str,
-    /// `lxc` or `incus`.
+    /// `lxc` or `incus`, `docker` or `podman`.
     pub(super) client: &'a str,
+    /// Whose client that is.
+    pub(super) engine: Engine,
 }
 
 impl Words<'_> {
@@ -28,6 +30,14 @@ impl Words<'_> {
             seconds: 1,
             step,
             optional: false,
+            engine: self.engine,
+        }
+    }
+
+    pub(super) fn commands(&self) -> Commands<'_> {
+        Commands {
+            client: self.client,
+            engine: self.engine,
         }
     }
 
@@ -51,7 +61,7 @@ impl Words<'_> {
         self.action(
             &id,
             format!("write the profile {name}{held}"),
-            format!("{} profile edit {name}", self.client),
+            self.commands().write_profile(&name),
             Step::PutProfile { profile, over },
         )
     }
@@ -60,7 +70,7 @@ impl Words<'_> {
         self.action(
             &format!("profile-copy-{to}"),
             format!("copy the devices and settings of the profile {from} to {to}"),
-            format!("{} profile copy {from} {to}", self.client),
+            self.commands().copy_profile(from, to),
             Step::CopyProfile {
                 from: from.into(),
                 to: to.into(),
@@ -72,19 +82,13 @@ impl Words<'_> {
         self.action(
             &format!("profile-delete-{name}"),
             format!("remove the profile {name}, which nothing uses any more"),
-            format!("{} profile delete {name}", self.client),
+            self.commands().delete_profile(name),
             Step::DeleteProfile { name: name.into() },
         )
     }
 
     pub(super) fn create(&self, spec: InstanceSpec, image: &str) -> Action {
-        let command = format!(
-            "{} init {} {} --profile {}",
-            self.client,
-            spec.image,
-            spec.name,
-            spec.profiles.join(" --profile ")
-        );
+        let command = self.commands().create(&spec);
         Action {
             undo: Undo::By(format!("delete {}", spec.name)),
             seconds: 8,
@@ -104,14 +108,13 @@ impl Words<'_> {
         spec: InstanceSpec,
         sentence: String,
     ) -> Action {
-        let source = snapshot.map_or_else(|| from.to_owned(), |s| format!("{from}/{s}"));
         Action {
             undo: Undo::By(format!("delete {}", spec.name)),
             seconds: 2,
             ..self.action(
                 &format!("copy-{}", spec.name),
                 sentence,
-                format!("{} copy {source} {}", self.client, spec.name),
+                self.commands().copy(from, snapshot, &spec.name),
                 Step::Copy {
                     from: from.into(),
                     snapshot: snapshot.map(Into::into),
@@ -140,7 +143,7 @@ impl Words<'_> {
             ..self.action(
                 &format!("stop-{name}"),
                 format!("stop {name} (programs inside are asked to end, and ended after 30 s)"),
-                format!("{} stop {name} --timeout 30", self.client),
+                self.commands().stop(name),
                 Step::Power {
                     name: name.into(),
                     power: Power::Stop { seconds: 30 },
@@ -149,8 +152,9 @@ impl Words<'_> {
         }
     }
 
-    pub(super) fn wait_network(&self, name: &str) -> Action {
-        Action {
+    /// None for Docker: a container has its address when it is started, or never.
+    pub(super) fn wait_network(&self, name: &str) -> Option<Action> {
+        (self.engine == Engine::Lxd).then(|| Action {
             seconds: 5,
             ..self.action(
                 &format!("network-{name}"),
@@ -161,7 +165,7 @@ impl Words<'_> {
                     seconds: 60,
                 },
             )
-        }
+        })
     }
 
     pub(super) fn prove(&self, name: &str) -> Action {
@@ -171,8 +175,8 @@ impl Words<'_> {
                 &format!("prove-gpu-{name}"),
                 format!("run a kernel on each GPU in {name}, and compare its result with the CPU's"),
                 format!(
-                    "{} exec {name} -- halolab prove  # put in for this, and taken out after",
-                    self.client
+                    "{} halolab prove  # put in for this, and taken out after",
+                    self.commands().exec(name)
                 ),
                 Step::Prove { name: name.into() },
             )
@@ -185,7 +189,7 @@ impl Words<'_> {
             ..self.action(
                 &format!("snapshot-{name}-{snapshot}"),
                 format!("take the snapshot {snapshot} of {name}: {note}"),
-                format!("{} snapshot {name} {snapshot}", self.client),
+                self.commands().snapshot(name, snapshot),
                 Step::Snapshot {
                     name: name.into(),
                     snapshot: snapshot.into(),
@@ -210,11 +214,8 @@ impl Words<'_> {
             ..self.action(
                 &format!("expire-{name}"),
                 format!("remove the safety snapshots of {name} that are older than {days} days: {dated}"),
-                format!(
-                    "{} delete {name}/{}",
-                    self.client,
-                    snapshots.first().map_or("", |s| s.snapshot.as_str())
-                ),
+                self.commands()
+                    .delete_snapshot(name, snapshots.first().map_or("", |s| s.snapshot.as_str())),
                 Step::Expire {
                     name: name.into(),
                     snapshots,
@@ -238,7 +239,7 @@ impl Words<'_> {
         self.action(
             id,
             sentence,
-            format!("{} config set {name} {}", self.client, keys.join(" ")),
+            self.commands().edit(name, &keys.join(" ")),
             Step::Edit {
                 name: name.into(),
                 edit,
@@ -255,7 +256,7 @@ impl Words<'_> {
             ..self.action(
                 &format!("delete-{name}"),
                 format!("delete {name}, of which {copy} holds everything by then"),
-                format!("{} delete {name}", self.client),
+                self.commands().delete(name),
                 Step::Delete {
                     name: name.into(),
                     uuid: uuid.into(),
@@ -286,7 +287,7 @@ impl Words<'_> {
             ..self.action(
                 &format!("delete-{name}"),
                 format!("delete {name} with its snapshots"),
-                format!("{} delete {name}", self.client),
+                self.commands().delete(name),
                 Step::Delete {
                     name: name.into(),
                     uuid: uuid.into(),

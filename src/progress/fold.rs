@@ -2,6 +2,7 @@
 
 use super::{
     estimate::{Estimate, estimate},
+    held::Held,
     history::History,
     package::Inside,
     reader::Reader,
@@ -16,25 +17,52 @@ pub struct Fold {
     lines: Reader,
     tree: Tree,
     times: Times,
+    /// An index follows the bytes: what they say waits for its time.
+    indexed: bool,
+    held: Held,
 }
 
 impl Fold {
     /// The next bytes of the log; `offset` is where they begin.
     pub fn feed(&mut self, offset: u64, bytes: &[u8]) {
         let events = self.lines.feed(bytes, offset);
-        self.apply(&events);
+        self.held.add(events);
+        self.settle();
         // Whole lines are not asked about again.
-        self.times.forget(self.lines.unfinished());
+        let wanted = self.held.first().unwrap_or(u64::MAX);
+        self.times.forget(self.lines.unfinished().min(wanted));
+    }
+
+    /// Whether an index beside the log follows its bytes, so that what they say waits for its time.
+    pub fn set_indexed(&mut self, indexed: bool) {
+        self.indexed = indexed;
+        self.settle();
+    }
+
+    /// Whether something waits for its time.
+    pub fn is_waiting(&self) -> bool {
+        self.held.first().is_some()
+    }
+
+    /// The time that it is for who reads: what has waited for too long gets the time at which it came, where that is
+    /// when it was written (`live`).
+    pub fn wait(&mut self, now: Millis, live: bool) {
+        while let Some((event, at)) = self.held.late(&self.times, now, live) {
+            self.tree.apply(&event, at);
+        }
     }
 
     /// At this time the log had so many bytes.
     pub fn time(&mut self, at: Millis, bytes: u64) {
         self.times.add(at, bytes);
+        self.settle();
     }
 
     /// More of the index beside the log: when what was written. Returns how many bytes of it were whole lines.
     pub fn read_times(&mut self, text: &str) -> usize {
-        self.times.read(text)
+        let read = self.times.read(text);
+        self.settle();
+        read
     }
 
     /// The index begins anew.
@@ -45,7 +73,10 @@ impl Fold {
     /// The process that wrote it ended; no bytes follow.
     pub fn ended(&mut self, code: Option<i32>, killed: bool) {
         let events = self.lines.finish();
-        self.apply(&events);
+        self.held.add(events);
+        while let Some((event, at)) = self.held.last(&self.times) {
+            self.tree.apply(&event, at);
+        }
         // Which signal it was makes no difference to what is installed.
         let signal = killed.then_some(15);
         self.tree.ended(Exit { code, signal }, self.times.last());
@@ -64,7 +95,7 @@ impl Fold {
 
     /// Another log, or another attempt, begins; the times go on.
     pub fn restart(&mut self) {
-        (self.lines, self.tree) = (Reader::new(), Tree::new());
+        (self.lines, self.tree, self.held) = (Reader::new(), Tree::new(), Held::default());
     }
 
     /// The offset of the byte that is wanted next.
@@ -102,9 +133,15 @@ impl Fold {
         Summary::of(&self.tree, self.left(history, now), now)
     }
 
-    fn apply(&mut self, events: &[super::Event]) {
-        for event in events {
-            self.tree.apply(event, self.times.at(event.offset));
+    /// Takes what needs not wait.
+    fn settle(&mut self) {
+        loop {
+            let next = match self.held.timed(&self.times) {
+                None if !self.indexed => self.held.last(&self.times),
+                timed => timed,
+            };
+            let Some((event, at)) = next else { return };
+            self.tree.apply(&event, at);
         }
     }
 }
@@ -131,5 +168,45 @@ mod tests {
             let told = |fold: &Fold| format!("{:?}", fold.tree().packages());
             assert_eq!(told(&whole), told(&pieces), "cut at {cut}");
         }
+    }
+    #[test]
+    fn what_comes_after_a_long_silence_gets_the_time_after_it() {
+        const MINUTES: Millis = 60_000;
+        let hash = "abcdefghijklmnopqrstuvwxyz234567";
+        let begin = format!("==> Installing lab-a-1.0-{hash} [1/1]\n==> lab-a: Executing phase: 'build'\n");
+        let end = format!("[+] /opt/store/lab-a-1.0-{hash}\n");
+        let mut fold = Fold::default();
+        fold.set_indexed(true);
+        fold.feed(0, begin.as_bytes());
+        fold.time(MINUTES, begin.len() as u64);
+        assert_eq!(fold.tree().counts().active, 1);
+        // The bytes are here, and the line of the index that says when is not yet.
+        fold.feed(begin.len() as u64, end.as_bytes());
+        assert_eq!(fold.tree().counts().done, 0, "it waits for its time");
+        assert!(fold.is_waiting());
+        fold.time(41 * MINUTES, (begin.len() + end.len()) as u64);
+        let package = fold.tree().packages().first().unwrap();
+        assert_eq!(
+            (package.started, package.ended),
+            (Some(MINUTES), Some(41 * MINUTES))
+        );
+        assert_eq!(package.seconds(None), Some(2400.0));
+        assert!(!fold.is_waiting());
+    }
+
+    #[test]
+    fn what_has_no_time_in_the_end_is_told_all_the_same() {
+        let log = b"==> Installing lab-a-1.0-abcdefghijklmnopqrstuvwxyz234567 [1/1]\n";
+        let mut fold = Fold::default();
+        fold.set_indexed(true);
+        fold.feed(0, log);
+        assert_eq!(fold.tree().counts().active, 0);
+        fold.wait(1000, true);
+        fold.wait(60_000, true);
+        assert_eq!(fold.tree().packages().first().unwrap().started, Some(1000));
+        fold.restart();
+        fold.feed(0, log);
+        fold.ended(None, true);
+        assert_eq!(fold.tree().packages().len(), 1);
     }
 }

@@ -11,7 +11,7 @@ pub struct Times {
 }
 
 impl Times {
-    /// Reads an index. A line that is none (the last one may be torn) is passed over; so is one that goes back.
+    /// Reads an index. A line that is none (the last one may be torn) is passed over; so is one whose bytes go back.
     pub fn parse(text: &str) -> Self {
         let mut times = Self::default();
         times.read(text);
@@ -41,12 +41,20 @@ impl Times {
         self.entries.drain(..past.min(last));
     }
 
-    /// At this time the log had so many bytes.
+    /// At this time the log had so many bytes. A clock that was put back stands still until it is as late again.
     pub fn add(&mut self, time: Millis, bytes: u64) {
-        let fits = |(before, at): &(u64, Millis)| *before <= bytes && *at <= time;
-        if self.entries.last().is_none_or(fits) {
-            self.entries.push((bytes, time));
+        match self.entries.last() {
+            Some((before, _)) if *before > bytes => {}
+            last => {
+                let time = last.map_or(time, |(_, at)| time.max(*at));
+                self.entries.push((bytes, time));
+            }
         }
+    }
+
+    /// Whether it is known when the byte at an offset was there.
+    pub fn covers(&self, offset: u64) -> bool {
+        self.entries.last().is_some_and(|(bytes, _)| *bytes > offset)
     }
 
     /// When the byte at an offset was there: the first time at which the log was longer. After the last entry that
@@ -76,6 +84,8 @@ mod tests {
         assert_eq!(times.at(9), Some(2000));
         assert_eq!(times.at(10), Some(5000), "it waited for the next bytes");
         assert_eq!(times.at(99), Some(5000));
+        assert!(times.covers(39) && !times.covers(40));
+        assert_eq!(times.at(30), Some(5000), "the clock was put back");
         assert_eq!(Times::parse("1000").at(0), None);
     }
 }

@@ -2,9 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    future::Future,
     path::{Path, PathBuf},
-    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -13,7 +11,7 @@ use tokio::sync::{OnceCell, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    backend::{self, Backend},
+    backend::{self, Backend, Connect, Engine},
     plan::{Choice, Plan, Step, Track, planner},
     stage::Answers,
 };
@@ -30,14 +28,10 @@ use super::{
 /// Exit code of a run that goes on after a restart of the machine.
 pub const RESTART: u8 = 6;
 
-/// Finds the daemon: called when a plan first needs it, which may be after its own steps installed it.
-pub type Connect =
-    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = backend::Result<Arc<dyn Backend>>> + Send>> + Send + Sync>;
-
 /// What every run works with.
 #[derive(Clone)]
 pub struct Context {
-    /// Finds the daemon.
+    /// Finds the engines.
     pub connect: Connect,
     /// Folder of all runs: `$XDG_STATE_HOME/halolab/runs`.
     pub runs: PathBuf,
@@ -94,7 +88,8 @@ pub(super) struct Worker<'a> {
     pub(super) run: &'a str,
     plan: &'a Plan,
     journal: Mutex<Journal>,
-    backend: OnceCell<Arc<dyn Backend>>,
+    lxd: OnceCell<Arc<dyn Backend>>,
+    docker: OnceCell<Arc<dyn Backend>>,
 }
 
 impl Worker<'_> {
@@ -104,13 +99,14 @@ impl Worker<'_> {
         track.map(|track| &track.choice)
     }
 
-    /// The daemon, found when it is first needed.
-    pub(super) async fn backend(&self) -> Result<&dyn Backend, backend::Error> {
-        Ok(self
-            .backend
-            .get_or_try_init(|| (self.cx.connect)())
-            .await?
-            .as_ref())
+    /// An engine, found when it is first needed.
+    pub(super) async fn backend(&self, engine: Engine) -> Result<&dyn Backend, backend::Error> {
+        let held = match engine {
+            Engine::Lxd => &self.lxd,
+            Engine::Docker => &self.docker,
+        };
+        let found = held.get_or_try_init(|| (self.cx.connect)(engine)).await?;
+        Ok(found.as_ref())
     }
 
     pub(super) fn tell(&self, event: Event) {
@@ -182,7 +178,8 @@ pub async fn apply(plan: &Plan, run: &str, cx: &Context) -> Outcome {
         run,
         plan,
         journal: Mutex::new(journal),
-        backend: OnceCell::new(),
+        lxd: OnceCell::new(),
+        docker: OnceCell::new(),
     };
     let actions = plan.actions().count();
     worker.tell(Event::Plan {

@@ -18,7 +18,7 @@ pub(super) async fn replaced(plan: &Plan, worker: &Worker<'_>) -> Option<String>
             continue;
         }
         let lab = &track.lab;
-        let found = match worker.backend().await {
+        let found = match worker.backend(track.engine()).await {
             Ok(backend) => backend.instance(lab).await,
             Err(error) => Err(error),
         };

@@ -44,12 +44,14 @@ fn running(jobs: &Path) -> Vec<Mirror> {
 async fn running_on(jobs: &Path, backend: &dyn Backend) -> Vec<Mirror> {
     let mut found = running(jobs);
     if !found.is_empty() {
-        let address = backend.server().await.map(|server| server.address);
-        found.retain(|mirror| {
-            address
-                .as_ref()
-                .is_ok_and(|address| *address == mirror.job.engine)
-        });
+        let mut here = std::collections::BTreeMap::new();
+        for mirror in &found {
+            let engine = &mirror.job.engine;
+            if !here.contains_key(engine) {
+                here.insert(engine.clone(), backend.is_at(engine).await.unwrap_or(false));
+            }
+        }
+        found.retain(|mirror| here.get(&mirror.job.engine) == Some(&true));
     }
     found
 }
@@ -72,10 +74,10 @@ pub async fn before(jobs: &Path, backend: &dyn Backend, instance: &str, why: &st
         let mut watch = Watch {
             backend,
             mirror,
-            from: u64::MAX,
             cancel: CancellationToken::new(),
             patience: None,
             notice: &mut |_| {},
+            grown: &mut || {},
         };
         if let Err(error) = watch.briefly(LAST_BYTES).await {
             tracing::debug!(%error, job = %mirror.id(), "its last bytes are not fetched");

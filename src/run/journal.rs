@@ -101,6 +101,8 @@ struct Line {
 pub struct Journal {
     file: File,
     entries: Vec<Entry>,
+    /// A line may have been written in part: the next one begins anew.
+    torn: bool,
 }
 
 impl Journal {
@@ -126,12 +128,16 @@ impl Journal {
         let path = folder.join("journal.jsonl");
         let entries = if path.exists() { read(&path)? } else { vec![] };
         let mut file = open_private(OpenOptions::new().create(true).append(true), &path)?;
-        if !entries.is_empty() {
-            // Ends a line that a crash may have cut.
+        if file.metadata()?.len() > 0 {
+            // Ends a line that a crash may have cut, be it the only one.
             file.write_all(b"\n")?;
         }
         File::open(folder)?.sync_all()?;
-        Ok(Self { file, entries })
+        Ok(Self {
+            file,
+            entries,
+            torn: false,
+        })
     }
 
     /// Adds a line, durably; that an action ended well is durable with the next line. A power cut between the two does
@@ -147,7 +153,12 @@ impl Journal {
         };
         let mut bytes = serde_json::to_vec(&line)?;
         bytes.push(b'\n');
+        if self.torn {
+            bytes.insert(0, b'\n');
+        }
+        self.torn = true;
         self.file.write_all(&bytes)?;
+        self.torn = false;
         if !matches!(entry, Entry::Finished { .. }) {
             self.file.sync_data()?;
         }

@@ -18,7 +18,8 @@ mod stop_code;
 mod track;
 pub mod unfinished;
 
-pub use apply::{Connect, Context, Outcome, RESTART, apply, log_file, log_name};
+pub use crate::backend::Connect;
+pub use apply::{Context, Outcome, RESTART, apply, log_file, log_name};
 pub use journal::{Entry, Journal};
 pub use lock::Lock;
 pub use stop_code::StopCode;

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     backend::{
-        Backend, Error, Progress,
+        Backend, Engine, Error, Progress,
         late::{self, Listener},
     },
     labs::identity::Mistaken,
@@ -17,6 +17,7 @@ use crate::{
 use super::{Entry, Event, apply::Worker, certificates, output::Output};
 
 mod boot;
+mod build;
 mod ending;
 mod host;
 mod image;
@@ -93,6 +94,8 @@ const SKIPPED: Ended = Ok(Done { skipped: true });
 struct Hand<'a> {
     worker: &'a Worker<'a>,
     lab: &'a str,
+    /// Where its lab is.
+    engine: Engine,
     /// The action's id, and what it is in words.
     action: &'a str,
     sentence: &'a str,
@@ -134,6 +137,7 @@ pub(super) async fn perform(
     let hand = Hand {
         worker,
         lab,
+        engine: action.engine,
         action: &action.id,
         sentence: &action.sentence,
         again,
@@ -200,6 +204,7 @@ impl<'a> Hand<'a> {
             | Step::DeleteProfile { .. } => self.environment(step).await,
             Step::MakeDataFolders { folders } => self.make_folders(folders).await,
             Step::OwnDataFolders { name, folders } => self.own_folders(name, folders).await,
+            Step::BuildImage { build, files } => self.build_image(build, files).await,
             Step::PullImage { .. } | Step::Bootstrap { .. } | Step::ImportImage { .. } => {
                 self.image(step).await
             }
@@ -241,6 +246,6 @@ impl<'a> Hand<'a> {
     }
 
     async fn backend(&self) -> Result<&'a dyn Backend, Failure> {
-        Ok(self.worker.backend().await?)
+        Ok(self.worker.backend(self.engine).await?)
     }
 }

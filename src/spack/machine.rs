@@ -26,6 +26,9 @@ pub struct Mirror {
     pub url: String,
     /// What is built is pushed there at once: the way to make long builds restartable.
     pub push: bool,
+    /// Packages are taken from it without a signature of a key that Spack trusts: whoever writes there runs programs here.
+    /// So at first only for folders, and for registries, for which Spack knows no signatures.
+    pub unsigned: bool,
 }
 
 /// A mirror that cannot be one.
@@ -67,6 +70,26 @@ impl Mirror {
             name: name.to_owned(),
             url: url.to_owned(),
             push,
+            unsigned: url.starts_with("file:") || url.starts_with("oci"),
+        })
+    }
+
+    /// The same without signatures, as somebody chose who trusts all who write there.
+    #[must_use]
+    pub fn without_signatures(mut self) -> Self {
+        self.unsigned = true;
+        self
+    }
+
+    /// What is to be said before it is used; none where nothing is odd.
+    pub fn warning(&self) -> Option<String> {
+        let plain = self.url.starts_with("oci+http://");
+        plain.then(|| {
+            format!(
+                "the build cache `{}` is reached without TLS and has no signatures: whoever is between can put programs into \
+                 what is built; use oci:// unless it is on this machine",
+                self.name
+            )
         })
     }
 }
@@ -163,6 +186,6 @@ fn gcc(version: &str, prefix: &str, fortran: bool) -> Value {
 fn mirror(mirror: &Mirror) -> (String, Value) {
     (
         mirror.name.clone(),
-        json!({"url": mirror.url, "signed": false, "autopush": mirror.push}),
+        json!({"url": mirror.url, "signed": !mirror.unsigned, "autopush": mirror.push}),
     )
 }

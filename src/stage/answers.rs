@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{
     condition::{Scope, holds},
     offer,
-    schema::{BackendKind, Field, FieldKind, Image, ImageSource, Stage},
+    schema::{Field, FieldKind, Image, ImageSource, Stage},
     size,
 };
 use crate::{
@@ -174,7 +174,7 @@ pub fn is_unreachable(image: &Image, facts: &Facts) -> bool {
 pub(super) fn known(stage: &Stage, id: &str) -> Result<(), Complaint> {
     let built_in = [IMAGE, IMAGE_FILE]
         .into_iter()
-        .filter(|_| stage.backend == BackendKind::Lxd);
+        .filter(|_| stage.backend.makes_labs());
     let ids: Vec<String> = built_in
         .chain(stage.options.iter().map(|field| field.id.as_str()))
         .map(Into::into)

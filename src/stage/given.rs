@@ -13,7 +13,7 @@ use super::{
         Answer, AnswerError, Answers, Complaint, IMAGE, IMAGE_FILE, all_choices, image_file, known, validate,
     },
     load::{LoadError, VERSION},
-    schema::{BackendKind, FieldKind, Stage},
+    schema::{FieldKind, Stage},
 };
 use crate::document::{Document, Place, Problem, closest};
 
@@ -302,7 +302,7 @@ pub fn answers_schema(labs: &Labs<'_>) -> serde_json::Value {
 
 fn lab_schema(stage: &Stage) -> serde_json::Value {
     let mut properties = serde_json::Map::new();
-    if stage.backend == BackendKind::Lxd {
+    if stage.backend.makes_labs() {
         let ids: Vec<&str> = stage.images.iter().map(|image| image.id.as_str()).collect();
         properties.insert(IMAGE.into(), json!({ "enum": ids }));
         properties.insert(IMAGE_FILE.into(), json!({ "type": "string", "pattern": "^/" }));

@@ -168,8 +168,10 @@ pub(super) fn read_parts(path: &Path) -> Result<(String, BTreeMap<String, String
     let is_folder = file.file_name().is_some_and(|name| name == "stage.toml");
     let files = match file.parent() {
         // A bare `stage.toml` has the empty path as its parent.
-        Some(folder) if is_folder && folder.as_os_str().is_empty() => scripts(Path::new("."))?,
-        Some(folder) if is_folder => scripts(folder)?,
+        Some(folder) if is_folder && folder.as_os_str().is_empty() => {
+            beside(Path::new("."), builds_images(&text))?
+        }
+        Some(folder) if is_folder => beside(folder, builds_images(&text))?,
         _ => BTreeMap::new(),
     };
     Ok((text, files, file))
@@ -214,12 +216,18 @@ fn sharpen(document: &Document<'_>, problem: Problem) -> Problem {
 fn shipped() -> impl Iterator<Item = Result<Stage, LoadError>> {
     let folders = SHIPPED.dirs().filter_map(|folder| {
         let file = folder.get_file(folder.path().join("stage.toml"))?;
-        let scripts = folder.files().filter(|script| script.path() != file.path());
-        let named = scripts.filter_map(|script| {
-            let name = script.path().file_name()?.to_str()?;
-            Some((name.to_owned(), script.contents_utf8()?.to_owned()))
-        });
-        Some((file, named.collect()))
+        let deep = file.contents_utf8().is_some_and(builds_images);
+        let mut folders = vec![folder];
+        let mut named = BTreeMap::new();
+        while let Some(next) = folders.pop() {
+            folders.extend(next.dirs().filter(|_| deep));
+            let files = next.files().filter(|other| other.path() != file.path());
+            named.extend(files.filter_map(|other| {
+                let name = other.path().strip_prefix(folder.path()).ok()?.to_str()?;
+                Some((name.to_owned(), other.contents_utf8()?.to_owned()))
+            }));
+        }
+        Some((file, named))
     });
     let plain = SHIPPED
         .files()
@@ -271,7 +279,50 @@ fn list(folder: &Path) -> io::Result<BTreeSet<PathBuf>> {
         .collect())
 }
 
-/// The files beside a `stage.toml`.
+/// Whether a stage's folder is what an image is built out of: then the folders in it belong to it, too.
+fn builds_images(text: &str) -> bool {
+    let table = text.parse::<toml::Table>();
+    table.is_ok_and(|table| table.get("backend").and_then(toml::Value::as_str) == Some("docker"))
+}
+
+/// The files beside a `stage.toml`, and those of the folders beside it where it is `deep`.
+fn beside(folder: &Path, deep: bool) -> Result<BTreeMap<String, String>, LoadError> {
+    let mut all = scripts(folder)?;
+    let mut below = vec![];
+    let push = |below: &mut Vec<(PathBuf, String)>, folder: &Path, prefix: &str| -> Result<(), LoadError> {
+        let name = folder.display().to_string();
+        let entries =
+            list(folder).map_err(|error| Problem::unreadable(&name, format!("cannot be listed: {error}")))?;
+        // A link may lead anywhere, and round in a circle.
+        let folders = entries
+            .into_iter()
+            .filter(|path| path.is_dir() && !path.is_symlink());
+        below.extend(folders.filter_map(|path| {
+            let name = format!("{prefix}{}/", path.file_name()?.to_str()?);
+            Some((path, name))
+        }));
+        Ok(())
+    };
+    if deep {
+        push(&mut below, folder, "")?;
+    }
+    while let Some((folder, prefix)) = below.pop() {
+        let files = scripts(&folder)?;
+        all.extend(
+            files
+                .into_iter()
+                .map(|(name, text)| (format!("{prefix}{name}"), text)),
+        );
+        if all.len() > MOST_FILES {
+            let message = format!("has more than {MOST_FILES} files; a stage has at most so many");
+            return Err(Problem::unreadable(&folder.display().to_string(), message).into());
+        }
+        push(&mut below, &folder, &prefix)?;
+    }
+    Ok(all)
+}
+
+/// The files in one folder of a stage.
 fn scripts(folder: &Path) -> Result<BTreeMap<String, String>, LoadError> {
     let name = folder.display().to_string();
     let entries =

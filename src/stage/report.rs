@@ -24,7 +24,7 @@ pub struct Row {
     pub id: String,
     /// Its title.
     pub title: String,
-    /// Where it runs: `lxd` or `host`.
+    /// Where it runs: `lxd`, `docker` or `host`.
     pub backend: BackendKind,
     /// The file that it was read from; `shipped:…` where it is built in.
     pub origin: String,
@@ -109,6 +109,11 @@ fn show_images(out: &mut String, stage: &Stage) {
                 format!("{} built here from its package sources", release.trim_end())
             }
             ImageSource::Local { alias } => format!("{alias}, which the daemon has"),
+            ImageSource::Registry { reference } => format!("{reference} of its registry"),
+            ImageSource::Build { dockerfile, .. } => match dockerfile.as_str() {
+                "" => "built here out of its Dockerfile".into(),
+                name => format!("built here out of its {name}"),
+            },
             ImageSource::File {} => "a file: answer `image_file`".into(),
         };
         let pinned = image.fingerprint.as_deref().unwrap_or_default();

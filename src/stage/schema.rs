@@ -69,8 +69,17 @@ pub struct Stage {
 pub enum BackendKind {
     /// A system container of LXD or Incus.
     Lxd,
+    /// A container of Docker or Podman.
+    Docker,
     /// The host itself: its steps have a `check` and are skipped when it holds.
     Host,
+}
+
+impl BackendKind {
+    /// Whether its stages make labs.
+    pub fn makes_labs(self) -> bool {
+        self != Self::Host
+    }
 }
 
 /// A distribution family: which package manager its scripts speak.
@@ -161,8 +170,26 @@ pub enum ImageSource {
         /// The alias.
         alias: String,
     },
-    /// A unified image file (`.tar.gz`, `.tar.xz`) on this machine; the path is the answer `image_file`.
+    /// A unified image file (`.tar.gz`, `.tar.xz`) on this machine; the path is the answer `image_file`. For Docker also
+    /// a root file system as `.tar` or `.tar.gz`.
     File {},
+    /// Of a registry; Docker only.
+    Registry {
+        /// As `docker pull` takes it: `debian:bookworm-slim`, or `HOST/NAME:TAG`.
+        reference: String,
+    },
+    /// Built here out of the files of the stage's own folder; Docker only.
+    Build {
+        /// The file that says how; empty is `Dockerfile`.
+        #[serde(default)]
+        dockerfile: String,
+        /// Values of its `ARG`s; `${option.ID}` and `${host.FACT}` are filled in, and what is empty then is left out.
+        #[serde(default)]
+        arguments: BTreeMap<String, String>,
+        /// The network of its steps: `host` or `none`; empty is the engine's own choice.
+        #[serde(default)]
+        network: String,
+    },
 }
 
 /// A field of the options form.

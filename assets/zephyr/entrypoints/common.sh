@@ -19,7 +19,13 @@ usage() { sed -n '2,/^$/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 as_owner() { # SCRIPT ARGUMENT...
   [ "$(id -u)" = 0 ] && [ "${ZEPHYR_UID:-0}" != 0 ] || return 0
   export HOME="${ZEPHYR_HOME:-/home/zephyr}" USER=zephyr LOGNAME=zephyr
-  exec setpriv --reuid="$ZEPHYR_UID" --regid="${ZEPHYR_GID:-$ZEPHYR_UID}" --clear-groups -- "$@"
+  # The groups of GPUs, which Docker added, stay; root's own does not.
+  ao_groups=
+  for ao_group in $(id -G); do
+    [ "$ao_group" = 0 ] || ao_groups=${ao_groups:+$ao_groups,}$ao_group
+  done
+  if [ -n "$ao_groups" ]; then ao_groups=--groups=$ao_groups; else ao_groups=--clear-groups; fi
+  exec setpriv --reuid="$ZEPHYR_UID" --regid="${ZEPHYR_GID:-$ZEPHYR_UID}" "$ao_groups" -- "$@"
 }
 
 as_owner "$0" "$@"
@@ -41,11 +47,12 @@ environment_ready() {
   [ -f "$source" ] || die "there is no spack_src.yaml: neither $project nor $ZEPHYR_SHIPPED"
   if ! [ -f "$environment/from" ] || ! cmp -s "$source" "$environment/from"; then
     say "the environment is that of $source"
-    cp "$source" "$environment/spack.yaml.new"
-    mv -f "$environment/spack.yaml.new" "$environment/spack.yaml"
-    cp "$source" "$environment/from"
-    # Another list of packages has another lock.
+    # Another list of packages has another lock. `from` comes last: what was cut before it is done again.
     rm -f "$environment/spack.lock"
+    cp "$source" "$environment/from.new"
+    cp "$environment/from.new" "$environment/spack.yaml.new"
+    mv -f "$environment/spack.yaml.new" "$environment/spack.yaml"
+    mv -f "$environment/from.new" "$environment/from"
   fi
   [ -f "$environment/machine.yaml" ] || echo '{}' >"$environment/machine.yaml"
 }

@@ -7,5 +7,6 @@ for view in "$ZEPHYR_STORE"/views/*/bin; do
   [ ! -d "$view" ] || PATH=$view:$PATH
 done
 export PATH
-[ $# -gt 0 ] || set -- bash -l
+# No login shell: Debian's /etc/profile sets the path anew.
+[ $# -gt 0 ] || set -- bash
 exec "$@"

@@ -19,7 +19,8 @@ gcc=$(gcc -dumpfullversion 2>/dev/null || true)
 fortran=false
 ! command -v gfortran >/dev/null 2>&1 || fortran=true
 spack=$(spack --version 2>/dev/null | sed 's/ .*//' || true)
-. /etc/os-release
+# Rolling distributions have no version.
+. "${ZEPHYR_OS_RELEASE:-/etc/os-release}"
 printf '{"schema":1,"os":%s,"cuda":%s,"cuda_folder":%s,"cudnn":%s,"gcc":%s,"fortran":%s,"spack":%s,"processors":%s}\n' \
-  "$(text "$ID$VERSION_ID")" "$(or_null "$cuda")" "$(or_null "$cuda_folder")" "$(or_null "$cudnn")" "$(or_null "$gcc")" \
+  "$(text "${ID:-linux}${VERSION_ID:-}")" "$(or_null "$cuda")" "$(or_null "$cuda_folder")" "$(or_null "$cudnn")" "$(or_null "$gcc")" \
   "$fortran" "$(or_null "$spack")" "$(nproc)"

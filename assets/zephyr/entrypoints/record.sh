@@ -1,7 +1,8 @@
 #!/bin/sh
 # Runs a command whose output must not be lost: zephyr-record NAME COMMAND ARGUMENT...
 #   jobs/NAME-TIME.log     everything that it wrote, by itself: no pipe that somebody could close
-#   jobs/NAME.status       one line of JSON: state, exit code, log; replaced as a whole
+#   jobs/NAME.status       one line of JSON: state, exit code, log; replaced as a whole. While it runs, `updated_at` moves
+#                          each ZEPHYR_BEAT seconds (5): one that stands still was killed with its container or machine
 # What is shown here (`docker logs`) is a copy. SIGTERM and SIGINT end the command by SIGINT to all of its processes:
 # Spack's builds would outlive a SIGTERM.
 
@@ -20,6 +21,13 @@ status() { # STATE CODE
     "$name" "$1" "$2" "$started" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "${log##*/}" >"$jobs/$name.status.new"
   mv -f "$jobs/$name.status.new" "$jobs/$name.status"
 }
+stopped='' child=''
+# Before the child is the leader of its group there is no group to signal.
+stop() {
+  stopped=yes
+  [ -z "$child" ] || until kill -s INT -- "-$child" 2>/dev/null || ! kill -0 "$child" 2>/dev/null; do sleep 0.1; done
+}
+trap stop INT TERM
 status running null
 # As the leader of a group of its own, and not deaf to SIGINT, as a shell's background commands are.
 # The pipe stays open and empty: Spack 1.1's new installer takes no /dev/null.
@@ -28,8 +36,19 @@ exec 8<>"$jobs/.$name.input"
 rm -f "$jobs/.$name.input"
 setsid env --default-signal=INT,QUIT "$@" <&8 >>"$log" 2>&1 &
 child=$!
-stopped=
-trap 'stopped=yes; kill -s INT -- "-$child" 2>/dev/null || true' INT TERM
+[ -z "$stopped" ] || stop
+(
+  # Only while it waits: a status that is half written would come after the last one.
+  pause=
+  trap 'kill $pause 2>/dev/null; exit 0' TERM
+  trap '' INT
+  while kill -0 "$child" 2>/dev/null; do
+    sleep "${ZEPHYR_BEAT:-5}" & pause=$!
+    wait "$pause"
+    status running null
+  done
+) >/dev/null 2>&1 &
+beat=$!
 tail -n +1 -F --pid="$child" "$log" 2>/dev/null &
 code=0
 until wait "$child"; do
@@ -38,6 +57,9 @@ until wait "$child"; do
   kill -0 "$child" 2>/dev/null || break
   code=0
 done
+# It must not say that what has ended runs.
+kill "$beat" 2>/dev/null || true
+wait "$beat" 2>/dev/null || true
 state=succeeded
 [ "$code" = 0 ] || state=failed
 [ -z "$stopped" ] || state=killed

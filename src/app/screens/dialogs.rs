@@ -185,7 +185,7 @@ impl Model {
             PromptThen::Note(..) | PromptThen::Secrets => None,
             PromptThen::Copy(..) => wrong_name(name).or_else(|| {
                 let world = self.world.as_ref()?;
-                let taken = world.instances.iter().any(|i| i.name == name);
+                let taken = world.instance(name).is_some();
                 taken.then(|| format!("there is an instance {name} already"))
             }),
             PromptThen::NewSnapshot(_) => wrong_name(name)

@@ -35,6 +35,12 @@ impl Model {
         self.world.as_ref().is_some_and(|world| world.asleep.is_some())
     }
 
+    /// Whether the lab under the cursor is Docker's: an LXD that sleeps is none of its business.
+    fn is_of_docker(&self) -> bool {
+        let lab = self.labs.current();
+        lab.is_some_and(|lab| lab.engine == crate::backend::Engine::Docker)
+    }
+
     pub(in crate::app) fn look_again(&mut self) -> Vec<Effect> {
         self.engine = Engine::Looking;
         self.looking_since = self.now;
@@ -43,7 +49,7 @@ impl Model {
 
     pub(in crate::app) fn on_labs(&mut self, intent: Intent) -> Vec<Effect> {
         match intent {
-            Intent::Enter if self.is_asleep() => return self.begin(vec![]),
+            Intent::Enter if self.is_asleep() && !self.is_of_docker() => return self.begin(vec![]),
             Intent::Enter if !self.labs.marked.is_empty() => return self.create_marked(),
             Intent::Enter => return self.open_menu(),
             Intent::Toggle => self.toggle_mark(),

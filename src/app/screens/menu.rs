@@ -11,7 +11,7 @@ use crate::{
         msg::{Effect, Errand, Job},
         update::moved,
     },
-    backend::{Instance, Status},
+    backend::{Engine, Instance, Status},
     labs::{
         Lab, Presence, World, counted,
         drift::{self, Moved},
@@ -19,7 +19,7 @@ use crate::{
         gpus::Gpus,
     },
     log::clean,
-    plan::{CLEAN, Choice},
+    plan::{CLEAN, Choice, updates_by_image},
     stage::{Catalog, Stage},
     ui::words::date,
 };
@@ -89,6 +89,9 @@ fn items(lab: &Lab, world: &World, catalog: &Catalog, disk: Disk<'_>) -> Vec<Men
     };
     let skip = item(Entry::Skip, "Skip", "leave it alone, back to the labs");
     match lab.presence {
+        Presence::Missing if world.lab_away(lab.engine).is_some() => vec![skip],
+        // Labels of a container cannot be changed.
+        Presence::Foreign if lab.engine == Engine::Docker => vec![skip],
         Presence::Missing => {
             let create = item(Entry::Create, "Create", "asks its options, then shows the plan");
             let mut items = vec![create];
@@ -124,6 +127,12 @@ fn items(lab: &Lab, world: &World, catalog: &Catalog, disk: Disk<'_>) -> Vec<Men
             if !is_provable(lab, catalog) && !moved.iter().any(Moved::is_taken) {
                 items.retain(|item| item.entry != Entry::Prove);
             }
+            if catalog.get(&lab.stage).is_some_and(updates_by_image) {
+                let updates = items.iter_mut().filter(|item| item.entry == Entry::Update);
+                updates.for_each(|item| {
+                    "builds its image anew; data and the present one are kept".clone_into(&mut item.line);
+                });
+            }
             items
         }
     }
@@ -131,8 +140,8 @@ fn items(lab: &Lab, world: &World, catalog: &Catalog, disk: Disk<'_>) -> Vec<Men
 
 /// Whether data folders are mounted by an adoption: they are of this machine, and a daemon elsewhere has none.
 fn mounts(lab: &Lab, world: &World, catalog: &Catalog) -> bool {
-    let address = world.server.as_ref().map_or("", |s| s.address.as_str());
-    let local = address.is_empty() || address.starts_with('/');
+    let server = world.server.as_ref();
+    let local = server.is_none_or(|s| s.address.is_empty() || s.is_here());
     local && catalog.get(&lab.stage).is_some_and(|s| !s.mounts.is_empty())
 }
 

@@ -27,8 +27,30 @@ use super::{
 };
 use crate::host::docker::HostConfig as Gpus;
 
-/// The first process where nothing else is wanted: it waits, takes over orphans, and ends at once when it is stopped.
-const KEEPER: &str = "trap 'exit 0' TERM INT; while :; do sleep 3600 & wait $!; done";
+/// The first process where nothing else is wanted: it waits and takes over orphans. When it ends, the kernel kills all that
+/// is left; so when it is stopped it asks everybody to end, and waits until they have or the engine's patience is over. A
+/// shell that somebody has open is deaf to that, and its terminal hangs up.
+const KEEPER: &str = r#"others() {
+  found=1
+  for entry in /proc/[0-9]*; do
+    pid=${entry#/proc/}
+    case $pid in 1 | $$) continue ;; esac
+    read -r line <"$entry/stat" || continue
+    case $line in *') Z '*) continue ;; esac
+    found=0
+    set -- ${line##*) }
+    case $4:$5:$line in $pid:0:*) ;; $pid:*'sh) '*) kill -HUP "$pid" ;; esac
+  done 2>/dev/null
+  return $found
+}
+stop() {
+  trap '' TERM INT QUIT
+  kill -TERM -1 2>/dev/null
+  while others; do sleep 0.1 2>/dev/null || sleep 1; done
+  exit 0
+}
+trap stop TERM INT QUIT
+while :; do sleep 3600 & wait $!; done"#;
 
 /// What a shell needs of a container, whatever the image says.
 const STOP_TIMEOUT: i64 = 30;
@@ -55,6 +77,7 @@ impl Body {
             ..ContainerCreateBody::default()
         };
         let mut host = HostConfig::default();
+        create.stop_signal = Some("SIGTERM".to_owned());
         for (key, value) in config.iter().filter(|(_, value)| !value.is_empty()) {
             set(&mut create, &mut host, key, value)
                 .map_err(|why| format!("the config key `{key}` is `{value}`: {why}"))?;
@@ -155,6 +178,7 @@ fn set(create: &mut ContainerCreateBody, host: &mut HostConfig, key: &str, value
 }
 
 fn command(create: &mut ContainerCreateBody, value: &str) -> Mapped<()> {
+    create.stop_signal = None;
     if value == "image" {
         create.entrypoint = None;
         return Ok(());

@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use bollard::{body_try_stream, models::BuildInfo, query_parameters::BuildImageOptions};
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use super::{Docker, call::SILENCE, call::cancelled, import};
@@ -15,9 +16,10 @@ use crate::backend::{Error, Progress, Result, about::About, error::fold};
 const LAST: usize = 12;
 
 /// What to build.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Build {
-    /// The folder; what its `.dockerignore` names is not sent.
+    /// The folder; what its `.dockerignore` names is not sent. It is not written down.
+    #[serde(skip)]
     pub context: PathBuf,
     /// The file in it that says how; empty is `Dockerfile`.
     pub dockerfile: String,

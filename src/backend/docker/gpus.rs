@@ -7,14 +7,14 @@ use crate::{
     backend::{Result, about::About},
     host::{
         Root, detect,
-        docker::{Choice, HostConfig, Kind, Surroundings, pass},
+        docker::{Choice, HostConfig, Kind, Passing, Surroundings, pass},
         matrix::Matrix,
     },
 };
 
 impl Docker {
-    /// What the engine is told of the GPUs that are wanted, by address, identifier or maker.
-    pub(super) async fn gpus(&self, wanted: &[String], about: &About) -> Result<HostConfig> {
+    /// How the GPUs that are wanted get in, by address, identifier or maker.
+    pub(super) async fn passing(&self, wanted: &[String], about: &About) -> Result<Passing> {
         if !self.is_local() {
             return Err(about.no("which GPUs an engine on another machine has is not known here"));
         }
@@ -28,18 +28,17 @@ impl Docker {
         if self.engine() == "podman" {
             around.engine.kind = Kind::Podman;
         }
-        let passing = pass(&machine, &around, matrix, &Choice::of(wanted), None)
-            .map_err(|unknown| about.no(unknown.to_string()))?;
+        pass(&machine, &around, matrix, &Choice::of(wanted), None)
+            .map_err(|unknown| about.no(unknown.to_string()))
+    }
+
+    /// What the engine is told of them.
+    pub(super) async fn gpus(&self, wanted: &[String], about: &About) -> Result<HostConfig> {
+        let passing = self.passing(wanted, about).await?;
         if passing.gpus.is_empty() {
-            let reasons: Vec<String> = passing
-                .refused
-                .iter()
-                .map(|refused| format!("{}: {}", refused.what, refused.why))
-                .chain(passing.why.clone())
-                .collect();
             return Err(about.no(format!(
                 "no GPU gets into a container here: {}; `halolab detect --docker` says more",
-                reasons.join("; ")
+                passing.closed()
             )));
         }
         Ok(passing.host_config)

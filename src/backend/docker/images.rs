@@ -84,7 +84,7 @@ impl Docker {
         {
             return Ok(());
         }
-        self.drop_image(reference, false).await?;
+        self.drop_image(reference).await?;
         Err(Error::Fingerprint {
             image: reference.to_owned(),
             found: fold(own.trim_start_matches("sha256:")),
@@ -150,7 +150,7 @@ impl Docker {
 
     /// Removes a local image.
     pub(super) async fn remove_local_image(&self, alias: &str) -> Result<()> {
-        self.drop_image(alias, false).await
+        self.drop_image(alias).await
     }
 }
 

@@ -55,16 +55,47 @@ pub(super) struct Container {
     pub(super) told: Box<ContainerInspectResponse>,
 }
 
+/// What a container says of itself: labels alone may be its image's, which somebody committed or forged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// It is no instance.
+    None,
+    /// Its labels say that it is one.
+    Labelled,
+    /// And so does its annotation, which no image has.
+    Annotated,
+}
+
+impl Claim {
+    /// Out of the engine's answer.
+    pub(super) fn of(told: &ContainerInspectResponse) -> Self {
+        let labels = told.config.as_ref().and_then(|config| config.labels.as_ref());
+        let label = |key: &str| labels.and_then(|labels| labels.get(key));
+        if label(labels::KIND).map(String::as_str) != Some(labels::INSTANCE) {
+            return Self::None;
+        }
+        let notes = told
+            .host_config
+            .as_ref()
+            .and_then(|host| host.annotations.as_ref());
+        let noted = notes.and_then(|notes| notes.get(labels::UUID));
+        if noted.is_some() && noted == label(labels::UUID) {
+            Self::Annotated
+        } else {
+            Self::Labelled
+        }
+    }
+}
+
 impl Container {
-    /// Out of the engine's answer, and the record of the container where there is one.
-    pub(super) fn new(told: Box<ContainerInspectResponse>, record: Option<Kept>) -> Self {
+    /// Out of the engine's answer, whether it is ours, and the record of the container where there is one.
+    pub(super) fn new(told: Box<ContainerInspectResponse>, ours: bool, record: Option<Kept>) -> Self {
         let labels = told
             .config
             .as_ref()
             .and_then(|config| config.labels.clone())
             .unwrap_or_default();
         let label = |key: &str| labels.get(key).cloned().unwrap_or_default();
-        let ours = label(labels::KIND) == labels::INSTANCE;
         let id = told.id.clone().unwrap_or_default();
         let created = told.created.as_ref().map(ToString::to_string).unwrap_or_default();
         let state = told.state.as_ref();
@@ -108,6 +139,13 @@ impl Container {
     /// Whether it runs or is frozen.
     pub(super) fn is_alive(&self) -> bool {
         matches!(self.status, Status::Running | Status::Frozen)
+    }
+
+    /// Whether the engine calls it running: frozen too, and while it is started again and again.
+    pub(super) fn runs(&self) -> bool {
+        let state = self.told.state.as_ref();
+        let told = state.map(|state| state.running == Some(true) || state.restarting == Some(true));
+        self.is_alive() || told == Some(true)
     }
 
     /// As the trait tells it, under the name that it stands for.

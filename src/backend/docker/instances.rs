@@ -4,11 +4,9 @@ use std::{collections::HashMap, pin::Pin};
 
 use super::{
     Docker,
-    call::WORK,
-    instance::{Container, DEFAULT, IDENTITY, Kept},
+    instance::{Claim, Container, DEFAULT, IDENTITY, Kept},
     labels,
     record::Kind,
-    snapshots::Whose,
 };
 use crate::backend::{
     ConfigEdit, Error, Instance, InstanceSpec, InstanceState, Profile, Progress, Result, Status,
@@ -16,10 +14,8 @@ use crate::backend::{
     error::fold,
 };
 use bollard::{
-    models::ContainerInspectResponse,
-    query_parameters::{
-        InspectContainerOptions, ListContainersOptions, RemoveContainerOptions, StatsOptions,
-    },
+    models::{ContainerInspectResponse, ImageInspect},
+    query_parameters::{InspectContainerOptions, ListContainersOptions, StatsOptions},
 };
 use futures_util::{StreamExt as _, stream};
 
@@ -28,8 +24,9 @@ const AT_ONCE: usize = 8;
 /// How often a change is made anew on what somebody else wrote meanwhile.
 pub(super) const RACES: u32 = 8;
 
-/// An answer about a container that may not be there. It is 3 KB: it stays on the heap.
-type Told<'a> = Pin<Box<dyn Future<Output = Result<Option<Box<ContainerInspectResponse>>>> + Send + 'a>>;
+/// An answer about a container that may not be there, and whether it is ours. It is 3 KB: it stays on the heap.
+type Told<'a> =
+    Pin<Box<dyn Future<Output = Result<Option<(Box<ContainerInspectResponse>, bool)>>> + Send + 'a>>;
 
 /// "to {verb} an instance", for errors.
 pub(super) fn about(verb: &str, name: &str) -> About {
@@ -54,17 +51,24 @@ impl Docker {
         let about = About::new("list the instances", "list of containers");
         let all = self.containers(&about).await?;
         let profiles = self.all_profiles().await?;
-        let names: Vec<String> = all.iter().map(|container| container.name.clone()).collect();
-        let has = |name: &str| names.iter().any(|other| other == name);
+        let has = |name: &str| {
+            let beside = name.contains('.');
+            all.iter()
+                .any(|other| other.name == name && (other.ours || !beside))
+        };
         let told = all.iter().filter_map(|container| {
-            let name = stands_for(&container.name, &has)?;
+            let name = if container.ours {
+                stands_for(&container.name, &has)?
+            } else {
+                container.name.as_str()
+            };
             Some(container.instance(name, &profiles))
         });
         Ok(told.collect())
     }
 
     /// All containers with their records.
-    async fn containers(&self, about: &About) -> Result<Vec<Container>> {
+    pub(super) async fn containers(&self, about: &About) -> Result<Vec<Container>> {
         let options = ListContainersOptions {
             all: true,
             ..ListContainersOptions::default()
@@ -81,9 +85,9 @@ impl Docker {
         let mut found = vec![];
         for told in told {
             // One that went meanwhile is not there.
-            let Some(told) = told? else { continue };
+            let Some((told, ours)) = told? else { continue };
             let record = told.id.as_ref().and_then(|id| records.remove(id));
-            found.push(Container::new(told, record));
+            found.push(Container::new(told, ours, record));
         }
         Ok(found)
     }
@@ -92,14 +96,27 @@ impl Docker {
     fn inspect<'a>(&'a self, name: &'a str, about: &'a About) -> Told<'a> {
         Box::pin(async move {
             let look = self.api.inspect_container(name, None::<InspectContainerOptions>);
-            Ok(self.find(about, look).await?.map(Box::new))
+            let Some(told) = self.find(about, look).await?.map(Box::new) else {
+                return Ok(None);
+            };
+            let ours = match Claim::of(&told) {
+                Claim::None => false,
+                Claim::Annotated => true,
+                // The engine keeps no annotations, or the labels are the image's.
+                Claim::Labelled => {
+                    let image = told.image.clone().unwrap_or_default();
+                    let image = self.find(about, self.api.inspect_image(&image)).await?;
+                    image.is_some_and(|image| !is_forged(&image))
+                }
+            };
+            Ok(Some((told, ours)))
         })
     }
 
     /// One container by its very name: the engine would take the beginning of an identifier, too.
     pub(super) async fn container(&self, name: &str) -> Result<Option<Container>> {
         let about = about("look at", name);
-        let Some(told) = self.inspect(name, &about).await? else {
+        let Some((told, ours)) = self.inspect(name, &about).await? else {
             return Ok(None);
         };
         if told.name.as_deref().unwrap_or_default().trim_start_matches('/') != name {
@@ -107,7 +124,11 @@ impl Docker {
         }
         let id = told.id.clone().unwrap_or_default();
         let record = Box::pin(self.record::<Kept>(Kind::Config, &id)).await?;
-        Ok(Some(Container::new(told, record.map(|record| record.content))))
+        Ok(Some(Container::new(
+            told,
+            ours,
+            record.map(|record| record.content),
+        )))
     }
 
     /// The container that is this instance now: the one of its name; between the two renames of a replacement the new
@@ -116,13 +137,16 @@ impl Docker {
         if let Some(found) = self.container(name).await? {
             return Ok(Some(found));
         }
-        let Some(old) = self.container(&labels::old(name)).await? else {
+        let Some(old) = self.ours(&labels::old(name)).await? else {
             return Ok(None);
         };
-        let new = self.container(&labels::new(name)).await?;
+        let new = self.ours(&labels::new(name)).await?;
         // The renames may have been done between the two looks.
         let now = self.container(name).await?;
-        Ok(Some(now.or(new).unwrap_or(old)))
+        Ok(Some(
+            now.or_else(|| new.filter(|new| new.uuid == old.uuid))
+                .unwrap_or(old),
+        ))
     }
 
     /// The same of an instance that must be there.
@@ -198,6 +222,13 @@ impl Docker {
                 spec.image
             )));
         };
+        if is_forged(&image) {
+            return Err(about.no(format!(
+                "the image `{}` says that it is an instance of halolab itself, as after `docker commit` of one: take a \
+                 snapshot of that one and copy it instead",
+                spec.image
+            )));
+        }
         let kept = Kept {
             config: without_volatile(&spec.config),
             description: spec.description.clone(),
@@ -231,47 +262,6 @@ impl Docker {
         }
     }
 
-    /// Removes a stopped instance with its snapshots. Its container takes another name first, so that a removal that is cut
-    /// is known and finished.
-    pub(super) async fn delete_instance(&self, name: &str) -> Result<()> {
-        let about = about("delete", name);
-        check_known(name, &about)?;
-        Box::pin(self.settle(name)).await?;
-        let container = self.existing(name, &about).await?;
-        if container.is_alive() {
-            return Err(about.no(format!("it runs; stop it with `halolab stop {name}`")));
-        }
-        self.rename_container(&container.id, &labels::gone(name), &about)
-            .await?;
-        Box::pin(self.finish_removal(&container, &about)).await
-    }
-
-    /// What a removal does after the container has lost its name.
-    pub(super) async fn finish_removal(&self, container: &Container, about: &About) -> Result<()> {
-        self.drop_images_of(&container.uuid, Whose::All).await?;
-        self.remove_container(&container.id, true, about).await?;
-        self.drop_record(Kind::Config, &container.id).await?;
-        self.drop_unused(&container.image).await;
-        self.sweep().await
-    }
-
-    /// Removes a container; volumes that it alone knows go with it, where that is wanted.
-    pub(super) async fn remove_container(&self, id: &str, volumes: bool, about: &About) -> Result<()> {
-        let options = RemoveContainerOptions {
-            v: volumes,
-            ..RemoveContainerOptions::default()
-        };
-        let gone = self
-            .call_within(WORK, about, self.api.remove_container(id, Some(options)))
-            .await;
-        match gone {
-            Err(Error::Missing { .. }) => Ok(()),
-            // Somebody else removes it at this moment.
-            Err(Error::Refused { message, .. }) if message.contains("already in progress") => Ok(()),
-            done => done,
-        }
-    }
-
     /// Renames a stopped instance; its snapshots and its config know it by its identity and stay as they are.
     pub(super) async fn rename_instance(&self, from: &str, to: &str) -> Result<()> {
         let about = About::new(format!("rename `{from}` to `{to}`"), format!("instance `{from}`"));
@@ -279,7 +269,7 @@ impl Docker {
         check_new(to, &about)?;
         Box::pin(self.settle(from)).await?;
         let container = self.existing(from, &about).await?;
-        if container.is_alive() {
+        if container.runs() {
             return Err(about.no(format!("it runs; stop it with `halolab stop {from}`")));
         }
         Box::pin(self.settle(to)).await?;
@@ -352,6 +342,16 @@ fn stands_for<'a>(name: &'a str, has: &dyn Fn(&str) -> bool) -> Option<&'a str> 
         return (!has(of) && !has(&labels::new(of))).then_some(of);
     }
     name.strip_suffix(labels::GONE).is_none().then_some(name)
+}
+
+/// Whether an image says what only a container may say: whatever is started from it would take over another one's identity,
+/// config and devices.
+fn is_forged(image: &ImageInspect) -> bool {
+    let labels = image.config.as_ref().and_then(|config| config.labels.as_ref());
+    labels
+        .and_then(|labels| labels.get(labels::KIND))
+        .map(String::as_str)
+        == Some(labels::INSTANCE)
 }
 
 /// "to look at an image", for errors.

@@ -15,6 +15,10 @@ pub(super) const NAME: &str = "io.halolab.name";
 pub(super) const KEPT: &str = "io.halolab.kept";
 /// SHA-256 of what the container was made with out of its config, profiles and devices.
 pub(super) const MADE: &str = "io.halolab.made";
+/// The paths of the volumes that its devices named, as a JSON list; the other ones the engine made for the image.
+pub(super) const NAMED: &str = "io.halolab.named";
+/// What the image said that the instance's first container was made from, as JSON.
+pub(super) const ORIGIN: &str = "io.halolab.origin";
 /// When a snapshot was taken (RFC 3339).
 pub(super) const TAKEN: &str = "io.halolab.taken";
 /// The content of a record: JSON, deflated, base64 for URLs.

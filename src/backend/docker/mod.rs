@@ -17,10 +17,12 @@ mod instance;
 mod instances;
 mod labels;
 mod locate;
+mod origin;
 mod places;
 mod power;
 mod profiles;
 mod record;
+mod removal;
 mod replace;
 mod snapshots;
 mod volumes;
@@ -39,13 +41,14 @@ pub use build::{Build, BuildEvent, Built};
 pub use events::Usage;
 pub use locate::Places;
 pub use snapshots::NOT_HELD;
-pub use volumes::Volume;
+pub use volumes::{Unnamed, Volume};
 
 use super::{
     Backend, ConfigEdit, Error, ExecSpec, ImageInfo, Instance, InstanceSpec, InstanceState, Network, Output,
     Pool, Power, Profile, ProfileEdit, Progress, RemoteImage, Result, Server, Snapshot, TtyInput,
     about::About,
 };
+use crate::host::docker::Passing;
 
 /// Seconds that the client's library may wait by itself: our own deadlines are shorter, or meant to be long.
 const LIBRARY: u64 = 24 * 3600;
@@ -289,6 +292,20 @@ impl Backend for Docker {
 
     async fn import_image(&self, file: &Path, alias: &str, progress: &Progress) -> Result<()> {
         self.upload_image(file, alias, progress).await
+    }
+
+    async fn build_image(
+        &self,
+        build: &Build,
+        tell: &mut (dyn FnMut(BuildEvent) + Send),
+        progress: &Progress,
+    ) -> Result<Built> {
+        self.build(build, tell, progress).await
+    }
+
+    async fn gpu_passing(&self) -> Option<Passing> {
+        let about = About::new("say how GPUs get in", "GPUs");
+        self.passing(&["all".to_owned()], &about).await.ok()
     }
 
     async fn delete_image(&self, alias: &str) -> Result<()> {

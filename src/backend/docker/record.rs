@@ -37,6 +37,8 @@ pub(super) enum Kind {
     Config,
     /// A profile.
     Profile,
+    /// An identity that is being removed; its content is the container's name.
+    Gone,
 }
 
 impl Kind {
@@ -44,6 +46,7 @@ impl Kind {
         match self {
             Self::Config => "config",
             Self::Profile => "profile",
+            Self::Gone => "gone",
         }
     }
 
@@ -139,7 +142,7 @@ impl Docker {
             .await?;
         if let Some(before) = now {
             // What it was is an image of a few hundred bytes; one that stays is no harm.
-            let _ = self.drop_image(&before, false).await;
+            let _ = self.drop_image(&before).await;
         }
         Ok(true)
     }
@@ -147,20 +150,16 @@ impl Docker {
     /// Removes a record; one that is not there is a success.
     pub(super) async fn drop_record(&self, kind: Kind, key: &str) -> Result<()> {
         let _one = WRITING.lock().await;
-        match self.drop_image(&kind.tag(key), true).await {
+        match self.drop_image(&kind.tag(key)).await {
             Err(Error::Missing { .. }) => Ok(()),
             done => done,
         }
     }
 
-    /// Removes an image, or a tag of one that is used; by force also the tag that a container was made from.
-    pub(super) async fn drop_image(&self, image: &str, force: bool) -> Result<()> {
+    /// Removes an image, or a name of one that has others. What a container was made from is refused.
+    pub(super) async fn drop_image(&self, image: &str) -> Result<()> {
         let about = About::new(format!("remove the image `{image}`"), format!("image `{image}`"));
-        let options = RemoveImageOptions {
-            force,
-            ..RemoveImageOptions::default()
-        };
-        let call = self.api.remove_image(image, Some(options), None);
+        let call = self.api.remove_image(image, None::<RemoveImageOptions>, None);
         self.call_within(super::call::WORK, &about, call).await.map(drop)
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! | what is there | what was going on | what becomes of it |
 //! |---|---|---|
-//! | `LAB.new` beside `LAB` or alone | the new one is being made | it is removed |
-//! | `LAB.old` and `LAB.new` | between the two renames | `LAB.new` becomes `LAB`, `LAB.old` goes |
-//! | `LAB` and `LAB.old` | only the removal is left | `LAB.old` goes |
+//! | `LAB.new` beside `LAB` or alone, never started | the new one is being made | it is removed |
+//! | `LAB.old` and `LAB.new` of one identity | between the two renames | `LAB.new` becomes `LAB`, `LAB.old` goes |
+//! | `LAB` and `LAB.old` of one identity | only the removal is left | `LAB.old` goes |
 //! | `LAB.old` alone | somebody removed the new one | it becomes `LAB` again |
-//! | `LAB.gone` | a removal | it is finished |
+//! | `LAB.gone`, not running | a removal | it is finished |
+//!
+//! All of it only of containers that are ours; whatever else has such a name is somebody's, and in the way.
 //!
 //! [`Docker::settle`] does that before each call that makes, replaces, renames, starts or removes `LAB`; names of
 //! instances have no dot, so nothing else is ever called so.
@@ -14,7 +16,7 @@
 use std::collections::HashMap;
 
 use bollard::{
-    models::{ContainerConfig, Mount, NetworkConnectRequest},
+    models::{ContainerConfig, Mount, MountType, NetworkConnectRequest},
     query_parameters::{CommitContainerOptions, CreateContainerOptions, ListContainersOptions},
 };
 
@@ -26,8 +28,10 @@ use super::{
     instance::{Container, Kept, expanded},
     instances::about,
     labels,
+    origin::Origin,
     record::Kind,
-    snapshots::Whose,
+    removal::Whose,
+    volumes::unnamed,
 };
 use crate::backend::{Error, Result, about::About};
 
@@ -54,8 +58,12 @@ impl Docker {
         let names = listed.into_iter().filter_map(|one| one.names).flatten();
         let names: Vec<String> = names.map(|one| one.trim_start_matches('/').to_owned()).collect();
         for gone in names.iter().filter(|one| one.ends_with(labels::GONE)) {
-            if let Some(gone) = self.ours(gone).await? {
-                Box::pin(self.finish_removal(&gone, &about)).await?;
+            let Some(found) = self.ours(gone).await? else {
+                continue;
+            };
+            // What cannot go is no reason to leave the labs alone.
+            if let Err(error) = Box::pin(self.finish_removal(&found, &about)).await {
+                tracing::warn!(%error, "`{gone}` stays");
             }
         }
         let beside = [labels::new(name), labels::old(name)];
@@ -68,15 +76,16 @@ impl Docker {
     async fn settle_replacement(&self, name: &str, about: &About) -> Result<()> {
         let now = self.container(name).await?;
         let new = self.ours(&labels::new(name)).await?;
-        let old = self.container(&labels::old(name)).await?;
+        let old = self.ours(&labels::old(name)).await?;
         match (now, new, old) {
-            (None, Some(new), Some(old)) => {
+            (None, Some(new), Some(old)) if new.uuid == old.uuid => {
                 self.rename_container(&new.id, name, about).await?;
                 self.drop_container(&old, about).await
             }
-            (None, None, Some(old)) if old.ours => self.rename_container(&old.id, name, about).await,
+            (None, None, Some(old)) => self.rename_container(&old.id, name, about).await,
             (Some(now), _, Some(old)) if now.uuid == old.uuid => self.drop_container(&old, about).await,
-            (now, Some(new), None) => {
+            // One that was started by hand has files of its own.
+            (now, Some(new), None) if new.started.is_empty() && !new.runs() => {
                 // A restore shares the snapshots of the instance; a copy that was not finished has tags of its own.
                 if now.is_none_or(|now| now.uuid != new.uuid) {
                     self.drop_images_of(&new.uuid, Whose::Copied).await?;
@@ -88,7 +97,7 @@ impl Docker {
     }
 
     /// A container of this name that is ours.
-    async fn ours(&self, name: &str) -> Result<Option<Container>> {
+    pub(super) async fn ours(&self, name: &str) -> Result<Option<Container>> {
         Ok(self.container(name).await?.filter(|container| container.ours))
     }
 
@@ -103,6 +112,10 @@ impl Docker {
     /// Makes `NAME.new`, with mounts beside those of its devices; its identifier.
     pub(super) async fn make_beside(&self, plan: &Plan<'_>, more: &[Mount], about: &About) -> Result<String> {
         let mut body = Box::pin(self.body(plan.kept, about)).await?;
+        let image = self.call(about, self.api.inspect_image(plan.image)).await?;
+        let origin = Origin::restore(&image, &mut body.create);
+        let origin =
+            serde_json::to_string(&origin).map_err(|error| self.protocol(about, &error.to_string()))?;
         let kept =
             serde_json::to_string(plan.kept).map_err(|error| self.protocol(about, &error.to_string()))?;
         let stage = plan
@@ -110,6 +123,9 @@ impl Docker {
             .config
             .get("user.halolab.stage")
             .map_or("", String::as_str);
+        let host = body.create.host_config.as_ref();
+        let named = serde_json::to_string(&targets(host.and_then(|host| host.mounts.as_ref())))
+            .map_err(|error| self.protocol(about, &error.to_string()))?;
         body.create.labels = Some(body::labels(&[
             (labels::KIND, labels::INSTANCE),
             (labels::UUID, plan.uuid),
@@ -118,10 +134,14 @@ impl Docker {
             (labels::NAME, plan.name),
             (labels::KEPT, &kept),
             (labels::MADE, &body.made),
+            (labels::NAMED, &named),
+            (labels::ORIGIN, &origin),
         ]));
         body.create.image = Some(plan.image.to_owned());
         body.create.hostname = Some(plan.name.to_owned());
         if let Some(host) = body.create.host_config.as_mut() {
+            // No image has it: see [`super::instance::Claim`].
+            host.annotations = Some(body::labels(&[(labels::UUID, plan.uuid)]));
             let taken = host.mounts.clone().unwrap_or_default();
             let free = more
                 .iter()
@@ -132,9 +152,13 @@ impl Docker {
             name: Some(labels::new(plan.name)),
             ..CreateContainerOptions::default()
         };
-        let made = self
+        let made = match self
             .call_within(WORK, about, self.api.create_container(Some(options), body.create))
-            .await?;
+            .await
+        {
+            Err(Error::Exists { .. }) => return Err(in_the_way(&labels::new(plan.name), about)),
+            made => made?,
+        };
         for (network, endpoint) in body.networks {
             let request = NetworkConnectRequest {
                 container: made.id.clone(),
@@ -178,6 +202,10 @@ impl Docker {
         (image, kept): (&str, &Kept),
         about: &About,
     ) -> Result<Container> {
+        // What is still there after [`Self::settle`] is not ours.
+        if self.container(&labels::old(name)).await?.is_some() {
+            return Err(in_the_way(&labels::old(name), about));
+        }
         let plan = Plan {
             name,
             image,
@@ -185,7 +213,7 @@ impl Docker {
             created: &old.created,
             kept,
         };
-        let id = Box::pin(self.make_beside(&plan, &volumes_of(old), about)).await?;
+        let id = Box::pin(self.make_beside(&plan, &handed_on(old), about)).await?;
         if old.is_alive() {
             self.stop(old, 0).await?;
         }
@@ -239,13 +267,26 @@ impl Docker {
     }
 }
 
-/// The volumes of a container, for the one that replaces it.
-fn volumes_of(container: &Container) -> Vec<Mount> {
-    let all = container.told.mounts.clone().unwrap_or_default().into_iter();
-    let volume = |point: bollard::models::MountPoint| {
-        let (name, target) = (point.name?, point.destination?);
-        let is_volume = point.typ.as_deref() == Some("volume");
-        is_volume.then(|| devices::volume(&name, &target, point.rw == Some(false)))
-    };
-    all.filter_map(volume).collect()
+/// A container that is somebody's, or that somebody started, has a name that we need.
+fn in_the_way(name: &str, about: &About) -> Error {
+    about.no(format!(
+        "the container `{name}` is in the way, and is not halolab's to remove; rename it: `docker rename {name} …`"
+    ))
+}
+
+/// The volumes that no device named, for the container that replaces one. What a device named comes by that, or not at all
+/// where it is gone.
+fn handed_on(container: &Container) -> Vec<Mount> {
+    let all = unnamed(container).into_iter();
+    all.map(|volume| devices::volume(&volume.name, &volume.path, volume.read_only))
+        .collect()
+}
+
+/// The paths of the volumes among mounts.
+fn targets(mounts: Option<&Vec<Mount>>) -> Vec<&str> {
+    let volumes = mounts
+        .into_iter()
+        .flatten()
+        .filter(|mount| mount.typ == Some(MountType::VOLUME));
+    volumes.filter_map(|mount| mount.target.as_deref()).collect()
 }

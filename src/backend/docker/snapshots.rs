@@ -11,7 +11,7 @@ use bollard::{
 use super::{
     Docker, body,
     instance::{Container, IDENTITY, Kept},
-    instances::{about as about_instance, about_image, making, now, without_volatile},
+    instances::{about as about_instance, making, now, without_volatile},
     labels,
     replace::Plan,
 };
@@ -23,12 +23,11 @@ use crate::backend::{
 
 /// What a snapshot of a container does not hold, for whoever is about to rely on one.
 pub const NOT_HELD: &str = "It holds the files of the container itself. It does not hold what is in volumes and in folders \
-    of this machine that are mounted, what is in memory disks such as /tmp where the stage asks for one, and running \
-    programs with their memory. A restore leaves volumes and folders as they are now, takes ports, mounts and devices from \
+    of this machine that are mounted, with those that the engine makes for an image that asks for one (`VOLUME`): a copy gets \
+    empty ones, and those of a lab that is removed stay behind (`docker volume ls`). It does not hold what is in memory disks such as /tmp where the stage asks for one, and running \
+    programs with their memory. `docker image prune --all` removes snapshots, which are images that no container uses. A \
+    restore leaves volumes and folders as they are now, takes ports, mounts and devices from \
     the lab's profile of now, and starts its programs anew.";
-
-/// Seconds after which a copy that has no container is taken for one that was cut.
-const ABANDONED: i64 = 3600;
 
 /// "to {verb} a snapshot", for errors.
 fn about(verb: &str, name: &str, snapshot: &str) -> About {
@@ -36,15 +35,6 @@ fn about(verb: &str, name: &str, snapshot: &str) -> About {
         format!("{verb} snapshot `{snapshot}` of `{name}`"),
         format!("snapshot `{snapshot}` of `{name}`"),
     )
-}
-
-/// Which images of an identity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Whose {
-    /// All of them.
-    All,
-    /// Those that it got from the instance that it is a copy of; never a snapshot that was taken of itself.
-    Copied,
 }
 
 /// A snapshot's image.
@@ -77,7 +67,7 @@ impl Taken {
 
 impl Docker {
     /// All images, those without a name too.
-    async fn images(&self, about: &About) -> Result<Vec<ImageSummary>> {
+    pub(super) async fn images(&self, about: &About) -> Result<Vec<ImageSummary>> {
         let options = ListImagesOptions {
             all: true,
             ..ListImagesOptions::default()
@@ -108,6 +98,10 @@ impl Docker {
             // What it holds beyond the image that it is on top of.
             let below = sizes.get(image.parent_id.as_str());
             let size = below.and_then(|below| u64::try_from(image.size - below).ok());
+            // One that somebody committed there by hand has the labels of a container.
+            if !is_snapshot(&image.labels) {
+                continue;
+            }
             for tag in tags_in(image, &repository) {
                 found.push(Taken::new(tag, &image.id, size, &image.labels));
             }
@@ -136,6 +130,9 @@ impl Docker {
         let tag = format!("{}:{snapshot}", labels::snapshots_of(uuid));
         let found = self.call(about, self.api.inspect_image(&tag)).await?;
         let labels = found.config.and_then(|config| config.labels).unwrap_or_default();
+        if !is_snapshot(&labels) {
+            return Err(about.no(format!("the image `{tag}` is no snapshot that halolab took")));
+        }
         Ok(Taken::new(snapshot, &found.id.unwrap_or_default(), None, &labels))
     }
 
@@ -149,6 +146,7 @@ impl Docker {
             let repository = labels::snapshots_of(&instance.uuid);
             let mut tags: Vec<String> = images
                 .iter()
+                .filter(|image| is_snapshot(&image.labels))
                 .flat_map(|image| tags_in(image, &repository))
                 .map(str::to_owned)
                 .collect();
@@ -199,9 +197,9 @@ impl Docker {
     pub(super) async fn remove_snapshot(&self, name: &str, snapshot: &str) -> Result<()> {
         let about = about("delete", name, snapshot);
         let container = self.existing(name, &about).await?;
-        self.read_snapshot(&container.uuid, snapshot, &about).await?;
+        let taken = self.read_snapshot(&container.uuid, snapshot, &about).await?;
         let tag = format!("{}:{snapshot}", labels::snapshots_of(&container.uuid));
-        self.drop_image(&tag, true).await
+        self.untag(&tag, &taken.image).await
     }
 
     /// Renames a snapshot: it has both names for a moment; where that was cut, the same call goes on.
@@ -219,18 +217,24 @@ impl Docker {
             }
             Ok(_) => {}
             Err(Error::Missing { .. }) => {
-                self.tag_snapshot(&taken.image, &container.uuid, to, &about)
-                    .await?;
+                let repository = labels::snapshots_of(&container.uuid);
+                self.tag(&taken.image, (&repository, to), &about).await?;
             }
             Err(error) => return Err(error),
         }
         let tag = format!("{}:{from}", labels::snapshots_of(&container.uuid));
-        self.drop_image(&tag, true).await
+        self.untag(&tag, &taken.image).await
     }
 
-    async fn tag_snapshot(&self, image: &str, uuid: &str, tag: &str, about: &About) -> Result<()> {
+    /// Gives an image a name more; an image that had it loses it.
+    pub(super) async fn tag(
+        &self,
+        image: &str,
+        (repository, tag): (&str, &str),
+        about: &About,
+    ) -> Result<()> {
         let options = TagImageOptions {
-            repo: Some(labels::snapshots_of(uuid)),
+            repo: Some(repository.to_owned()),
             tag: Some(tag.to_owned()),
         };
         self.call(about, self.api.tag_image(image, Some(options))).await
@@ -256,6 +260,8 @@ impl Docker {
             ..taken.kept
         };
         let ran = container.is_alive();
+        // The container keeps what it stands on when the snapshot goes.
+        self.tag_root(&taken.image, &container.uuid, &about).await?;
         let new = Box::pin(self.replace(&container, name, (&taken.image, &kept), &about)).await?;
         if ran {
             self.call(&about, self.api.start_container(&new.id, None)).await?;
@@ -288,7 +294,10 @@ impl Docker {
         let kept = merged(taken.as_ref().map_or(&source.kept, |taken| &taken.kept), spec);
         progress.say(format!("copying {named}"), None);
         let image = match &taken {
-            Some(taken) => taken.image.clone(),
+            Some(taken) => {
+                self.tag_root(&taken.image, &uuid, &about).await?;
+                taken.image.clone()
+            }
             None => self.commit_root(&source, &uuid, &about).await?,
         };
         let plan = Plan {
@@ -298,94 +307,32 @@ impl Docker {
             created: &now(),
             kept: &kept,
         };
+        for volume in super::volumes::unnamed(&source) {
+            progress.say(
+                format!("not copied: the volume `{}` at `{}`", volume.name, volume.path),
+                None,
+            );
+        }
         let id = Box::pin(self.make_beside(&plan, &[], &about)).await?;
         if taken.is_none() && !spec.instance_only {
+            let repository = labels::snapshots_of(&uuid);
             for taken in self.taken(&source.uuid, &about).await? {
-                self.tag_snapshot(&taken.image, &uuid, &taken.snapshot.name, &about)
-                    .await?;
+                let names = (repository.as_str(), taken.snapshot.name.as_str());
+                self.tag(&taken.image, names, &about).await?;
             }
         }
         self.take_name(&id, &spec.name, &about).await
     }
+}
 
-    /// Removes the names of images of an identity: its snapshots, and what it was made anew from.
-    pub(super) async fn drop_images_of(&self, uuid: &str, whose: Whose) -> Result<()> {
-        let about = About::new("remove snapshots", "list of images");
-        let repositories = [labels::snapshots_of(uuid), labels::roots_of(uuid)];
-        for image in self.images(&about).await? {
-            let label = |key: &str| image.labels.get(key).map(String::as_str);
-            let own = label(labels::UUID) == Some(uuid) && label(labels::KIND) == Some(labels::SNAPSHOT);
-            if own && whose == Whose::Copied {
-                continue;
-            }
-            for repository in &repositories {
-                for tag in tags_in(&image, repository) {
-                    match self.drop_image(&format!("{repository}:{tag}"), true).await {
-                        Ok(()) | Err(Error::Missing { .. }) => {}
-                        Err(error) => return Err(error),
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes what a copy left that was cut before its container was there: the committed files of an identity that no
-    /// container has. Snapshots are never removed like that: their container may have been removed by hand.
-    pub(super) async fn sweep(&self) -> Result<()> {
-        let about = About::new("remove what was left over", "list of images");
-        let images = self.images(&about).await?;
-        let young = jiff::Timestamp::now().as_second() - ABANDONED;
-        let left = images.iter().filter(|image| {
-            let is_root = image
-                .labels
-                .get(labels::KIND)
-                .is_some_and(|kind| kind == labels::ROOT);
-            is_root && image.created < young
-        });
-        let left: Vec<&ImageSummary> = left.collect();
-        if left.is_empty() {
-            return Ok(());
-        }
-        let known: Vec<String> = self
-            .list_instances()
-            .await?
-            .into_iter()
-            .map(|one| one.uuid)
-            .collect();
-        for image in left {
-            let uuid = image.labels.get(labels::UUID).map_or("", String::as_str);
-            for tag in tags_in(image, &labels::roots_of(uuid)) {
-                if !known.iter().any(|other| other == uuid) {
-                    // One that is needed after all is refused.
-                    let _ = self
-                        .drop_image(&format!("{}:{tag}", labels::roots_of(uuid)), false)
-                        .await;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes an image of ours that has no name any more, once nothing needs it.
-    pub(super) async fn drop_unused(&self, image: &str) {
-        let found = self
-            .find(&about_image(image), self.api.inspect_image(image))
-            .await;
-        let Ok(Some(found)) = found else { return };
-        let labels = found.config.and_then(|config| config.labels).unwrap_or_default();
-        let ours = labels
-            .get(labels::KIND)
-            .is_some_and(|kind| kind == labels::SNAPSHOT || kind == labels::ROOT);
-        if ours && found.repo_tags.unwrap_or_default().is_empty() {
-            // Refused where another container or image is on top of it: then it is needed.
-            let _ = self.drop_image(image, false).await;
-        }
-    }
+fn is_snapshot(labels: &HashMap<String, String>) -> bool {
+    labels
+        .get(labels::KIND)
+        .is_some_and(|kind| kind == labels::SNAPSHOT)
 }
 
 /// The tags of an image in one repository. Podman puts `localhost/` before names without a host.
-fn tags_in<'a>(image: &'a ImageSummary, repository: &str) -> Vec<&'a str> {
+pub(super) fn tags_in<'a>(image: &'a ImageSummary, repository: &str) -> Vec<&'a str> {
     let tags = image.repo_tags.iter().filter_map(|tag| {
         let (name, tag) = tag.rsplit_once(':')?;
         (name.trim_start_matches("localhost/") == repository).then_some(tag)

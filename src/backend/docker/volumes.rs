@@ -6,7 +6,7 @@ use bollard::{
 };
 use serde::Serialize;
 
-use super::{Docker, body, call::WORK, labels};
+use super::{Docker, body, call::WORK, instance::Container, labels};
 use crate::backend::{
     Error, Result,
     about::{About, check_known, check_new},
@@ -28,7 +28,25 @@ pub struct Volume {
     pub folder: String,
 }
 
+/// A volume that the engine made for a container because its image asks for one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Unnamed {
+    /// Its name, which the engine made up.
+    pub name: String,
+    /// Where it is mounted.
+    pub path: String,
+    /// The instance cannot write it.
+    pub read_only: bool,
+}
+
 impl Docker {
+    /// The volumes of an instance that no device named. They outlive it, no snapshot or copy has what is in them, and only
+    /// their names lead to it: whoever removes or copies the instance says them.
+    pub async fn unnamed_volumes(&self, name: &str) -> Result<Vec<Unnamed>> {
+        let about = super::instances::about("look at", name);
+        Ok(unnamed(&self.existing(name, &about).await?))
+    }
+
     /// The volumes that we made, by name.
     pub async fn volumes(&self) -> Result<Vec<Volume>> {
         let about = About::new("list the volumes", "list of volumes");
@@ -71,6 +89,32 @@ impl Docker {
         let gone = self.api.remove_volume(name, None::<RemoveVolumeOptions>);
         self.call_within(WORK, &about, gone).await
     }
+}
+
+/// The volumes of a container that no device named.
+pub(super) fn unnamed(container: &Container) -> Vec<Unnamed> {
+    let labels = container
+        .told
+        .config
+        .as_ref()
+        .and_then(|config| config.labels.as_ref());
+    let named = labels
+        .and_then(|labels| labels.get(labels::NAMED))
+        .filter(|_| container.ours);
+    let named: Vec<String> = named
+        .and_then(|named| serde_json::from_str(named).ok())
+        .unwrap_or_default();
+    let all = container.told.mounts.clone().unwrap_or_default().into_iter();
+    let volume = |point: bollard::models::MountPoint| {
+        let (name, path) = (point.name?, point.destination?);
+        let is_one = point.typ.as_deref() == Some("volume") && !named.contains(&path);
+        is_one.then(|| Unnamed {
+            name,
+            path,
+            read_only: point.rw == Some(false),
+        })
+    };
+    all.filter_map(volume).collect()
 }
 
 fn is_ours(told: &Told) -> bool {

@@ -129,6 +129,13 @@ struct Place {
     fingerprint: Option<String>,
 }
 
+/// Whether the port 443 is written in a URL; in an address such as `[fe80::443]` it is none.
+fn says_443(url: &str) -> bool {
+    let behind = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let place = behind.split(['/', '?', '#']).next().unwrap_or_default();
+    place.ends_with(":443")
+}
+
 impl Place {
     /// Reads a URL.
     fn parse(text: &str) -> std::result::Result<Self, String> {
@@ -139,7 +146,7 @@ impl Place {
             // Without a port the daemons' own is meant; 443 has to be written, and the url crate leaves it out.
             port: match url.port() {
                 Some(port) => port,
-                None if text.contains(":443") => 443,
+                None if says_443(text) => 443,
                 None => 8443,
             },
             fingerprint: url.fragment().map(str::to_owned),
@@ -384,4 +391,24 @@ fn with_verifier(pin: Pin) -> rustls::ConfigBuilder<ClientConfig, rustls::client
     builder()
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(pin))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_port_is_what_is_written_and_no_part_of_an_address() {
+        for (url, host, port) in [
+            ("https://lab", "lab", 8443),
+            ("https://lab:443", "lab", 443),
+            ("https://lab:443/#ab", "lab", 443),
+            ("https://[fe80::443]", "fe80::443", 8443),
+            ("https://[fe80::1]:443", "fe80::1", 443),
+            ("https://[fe80::443]:9000", "fe80::443", 9000),
+        ] {
+            let place = Place::parse(url).unwrap();
+            assert_eq!((place.host.as_str(), place.port), (host, port), "{url}");
+        }
+    }
 }

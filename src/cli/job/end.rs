@@ -34,24 +34,37 @@ pub(super) async fn remove(setup: &Setup, ids: &[String], ended: bool) -> Result
         let found: Result<_, Stop> = ids.iter().map(|id| find(setup, id)).collect();
         found?
     };
-    let mut removed = vec![];
+    let (mut removed, mut failed) = (vec![], vec![]);
     for mirror in mirrors {
-        let backend = match engine_of(setup, &mirror).await {
-            Ok(backend) => Some(backend),
-            // Its lab may be long gone, and the engine too.
-            Err(_) if mirror.status().state == State::Lost => None,
-            Err(stop) => return Err(stop),
-        };
-        if let Some(left) = job::forget(backend.as_deref(), &mirror).await? {
-            note(&crate::log::sanitize(&left));
+        match forget(setup, &mirror).await {
+            Ok(()) => removed.push(mirror.id().to_string()),
+            // The others can be forgotten all the same.
+            Err(stop) => failed.push(stop),
         }
-        if !setup.global.json {
-            out(&format!("{} is forgotten", mirror.id()));
-        }
-        removed.push(mirror.id().to_string());
     }
     if setup.global.json {
         json(&serde_json::json!({"v": 1, "removed": removed}))?;
     }
-    Ok(Code::OK)
+    let texts: Vec<&str> = failed.iter().map(|stop| stop.text.as_str()).collect();
+    match failed.first() {
+        Some(first) => Err(Stop::new(first.code, texts.join("\n"))),
+        None => Ok(Code::OK),
+    }
+}
+
+/// Forgets one job, and says so.
+async fn forget(setup: &Setup, mirror: &Mirror) -> Result<(), Stop> {
+    let backend = match engine_of(setup, mirror).await {
+        Ok(backend) => Some(backend),
+        // Its lab may be long gone, and the engine too.
+        Err(_) if mirror.status().state == State::Lost => None,
+        Err(stop) => return Err(stop),
+    };
+    if let Some(left) = job::forget(backend.as_deref(), mirror).await? {
+        note(&crate::log::sanitize(&left));
+    }
+    if !setup.global.json {
+        out(&format!("{} is forgotten", mirror.id()));
+    }
+    Ok(())
 }

@@ -1,11 +1,85 @@
 //! A log on standard output: raw where it is a file or a pipe, safe text where it is a terminal.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::{
+    io::{IsTerminal as _, Write as _},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, Thread},
+    time::Duration,
+};
 
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
+
+use crate::job::{self, Tail};
 
 /// Longest piece of a line that waits for its end.
 const PIECE: usize = 64 * 1024;
+/// How often it is looked for what another watcher adds.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A job's log on its way to standard output, by a thread of its own: a pager that waits, or a terminal that was halted,
+/// keeps that thread and nobody else. What is left of it when the program ends is ended with it.
+pub(super) struct Shown {
+    thread: Thread,
+    last: Arc<AtomicBool>,
+    all: oneshot::Receiver<job::Result<()>>,
+}
+
+impl Shown {
+    /// Begins to show. When nobody reads it any more, the token is cancelled.
+    pub(super) fn begin(tail: Tail, gone: CancellationToken) -> std::io::Result<Self> {
+        let last = Arc::new(AtomicBool::new(false));
+        let (tell, all) = oneshot::channel();
+        let is_last = Arc::clone(&last);
+        let shows = move || {
+            let _ = tell.send(show_all(tail, &gone, &is_last));
+        };
+        let thread = thread::Builder::new().name("log".into()).spawn(shows)?;
+        Ok(Self {
+            thread: thread.thread().clone(),
+            last,
+            all,
+        })
+    }
+
+    /// To be called when there is more to show.
+    pub(super) fn nudge(&self) -> impl FnMut() + Send + use<> {
+        let thread = self.thread.clone();
+        move || thread.unpark()
+    }
+
+    /// Nothing is added any more: waits until all of it is shown, or nobody reads it.
+    ///
+    /// # Errors
+    /// The copy of the log cannot be read.
+    pub(super) async fn all(self) -> job::Result<()> {
+        self.last.store(true, Ordering::Release);
+        self.thread.unpark();
+        // A thread that broke down says so by itself.
+        self.all.await.unwrap_or(Ok(()))
+    }
+}
+
+fn show_all(mut tail: Tail, gone: &CancellationToken, is_last: &AtomicBool) -> job::Result<()> {
+    let mut show = Show::new(gone.clone());
+    while !gone.is_cancelled() {
+        // Asked before the read: what came before the end is read after.
+        let last = is_last.load(Ordering::Acquire);
+        let bytes = tail.more(last)?;
+        if bytes.is_empty() && last {
+            break;
+        } else if bytes.is_empty() {
+            thread::park_timeout(LOOK);
+        } else {
+            show.bytes(&bytes);
+        }
+    }
+    show.end();
+    Ok(())
+}
 
 /// Standard output. When nobody reads it any more, the token is cancelled.
 pub(super) struct Show {

@@ -67,7 +67,7 @@ pub(super) async fn run(setup: &Setup, args: RunArgs) -> Result<Code, Stop> {
     }
     if args.attach {
         note(&format!("{id} runs in {lab}; Ctrl-C only ends the watching"));
-        return watch::watch(setup, &mirror, 0, setup.config.notify).await;
+        return watch::watch(setup, &mirror, job::Tail::new(&mirror, 0), setup.config.notify).await;
     }
     if !setup.global.json && !setup.global.quiet {
         note(&format!(

@@ -1,36 +1,38 @@
 //! `halolab job attach`, `logs` and `wait`.
 
-use std::time::Duration;
+use std::{sync::mpsc, thread, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::job::{self, Known, Mirror, Status, Watch};
+use crate::job::{self, Known, Mirror, Status, Tail, Watch};
 
 use super::{
     super::{
         Code, Setup, Stop,
         signals::Ear,
-        table::{foreign_json, note},
+        table::{bytes, foreign_json, note},
     },
     AttachArgs, engine_of, find, list, show,
 };
-
-/// How much of a log's end is shown to who comes back.
-const RECENT: u64 = 8 * 1024;
 
 pub(super) async fn attach(setup: &Setup, args: AttachArgs) -> Result<Code, Stop> {
     let mirror = match args.id {
         Some(id) => find(setup, &id)?,
         None => newest(setup).await?,
     };
-    let from = last_lines(&mirror)?;
-    if from > 0 {
+    let tail = Tail::last_lines(&mirror, length(setup, &mirror).await);
+    if tail.position() > 0 {
+        let before = tail.position().saturating_sub(mirror.length());
+        let after = match before {
+            0 => String::new(),
+            _ => format!(" after the {} before them are copied", bytes(Some(before))),
+        };
         note(&format!(
-            "its last lines; all of them with `halolab job logs {}`",
+            "its last lines{after}; all of them with `halolab job logs {}`",
             mirror.id()
         ));
     }
-    watch(setup, &mirror, from, args.notify || setup.config.notify).await
+    watch(setup, &mirror, tail, args.notify || setup.config.notify).await
 }
 
 /// The newest job that runs.
@@ -41,76 +43,44 @@ async fn newest(setup: &Setup) -> Result<Mirror, Stop> {
         .ok_or_else(|| Stop::usage("no job runs; see those that ended with `halolab job list --all`"))
 }
 
-/// Where the last lines begin.
-fn last_lines(mirror: &Mirror) -> Result<u64, Stop> {
-    let from = mirror.length().saturating_sub(RECENT);
-    if from == 0 {
-        return Ok(0);
+/// How long a job's log is in its lab, whatever of it is here; where that cannot be asked, how long it was.
+async fn length(setup: &Setup, mirror: &Mirror) -> u64 {
+    let mut status = mirror.status();
+    if !status.is_over()
+        && let Ok(backend) = engine_of(setup, mirror).await
+    {
+        let engine = Some((backend.as_ref(), mirror.job.engine.as_str()));
+        status = Known::of(mirror.clone(), engine).await.status;
     }
-    let end = mirror.bytes(from, RECENT)?;
-    let line = end.iter().position(|b| *b == b'\n').map_or(0, |at| at + 1);
-    Ok(from + line as u64)
+    status.log.bytes.max(mirror.length())
 }
 
-/// Watches a job to its end, from a byte on; the exit code is the job's.
-pub(super) async fn watch(setup: &Setup, mirror: &Mirror, from: u64, notify: bool) -> Result<Code, Stop> {
+/// Watches a job to its end, and shows its log from where `tail` is; the exit code is the job's.
+pub(super) async fn watch(setup: &Setup, mirror: &Mirror, tail: Tail, notify: bool) -> Result<Code, Stop> {
     let gone = CancellationToken::new();
-    let mut out = show::Show::new(gone.clone());
-    let status = to_the_end(setup, mirror, from, &gone, &mut |bytes| out.bytes(bytes)).await?;
-    out.end();
-    match status {
-        Ok(status) => Ok(ended(setup, mirror, &status, notify)),
+    let shown = show::Shown::begin(tail, gone.clone())?;
+    let mut grown = shown.nudge();
+    let watched = async {
+        let ended = to_the_end(setup, mirror, &gone, &mut grown).await;
+        shown.all().await?;
+        ended
+    };
+    match unless_told(mirror, watched).await? {
+        Ok(Some(status)) if !gone.is_cancelled() => Ok(ended(setup, mirror, &status, notify)),
+        // Nobody reads our output any more.
+        Ok(_) => Ok(Code::OK),
         Err(code) => Ok(code),
     }
 }
 
-/// Watches until the job ends, or a signal says to let go: then with the signal's code.
-async fn to_the_end(
-    setup: &Setup,
+/// Does something until a signal says to let go: then with the signal's code.
+async fn unless_told<T>(
     mirror: &Mirror,
-    from: u64,
-    gone: &CancellationToken,
-    sink: &mut (dyn FnMut(&[u8]) + Send),
-) -> Result<Result<Status, Code>, Stop> {
+    work: impl Future<Output = Result<T, Stop>>,
+) -> Result<Result<T, Code>, Stop> {
     let mut ear = Ear::listen()?;
-    let known = mirror.status();
-    if known.is_over() {
-        // It may be of an engine that is not here.
-        let mut at = from;
-        loop {
-            let bytes = mirror.bytes(at, 1 << 20)?;
-            if bytes.is_empty() {
-                return Ok(Ok(known));
-            }
-            at += bytes.len() as u64;
-            sink(&bytes);
-        }
-    }
-    let backend = engine_of(setup, mirror).await?;
-    let mut told = String::new();
-    let mut notice = |why: &str| {
-        if told != why {
-            note(&crate::log::sanitize(&format!(
-                "{why}; trying again, Ctrl-C leaves"
-            )));
-            why.clone_into(&mut told);
-        }
-    };
-    let mut watch = Watch {
-        backend: backend.as_ref(),
-        mirror,
-        from,
-        cancel: gone.clone(),
-        patience: None,
-        notice: &mut notice,
-    };
     tokio::select! {
-        ended = watch.to_the_end(sink) => match ended {
-            Ok(status) => Ok(Ok(status)),
-            // Nobody reads our output any more.
-            Err(job::Error::Detached) => Ok(Err(Code::OK)),
-            Err(error) => Err(error.into()),
-        },
+        done = work => done.map(Ok),
         code = ear.hear() => {
             let id = mirror.id();
             note(&format!(
@@ -119,6 +89,49 @@ async fn to_the_end(
             ));
             Ok(Err(Code(code)))
         }
+    }
+}
+
+/// Watches until the job ends, or nobody reads its log any more.
+async fn to_the_end(
+    setup: &Setup,
+    mirror: &Mirror,
+    gone: &CancellationToken,
+    grown: &mut (dyn FnMut() + Send),
+) -> Result<Option<Status>, Stop> {
+    let known = mirror.status();
+    if known.is_over() {
+        // It may be of an engine that is not here.
+        return Ok(Some(known));
+    }
+    let backend = engine_of(setup, mirror).await?;
+    // Said by a thread of its own: the terminal may be halted.
+    let (notes, said) = mpsc::channel::<String>();
+    thread::Builder::new().name("notes".into()).spawn(move || {
+        for text in said {
+            note(&text);
+        }
+    })?;
+    let mut told = String::new();
+    let mut notice = |why: &str| {
+        if told != why {
+            let text = crate::log::sanitize(&format!("{why}; trying again, Ctrl-C leaves"));
+            let _ = notes.send(text);
+            why.clone_into(&mut told);
+        }
+    };
+    let mut watch = Watch {
+        backend: backend.as_ref(),
+        mirror,
+        cancel: gone.clone(),
+        patience: None,
+        notice: &mut notice,
+        grown,
+    };
+    match Box::pin(watch.to_the_end()).await {
+        Ok(status) => Ok(Some(status)),
+        Err(job::Error::Detached) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -144,7 +157,7 @@ fn ended(setup: &Setup, mirror: &Mirror, status: &Status, notify: bool) -> Code 
 pub(super) async fn logs(setup: &Setup, id: &str, follow: bool) -> Result<Code, Stop> {
     let mirror = find(setup, id)?;
     if follow {
-        return watch(setup, &mirror, 0, false).await;
+        return watch(setup, &mirror, Tail::new(&mirror, 0), false).await;
     }
     let known = mirror.status();
     if !known.is_over()
@@ -159,12 +172,12 @@ pub(super) async fn logs(setup: &Setup, id: &str, follow: bool) -> Result<Code, 
     let mut out = show::Show::new(gone.clone());
     let mut at = 0;
     while !gone.is_cancelled() {
-        let bytes = mirror.bytes(at, 1 << 20)?;
-        if bytes.is_empty() {
+        let part = mirror.bytes(at, 1 << 20)?;
+        if part.is_empty() {
             break;
         }
-        at += bytes.len() as u64;
-        out.bytes(&bytes);
+        at += part.len() as u64;
+        out.bytes(&part);
     }
     out.end();
     Ok(Code::OK)
@@ -176,10 +189,10 @@ async fn fetch(setup: &Setup, mirror: &Mirror) -> Result<(), Stop> {
     let mut watch = Watch {
         backend: backend.as_ref(),
         mirror,
-        from: u64::MAX,
         cancel: CancellationToken::new(),
         patience: None,
         notice: &mut |_| {},
+        grown: &mut || {},
     };
     watch.briefly(Duration::from_mins(10)).await?;
     Ok(())
@@ -188,8 +201,11 @@ async fn fetch(setup: &Setup, mirror: &Mirror) -> Result<(), Stop> {
 pub(super) async fn wait(setup: &Setup, id: &str, notify: bool) -> Result<Code, Stop> {
     let mirror = find(setup, id)?;
     let gone = CancellationToken::new();
-    let status = match to_the_end(setup, &mirror, u64::MAX, &gone, &mut |_| {}).await? {
-        Ok(status) => status,
+    let mut nobody = || {};
+    let watched = to_the_end(setup, &mirror, &gone, &mut nobody);
+    let status = match unless_told(&mirror, watched).await? {
+        Ok(Some(status)) => status,
+        Ok(None) => return Ok(Code::OK),
         Err(code) => return Ok(code),
     };
     if setup.global.json {

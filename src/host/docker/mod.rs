@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Finding, Root, Severity, detect::Machine, node::Node, passthrough};
+use super::{Fact, Finding, Root, Severity, detect::Machine, node::Node, passthrough};
 
 pub use cdi::Specification;
 pub use choice::{Choice, Unknown};
@@ -170,6 +170,29 @@ pub struct Passing {
 }
 
 impl Passing {
+    /// Why no GPU gets in, in words.
+    pub fn closed(&self) -> String {
+        let refused = self.refused.iter();
+        let reasons = refused.map(|refused| format!("{}: {}", refused.what, refused.why));
+        reasons.chain(self.why.clone()).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Facts for conditions: the way of the first GPU (`cdi`, `nvidia`, `nodes`; empty where none gets in), and why none
+    /// does.
+    pub fn facts(&self) -> [(&'static str, Fact); 2] {
+        let way = self.gpus.first().map_or("", |passed| match passed.way {
+            Way::Cdi => "cdi",
+            Way::Nvidia => "nvidia",
+            Way::Nodes => "nodes",
+        });
+        let why = if way.is_empty() {
+            self.closed()
+        } else {
+            String::new()
+        };
+        [("docker_gpu", way.into()), ("docker_gpu_why", why.into())]
+    }
+
     /// What is worth a word to somebody who did not ask for it: an engine that is here and cannot pass an NVIDIA GPU in
     /// the way that images and manuals expect.
     pub fn finding(&self, machine: &Machine) -> Option<Finding> {

@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     backend::{
-        Backend, Error, ExecSpec, Instance, InstanceSpec, Power, Progress, Snapshot, Status, types::REPLACED,
+        Backend, Error, ExecSpec, Instance, InstanceSpec, Power, Profile, Progress, Snapshot, Status,
+        types::REPLACED,
     },
     labs::{UPDATING, tag},
 };
@@ -64,7 +65,13 @@ async fn spec(
     instance: &Instance,
     snapshot: Option<&Snapshot>,
 ) -> Result<InstanceSpec, Error> {
-    let base = backend.profile("default").await?.unwrap_or_default();
+    let docker = backend.server_of(&instance.name).await?.is_docker();
+    // Docker knows only what is said to it: a container without a profile has neither network nor mounts.
+    let base = if docker {
+        Profile::default()
+    } else {
+        backend.profile("default").await?.unwrap_or_default()
+    };
     let own = snapshot.map_or(&instance.devices, |s| &s.devices);
     let root = instance.expanded_devices.iter().find(|(_, d)| is_root(d));
     let mut devices: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
@@ -76,9 +83,11 @@ async fn spec(
     }
     let plain = ["stage", "kept", "next", "state", "run", UPDATING];
     let plain = plain.map(|key| (tag(key), String::new()));
-    let config = [
+    let common = [
         (tag(TEMPORARY), Owner::me().to_string()),
         ("boot.autostart".to_owned(), "false".to_owned()),
+    ];
+    let of_lxd = [
         ("nvidia.runtime".to_owned(), "false".to_owned()),
         // What protects the lab must not keep its copy.
         ("security.protection.delete".to_owned(), "false".to_owned()),
@@ -86,13 +95,15 @@ async fn spec(
         // It ends by itself, should nobody be left to remove it.
         ("raw.lxc".to_owned(), "lxc.init.cmd = /bin/sleep 600".to_owned()),
     ];
+    let of_docker = [("docker.command".to_owned(), r#"["sleep", "600"]"#.to_owned())];
+    let more: Vec<_> = if docker { of_docker.into() } else { of_lxd.into() };
     let side = snapshot.map_or("now", |s| s.name.as_str());
     let id = format!("{} {side} {:?}", std::process::id(), std::time::Instant::now());
     let id = hex::encode(Sha256::digest(id));
     Ok(InstanceSpec {
         name: format!("halolab-look-{}", id.get(..12).unwrap_or_default()),
-        profiles: vec!["default".into()],
-        config: plain.into_iter().chain(config).collect(),
+        profiles: if docker { vec![] } else { vec!["default".into()] },
+        config: plain.into_iter().chain(common).chain(more).collect(),
         devices,
         description: "halolab looks into it, and removes it".into(),
         instance_only: true,

@@ -23,7 +23,7 @@ impl Hand<'_> {
             } => (name, self.why("stopped")),
             _ => return vec![],
         };
-        match self.worker.backend().await {
+        match self.worker.backend(self.engine).await {
             Ok(backend) => jobs::before(&self.worker.cx.jobs(), backend, name, &why).await,
             Err(_) => vec![],
         }
@@ -31,7 +31,7 @@ impl Hand<'_> {
 
     /// What became of them.
     pub(super) async fn after_the_end(&self, doomed: Vec<Mirror>) {
-        if let Ok(backend) = self.worker.backend().await {
+        if let Ok(backend) = self.worker.backend(self.engine).await {
             jobs::after(backend, doomed).await;
         }
     }

@@ -86,7 +86,7 @@ impl Hand<'_> {
     pub(super) async fn wait_daemon(&mut self, seconds: u32) -> Ended {
         let until = Instant::now() + Duration::from_secs(u64::from(seconds));
         loop {
-            match self.worker.backend().await {
+            match self.worker.backend(self.engine).await {
                 Ok(_) => return DID,
                 Err(error) if Instant::now() > until => return Err(error.into()),
                 Err(error) => self.progress.say(error.to_string(), None),

@@ -5,7 +5,7 @@ use std::{io::Read as _, path::Path};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    backend::{Backend, Error, RemoteImage, simplestreams, types::short_fingerprint},
+    backend::{Backend, Engine, Error, RemoteImage, simplestreams, types::short_fingerprint},
     host::bootstrap,
     plan::Step,
 };
@@ -30,7 +30,10 @@ impl Hand<'_> {
                     certificate: read(certificate.as_deref())?,
                     ..source.clone()
                 };
-                self.expect(&mut source).await?;
+                // A registry names what it has by itself; there is no list of it beside.
+                if self.engine == Engine::Lxd {
+                    self.expect(&mut source).await?;
+                }
                 backend
                     .pull_image(&source, alias, &self.progress)
                     .await

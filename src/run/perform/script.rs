@@ -10,19 +10,23 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use tokio::{sync::Notify, task::yield_now, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     backend,
     job::{
-        self, JobId, Mirror, Order, State, Status, Watch,
+        self, JobId, Mirror, Order, State, Status, Tail, Watch,
         inside::{Command, Inside},
     },
     plan::{Action, Step},
 };
 
 use super::{
-    super::{apply::log_file, output::TAIL},
+    super::{
+        apply::log_file,
+        output::{Output, TAIL},
+    },
     Failure, Hand, Worker,
     instance::existing,
 };
@@ -31,6 +35,8 @@ use super::{
 const PATIENCE: Duration = Duration::from_mins(2);
 /// Seconds between the polite end of a script and the hard one.
 const GRACE: u32 = 5;
+/// How often it is looked for what another watcher of a script adds.
+const LOOK: Duration = Duration::from_millis(100);
 /// How many scripts that ended well are still listed.
 const LISTED: usize = 20;
 
@@ -135,7 +141,7 @@ impl Hand<'_> {
         let rest = Duration::from_secs(u64::from(8 * GRACE));
         let from = handed_on(mirror);
         let waited = self.follow(backend, mirror, from, never);
-        match tokio::time::timeout(rest, waited).await {
+        match timeout(rest, waited).await {
             Ok(Ok(_)) => Err(Failure::Cancelled),
             Ok(Err(error)) => Err(failure(error)),
             Err(_) => Err(undead()),
@@ -151,6 +157,8 @@ impl Hand<'_> {
     ) -> job::Result<Status> {
         let progress = self.progress.clone();
         let output = &mut *self.output;
+        let mut tail = Tail::new(mirror, from);
+        let grown = Notify::new();
         let mut told = false;
         let mut notice = |why: &str| {
             if !told {
@@ -161,12 +169,32 @@ impl Hand<'_> {
         let mut watch = Watch {
             backend,
             mirror,
-            from,
             cancel,
             patience: Some(PATIENCE),
             notice: &mut notice,
+            grown: &mut || grown.notify_one(),
         };
-        Box::pin(watch.to_the_end(&mut |bytes| output.write(bytes))).await
+        let reads = async {
+            loop {
+                let bytes = tail.more(false)?;
+                output.write(&bytes);
+                if bytes.is_empty() {
+                    // What another watcher adds is not told.
+                    let _ = timeout(LOOK, grown.notified()).await;
+                } else {
+                    yield_now().await;
+                }
+            }
+        };
+        let ended = tokio::select! {
+            ended = Box::pin(watch.to_the_end()) => ended,
+            error = reads => return error,
+        };
+        // After a stop the job is watched once more.
+        if !matches!(ended, Err(job::Error::Detached)) {
+            rest(tail, output).await?;
+        }
+        ended
     }
 
     /// The exit code of a script, as a shell would tell it.
@@ -185,12 +213,24 @@ impl Hand<'_> {
     }
 }
 
+/// Hands on what is left: nothing is added any more.
+async fn rest(mut tail: Tail, output: &mut Output) -> job::Result<()> {
+    loop {
+        let bytes = tail.more(true)?;
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        output.write(&bytes);
+        yield_now().await;
+    }
+}
+
 /// Forgets the job of an action whose end is in the journal: nobody will ask for it again, and snapshots do not carry it.
 pub(super) async fn forget(worker: &Worker<'_>, action: &Action) {
     let (Step::Exec { name, .. } | Step::Verify { name, .. }) = &action.step else {
         return;
     };
-    let Ok(backend) = worker.backend().await else {
+    let Ok(backend) = worker.backend(action.engine).await else {
         return;
     };
     let id = JobId::of_step(worker.run, &action.id);

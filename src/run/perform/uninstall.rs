@@ -73,7 +73,7 @@ impl Hand<'_> {
 
     /// Looks once more whether labs need it: they may have been made since this was planned.
     async fn may_take(&self, made: &[Made]) -> Result<(), Failure> {
-        let server = match self.worker.backend().await {
+        let server = match self.worker.backend(self.engine).await {
             Ok(backend) => Some(empty(backend).await?),
             // Neither a socket nor a database is there: no engine that could hold anything.
             Err(Error::NotFound { .. }) => None,

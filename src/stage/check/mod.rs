@@ -1,5 +1,6 @@
 //! What serde cannot see in a stage: names, references, defaults, sizes, scripts.
 
+mod engine;
 pub(super) mod profile;
 pub(super) mod steps;
 mod variables;
@@ -75,7 +76,7 @@ impl Check<'_> {
                 problem.hint("for changes of your own, name the stage `host`: it takes the place of ours"),
             );
         }
-        if stage.backend == BackendKind::Lxd {
+        if stage.backend.makes_labs() {
             if stage.images.is_empty() {
                 self.problems.push(
                     self.document
@@ -111,6 +112,7 @@ impl Check<'_> {
             self.line(&place.key("title"), &image.title, true);
             self.fingerprint(&place.key("fingerprint"), image);
             let source = place.key("source");
+            self.fits_engine(&source, &image.source);
             match &image.source {
                 ImageSource::Remote { remote, alias } => {
                     self.line(&source.key("remote").key("remote"), remote, true);
@@ -122,7 +124,10 @@ impl Check<'_> {
                     suite,
                     packages: _,
                 } => self.bootstrap(&source.key("bootstrap"), distribution, suite, image.family),
-                ImageSource::File {} => {}
+                ImageSource::Registry { reference } => {
+                    self.line(&source.key("registry").key("reference"), reference, true);
+                }
+                ImageSource::Build { .. } | ImageSource::File {} => {}
             }
         }
     }
@@ -131,7 +136,10 @@ impl Check<'_> {
         let Some(fingerprint) = &image.fingerprint else {
             return;
         };
-        if matches!(image.source, ImageSource::Bootstrap { .. }) {
+        if matches!(
+            image.source,
+            ImageSource::Bootstrap { .. } | ImageSource::Build { .. }
+        ) {
             self.say_at_key(
                 place,
                 "an image that is built here has another fingerprint each time",

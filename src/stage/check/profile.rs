@@ -94,7 +94,7 @@ impl Check<'_> {
     }
 
     /// Whether a `${…}` can be filled in; none for one without its end.
-    fn reference(&self, name: Option<&str>) -> Result<(), Complaint> {
+    pub(super) fn reference(&self, name: Option<&str>) -> Result<(), Complaint> {
         let Some(name) = name else {
             return Err(Complaint::new("a `${` has no `}`"));
         };

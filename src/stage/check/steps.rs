@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Check;
 use crate::{
     document::Place,
-    stage::schema::{BackendKind, Family, FieldKind, Script, Stage, StageStep},
+    stage::schema::{BackendKind, Family, FieldKind, Image, ImageSource, Script, Stage, StageStep},
 };
 
 /// Scripts that no step runs: not wrong, but most likely forgotten.
@@ -17,6 +17,11 @@ pub(in crate::stage) fn unused_files(stage: &Stage) -> Vec<String> {
             Script::Inline(_) => None,
         })
         .collect();
+    // All files of the folder are what an image is built out of.
+    let built = |image: &Image| matches!(image.source, ImageSource::Build { .. });
+    if stage.images.iter().any(built) {
+        return vec![];
+    }
     let unused = stage.files.keys().filter(|name| !used.contains(name.as_str()));
     unused.cloned().collect()
 }

@@ -16,6 +16,7 @@ fn action(id: &str, sentence: &str, command: &str, seconds: u32) -> Action {
         seconds,
         step: Step::WaitDaemon { seconds: 1 },
         optional: false,
+        engine: halolab::backend::Engine::Lxd,
     }
 }
 

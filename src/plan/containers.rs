@@ -1,0 +1,89 @@
+//! What is different for labs of Docker: the ground that they stand on, how GPUs get in, what a commit does not hold.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    backend::{Engine, docker::NOT_HELD},
+    host::Fact,
+    stage::{BackendKind, Device, Image, ImageSource, Stage},
+};
+
+use super::{Choice, planner::Case};
+
+/// The network of a container; its root file system needs no device.
+pub(super) fn base_devices() -> BTreeMap<String, BTreeMap<String, String>> {
+    let nic = [("type", "nic"), ("network", "bridge")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+    BTreeMap::from([("eth0".to_owned(), nic.into())])
+}
+
+fn is_docker(case: &Case<'_>) -> bool {
+    case.engine == Engine::Docker
+}
+
+fn fact<'a>(case: &'a Case<'_>, name: &str) -> &'a str {
+    match case.world.facts.get(name) {
+        Some(Fact::Text(text)) => text,
+        _ => "",
+    }
+}
+
+fn is_gpu(device: &Device) -> bool {
+    device.config.get("type").is_some_and(|kind| kind == "gpu")
+}
+
+/// A GPU that no way into a container is open for: it is left out, and [`notes`] say why.
+pub(super) fn is_closed(case: &Case<'_>, device: &Device) -> bool {
+    is_docker(case) && is_gpu(device) && fact(case, "docker_gpu").is_empty()
+}
+
+/// How the GPUs of a lab get in, or why they do not, in sentences.
+pub(super) fn notes(case: &Case<'_>, choice: &Choice) -> Vec<String> {
+    let makes = matches!(
+        choice,
+        Choice::Create | Choice::Recreate | Choice::Update | Choice::Restore(_)
+    );
+    let devices = case.stage.profile.devices.values();
+    let mut wanted = devices.filter(|device| is_gpu(device) && case.holds(device.when.as_ref()));
+    if !is_docker(case) || !makes || wanted.next().is_none() {
+        return vec![];
+    }
+    let why = match fact(case, "docker_gpu_why") {
+        "" => "no GPU of this machine is known to compute",
+        why => why,
+    };
+    let way = match fact(case, "docker_gpu") {
+        "" => {
+            return vec![format!(
+                "no GPU gets into {}: {why}; it is made without one",
+                case.lab
+            )];
+        }
+        "cdi" => "by the names of its CDI specification",
+        "nvidia" => "by the engine's `nvidia` driver",
+        _ => "by its device nodes",
+    };
+    vec![format!("the GPU gets into {} {way}", case.lab)]
+}
+
+/// What a snapshot of a container does not hold, as a sentence of what stays as it is.
+pub(super) fn not_held(case: &Case<'_>) -> Option<String> {
+    is_docker(case).then(|| format!("what a snapshot of Docker is not: a copy of everything. {NOT_HELD}"))
+}
+
+/// Whether an update makes the lab anew from a newer image: its stage has no scripts that update it in place.
+pub(super) fn rebuilds(case: &Case<'_>) -> bool {
+    is_docker(case) && case.stage.updates.is_empty() && case.image.is_some_and(comes)
+}
+
+/// The same of a stage, whichever of its images a lab has.
+pub fn updates_by_image(stage: &Stage) -> bool {
+    stage.backend == BackendKind::Docker && stage.updates.is_empty() && stage.images.iter().any(comes)
+}
+
+/// Whether there may be a newer one of an image.
+fn comes(image: &Image) -> bool {
+    matches!(
+        image.source,
+        ImageSource::Build { .. } | ImageSource::Registry { .. }
+    )
+}

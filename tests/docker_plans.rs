@@ -1,0 +1,401 @@
+//! Labs of Docker in plans and runs, without an engine: what is planned for them, what is said where an engine is away,
+//! and that each action reaches the engine of its lab.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use halolab::{
+    backend::{
+        Backend, Connect, Engine, Engines, Error, ExecSpec, Instance, Power, Progress, Status, fake::Fake,
+    },
+    config::Config,
+    host::Facts,
+    labs::{Presence, World, tag},
+    plan::{self, Action, Choice, Plan, PlanError, Request, Step},
+    run::{self, Context, StopCode},
+    stage::{Answers, Catalog, load},
+};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+fn catalog() -> Catalog {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let stage = |name: &str| load::read(&root.join(name)).unwrap();
+    Catalog::of(vec![
+        stage("labs/mini-lab"),
+        stage("docker-labs/box-lab"),
+        stage("docker-labs/built-lab"),
+    ])
+}
+
+/// Two engines in memory, and a home.
+struct Both {
+    lxd: Arc<Fake>,
+    docker: Arc<Fake>,
+    home: TempDir,
+}
+
+impl Both {
+    fn new() -> Self {
+        Self {
+            lxd: Arc::new(Fake::new().with_image("lab/bb")),
+            docker: Arc::new(Fake::docker().with_image("lab/bb")),
+            home: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// Finds them; those that are not `here` are not found.
+    fn connect(&self, here: &[Engine]) -> Connect {
+        let (lxd, docker, here) = (Arc::clone(&self.lxd), Arc::clone(&self.docker), here.to_vec());
+        Arc::new(move |engine| {
+            let found: Result<Arc<dyn Backend>, Error> = match (engine, here.contains(&engine)) {
+                (Engine::Lxd, true) => Ok(Arc::clone(&lxd) as Arc<dyn Backend>),
+                (Engine::Docker, true) => Ok(Arc::clone(&docker) as Arc<dyn Backend>),
+                (Engine::Lxd, false) => Err(Error::NotFound { looked: vec![] }),
+                (Engine::Docker, false) => Err(Error::NoDocker {
+                    looked: vec!["/run/docker.sock".into()],
+                }),
+            };
+            Box::pin(async move { found })
+        })
+    }
+
+    async fn world(&self, here: &[Engine], facts: Facts) -> World {
+        let config = Config {
+            data: self.home.path().join("data"),
+            ..Config::default()
+        };
+        let engines = Engines::new(self.connect(here));
+        let aliases = plan::aliases(&catalog(), &[]);
+        World::observe_all(&engines, facts, config, &aliases, true)
+            .await
+            .unwrap()
+    }
+
+    async fn plan(&self, wanted: &[(&str, Choice)]) -> Plan {
+        let world = self.world(&[Engine::Lxd, Engine::Docker], Facts::new()).await;
+        plan::plan(&world, &catalog(), &requests(wanted)).unwrap()
+    }
+
+    async fn apply(&self, plan: &Plan, run: &str) {
+        let (events, _heard) = tokio::sync::mpsc::unbounded_channel();
+        let cx = Context {
+            connect: self.connect(&[Engine::Lxd, Engine::Docker]),
+            runs: self.home.path().join("runs"),
+            cache: self.home.path().join("cache"),
+            secrets: BTreeMap::new(),
+            events,
+            cancel: CancellationToken::new(),
+            stop_code: StopCode::default(),
+        };
+        let ended = run::apply(plan, run, &cx).await;
+        assert_eq!(ended.code, 0, "{:?}", ended.summary);
+    }
+}
+
+const ALL: &[Engine] = &[Engine::Lxd, Engine::Docker];
+
+fn requests(wanted: &[(&str, Choice)]) -> Vec<Request> {
+    let request = |(lab, choice): &(&str, Choice)| Request {
+        lab: (*lab).to_owned(),
+        stage: (*lab).to_owned(),
+        choice: choice.clone(),
+        answers: Answers::new(),
+    };
+    wanted.iter().map(request).collect()
+}
+
+fn ids(actions: &[Action]) -> Vec<&str> {
+    let short = |a: &'_ Action| a.id.len() - a.id.rsplit('/').next().unwrap_or_default().len();
+    actions.iter().map(|a| &a.id[short(a)..]).collect()
+}
+
+#[tokio::test]
+async fn a_lab_of_docker_needs_neither_pool_nor_bridge_and_each_action_says_whose_it_is() {
+    let both = Both::new();
+    let plan = both.plan(&[("box-lab", Choice::Create)]).await;
+    assert!(plan.host.is_empty(), "{:?}", ids(&plan.host));
+    let actions = &plan.labs[0].actions;
+    assert!(actions.iter().all(|a| a.engine == Engine::Docker));
+    let waits = |a: &&Action| matches!(a.step, Step::WaitNetwork { .. });
+    assert!(!actions.iter().any(|a| waits(&a)));
+    for action in actions {
+        let own = ["docker ", "mkdir ", "chown "];
+        assert!(
+            own.iter().any(|program| action.command.starts_with(program)),
+            "{}",
+            action.command
+        );
+    }
+    let Step::PutProfile { profile, .. } = &actions[0].step else {
+        panic!("{:?}", actions[0].step)
+    };
+    let devices: Vec<&str> = profile.devices.keys().map(String::as_str).collect();
+    assert_eq!(devices, ["data-models", "eth0"]);
+    let data = both.home.path().join("data/box-lab/models");
+    assert_eq!(
+        profile.devices["data-models"]["source"],
+        data.display().to_string()
+    );
+}
+
+#[tokio::test]
+async fn plans_of_lxd_do_not_speak_of_engines_so_that_their_digests_stay() {
+    let both = Both::new();
+    let mut plan = both.plan(&[("mini-lab", Choice::Create)]).await;
+    let text = serde_json::to_string(&plan).unwrap();
+    assert!(!text.contains("\"engine\""), "{text}");
+    let read: Plan = serde_json::from_str(&text).unwrap();
+    assert_eq!(read, {
+        plan.losses = read.losses.clone();
+        plan
+    });
+}
+
+#[tokio::test]
+async fn an_engine_that_is_away_is_said_with_what_to_type_and_the_other_one_works() {
+    let both = Both::new();
+    let world = both.world(&[Engine::Lxd], Facts::new()).await;
+    let refused = plan::plan(&world, &catalog(), &requests(&[("box-lab", Choice::Create)])).unwrap_err();
+    assert!(refused.to_string().contains("--docker SOCKET"), "{refused}");
+    plan::plan(&world, &catalog(), &requests(&[("mini-lab", Choice::Create)])).unwrap();
+    let lab = world.find(&catalog(), "box-lab").unwrap();
+    assert!(world.lab_away(lab.engine).is_some());
+    // Without LXD, and with one that sleeps, Docker's labs are made without starting anything.
+    let world = both.world(&[Engine::Docker], Facts::new()).await;
+    let asleep = World {
+        asleep: Some("LXD".into()),
+        ..world.clone()
+    };
+    for world in [world, asleep] {
+        let plan = plan::plan(&world, &catalog(), &requests(&[("box-lab", Choice::Create)])).unwrap();
+        assert!(plan.host.is_empty() && plan.labs.len() == 1);
+    }
+}
+
+#[tokio::test]
+async fn two_labs_never_have_one_name() {
+    let both = Both::new();
+    let mut world = both.world(ALL, Facts::new()).await;
+    let instance = |name: &str, stage: &str| Instance {
+        name: name.into(),
+        config: [(tag("stage"), stage.to_owned())].into(),
+        status: Status::Running,
+        ..Instance::default()
+    };
+    world.instances.push(instance("box-lab", "mini-lab"));
+    let docker = world.docker.as_mut().unwrap();
+    docker.instances.push(instance("mini-lab", "box-lab"));
+    docker.instances.push(Instance {
+        name: "built-lab".into(),
+        ..Instance::default()
+    });
+    for lab in ["box-lab", "mini-lab"] {
+        let refused = plan::plan(&world, &catalog(), &requests(&[(lab, Choice::Create)])).unwrap_err();
+        assert!(matches!(&refused, PlanError::Elsewhere { .. }), "{refused}");
+        // What is there can be worked with all the same.
+        plan::plan(&world, &catalog(), &requests(&[(lab, Choice::Remove)])).unwrap();
+    }
+    for choice in [Choice::Create, Choice::Adopt, Choice::Remove] {
+        let refused = plan::plan(&world, &catalog(), &requests(&[("built-lab", choice)])).unwrap_err();
+        assert!(matches!(&refused, PlanError::ForeignContainer(_)), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn an_image_is_built_in_the_labs_track_and_an_update_builds_it_anew() {
+    let both = Both::new();
+    let plan = both.plan(&[("built-lab", Choice::Create)]).await;
+    let build = |plan: &Plan| {
+        let mut actions = plan.labs[0].actions.iter();
+        let found = actions.find_map(|a| match &a.step {
+            Step::BuildImage { build, files } => Some((build.clone(), files.clone())),
+            _ => None,
+        });
+        found.unwrap()
+    };
+    let (first, files) = build(&plan);
+    assert!(!first.anew && first.arguments["COLOUR"] == "green");
+    assert!(files.contains_key("parts/hello.sh"), "{:?}", files.keys());
+    both.apply(&plan, "one").await;
+    assert!(both.docker.image(&first.alias).await.unwrap().is_some());
+    let log = std::fs::read_to_string(both.home.path().join("runs/one/built-lab.log")).unwrap();
+    assert!(
+        log.contains("ARG COLOUR"),
+        "what the build says is in the lab's log: {log}"
+    );
+    for choice in [Choice::Update, Choice::Recreate] {
+        let plan = both.plan(&[("built-lab", choice.clone())]).await;
+        assert!(build(&plan).0.anew);
+        assert_eq!(plan.labs[0].choice, choice);
+        let kept = |a: &Action| matches!(&a.step, Step::Copy { spec, .. } if spec.name == "built-lab-prev");
+        assert!(plan.labs[0].actions.iter().any(kept), "the lab of now is kept");
+    }
+    let plan = both.plan(&[("built-lab", Choice::Update)]).await;
+    both.apply(&plan, "two").await;
+    assert_eq!(both.docker.names(), ["built-lab", "built-lab-prev"]);
+}
+
+#[tokio::test]
+async fn how_a_gpu_gets_in_is_said_and_one_that_does_not_is_left_out() {
+    let both = Both::new();
+    let with = async |way: &str, why: &str| {
+        let mut world = both.world(ALL, Facts::new()).await;
+        let facts = &mut world.docker.as_mut().unwrap().facts;
+        facts.insert("docker_gpu".into(), way.into());
+        facts.insert("docker_gpu_why".into(), why.into());
+        let plan = plan::plan(&world, &catalog(), &requests(&[("built-lab", Choice::Create)])).unwrap();
+        let Step::PutProfile { profile, .. } = plan.labs[0].actions[0].step.clone() else {
+            panic!("no profile")
+        };
+        let proven = plan.actions().any(|a| matches!(a.step, Step::Prove { .. }));
+        (
+            profile.devices.contains_key("gpu"),
+            proven,
+            plan.labs[0].notes.join("; "),
+        )
+    };
+    let (gpu, proven, notes) = with("cdi", "").await;
+    assert!(gpu && proven && notes.contains("CDI specification"), "{notes}");
+    let (gpu, proven, notes) = with("", "CDI: the engine is too old").await;
+    assert!(
+        !gpu && !proven && notes.contains("the engine is too old"),
+        "{notes}"
+    );
+}
+
+#[tokio::test]
+async fn one_run_works_on_both_engines_and_verbs_find_a_lab_where_it_is() {
+    let both = Both::new();
+    let plan = both
+        .plan(&[("mini-lab", Choice::Create), ("box-lab", Choice::Create)])
+        .await;
+    both.apply(&plan, "both").await;
+    assert_eq!(both.lxd.names(), ["mini-lab"]);
+    assert_eq!(both.docker.names(), ["box-lab"]);
+    let all = Engines::new(both.connect(ALL)).all().await.unwrap();
+    let names: Vec<String> = all
+        .instances()
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|i| i.name)
+        .collect();
+    assert_eq!(names, ["mini-lab", "box-lab"]);
+    all.power("box-lab", Power::Stop { seconds: 0 }).await.unwrap();
+    assert_eq!(
+        both.docker.instance("box-lab").await.unwrap().unwrap().status,
+        Status::Stopped
+    );
+    assert_eq!(
+        both.lxd.instance("mini-lab").await.unwrap().unwrap().status,
+        Status::Running
+    );
+    all.snapshot("box-lab", "mine").await.unwrap();
+    let names = all.snapshot_names(&["box-lab", "mini-lab"]).await.unwrap();
+    assert_eq!(names["box-lab"], ["clean", "mine"]);
+    assert_eq!(names["mini-lab"], ["clean"]);
+    assert!(all.profile("halolab-box-lab").await.unwrap().is_some());
+    assert!(both.lxd.profile("halolab-box-lab").await.unwrap().is_none());
+    assert!(all.server_of("box-lab").await.unwrap().is_docker());
+    assert!(!all.server_of("mini-lab").await.unwrap().is_docker());
+    assert!(all.is_at("unix://fake").await.unwrap() && all.is_at("fake").await.unwrap());
+    let spec = ExecSpec {
+        argv: vec!["true".into()],
+        ..ExecSpec::default()
+    };
+    let mut nobody = |_: u8, _: &[u8]| {};
+    let ran = all
+        .exec("mini-lab", &spec, &mut nobody, &Progress::default())
+        .await;
+    assert_eq!(ran.unwrap(), 0);
+    let world = both.world(ALL, Facts::new()).await;
+    let rows = world.labs(&catalog());
+    let engines: Vec<_> = rows
+        .iter()
+        .map(|l| (l.name.as_str(), l.engine, l.presence))
+        .collect();
+    assert_eq!(
+        engines,
+        [
+            ("box-lab", Engine::Docker, Presence::Ours),
+            ("mini-lab", Engine::Lxd, Presence::Ours),
+            ("built-lab", Engine::Docker, Presence::Missing),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn one_engine_alone_is_asked_without_a_detour() {
+    let both = Both::new();
+    let lxd = Engines::new(both.connect(&[Engine::Lxd])).all().await.unwrap();
+    assert!(!lxd.server().await.unwrap().is_docker());
+    let docker = Engines::new(both.connect(&[Engine::Docker])).all().await.unwrap();
+    assert!(docker.server().await.unwrap().is_docker());
+    let neither = Engines::new(both.connect(&[])).all().await;
+    assert!(matches!(neither, Err(Error::NotFound { .. })));
+}
+
+#[test]
+fn what_an_engine_cannot_do_is_a_mistake_of_the_stage_with_the_way_out() {
+    let text = |backend: &str, source: &str| {
+        format!(
+            "version = 1\nid = \"x-lab\"\ntitle = \"t\"\nsummary = \"s\"\nbackend = \"{backend}\"\n\
+             [[image]]\nid = \"i\"\ntitle = \"t\"\nfamily = \"any\"\nsource.{source}\n"
+        )
+    };
+    let said = |backend: &str, source: &str| {
+        let files = [("Own".to_owned(), "FROM scratch\n".to_owned())].into();
+        load::parse("x.toml", &text(backend, source), files)
+            .map_or_else(|error| error.to_string(), |_| String::new())
+    };
+    for (backend, source, word) in [
+        (
+            "docker",
+            "remote = { remote = \"images\", alias = \"debian/12\" }",
+            "registry",
+        ),
+        (
+            "lxd",
+            "registry = { reference = \"debian\" }",
+            "backend = \"docker\"",
+        ),
+        ("lxd", "build = {}", "Dockerfile"),
+        ("docker", "build = {}", "no file `Dockerfile`"),
+        (
+            "docker",
+            "build = { dockerfile = \"Own\", network = \"mine\" }",
+            "`host`, `none`",
+        ),
+        (
+            "docker",
+            "build = { dockerfile = \"Own\", arguments = { A = \"${option.b}\" } }",
+            "no option",
+        ),
+    ] {
+        let said = said(backend, source);
+        assert!(said.contains(word), "{backend} {source}: {said}");
+    }
+    for source in [
+        "build = { dockerfile = \"Own\", network = \"host\" }",
+        "registry = { reference = \"debian:bookworm-slim\" }",
+        "bootstrap = { distribution = \"debian\", suite = \"bookworm\" }",
+        "file = {}",
+    ] {
+        let text = text("docker", source).replace(
+            "\"any\"",
+            if source.starts_with("boot") {
+                "\"debian\""
+            } else {
+                "\"any\""
+            },
+        );
+        let files = [("Own".to_owned(), "FROM scratch\n".to_owned())].into();
+        load::parse("x.toml", &text, files).unwrap();
+    }
+}
