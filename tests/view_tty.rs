@@ -248,7 +248,7 @@ fn indexed(home: &Path, text: &str, hours: u64) {
 #[case::nobody_knows("[12/48] Building CXX object a.o\n", "silent since 2")]
 fn of_a_build_that_is_gone_no_clock_runs(#[case] end: &str, #[case] said: &str) {
     let home = tempfile::tempdir().unwrap();
-    let id = "lab-abcd-1.0-".to_owned() + &"lababcd".repeat(5)[..32];
+    let id = "lab-abcd-1.0-".to_owned() + &"labbuild".repeat(4);
     let begin = format!("==> Installing {id} [1/1]\n==> lab-abcd: Executing phase: 'build'\n");
     indexed(home.path(), &(begin + end), 50);
     let mut pty = start(home.path(), &["-b", "build.log"]);
