@@ -1,6 +1,7 @@
 //! What Docker's backend does beside the contract of all backends, on the private daemon of `tests/run.sh`.
 
 mod cuts;
+mod registry;
 mod safety;
 
 use std::{collections::BTreeMap, time::Duration};

@@ -403,3 +403,34 @@ async fn a_stop_lets_what_runs_end_and_waits_for_nobody_else() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_copy_that_is_stopped_leaves_nothing() {
+    let Some(docker) = docker().await else { return };
+    let name = unique("stopped");
+    let copy = format!("{name}-copy");
+    clean(&docker, &name, async {
+        made(&docker, &name, &[]).await;
+        docker.snapshot(&name, "s").await.unwrap();
+        let wanted = InstanceSpec {
+            name: copy.clone(),
+            ..InstanceSpec::default()
+        };
+        let (sink, mut heard) = tokio::sync::mpsc::unbounded_channel();
+        let progress = Progress {
+            sink: Some(sink),
+            ..Progress::default()
+        };
+        let cancel = progress.cancel.clone();
+        let stop = async {
+            heard.recv().await.expect("it begins");
+            cancel.cancel();
+        };
+        let (done, ()) = tokio::join!(docker.copy(&name, None, &wanted, &progress), stop);
+        assert!(matches!(done, Err(Error::Cancelled { .. })), "{done:?}");
+        assert_eq!(containers(&name).await, [name.as_str()]);
+        docker.copy(&name, None, &wanted, &silent()).await.unwrap();
+        assert_eq!(snapshots(&docker, &copy).await, ["s"]);
+    })
+    .await;
+}

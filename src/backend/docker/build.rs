@@ -14,6 +14,10 @@ use crate::backend::{Error, Progress, Result, about::About, error::fold};
 
 /// Lines of a failing step that its error tells.
 const LAST: usize = 12;
+/// Letters of each of them.
+const SHOWN: usize = 2000;
+/// Bytes after which a line that does not end is handed on in pieces.
+const LONGEST: usize = 64 << 10;
 
 /// What to build.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +50,7 @@ pub enum BuildEvent {
         number: u32,
         /// Of so many.
         of: u32,
-        /// The line of the file.
+        /// The line of the file, safe to show.
         text: String,
     },
     /// The step that began last was in the cache.
@@ -165,19 +169,20 @@ impl Reader {
             let line = std::mem::replace(&mut self.line, rest);
             self.line(line, tell, progress);
         }
+        if self.line.len() > LONGEST {
+            let piece = std::mem::take(&mut self.line);
+            self.line(piece, tell, progress);
+        }
     }
 
     fn line(&mut self, line: String, tell: &mut (dyn FnMut(BuildEvent) + Send), progress: &Progress) {
         if let Some((number, of, text)) = step(&line) {
             (self.steps, self.of) = (number, of);
-            text.clone_into(&mut self.step);
+            let text = fold(text);
+            self.step.clone_from(&text);
             self.last.clear();
-            progress.say(format!("step {number}/{of}: {}", fold(text)), self.percent());
-            tell(BuildEvent::Step {
-                number,
-                of,
-                text: text.to_owned(),
-            });
+            progress.say(format!("step {number}/{of}: {text}"), self.percent());
+            tell(BuildEvent::Step { number, of, text });
             return;
         }
         if line.starts_with(" ---> Using cache") {
@@ -190,7 +195,8 @@ impl Reader {
             if self.last.len() == LAST {
                 self.last.remove(0);
             }
-            self.last.push(line.trim_end().to_owned());
+            let line = line.trim_end();
+            self.last.push(line.chars().take(SHOWN).collect());
         }
         tell(BuildEvent::Output(line.into_bytes()));
     }
@@ -237,6 +243,31 @@ fn step(line: &str) -> Option<(u32, u32, &str)> {
 #[cfg(test)]
 mod tests {
     use super::{BuildEvent, Progress, Reader};
+
+    #[test]
+    fn a_line_without_an_end_comes_in_pieces_and_a_step_moves_no_cursor() {
+        let mut reader = Reader::default();
+        let mut told = vec![];
+        let text = |text: String| bollard::models::BuildInfo {
+            stream: Some(text),
+            ..Default::default()
+        };
+        let mut tell = |event| told.push(event);
+        reader.read(
+            &text("Step 1/1 : RUN \u{1b}[2J\n".into()),
+            &mut tell,
+            &Progress::default(),
+        );
+        for _ in 0..100 {
+            reader.read(&text("x".repeat(10_000)), &mut tell, &Progress::default());
+        }
+        assert!(reader.line.len() <= super::LONGEST);
+        assert!(told.len() > 10);
+        let BuildEvent::Step { text, .. } = &told[0] else {
+            panic!("{told:?}")
+        };
+        assert!(!text.contains('\u{1b}'), "{text}");
+    }
 
     #[test]
     fn steps_cache_and_the_last_words_of_a_failure_are_read_whatever_the_pieces() {

@@ -60,18 +60,28 @@ impl Docker {
         answer.map_err(|error| self.said(about, &error))
     }
 
-    /// A call with a deadline of its own.
+    /// A call with a deadline of its own, for which whoever listens may stop waiting. What begins after the user stopped is
+    /// there to take something back: it has its time.
     pub(super) async fn call_within<T>(
         &self,
         deadline: Duration,
         about: &About,
         call: impl Future<Output = std::result::Result<T, Wire>>,
     ) -> Result<T> {
+        let listener = late::listener().filter(|listener| !listener.cancel.is_cancelled());
+        let stopped = async {
+            match &listener {
+                Some(listener) => listener.cancel.cancelled().await,
+                None => std::future::pending().await,
+            }
+        };
         // The answers are large: their futures would be larger than the stack likes.
-        match timeout(deadline, Box::pin(call)).await {
-            Err(_) => Err(self.late(about, deadline)),
-            Ok(answer) => answer.map_err(|error| self.said(about, &error)),
-        }
+        let mut call = Box::pin(call);
+        let answer = tokio::select! {
+            answer = timeout(deadline, &mut call) => answer.map_err(|_| self.late(about, deadline)),
+            () = stopped => timeout(GRACE, &mut call).await.map_err(|_| cancelled(about)),
+        };
+        answer?.map_err(|error| self.said(about, &error))
     }
 
     /// A call about something that may not be there.

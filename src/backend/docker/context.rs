@@ -29,7 +29,8 @@ impl Ignored {
             let (line, keep) = line.strip_prefix('!').map_or((line, false), |line| (line, true));
             let line = line.trim().trim_matches('/');
             let line = line.strip_prefix("./").unwrap_or(line);
-            let rule = Regex::new(&pattern(line)).map_err(io::Error::other)?;
+            let rule = pattern(line).and_then(|text| Regex::new(&text).map_err(|error| error.to_string()));
+            let rule = rule.map_err(|why| io::Error::other(format!("`{line}` in .dockerignore: {why}")))?;
             Ok((rule, keep))
         });
         Ok(Self(rules.collect::<io::Result<_>>()?))
@@ -48,7 +49,7 @@ impl Ignored {
 }
 
 /// A pattern of Docker's as a regular expression; what is below a match matches too.
-fn pattern(glob: &str) -> String {
+fn pattern(glob: &str) -> Result<String, String> {
     let mut text = String::from("^");
     let mut rest = glob;
     while let Some(c) = rest.chars().next() {
@@ -58,6 +59,14 @@ fn pattern(glob: &str) -> String {
         } else if let Some(after) = rest.strip_prefix("**") {
             text.push_str(".*");
             after
+        } else if let Some(class) = rest.strip_prefix('[') {
+            let (class, after) = set(class)?;
+            text.push_str(&class);
+            after
+        } else if let Some(escaped) = rest.strip_prefix('\\') {
+            let c = escaped.chars().next().ok_or("nothing follows the last `\\`")?;
+            text.push_str(&regex::escape(&c.to_string()));
+            escaped.get(c.len_utf8()..).unwrap_or_default()
         } else {
             match c {
                 '*' => text.push_str("[^/]*"),
@@ -68,7 +77,40 @@ fn pattern(glob: &str) -> String {
         };
     }
     text.push_str("(?:/.*)?$");
-    text
+    Ok(text)
+}
+
+/// The letters between `[` and `]`, of which one matches, or none with `^`; and what is behind them.
+fn set(glob: &str) -> Result<(String, &str), String> {
+    let (negated, glob) = glob.strip_prefix('^').map_or((false, glob), |rest| (true, rest));
+    let mut text = if negated { "[^/" } else { "[" }.to_owned();
+    let mut letters = glob.char_indices();
+    let empty = text.len();
+    while let Some((at, c)) = letters.next() {
+        match c {
+            ']' if text.len() == empty => break,
+            ']' => {
+                text.push(']');
+                return Ok((text, glob.get(at + 1..).unwrap_or_default()));
+            }
+            '-' => text.push('-'),
+            '\\' => {
+                let (_, c) = letters.next().ok_or("nothing follows the last `\\`")?;
+                text.push_str(&escape(c));
+            }
+            c => text.push_str(&escape(c)),
+        }
+    }
+    Err("`[` begins a set of letters that `]` must end".to_owned())
+}
+
+/// A letter within brackets: whatever is no letter or digit might mean something there.
+fn escape(c: char) -> String {
+    if c.is_alphanumeric() || !c.is_ascii() {
+        c.to_string()
+    } else {
+        format!("\\x{:02x}", u32::from(c))
+    }
 }
 
 /// Writes a folder as an archive; owners and times are left out, so that the engine's cache knows the same files again.
@@ -117,6 +159,21 @@ mod tests {
         }
         for path in ["src", "keep.log", "x/a.log", "a/b", "targets"] {
             assert!(!ignored.leaves_out(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn sets_and_escaped_letters_mean_what_docker_means() {
+        let ignored = Ignored::parse("*.[ch]\n[^a-c]x\nlog[0-9]\na\\*b\n[\\]&~]\n").unwrap();
+        for path in ["m.c", "m.h", "dx", "log7", "a*b", "]", "&", "~"] {
+            assert!(ignored.leaves_out(path), "{path}");
+        }
+        for path in ["m.o", "ax", "cx", "/x", "logs", "aab", "["] {
+            assert!(!ignored.leaves_out(path), "{path}");
+        }
+        for bad in ["[a", "[]", "a\\", "[z-a]"] {
+            let error = Ignored::parse(bad).unwrap_err().to_string();
+            assert!(error.contains(bad) && error.contains(".dockerignore"), "{error}");
         }
     }
 

@@ -252,6 +252,8 @@ impl Docker {
         output: &mpsc::Sender<Vec<u8>>,
     ) {
         let mut typing = true;
+        // What was typed and is not sent yet: a program that reads nothing must not keep its output from us.
+        let mut unsent: Vec<u8> = vec![];
         loop {
             tokio::select! {
                 piece = answers.next() => match piece {
@@ -260,13 +262,17 @@ impl Docker {
                     },
                     Some(Err(_)) | None => return,
                 },
-                typed = input.recv(), if typing => match typed {
-                    Some(TtyInput::Bytes(bytes)) => {
-                        let sent = keys.write_all(&bytes).await;
-                        if sent.is_err() || keys.flush().await.is_err() {
+                sent = keys.write(&unsent), if !unsent.is_empty() => match sent {
+                    Ok(length @ 1..) => {
+                        unsent.drain(..length.min(unsent.len()));
+                        if !matches!(timeout(GRACE, keys.flush()).await, Ok(Ok(()))) {
                             return;
                         }
                     }
+                    _ => return,
+                },
+                typed = input.recv(), if typing && unsent.is_empty() => match typed {
+                    Some(TtyInput::Bytes(bytes)) => unsent = bytes,
                     Some(TtyInput::Resize(columns, rows)) => {
                         self.resize(&running.id, (columns, rows)).await;
                     }

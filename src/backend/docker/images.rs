@@ -4,8 +4,10 @@ use std::{collections::HashMap, path::Path};
 
 use bollard::{
     body_try_stream,
-    models::{CreateImageInfo, ImageInspect},
-    query_parameters::{CreateImageOptions, TagImageOptions},
+    models::{ContainerCreateBody, CreateImageInfo, ImageInspect},
+    query_parameters::{
+        ContainerArchiveInfoOptions, CreateContainerOptions, CreateImageOptions, TagImageOptions,
+    },
 };
 
 use futures_util::TryStreamExt as _;
@@ -46,45 +48,82 @@ impl Docker {
                  the certificate there"
             )));
         }
-        // Without a tag or digest the engine would fetch all of them.
-        let name = reference.rsplit('/').next().unwrap_or_default();
-        let tag = (!name.contains([':', '@'])).then(|| "latest".to_owned());
-        let options = CreateImageOptions {
-            from_image: Some(reference.clone()),
-            tag,
-            ..CreateImageOptions::default()
+        let image = if source.fingerprints.is_empty() {
+            self.pull(&reference, &about, progress).await?;
+            reference.clone()
+        } else {
+            let image =
+                Box::pin(self.pull_one_of(&reference, &source.fingerprints, &about, progress)).await?;
+            if !reference.contains('@') {
+                self.name_image(&image, &reference, &about).await?;
+            }
+            image
         };
-        let mut layers = Layers::default();
-        let stream = self.api.create_image(Some(options), None, None);
-        self.follow(&about, progress, stream, &mut |told| layers.tell(&told, progress))
-            .await?;
-        if !source.fingerprints.is_empty() {
-            self.must_be_one_of(&reference, &source.fingerprints, &about)
-                .await?;
-        }
         if alias != reference {
-            self.name_image(&reference, alias, &about).await?;
+            self.name_image(&image, alias, &about).await?;
         }
         progress.say(format!("{reference} is here"), Some(100));
         Ok(())
     }
 
-    /// Compares what was fetched, by its own and its registry's digests; another image is not kept.
-    async fn must_be_one_of(&self, reference: &str, expected: &[String], about: &About) -> Result<()> {
-        let found = self.call(about, self.api.inspect_image(reference)).await?;
-        let own = found.id.unwrap_or_default();
-        let digests = found.repo_digests.unwrap_or_default();
-        let sums = digests
-            .iter()
-            .chain([&own])
-            .filter_map(|text| text.rsplit("sha256:").next());
-        if sums
-            .into_iter()
-            .any(|sum| expected.iter().any(|other| other == sum))
-        {
-            return Ok(());
+    /// Fetches an image by name or digest; a name that another one has goes over to it.
+    async fn pull(&self, reference: &str, about: &About, progress: &Progress) -> Result<()> {
+        // Without a tag or digest the engine would fetch all of them.
+        let name = reference.rsplit('/').next().unwrap_or_default();
+        let tag = (!name.contains([':', '@'])).then(|| "latest".to_owned());
+        let options = CreateImageOptions {
+            from_image: Some(reference.to_owned()),
+            tag,
+            ..CreateImageOptions::default()
+        };
+        let mut layers = Layers::default();
+        let stream = self.api.create_image(Some(options), None, None);
+        self.follow(about, progress, stream, &mut |told| layers.tell(&told, progress))
+            .await
+    }
+
+    /// Fetches one of the images that are expected, by their own or their registry's digests: by digest, so that no name leads
+    /// to another image, whenever it is cut. What it is called afterwards.
+    async fn pull_one_of(
+        &self,
+        reference: &str,
+        expected: &[String],
+        about: &About,
+        progress: &Progress,
+    ) -> Result<String> {
+        let (name, digest) = reference
+            .split_once('@')
+            .map_or((reference, None), |(n, d)| (n, Some(d)));
+        let (repository, _) = split(name);
+        for sum in expected.iter().filter(|_| digest.is_none()) {
+            let image = format!("{repository}@sha256:{sum}");
+            match self.pull(&image, about, progress).await {
+                Ok(()) => return Ok(image),
+                // It may be the image's own digest, which registries do not know.
+                Err(Error::Missing { .. } | Error::Refused { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
-        self.drop_image(reference).await?;
+        let digest = if let Some(digest) = digest {
+            digest.to_owned()
+        } else {
+            let told = self
+                .call(about, self.api.inspect_registry_image(reference, None))
+                .await?;
+            told.descriptor.digest.unwrap_or_default()
+        };
+        let image = format!("{repository}@{digest}");
+        let there = self.find_image(&image).await?.is_some();
+        self.pull(&image, about, progress).await?;
+        let found = self.call(about, self.api.inspect_image(&image)).await?;
+        let own = found.id.unwrap_or_default();
+        let sums = [digest.as_str(), own.as_str()].map(|text| text.trim_start_matches("sha256:"));
+        if expected.iter().any(|sum| sums.contains(&sum.as_str())) {
+            return Ok(image);
+        }
+        if !there {
+            self.drop_image(&image).await?;
+        }
         Err(Error::Fingerprint {
             image: reference.to_owned(),
             found: fold(own.trim_start_matches("sha256:")),
@@ -124,18 +163,25 @@ impl Docker {
             progress.say(format!("{alias} is here already"), Some(100));
             return Ok(());
         }
+        // What nobody looked into has no name until somebody did.
+        let opaque = import::is_opaque(file.to_path_buf()).await.map_err(unreadable)?;
         let (repository, tag) = split(alias);
         let options = CreateImageOptions {
             from_src: Some("-".to_owned()),
-            repo: Some(repository.to_owned()),
-            tag: Some(tag.to_owned()),
+            repo: (!opaque).then(|| repository.to_owned()),
+            tag: (!opaque).then(|| tag.to_owned()),
             changes: vec![format!("LABEL {}={sum}", labels::SHA256)],
             ..CreateImageOptions::default()
         };
         let (filled, problem) = import::body(file.to_path_buf(), progress.clone());
         let body = body_try_stream(filled.stream().map_ok(Into::into));
         let stream = self.api.create_image(Some(options), Some(body), None);
-        let done = self.follow(&about, progress, stream, &mut |_| {}).await;
+        let mut last = None;
+        let done = self
+            .follow(&about, progress, stream, &mut |told: CreateImageInfo| {
+                last = told.status;
+            })
+            .await;
         // What went wrong on our side says more than the engine's words about a tar file that ends early.
         if let Some(problem) = import::told(problem).await {
             return match done {
@@ -144,8 +190,43 @@ impl Docker {
             };
         }
         done?;
+        if opaque {
+            self.look_into(&last.unwrap_or_default(), alias, &about).await?;
+        }
         progress.say(format!("{alias} is here"), Some(100));
         Ok(())
+    }
+
+    /// Names an image that the engine unpacked, unless it is a unified one with the root file system below `rootfs`.
+    async fn look_into(&self, image: &str, alias: &str, about: &About) -> Result<()> {
+        let body = ContainerCreateBody {
+            image: Some(image.to_owned()),
+            cmd: Some(vec!["never started".to_owned()]),
+            ..ContainerCreateBody::default()
+        };
+        let made = self
+            .call(
+                about,
+                self.api.create_container(None::<CreateContainerOptions>, body),
+            )
+            .await?;
+        let mut found = 0;
+        for path in ["/rootfs", "/metadata.yaml"] {
+            let options = ContainerArchiveInfoOptions {
+                path: path.to_owned(),
+            };
+            let look = self.api.get_container_archive_info(&made.id, Some(options));
+            found += u8::from(self.find(&about_image(alias), look).await?.is_some());
+        }
+        self.remove_container(&made.id, true, about).await?;
+        if found == 2 {
+            self.drop_image(image).await?;
+            return Err(about.no(
+                "it is a unified image packed with xz or bzip2, of which only what is below `rootfs` is wanted; pack it with gzip \
+                 or zstd: `xz -dc FILE | gzip > FILE.gz`",
+            ));
+        }
+        self.name_image(image, alias, about).await
     }
 
     /// Removes a local image.

@@ -47,6 +47,12 @@ pub(super) async fn sum(file: PathBuf) -> io::Result<String> {
     spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
+/// Whether only the engine can unpack a file, so that what is in it is known after the import.
+pub(super) async fn is_opaque(file: PathBuf) -> io::Result<bool> {
+    let work = move || Ok(Kind::of(&file)? == Kind::Other);
+    spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
 /// A body that a thread fills; the second tells what went wrong on this side.
 pub(super) fn body(file: PathBuf, progress: Progress) -> (Filled, oneshot::Receiver<Option<String>>) {
     fill(move |out| send(&file, out, &progress))
@@ -240,7 +246,7 @@ fn inner(path: &Path) -> Option<PathBuf> {
 }
 
 /// Copies what is below `rootfs`, with owners, modes, links and extended attributes.
-fn repack(from: Box<dyn Read + '_>, into: &mut tar::Builder<&mut Out>) -> io::Result<()> {
+fn repack<W: Write>(from: impl Read, into: &mut tar::Builder<W>) -> io::Result<()> {
     let mut archive = tar::Archive::new(from);
     for entry in archive.entries()? {
         let mut entry = entry?;
@@ -252,6 +258,13 @@ fn repack(from: Box<dyn Read + '_>, into: &mut tar::Builder<&mut Out>) -> io::Re
             for one in all {
                 let one = one?;
                 let key = one.key().map_err(io::Error::other)?;
+                if key.starts_with("GNU.sparse.") {
+                    return Err(io::Error::other(format!(
+                        "`{}` is stored with holes in a form that cannot be repacked; pack the image without `--sparse`, or \
+                         with `--format=gnu`",
+                        path.display()
+                    )));
+                }
                 if key.starts_with("SCHILY.xattr.") {
                     attributes.push((key.to_owned(), one.value_bytes().to_vec()));
                 }
@@ -262,7 +275,7 @@ fn repack(from: Box<dyn Read + '_>, into: &mut tar::Builder<&mut Out>) -> io::Re
                 .iter()
                 .map(|(key, value)| (key.as_str(), value.as_slice())),
         )?;
-        let mut header = entry.header().clone();
+        let mut header = plain(&entry);
         match entry.link_name()? {
             Some(target) if header.entry_type().is_hard_link() => {
                 let target = inner(&target).unwrap_or_else(|| target.to_path_buf());
@@ -275,11 +288,83 @@ fn repack(from: Box<dyn Read + '_>, into: &mut tar::Builder<&mut Out>) -> io::Re
     Ok(())
 }
 
+/// The header of what is read: holes are filled by then, and a size that did not fit into the field is known.
+fn plain<R: Read>(entry: &tar::Entry<'_, R>) -> tar::Header {
+    let mut header = entry.header().clone();
+    if header.entry_type().is_gnu_sparse() {
+        header.set_entry_type(tar::EntryType::Regular);
+        // The list of what is not a hole, in the older form of the header (GNU tar's `struct oldgnu_header`).
+        if let Some(list) = header.as_mut_bytes().get_mut(386..495) {
+            list.fill(0);
+        }
+    }
+    if header.entry_type().is_file() {
+        header.set_size(entry.size());
+    }
+    header
+}
+
 #[cfg(test)]
 mod tests {
-    use std::path::{Path, PathBuf};
+    use std::{
+        io::Read as _,
+        path::{Path, PathBuf},
+    };
 
-    use super::inner;
+    use super::{inner, repack};
+
+    #[test]
+    fn files_with_holes_and_with_long_sizes_arrive_whole() {
+        let mut packed = tar::Builder::new(vec![]);
+        let mut header = tar::Header::new_gnu();
+        header.set_path("rootfs/holes").unwrap();
+        header.set_entry_type(tar::EntryType::GNUSparse);
+        header.set_size(4);
+        let gnu = header.as_gnu_mut().unwrap();
+        gnu.sparse[0].set_offset(8192);
+        gnu.sparse[0].set_length(4);
+        gnu.set_real_size(8196);
+        header.set_cksum();
+        packed.append(&header, b"tail".as_slice()).unwrap();
+        packed.append_pax_extensions([("size", b"5".as_slice())]).unwrap();
+        let mut header = tar::Header::new_ustar();
+        header.set_path("rootfs/large").unwrap();
+        header.set_size(0);
+        header.set_cksum();
+        packed.append(&header, b"large".as_slice()).unwrap();
+        let packed = packed.into_inner().unwrap();
+        let mut again = tar::Builder::new(vec![]);
+        repack(packed.as_slice(), &mut again).unwrap();
+        let bytes = again.into_inner().unwrap();
+        let mut found = vec![];
+        for entry in tar::Archive::new(bytes.as_slice()).entries().unwrap() {
+            let mut entry = entry.unwrap();
+            assert!(entry.header().entry_type().is_file());
+            let mut content = vec![];
+            entry.read_to_end(&mut content).unwrap();
+            found.push((entry.path().unwrap().display().to_string(), content));
+        }
+        let holes = [vec![0; 8192], b"tail".to_vec()].concat();
+        assert_eq!(
+            found,
+            [
+                ("holes".to_owned(), holes),
+                ("large".to_owned(), b"large".to_vec())
+            ]
+        );
+        let mut packed = tar::Builder::new(vec![]);
+        packed
+            .append_pax_extensions([("GNU.sparse.major", b"1".as_slice())])
+            .unwrap();
+        let mut header = tar::Header::new_gnu();
+        header.set_size(0);
+        packed
+            .append_data(&mut header, "rootfs/odd", std::io::empty())
+            .unwrap();
+        let packed = packed.into_inner().unwrap();
+        let error = repack(packed.as_slice(), &mut tar::Builder::new(vec![])).unwrap_err();
+        assert!(error.to_string().contains("--sparse"), "{error}");
+    }
 
     #[test]
     fn what_is_below_rootfs_is_the_image() {

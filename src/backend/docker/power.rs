@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bollard::query_parameters::{LogsOptions, StopContainerOptions};
 use futures_util::StreamExt as _;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::{Docker, instance::Container, instances::about};
 use crate::backend::{Power, Result, Status};
@@ -12,6 +12,8 @@ use crate::backend::{Power, Result, Status};
 /// How long a first process that is not ours must live to count as started.
 const FIRST_LOOKS: u32 = 5;
 const LOOK: Duration = Duration::from_millis(100);
+/// How long its last words are waited for.
+const WORDS: Duration = Duration::from_secs(5);
 
 impl Docker {
     /// Starts or stops.
@@ -64,12 +66,9 @@ impl Docker {
             tail: "5".to_owned(),
             ..LogsOptions::default()
         };
-        let logs: Vec<_> = self
-            .api
-            .logs(&container.id, Some(options))
-            .take(64)
-            .collect()
-            .await;
+        let logs = self.api.logs(&container.id, Some(options)).take(64);
+        // They are a courtesy: the reason is the exit code.
+        let logs: Vec<_> = timeout(WORDS, logs.collect()).await.unwrap_or_default();
         let said: String = logs.into_iter().flatten().map(|line| line.to_string()).collect();
         let code = state.exit_code.unwrap_or_default();
         format!(

@@ -88,7 +88,7 @@ impl Docker {
 
     /// Removes the images of an identity whose container is gone. While another container has it, given by hand, what that
     /// one stands on is its own.
-    async fn forget(&self, uuid: &str, about: &About) -> Result<()> {
+    pub(super) async fn forget(&self, uuid: &str, about: &About) -> Result<()> {
         let all = self.containers(about).await?;
         if !all.iter().any(|other| other.ours && other.uuid == uuid) {
             self.drop_images_of(uuid, Whose::All).await?;

@@ -214,7 +214,7 @@ impl Docker {
             kept,
         };
         let id = Box::pin(self.make_beside(&plan, &handed_on(old), about)).await?;
-        if old.is_alive() {
+        if old.runs() {
             self.stop(old, 0).await?;
         }
         self.rename_container(&old.id, &labels::old(name), about).await?;

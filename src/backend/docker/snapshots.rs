@@ -10,6 +10,7 @@ use bollard::{
 
 use super::{
     Docker, body,
+    call::cancelled,
     instance::{Container, IDENTITY, Kept},
     instances::{about as about_instance, making, now, without_volatile},
     labels,
@@ -23,11 +24,11 @@ use crate::backend::{
 
 /// What a snapshot of a container does not hold, for whoever is about to rely on one.
 pub const NOT_HELD: &str = "It holds the files of the container itself. It does not hold what is in volumes and in folders \
-    of this machine that are mounted, with those that the engine makes for an image that asks for one (`VOLUME`): a copy gets \
-    empty ones, and those of a lab that is removed stay behind (`docker volume ls`). It does not hold what is in memory disks such as /tmp where the stage asks for one, and running \
-    programs with their memory. `docker image prune --all` removes snapshots, which are images that no container uses. A \
-    restore leaves volumes and folders as they are now, takes ports, mounts and devices from \
-    the lab's profile of now, and starts its programs anew.";
+    of this machine that are mounted, with the volumes that the engine makes for an image that asks for some (`VOLUME`): a \
+    copy gets empty ones, and those of a lab that is removed stay behind (`docker volume ls`). Nor does it hold what is in \
+    memory disks such as /tmp where the stage asks for one, and running programs with their memory. A restore leaves volumes \
+    and folders as they are now, takes ports, mounts and devices from the lab's profile of now, and starts its programs \
+    anew. `docker image prune --all` removes snapshots: they are images that no container uses.";
 
 /// "to {verb} a snapshot", for errors.
 fn about(verb: &str, name: &str, snapshot: &str) -> About {
@@ -259,7 +260,7 @@ impl Docker {
             config: without_volatile(&taken.kept.config),
             ..taken.kept
         };
-        let ran = container.is_alive();
+        let ran = container.runs();
         // The container keeps what it stands on when the snapshot goes.
         self.tag_root(&taken.image, &container.uuid, &about).await?;
         let new = Box::pin(self.replace(&container, name, (&taken.image, &kept), &about)).await?;
@@ -291,23 +292,54 @@ impl Docker {
         Box::pin(self.settle(&spec.name)).await?;
         self.must_be_free(&spec.name).await?;
         let uuid = labels::uuid();
-        let kept = merged(taken.as_ref().map_or(&source.kept, |taken| &taken.kept), spec);
+        let work = Box::pin(self.copy_into(spec, (&source, taken.as_ref()), &uuid, progress));
+        let failed = tokio::select! {
+            done = work => match done {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            },
+            () = progress.cancel.cancelled() => cancelled(&about),
+        };
+        let taken_back = async {
+            Box::pin(self.settle(&spec.name)).await?;
+            self.forget(&uuid, &about).await
+        };
+        if let Err(error) = taken_back.await {
+            tracing::warn!(%error, "a copy that failed left something, which the next call removes");
+        }
+        Err(failed)
+    }
+
+    /// The copy itself; what of it is there when it is dropped has the new name or the new identity.
+    async fn copy_into(
+        &self,
+        spec: &InstanceSpec,
+        (source, taken): (&Container, Option<&Taken>),
+        uuid: &str,
+        progress: &Progress,
+    ) -> Result<()> {
+        let named = taken.map_or_else(
+            || source.name.clone(),
+            |taken| format!("{}/{}", source.name, taken.snapshot.name),
+        );
+        let about = making(&format!("copy `{named}` to `{}`", spec.name), &spec.name);
+        let kept = merged(taken.map_or(&source.kept, |taken| &taken.kept), spec);
         progress.say(format!("copying {named}"), None);
-        let image = match &taken {
+        let image = match taken {
             Some(taken) => {
-                self.tag_root(&taken.image, &uuid, &about).await?;
+                self.tag_root(&taken.image, uuid, &about).await?;
                 taken.image.clone()
             }
-            None => self.commit_root(&source, &uuid, &about).await?,
+            None => self.commit_root(source, uuid, &about).await?,
         };
         let plan = Plan {
             name: &spec.name,
             image: &image,
-            uuid: &uuid,
+            uuid,
             created: &now(),
             kept: &kept,
         };
-        for volume in super::volumes::unnamed(&source) {
+        for volume in super::volumes::unnamed(source) {
             progress.say(
                 format!("not copied: the volume `{}` at `{}`", volume.name, volume.path),
                 None,
@@ -315,7 +347,7 @@ impl Docker {
         }
         let id = Box::pin(self.make_beside(&plan, &[], &about)).await?;
         if taken.is_none() && !spec.instance_only {
-            let repository = labels::snapshots_of(&uuid);
+            let repository = labels::snapshots_of(uuid);
             for taken in self.taken(&source.uuid, &about).await? {
                 let names = (repository.as_str(), taken.snapshot.name.as_str());
                 self.tag(&taken.image, names, &about).await?;
