@@ -42,14 +42,18 @@ pub async fn end(backend: &dyn Backend, mirror: &Mirror, signal: &str, grace: u3
         Ok(false) => return Err(undead()),
         Err(error) => return Err(error),
     }
-    match tokio::time::timeout(patience, quietly(backend, mirror)).await {
-        Ok(ended) => ended,
-        // It may have ended long ago, and its log be longer than that: the rest of it comes when somebody asks for it.
-        Err(_) => match order::stands(inside(backend, mirror)).await? {
-            Some(status) if status.state.is_final() => Ok(status),
-            Some(_) => Err(undead()),
-            None => Err(Error::Rest(mirror.id().to_string())),
-        },
+    ended(backend, mirror, patience).await?.ok_or_else(undead)
+}
+
+/// How a job ended, within so much time; none where it did not.
+async fn ended(backend: &dyn Backend, mirror: &Mirror, patience: Duration) -> Result<Option<Status>> {
+    if let Ok(ended) = tokio::time::timeout(patience, quietly(backend, mirror)).await {
+        return ended.map(Some);
+    }
+    // It may have ended long ago, and its log be longer than that: the rest of it comes when somebody asks for it.
+    match order::stands(inside(backend, mirror)).await? {
+        Some(status) => Ok(Some(status).filter(|status| status.state.is_final())),
+        None => Err(Error::Rest(mirror.id().to_string())),
     }
 }
 
@@ -190,4 +194,43 @@ async fn rest(inside: Inside<'_>, mirror: &Mirror) -> Result<bool> {
     }
     // Less is there, or nothing, where the lab was put back.
     writer.verify(count, &hex::encode(hash.finalize()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        backend::{self, InstanceSpec, Power as Switch, fake::Fake},
+        job::{JobId, Order, inside::Command},
+    };
+
+    #[tokio::test]
+    async fn an_end_is_believed_although_its_log_is_still_to_come() {
+        let folder = tempfile::tempdir().unwrap();
+        let fake = Fake::new().with_image("lab/bb");
+        let spec = InstanceSpec {
+            name: "lab".into(),
+            image: "lab/bb".into(),
+            ..InstanceSpec::default()
+        };
+        fake.create(&spec, &backend::Progress::default()).await.unwrap();
+        fake.power("lab", Switch::Start).await.unwrap();
+        let lab = fake.instance("lab").await.unwrap().unwrap();
+        let order = Order {
+            command: Command {
+                script: Some("echo here".into()),
+                ..Command::default()
+            },
+            ..Order::default()
+        };
+        let id = JobId::parse("cmd-1-2").unwrap();
+        let mirror = order::start(&fake, folder.path(), &id, &lab, &order)
+            .await
+            .unwrap();
+        // A question takes longer than we wait for its log.
+        fake.set_pause(Duration::from_millis(300));
+        let waited = ended(&fake, &mirror, Duration::from_millis(100)).await;
+        assert_eq!(waited.unwrap().map(|status| status.state), Some(State::Succeeded));
+        assert!(!mirror.status().whole, "it is not here as a whole");
+    }
 }

@@ -346,3 +346,59 @@ fn add(writer: &mut Writer, bytes: &[u8], grown: &mut (dyn FnMut() + Send)) {
         grown();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        backend::{InstanceSpec, fake::Fake},
+        job::{JobFile, JobId},
+    };
+
+    #[tokio::test]
+    async fn a_lab_that_was_frozen_for_long_is_not_one_that_refuses() {
+        let folder = tempfile::tempdir().unwrap();
+        let fake = Fake::new().with_image("lab/bb");
+        let spec = InstanceSpec {
+            name: "lab".into(),
+            image: "lab/bb".into(),
+            ..InstanceSpec::default()
+        };
+        fake.create(&spec, &backend::Progress::default()).await.unwrap();
+        let job = JobFile {
+            container: "lab".into(),
+            ..JobFile::default()
+        };
+        let mirror = Mirror::create(folder.path(), &JobId::parse("cmd-1-2").unwrap(), job).unwrap();
+        let mut writer = mirror.writer().unwrap().unwrap();
+        let mut watch = Watch {
+            backend: &fake,
+            mirror: &mirror,
+            cancel: CancellationToken::new(),
+            patience: None,
+            notice: &mut |_| {},
+            grown: &mut || {},
+        };
+        let refusal = || backend::Error::Refused {
+            what: "run a command in `lab`".into(),
+            message: "The instance is frozen".into(),
+        };
+        let mut refused = 0;
+        fake.set_status("lab", Power::Frozen);
+        for _ in 0..REFUSALS * 4 {
+            let next = watch.after(refusal(), &mut writer, &mut refused).await;
+            assert!(matches!(next, Ok(Next::Frozen)));
+        }
+        // It goes on, and the engine does not know yet.
+        fake.set_status("lab", Power::Stopped);
+        let next = watch.after(refusal(), &mut writer, &mut refused).await;
+        assert!(matches!(next, Ok(Next::Again)), "it is not lost");
+        fake.set_status("lab", Power::Running);
+        for _ in 1..REFUSALS {
+            let next = watch.after(refusal(), &mut writer, &mut refused).await;
+            assert!(matches!(next, Ok(Next::Again)));
+        }
+        let next = watch.after(refusal(), &mut writer, &mut refused).await;
+        assert!(next.is_err(), "one that runs and refuses on and on is believed");
+    }
+}

@@ -6,6 +6,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -191,7 +192,10 @@ fn plain(text: &str) -> String {
     for letter in text.chars() {
         match letter {
             '\t' => shown.push_str("    "),
-            letter if letter.is_control() => shown.push_str(&format!("<U+{:04X}>", u32::from(letter))),
+            letter if letter.is_control() => {
+                // Writing to memory does not fail.
+                let _ = write!(shown, "<U+{:04X}>", u32::from(letter));
+            }
             letter => shown.push(letter),
         }
     }

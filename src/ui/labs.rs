@@ -232,15 +232,7 @@ pub(super) fn about(model: &Model, lab: &Lab, width: u16) -> Lines {
             lines.extend(labelled(look, label, value, style, width));
         }
     };
-    if lab.engine == LabEngine::Docker {
-        let world = model.world.as_ref();
-        let server = world.and_then(|world| world.docker.as_ref()?.server.as_ref());
-        let here = server.map(|s| format!("{} {} at {}", s.title(), s.version, s.address));
-        let away = world
-            .and_then(|world| world.lab_away(lab.engine))
-            .map(str::to_owned);
-        add("Engine", &clean(&here.or(away).unwrap_or_default()));
-    }
+    add("Engine", &engine(model, lab));
     add("Stage", &clean(&lab.title));
     if let (Presence::Missing, Some(stage)) = (lab.presence, stage) {
         add("What", &clean(&stage.summary));
@@ -277,6 +269,17 @@ pub(super) fn about(model: &Model, lab: &Lab, width: u16) -> Lines {
     let mounts: Vec<String> = mounts.map(|m| clean(&m.title).into_owned()).collect();
     add("Outlives", &mounts.join(", "));
     lines
+}
+
+/// Which Docker a lab is on, or why there is none; empty on the usual engine.
+fn engine(model: &Model, lab: &Lab) -> String {
+    let Some(world) = model.world.as_ref().filter(|_| lab.engine == LabEngine::Docker) else {
+        return String::new();
+    };
+    let server = world.docker.as_ref().and_then(|docker| docker.server.as_ref());
+    let here = server.map(|s| format!("{} {} at {}", s.title(), s.version, s.address));
+    let away = || world.lab_away(lab.engine).map(str::to_owned);
+    clean(&here.or_else(away).unwrap_or_default()).into_owned()
 }
 
 /// What is another than at a lab's proof; empty where nothing is.

@@ -130,7 +130,7 @@ fn items(lab: &Lab, world: &World, catalog: &Catalog, disk: Disk<'_>) -> Vec<Men
             if catalog.get(&lab.stage).is_some_and(updates_by_image) {
                 let updates = items.iter_mut().filter(|item| item.entry == Entry::Update);
                 updates.for_each(|item| {
-                    "builds its image anew; data and the present one are kept".clone_into(&mut item.line)
+                    "builds its image anew; data and the present one are kept".clone_into(&mut item.line);
                 });
             }
             items

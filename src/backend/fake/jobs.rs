@@ -3,7 +3,10 @@
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::world::{World, refused};
+use super::{
+    Fake, lock,
+    world::{World, refused},
+};
 use crate::backend::{ExecSpec, Result, Status};
 
 /// Where the jobs of an instance are, and the name under which questions about them are asked.
@@ -24,6 +27,15 @@ pub(super) struct Said {
 pub(super) fn words(spec: &ExecSpec) -> Option<Vec<String>> {
     let words = spec.argv.get(4..)?;
     (spec.argv.get(3)? == ASKED_AS).then(|| words.to_vec())
+}
+
+impl Fake {
+    /// Gives an instance a state that nobody asked for, as somebody else would; one that is not there has none.
+    pub fn set_status(&self, name: &str, status: Status) {
+        if let Some(machine) = lock(&self.world).machines.get_mut(name) {
+            machine.instance.status = status;
+        }
+    }
 }
 
 impl World {

@@ -57,6 +57,8 @@ async fn length(setup: &Setup, mirror: &Mirror) -> u64 {
 
 /// Watches a job to its end, and shows its log from where `tail` is; the exit code is the job's.
 pub(super) async fn watch(setup: &Setup, mirror: &Mirror, tail: Tail, notify: bool) -> Result<Code, Stop> {
+    // Before the first byte is shown: who sees it may send a signal.
+    let ear = Ear::listen()?;
     let gone = CancellationToken::new();
     let shown = show::Shown::begin(tail, gone.clone())?;
     let mut grown = shown.nudge();
@@ -65,7 +67,7 @@ pub(super) async fn watch(setup: &Setup, mirror: &Mirror, tail: Tail, notify: bo
         shown.all().await?;
         ended
     };
-    match unless_told(mirror, watched).await? {
+    match unless_told(mirror, ear, watched).await? {
         Ok(Some(status)) if !gone.is_cancelled() => Ok(ended(setup, mirror, &status, notify)),
         // Nobody reads our output any more.
         Ok(_) => Ok(Code::OK),
@@ -76,9 +78,9 @@ pub(super) async fn watch(setup: &Setup, mirror: &Mirror, tail: Tail, notify: bo
 /// Does something until a signal says to let go: then with the signal's code.
 async fn unless_told<T>(
     mirror: &Mirror,
+    mut ear: Ear,
     work: impl Future<Output = Result<T, Stop>>,
 ) -> Result<Result<T, Code>, Stop> {
-    let mut ear = Ear::listen()?;
     tokio::select! {
         done = work => done.map(Ok),
         code = ear.hear() => {
@@ -200,10 +202,10 @@ async fn fetch(setup: &Setup, mirror: &Mirror) -> Result<(), Stop> {
 
 pub(super) async fn wait(setup: &Setup, id: &str, notify: bool) -> Result<Code, Stop> {
     let mirror = find(setup, id)?;
-    let gone = CancellationToken::new();
+    let (ear, gone) = (Ear::listen()?, CancellationToken::new());
     let mut nobody = || {};
     let watched = to_the_end(setup, &mirror, &gone, &mut nobody);
-    let status = match unless_told(&mirror, watched).await? {
+    let status = match unless_told(&mirror, ear, watched).await? {
         Ok(Some(status)) => status,
         Ok(None) => return Ok(Code::OK),
         Err(code) => return Ok(code),
