@@ -38,6 +38,8 @@ pub struct Paths {
     pub themes: Vec<PathBuf>,
     /// Folders with additions to the matrix; a later one overrides.
     pub matrix: Vec<PathBuf>,
+    /// Folders with rules for logs: what is an error in them, and what has a colour.
+    pub logs: Vec<PathBuf>,
 }
 
 /// A file or folder of ours that cannot be used.
@@ -131,6 +133,7 @@ impl Paths {
             stages: both("stages"),
             themes: both("themes"),
             matrix: both("matrix"),
+            logs: both("log"),
             config,
             system,
             state: PathBuf::new(),

@@ -541,6 +541,7 @@ fn errors_are_told_from_lines_that_only_look_like_some() {
         "foo.o: undefined reference to `bar'",
         "FAILED: CMakeFiles/x.dir/x.o",
         "Segmentation fault (core dumped)",
+        "[ crit]: x",
     ] {
         assert_eq!(level(line), Some(Level::Error), "{line}");
     }
@@ -583,10 +584,7 @@ fn the_viewer_and_the_progress_of_jobs_agree_on_errors() {
             if line.contains(&0x1b) || line.len() > 4096 {
                 continue;
             }
-            let other = halolab::log::severity(line).map(|s| match s {
-                halolab::log::Severity::Error => Level::Error,
-                halolab::log::Severity::Warning => Level::Warning,
-            });
+            let other = halolab::log::severity(line);
             assert_eq!(rules.level(line), other, "{}", String::from_utf8_lossy(line));
             seen += usize::from(other.is_some());
         }
@@ -604,14 +602,21 @@ fn rules_of_the_user_add_to_the_built_in_ones_and_a_broken_file_is_said() {
     .unwrap();
     std::fs::write(
         folder.path().join("wrong.toml"),
-        "schema = 1\n[error]\npatterns = ['(']\n",
+        "schema = 1\n[error]\npatterns = ['a',\n  '(']\n",
     )
     .unwrap();
+    std::fs::write(folder.path().join("x.toml"), "schema = 1\nbad = [\n").unwrap();
     let (rules, errors) = Rules::load(&[folder.path().to_owned()]);
     assert_eq!(rules.level(b"KABOOM here"), Some(Level::Error));
     assert_eq!(rules.level(b"x: error: y"), Some(Level::Error));
-    assert_eq!(errors.len(), 1);
-    assert!(errors[0].to_string().contains("wrong.toml"), "{}", errors[0]);
+    let said: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(
+        said[0].contains("/wrong.toml:4:3: no pattern: unclosed group"),
+        "{}",
+        said[0]
+    );
+    assert!(said[1].contains("/x.toml:2:"), "{}", said[1]);
 }
 
 #[test]

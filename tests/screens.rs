@@ -143,6 +143,7 @@ fn build(model: &mut Model, lines: usize) {
         tree: std::sync::Arc::new(tree),
         left,
         now: Some(now),
+        silent: None,
     };
     sample::tell(model, Msg::Build("ai-lab".into(), known));
 }

@@ -169,6 +169,7 @@ fn newest() -> Vec<(&'static str, Model)> {
         tree: std::sync::Arc::new(tree),
         left: None,
         now: None,
+        silent: None,
     };
     build.update(Msg::Build("ai-lab".into(), known));
     press(&mut build, "T tab");

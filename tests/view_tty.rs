@@ -233,6 +233,68 @@ fn a_false_archive_is_said() {
     assert_eq!(plain("cut.gz").0, Some(1));
 }
 
+/// A log with its index: all of it was there at one time of the past.
+fn indexed(home: &Path, text: &str, hours: u64) {
+    let now = std::time::SystemTime::now();
+    let then = now.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() - u128::from(hours) * 3_600_000;
+    add(&home.join("build.log"), text);
+    add(&home.join("build.log.times"), &format!("{then} {}\n", text.len()));
+}
+
+/// Nobody says of these logs how their process ended, and their last line is not the one of an end.
+#[rstest]
+#[case::failed("==> Error: ProcessError: Command exited with status 2:\n", "failed")]
+#[case::interrupted("==> Error: Keyboard interrupt.\n", "interrupted")]
+#[case::nobody_knows("[12/48] Building CXX object a.o\n", "silent since 2")]
+fn of_a_build_that_is_gone_no_clock_runs(#[case] end: &str, #[case] said: &str) {
+    let home = tempfile::tempdir().unwrap();
+    let id = "lab-abcd-1.0-".to_owned() + &"labbuild".repeat(4);
+    let begin = format!("==> Installing {id} [1/1]\n==> lab-abcd: Executing phase: 'build'\n");
+    indexed(home.path(), &(begin + end), 50);
+    let mut pty = start(home.path(), &["-b", "build.log"]);
+    pty.wait_for(said);
+    pty.wait_gone("50:0");
+    pty.wait_gone("time left");
+    // It goes on all the same where somebody writes.
+    let again = format!("==> Installing {id} [1/1]\n==> lab-abcd: Executing phase: 'install'\n");
+    add(&home.path().join("build.log"), &again);
+    std::fs::remove_file(home.path().join("build.log.times")).unwrap();
+    pty.wait_for("time left unknown");
+    pty.send("q");
+    assert_eq!(pty.end(), 0);
+}
+
+/// The file that is wrong is named with the place, wherever it would have been used, and the log is shown.
+#[test]
+fn a_mistake_in_the_rules_is_said_with_its_place() {
+    let home = tempfile::tempdir().unwrap();
+    let rules = home.path().join("config/log");
+    std::fs::create_dir_all(&rules).unwrap();
+    std::fs::write(rules.join("x.toml"), "schema = 1\nbad = [\n").unwrap();
+    add(&home.path().join("a.log"), "one line\n");
+    let said = "config/log/x.toml:2:8: ";
+    let ended = plain(home.path(), &["a.log"]).wait_with_output().unwrap();
+    assert_eq!(ended.stdout, b"one line\n");
+    let warning = String::from_utf8(ended.stderr).unwrap();
+    assert!(
+        warning.contains(said) && warning.contains("2 | bad = ["),
+        "{warning}"
+    );
+    let mut command = halolab(home.path(), NOBODY);
+    command.args(["view", "a.log"]);
+    command.cwd(home.path());
+    let mut pty = Pty::start(command, 200, 24);
+    pty.wait_for("one line");
+    pty.wait_for(said);
+    pty.send("q");
+    assert_eq!(pty.end(), 0);
+    let mut command = halolab(home.path(), NOBODY);
+    command.arg("config");
+    let mut pty = Pty::start(command, 200, 60);
+    pty.wait_for(said);
+    assert_eq!(pty.end(), 0);
+}
+
 /// The build beside the log is the one of the log that is shown.
 #[test]
 fn the_build_goes_along_to_another_log() {

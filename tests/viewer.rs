@@ -40,7 +40,7 @@ impl Bench {
     fn new(texts: &[(&str, &str)], size: (u16, u16)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let rules = SharedRules::default();
-        rules.set(Arc::new(Rules::load(&[]).0)).unwrap();
+        rules.set(Rules::load(&[]).0).unwrap();
         let wake: Wake = Arc::new(|| {});
         let open = |(name, text): &(&str, &str)| {
             let path = folder.path().join(name);

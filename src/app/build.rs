@@ -15,6 +15,8 @@ use crate::{
     run::Event,
 };
 
+use jiff::{Timestamp, tz::TimeZone};
+
 /// Bytes that are read at a time.
 const PART: usize = 256 * 1024;
 /// A longer piece of an index of times is not read at once.
@@ -24,7 +26,13 @@ const FRESH: u64 = 4096;
 /// Between two tellings at least: packages do not change more often, and lines do not count.
 const QUIET: Duration = Duration::from_millis(200);
 /// While something is in work its time left is told anew this often.
-pub(super) const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A log that did not grow for so long is read as one that ends there, until it grows again.
+const SETTLED: Duration = Duration::from_secs(3);
+/// A log that did not grow for so long, of whose writer nothing is known, is one of a build that may be gone.
+const SILENT: Duration = Duration::from_mins(5);
+const DAY: Duration = Duration::from_hours(24);
 
 /// What is known of a build.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +43,8 @@ pub struct Known {
     pub left: Option<Estimate>,
     /// When that was known, or when a build that is over wrote its last line.
     pub now: Option<Millis>,
+    /// Since when nothing was written, where nobody knows whether the build still runs: a time, or a day of before.
+    pub silent: Option<String>,
 }
 
 /// Reads one log.
@@ -45,6 +55,10 @@ pub(super) struct Follower {
     offset: u64,
     /// Nobody knows when what was there before us was written.
     late: bool,
+    /// Not all was read that is there.
+    behind: bool,
+    /// It is known that the build goes on, however long it says nothing.
+    pub(super) lives: bool,
     fold: Fold,
     history: History,
 }
@@ -63,6 +77,8 @@ impl Follower {
             file,
             index,
             offset: 0,
+            behind: true,
+            lives: false,
             fold: Fold::default(),
             history: history.unwrap_or_default(),
         }
@@ -77,7 +93,7 @@ impl Follower {
         let mut buffer = vec![0; PART];
         while began.elapsed() < QUIET {
             let Ok(count @ 1..) = self.file.read_at(&mut buffer, self.offset) else {
-                self.late = false;
+                (self.late, self.behind) = (false, false);
                 return false;
             };
             let at = (!indexed && !self.late).then(now);
@@ -88,6 +104,7 @@ impl Follower {
             }
             self.fold.feed(begin, buffer.get(..count).unwrap_or_default());
         }
+        self.behind = true;
         true
     }
 
@@ -135,20 +152,72 @@ impl Follower {
 
     /// What is known now.
     pub(super) fn known(&self) -> Known {
-        let over = self.fold.is_over();
+        let silence = self.silence();
+        let tree = if silence >= SETTLED {
+            self.fold.as_ended()
+        } else {
+            self.fold.tree().clone()
+        };
+        let over = tree.is_over();
         let last = self.fold.last();
-        let now = if over { last } else { last.map(|_| now()) };
+        let silent = (!over && silence >= SILENT && tree.tool().is_some()).then(|| since(silence));
+        let stands = over || silent.is_some();
+        let now = if stands { last } else { last.map(|_| now()) };
         Known {
-            tree: Arc::new(self.fold.tree().clone()),
-            left: self.fold.left(&self.history, now).filter(|_| !over),
+            tree: Arc::new(tree),
+            left: self.fold.left(&self.history, now).filter(|_| !stands),
             now,
+            silent,
+        }
+    }
+
+    /// For how long the log said nothing, where that tells something.
+    fn silence(&self) -> Duration {
+        if self.lives || self.behind {
+            return Duration::ZERO;
+        }
+        let written = || self.file.metadata().and_then(|found| found.modified()).ok();
+        let last = self
+            .fold
+            .last()
+            .or_else(|| written().and_then(millis))
+            .unwrap_or_default();
+        Duration::from_millis(u64::try_from(now().saturating_sub(last)).unwrap_or(0))
+    }
+
+    /// When to look again though the log does not grow: because a clock goes on, or a silence begins to count.
+    pub(super) fn rest(&self, known: &Known) -> Option<Duration> {
+        if self.lives {
+            return Some(LOOK);
+        }
+        let silence = self.silence();
+        let tree = &known.tree;
+        if tree.is_over() || known.silent.is_some() {
+            None
+        } else if known.now.is_some() && tree.counts().active > 0 {
+            Some(LOOK)
+        } else if silence < SETTLED {
+            Some(SETTLED.saturating_sub(silence))
+        } else {
+            tree.tool().map(|_| SILENT.saturating_sub(silence))
         }
     }
 }
 
 fn now() -> Millis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    millis(SystemTime::now()).unwrap_or_default()
+}
+
+fn millis(time: SystemTime) -> Option<Millis> {
+    let since = time.duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_millis()).ok()
+}
+
+/// When a silence began, as people say it.
+fn since(silence: Duration) -> String {
+    let began = Timestamp::now() - silence;
+    let form = if silence < DAY { "%H:%M" } else { "%Y-%m-%d" };
+    began.to_zoned(TimeZone::system()).strftime(form).to_string()
 }
 
 /// What a thread that reads a log of a run hears.
@@ -229,6 +298,7 @@ impl Builds {
         let _ = thread::Builder::new().name("build".into()).spawn(move || {
             let mut follower = Follower::new(Arc::new(file), None, Some(&memory));
             // It was begun a moment ago, unless the run goes on with an earlier one.
+            follower.lives = true;
             follower.late &= follower.file.metadata().is_ok_and(|found| found.len() > FRESH);
             follow(follower, &receiver, |known| tell(&name, known));
         });

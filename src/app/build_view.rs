@@ -56,11 +56,12 @@ impl BuildView {
     /// The pane on the build of a lab; `now` while its run goes on. None where nothing is known yet.
     pub fn pane(&self, lab: &str, now: Option<Millis>) -> Option<ProgressPane<'_>> {
         let (known, position) = self.labs.get(lab)?;
-        let over = known.tree.is_ok().is_some();
+        let over = known.tree.is_over();
         Some(ProgressPane {
             tree: &known.tree,
             position,
             left: known.left,
+            silent: known.silent.as_deref(),
             // Between two tellings the clock goes on.
             now: known
                 .now

@@ -32,8 +32,8 @@ impl Shared {
         if rules.get().is_some() {
             return;
         }
-        let (found, errors) = Rules::load(&[paths.system.join("log"), paths.config.join("log")]);
-        let _ = rules.set(Arc::new(found));
+        let (found, errors) = Rules::load(&paths.logs);
+        let _ = rules.set(found);
         if let Some(error) = errors.first() {
             self.tell_blocking(Msg::Said(error.to_string()));
         }

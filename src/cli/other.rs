@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory as _, Subcommand};
 
-use crate::stage::{Stage, report};
+use crate::{
+    log::rules,
+    stage::{Stage, report},
+};
 
 use super::{
     Cli, Code, Setup, Stop,
@@ -106,6 +109,9 @@ pub(super) fn config(setup: &Setup, verb: Option<&ConfigVerb>) -> Result<Code, S
         json(&setup.settings.show_json())?;
     } else {
         out(setup.settings.show(origin).trim_end());
+    }
+    for problem in rules::problems(&setup.paths.logs) {
+        note(&format!("warning: these log rules are left out\n{problem}"));
     }
     Ok(Code::OK)
 }

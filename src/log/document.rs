@@ -256,7 +256,7 @@ impl Document {
         let matcher = match &aim {
             Aim::Query(query) => Matcher::new(query),
             Aim::Problem(level) => {
-                let rules = self.rules.get_or_init(|| Arc::new(Rules::load(&[]).0));
+                let rules = self.rules.get_or_init(|| Rules::load(&[]).0);
                 Matcher::problem(rules, *level)
             }
         };

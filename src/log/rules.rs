@@ -1,28 +1,23 @@
-//! What is an error, a warning or worth a colour in a log: tables as data, `assets/severity.toml` (which
-//! [`super::severity()`] uses too), `assets/log/rules.toml` and the user's files.
+//! What is an error, a warning or worth a colour in a log: tables as data, `assets/severity.toml` and `assets/log/rules.toml`
+//! (which [`super::severity()`] uses too), and the user's files.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, LazyLock},
+};
 
 use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 use serde::Deserialize;
 
+pub use super::Severity as Level;
+use crate::document::{Document, Place, Problem, read_text};
+
 static EMBEDDED: &str = include_str!("../../assets/log/rules.toml");
 static SEVERITY: &str = include_str!("../../assets/severity.toml");
-/// Rules are patterns only; a larger file is something else.
-const FILE_LIMIT: u64 = 256 * 1024;
 /// Compiled tables may take this much memory each.
 const PROGRAM: usize = 16 * 1024 * 1024;
 /// And this much while they are used.
 const CACHE: usize = 256 * 1024;
-
-/// How bad a line is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// A warning.
-    Warning,
-    /// An error.
-    Error,
-}
 
 /// In which style a line is shown that has none of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -34,27 +29,6 @@ pub enum Tint {
     Ok,
     Accent,
     Dim,
-}
-
-/// Rules that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum RulesError {
-    /// The file cannot be read.
-    #[error("the log rules {} cannot be read: {source}; nothing of them is used", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// The file is no table of rules.
-    #[error("the log rules {} are left out: {reason}", path.display())]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// Line, column, and what is wrong.
-        reason: String,
-    },
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -99,18 +73,20 @@ pub struct Rules {
 
 impl Rules {
     /// The built-in rules, and those of these folders on top. The second part says which files are left out, and why.
-    pub fn load(folders: &[PathBuf]) -> (Self, Vec<RulesError>) {
-        let (mut files, mut errors) = (vec![], vec![]);
-        for path in folders.iter().flat_map(|folder| found(folder)) {
-            match read(&path) {
-                // The user's highlights come first, so that they win.
-                Ok(file) => files.insert(0, file),
-                Err(error) => errors.push(error),
-            }
-        }
+    pub fn load(folders: &[PathBuf]) -> (Arc<Self>, Vec<Problem>) {
+        let (files, problems) = files(folders);
+        let rules = if files.is_empty() {
+            Arc::clone(built_in())
+        } else {
+            Arc::new(Self::with(files))
+        };
+        (rules, problems)
+    }
+
+    fn with(mut files: Vec<File>) -> Self {
         files.push(toml::from_str(EMBEDDED).unwrap_or_default());
         files.push(toml::from_str(SEVERITY).unwrap_or_default());
-        (Self::of(&files), errors)
+        Self::of(&files)
     }
 
     fn of(files: &[File]) -> Self {
@@ -169,6 +145,29 @@ impl Rules {
     }
 }
 
+/// The built-in rules, compiled once for all who look for errors.
+pub(super) fn built_in() -> &'static Arc<Rules> {
+    static BUILT_IN: LazyLock<Arc<Rules>> = LazyLock::new(|| Arc::new(Rules::with(vec![])));
+    &BUILT_IN
+}
+
+/// What is wrong with the files of these folders.
+pub fn problems(folders: &[PathBuf]) -> Vec<Problem> {
+    files(folders).1
+}
+
+/// The files that can be used, the last one first: the user's highlights win. What is wrong with the others.
+fn files(folders: &[PathBuf]) -> (Vec<File>, Vec<Problem>) {
+    let (mut files, mut problems) = (vec![], vec![]);
+    for path in folders.iter().flat_map(|folder| found(folder)) {
+        match read(&path) {
+            Ok(file) => files.insert(0, file),
+            Err(problem) => problems.push(*problem),
+        }
+    }
+    (files, problems)
+}
+
 fn found(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut paths: Vec<PathBuf> = entries
@@ -179,30 +178,34 @@ fn found(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
-fn read(path: &Path) -> Result<File, RulesError> {
-    let failed = |source| RulesError::Read {
-        path: path.to_owned(),
-        source,
-    };
-    let invalid = |reason: String| RulesError::Invalid {
-        path: path.to_owned(),
-        reason: super::sanitize_text(&reason),
-    };
-    if std::fs::metadata(path).map_err(failed)?.len() > FILE_LIMIT {
-        return Err(invalid(format!("it is larger than {FILE_LIMIT} bytes")));
-    }
-    let text = std::fs::read_to_string(path).map_err(failed)?;
-    let file: File = toml::from_str(&text).map_err(|e| invalid(e.to_string()))?;
+fn read(path: &Path) -> Result<File, Box<Problem>> {
+    let text = read_text(path)?;
+    let name = path.display().to_string();
+    let document = Document::parse(&name, &text)?;
+    let file: File = document.read()?;
+    let root = Place::default();
+    let wrong = |place: &Place, why: &str| Box::new(document.problem(place, why));
     if file.schema != 1 {
-        return Err(invalid(format!(
-            "schema {} is not known here; it is 1",
-            file.schema
-        )));
+        let why = format!("schema {} is not known here; it is 1", file.schema);
+        return Err(wrong(&root.key("schema"), &why));
     }
-    let tables = [&file.error, &file.warning];
-    let all = tables.iter().flat_map(|t| t.patterns.iter().chain(&t.except));
-    for text in all.chain(file.highlight.iter().map(|h| &h.pattern)) {
-        pattern(text).map_err(|e| invalid(e.to_string()))?;
+    let mut patterns = vec![];
+    for (name, table) in [("error", &file.error), ("warning", &file.warning)] {
+        for (list, all) in [("patterns", &table.patterns), ("except", &table.except)] {
+            let place = root.key(name).key(list);
+            patterns.extend(all.iter().enumerate().map(|(at, text)| (place.index(at), text)));
+        }
+    }
+    let highlights = file.highlight.iter().enumerate();
+    let place = |at| root.key("highlight").index(at).key("pattern");
+    patterns.extend(highlights.map(|(at, highlight)| (place(at), &highlight.pattern)));
+    for (place, text) in patterns {
+        if let Err(error) = pattern(text) {
+            let error = error.to_string();
+            let why = error.lines().last().unwrap_or_default();
+            let why = why.strip_prefix("error: ").unwrap_or(why);
+            return Err(wrong(&place, &format!("no pattern: {why}")));
+        }
     }
     Ok(file)
 }

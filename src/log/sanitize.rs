@@ -34,12 +34,16 @@ pub fn clean(text: &str) -> Cow<'_, str> {
         .take(TEXT_CHARACTERS * 8)
         .map(|c| if matches!(c, '\n' | '\r' | '\t') { ' ' } else { c })
         .collect();
-    let whole = plain(spaced.as_bytes());
-    if whole.chars().count() <= TEXT_CHARACTERS {
-        return Cow::Owned(whole);
+    Cow::Owned(shortened(&plain(spaced.as_bytes()), TEXT_CHARACTERS))
+}
+
+/// A text of at most so many characters; where it was cut, its end says so.
+pub fn shortened(text: &str, characters: usize) -> String {
+    if text.chars().count() <= characters {
+        return text.to_owned();
     }
-    let head = whole.chars().take(TEXT_CHARACTERS - CUT.len());
-    Cow::Owned(head.chain(CUT.chars()).collect())
+    let head = text.chars().take(characters.saturating_sub(CUT.len()));
+    head.chain(CUT.chars()).collect()
 }
 
 /// Safe text of several lines, as an error message: line breaks stay, each line is read on its own.

@@ -1,6 +1,9 @@
 //! Jobs that run in the labs of a plan: what it ends of them is said before it is done.
 
-use crate::labs::{Work, World};
+use crate::{
+    labs::{Work, World},
+    log::{clean, shortened},
+};
 
 use super::{Action, Step, Track};
 
@@ -33,7 +36,7 @@ pub(super) fn name(world: &World, track: &mut Track) {
 }
 
 pub(super) fn title(work: &Work) -> String {
-    let title: String = crate::log::sanitize(&work.title).chars().take(60).collect();
+    let title = shortened(&clean(&work.title), 60);
     format!("the job {} ({title})", work.id)
 }
 

@@ -38,6 +38,11 @@ impl Tree {
         }
     }
 
+    /// It is done, failed or interrupted: nothing is to be waited for.
+    pub fn is_over(&self) -> bool {
+        !matches!(self.phase(), "running" | "nothing")
+    }
+
     /// Counts of the tool that wrote last.
     pub fn counts(&self) -> Counts {
         let Some(section) = self.sections().last() else {

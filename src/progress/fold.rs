@@ -113,9 +113,13 @@ impl Fold {
         self.times.last()
     }
 
-    /// Nothing more will come of it.
-    pub fn is_over(&self) -> bool {
-        self.tree.exit().is_some() || self.tree.is_ok().is_some()
+    /// What comes of it if no byte follows: of the last error it is known then whose it is.
+    pub fn as_ended(&self) -> Tree {
+        let mut tree = self.tree.clone();
+        for event in self.lines.clone().finish() {
+            tree.apply(&event, self.times.at(event.offset));
+        }
+        tree
     }
 
     /// What is left of it at a time.

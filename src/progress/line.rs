@@ -36,7 +36,7 @@ enum State {
 }
 
 /// Cuts bytes into lines.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Lines {
     /// The byte that comes next; none before the first one.
     next: Option<u64>,

@@ -10,13 +10,13 @@ use super::{
 use crate::log::severity;
 
 /// Reads a log in pieces of any size. The events depend on the bytes alone, not on how they were cut.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Reader {
     lines: Lines,
     readers: Readers,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Readers {
     spack: Spack,
     tools: Tools,

@@ -86,6 +86,14 @@ impl Section {
         }
     }
 
+    /// The tool says that it is at its end; one that ended well has made all its steps.
+    pub(super) fn end(&mut self, ok: bool) {
+        self.ended = true;
+        if let Some((done, Some(total))) = self.step.as_mut().filter(|_| ok) {
+            *done = *total;
+        }
+    }
+
     /// Whether the tool has come further than to say what it is going to do.
     fn has_begun(&self) -> bool {
         self.ended || self.step.is_some() || self.count.is_some()

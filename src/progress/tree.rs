@@ -136,7 +136,7 @@ impl Tree {
                 self.targets.ended(event.offset);
                 self.over(event.tool, *ok, at);
                 if let Some(section) = self.sections.of(event, at) {
-                    section.ended = true;
+                    section.end(*ok);
                 }
             }
             What::Begin => self.sections.begin(event.tool),

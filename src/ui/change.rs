@@ -32,7 +32,7 @@ use crate::{
 
 use super::{
     look::Look,
-    widgets::{Lines, buttons, popup, positions, scrolled, wrap},
+    widgets::{Lines, buttons, popup, positions, scrolled_in_box, wrap},
     window,
     words::fit,
 };
@@ -63,7 +63,7 @@ pub(super) fn view(model: &Model, view: &ChangeView, frame: &mut Frame<'_>) {
     let inside = popup(look, frame, &title, size);
     let [body, _, row] =
         Layout::vertical([Constraint::Fill(1), Constraint::Length(1), Constraint::Length(1)]).areas(inside);
-    scrolled(look, frame, body, lines, view.scroll);
+    scrolled_in_box(look, frame, body, lines, (view.scroll, inside));
     let names: &[&str] = if view.proposed.can_apply() {
         &["Cancel", "Apply"]
     } else {

@@ -26,7 +26,7 @@ use crate::{
 };
 
 use super::{
-    widgets::{Lines, Listing, buttons, popup, scrolled, wrap},
+    widgets::{Lines, Listing, buttons, popup, scrolled_in_box, wrap},
     words::fit,
 };
 
@@ -59,7 +59,7 @@ pub(super) fn confirm(model: &Model, confirm: &Confirm, frame: &mut Frame<'_>) {
     let height = tall.min(frame.area().height.saturating_sub(2));
     let inside = popup(look, frame, &clean(&confirm.title), (width, height));
     let [text, below] = Layout::vertical([Constraint::Fill(1), Constraint::Length(foot)]).areas(inside);
-    scrolled(look, frame, text, lines, confirm.scroll);
+    scrolled_in_box(look, frame, text, lines, (confirm.scroll, inside));
     if let Some((name, line)) = &confirm.name {
         let [_, label, row, hint] = Layout::vertical([Constraint::Length(1); 4]).areas(below);
         let ask = Line::from(vec![
@@ -165,5 +165,5 @@ pub(super) fn themes(model: &Model, picker: &ThemePicker, frame: &mut Frame<'_>)
         cursor: picker.cursor,
         others: None,
     };
-    listing.draw(&model.look, frame, inside);
+    listing.draw_in_box(&model.look, frame, inside, inside);
 }

@@ -18,7 +18,7 @@ use crate::app::{
 };
 
 use super::{
-    widgets::{popup, scrolled, wrap},
+    widgets::{popup, scrolled_in_box, wrap},
     words::column,
 };
 
@@ -58,5 +58,5 @@ pub(super) fn view(model: &Model, scroll: usize, frame: &mut Frame<'_>) {
     let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2);
     let size = (width, height.min(frame.area().height.saturating_sub(2)));
     let inside = popup(&model.look, frame, "keys of this screen", size);
-    scrolled(&model.look, frame, inside, lines, scroll);
+    scrolled_in_box(&model.look, frame, inside, lines, (scroll, inside));
 }

@@ -32,7 +32,7 @@ use crate::{
 
 use super::{
     look::Look,
-    widgets::{self, Lines, Listing, labelled, scrolled, titled},
+    widgets::{self, Lines, Listing, labelled, scrolled_in_box, titled},
     words::{column, date, fit},
 };
 
@@ -72,7 +72,7 @@ pub(super) fn view(model: &Model, frame: &mut Frame<'_>) {
     let inside = block.inner(areas.details);
     frame.render_widget(block, areas.details);
     let lines = about(model, inside.width);
-    scrolled(look, frame, inside, lines, model.host_view.scroll);
+    scrolled_in_box(look, frame, inside, lines, (model.host_view.scroll, inside));
 }
 
 /// Scroll positions of the details, and the rows of a page of them.

@@ -20,7 +20,7 @@ use crate::{
 };
 
 use super::{
-    widgets::{self, Lines, Listing, labelled, scrolled, titled, wrap},
+    widgets::{self, Lines, Listing, labelled, scrolled, scrolled_in_box, titled, wrap},
     words::{age, bytes, clock, column},
 };
 
@@ -66,7 +66,13 @@ pub(super) fn view(model: &Model, frame: &mut Frame<'_>) {
         let block = titled(&model.look, &row.id, false);
         let inside = block.inner(details);
         frame.render_widget(block, details);
-        scrolled(&model.look, frame, inside, about(model, row, inside.width), 0);
+        scrolled_in_box(
+            &model.look,
+            frame,
+            inside,
+            about(model, row, inside.width),
+            (0, inside),
+        );
     }
 }
 

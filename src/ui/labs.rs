@@ -23,7 +23,7 @@ use crate::{
 };
 
 use super::{
-    widgets::{self, Lines, Listing, labelled, scrolled, titled, wrap},
+    widgets::{self, Lines, Listing, labelled, scrolled, scrolled_in_box, titled, wrap},
     words::{bytes, column, date},
 };
 
@@ -212,7 +212,13 @@ fn details(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let block = titled(&model.look, &clean(&lab.name), false);
     let inside = block.inner(area);
     frame.render_widget(block, area);
-    scrolled(&model.look, frame, inside, about(model, lab, inside.width), 0);
+    scrolled_in_box(
+        &model.look,
+        frame,
+        inside,
+        about(model, lab, inside.width),
+        (0, inside),
+    );
 }
 
 /// What is known of a lab: state, stage, proof, addresses, use, kept copies, what survives.

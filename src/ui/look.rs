@@ -122,6 +122,8 @@ pub struct Glyphs {
     pub left: &'static str,
     pub right: &'static str,
     pub more: &'static str,
+    pub up: &'static str,
+    pub down: &'static str,
     pub bar_full: &'static str,
     pub bar_empty: &'static str,
 }
@@ -147,6 +149,8 @@ const UNICODE: Glyphs = Glyphs {
     left: "‹",
     right: "›",
     more: "…",
+    up: "↑",
+    down: "↓",
     bar_full: "━",
     bar_empty: "─",
 };
@@ -172,6 +176,8 @@ const ASCII: Glyphs = Glyphs {
     left: "<",
     right: ">",
     more: "..",
+    up: "^",
+    down: "v",
     bar_full: "#",
     bar_empty: "-",
 };

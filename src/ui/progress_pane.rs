@@ -24,6 +24,10 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::progress::{Estimate, Millis, Package, State, Target, Tree};
 
+mod place;
+
+pub use place::split;
+
 use super::{
     look::Look,
     widgets::Listing,
@@ -32,8 +36,6 @@ use super::{
 
 /// Fewer columns show no bar.
 const BAR: usize = 8;
-/// With fewer columns the pane is below the log.
-const WIDE: u16 = 90;
 /// Columns that a name has at least.
 const NAME: usize = 10;
 
@@ -138,6 +140,8 @@ pub struct ProgressPane<'a> {
     pub position: &'a Position,
     /// What is left.
     pub left: Option<Estimate>,
+    /// Since when nothing was written, where nobody knows whether it still runs.
+    pub silent: Option<&'a str>,
     /// Now, or the time of the last line of a build that is over.
     pub now: Option<Millis>,
     /// The pane has the keys.
@@ -169,109 +173,98 @@ pub fn rows(tree: &Tree, open: &[Group]) -> Vec<Row> {
     rows
 }
 
-/// What is left of an area for the log, and the pane's own: beside it, or below it where the window is narrow.
-pub fn split(area: Rect) -> (Rect, Rect) {
-    if area.width >= WIDE {
-        let width = (area.width / 3).clamp(30, 64);
-        let log = Rect {
-            width: area.width - width,
-            ..area
-        };
-        let x = area.x + log.width;
-        return (log, Rect { x, width, ..area });
-    }
-    let height = area.height / 2;
-    let log = Rect {
-        height: area.height - height,
-        ..area
-    };
-    let y = area.y + log.height;
-    (log, Rect { y, height, ..area })
-}
-
 /// The row at a line of the screen, for the mouse.
 pub fn row_at(look: &Look, pane: ProgressPane<'_>, area: Rect, y: u16) -> Option<usize> {
-    let list = parts(block(look, pane).inner(area)).1;
+    let list = pane.parts(block(look, pane).inner(area)).list;
     pane.listing(look, list.width).row_at(list, y)
 }
 
 /// Draws the pane.
 pub fn view(look: &Look, pane: ProgressPane<'_>, frame: &mut Frame<'_>, area: Rect) {
+    if area.height < place::FRAMED {
+        return frame.render_widget(pane.one_line(look, area.width.into()), area);
+    }
     let block = block(look, pane);
     let inside = block.inner(area);
     frame.render_widget(block, area);
-    let (head, list, foot) = parts(inside);
-    frame.render_widget(pane.header(look, head.width.into()), head);
+    let parts = pane.parts(inside);
+    frame.render_widget(pane.header(look, parts.head.width.into()), parts.head);
     if rows(pane.tree, &[]).is_empty() {
-        let doing = pane
-            .tree
-            .sections()
-            .last()
-            .map_or("", |section| section.doing.as_str());
-        let doing = if doing.is_empty() {
-            "no progress known yet"
-        } else {
-            doing
-        };
-        let text = fit(doing, list.width.into(), look.glyphs.more);
-        return frame.render_widget(Line::styled(text, look.styles().dim), list);
+        let text = fit(pane.doing(), parts.list.width.into(), look.glyphs.more);
+        return frame.render_widget(Line::styled(text, look.styles().dim), parts.list);
     }
-    pane.listing(look, list.width).draw(look, frame, list);
-    frame.render_widget(pane.detail(look, foot.width.into()), foot);
+    let listing = pane.listing(look, parts.list.width);
+    listing.draw_in_box(look, frame, parts.list, inside);
+    frame.render_widget(pane.detail(look, parts.foot.width.into()), parts.foot);
 }
 
 fn block(look: &Look, pane: ProgressPane<'_>) -> Block<'static> {
     let styles = look.styles();
-    let tool = pane.tree.tool().map_or("progress", crate::progress::Tool::name);
-    let mut block = Block::new()
+    let block = Block::new()
         .borders(Borders::ALL)
         .border_type(BorderType::Rounded)
         .border_set(look.border())
         .border_style(if pane.focus { styles.focus } else { styles.border })
-        .title(Line::styled(format!(" {tool} "), styles.title));
-    if let Some(left) = pane.left {
-        let text = format!(" {} left ", left.text());
-        block = block.title(Line::styled(text, styles.accent).right_aligned());
-    } else if pane.tree.is_ok() == Some(false) {
-        let text = format!(" {} ", pane.tree.phase());
-        block = block.title(Line::styled(text, styles.error).right_aligned());
-    } else if pane.tree.is_ok().is_none() && pane.tree.tool().is_some() && !pane.is_all_done() {
-        block = block.title(Line::styled(" time left unknown ", styles.dim).right_aligned());
+        .title(Line::styled(format!(" {} ", pane.tool()), styles.title));
+    match pane.standing(look) {
+        Some((text, style)) => block.title(Line::styled(format!(" {text} "), style).right_aligned()),
+        None => block,
     }
-    block
-}
-
-/// Header, list and the line about the row under the cursor.
-fn parts(inside: Rect) -> (Rect, Rect, Rect) {
-    let line = u16::from(inside.height > 0);
-    let detail = u16::from(inside.height > 3);
-    let head = Rect {
-        height: line,
-        ..inside
-    };
-    let list = Rect {
-        y: inside.y + line,
-        height: inside.height - line - detail,
-        ..inside
-    };
-    let foot = Rect {
-        y: inside.bottom() - detail,
-        height: detail,
-        ..inside
-    };
-    (head, list, foot)
 }
 
 impl ProgressPane<'_> {
-    /// Nothing is left to do, though nobody said yet that it is over.
-    fn is_all_done(&self) -> bool {
+    fn tool(&self) -> &'static str {
+        self.tree.tool().map_or("progress", crate::progress::Tool::name)
+    }
+
+    /// What the tool does, where it has no packages.
+    fn doing(&self) -> &str {
+        let section = self.tree.sections().last();
+        let doing = section.map_or("", |section| section.doing.as_str());
+        if doing.is_empty() {
+            "no progress known yet"
+        } else {
+            doing
+        }
+    }
+
+    /// How it ended, else what is left, else that it says nothing any more.
+    fn standing(&self, look: &Look) -> Option<(String, Style)> {
+        let styles = look.styles();
+        let phase = self.tree.phase();
+        match (phase, self.left, self.silent) {
+            ("failed" | "interrupted", ..) => Some((phase.into(), styles.error)),
+            ("done", ..) => Some((phase.into(), styles.ok)),
+            (_, Some(left), _) => Some((format!("{} left", left.text()), styles.accent)),
+            ("running", None, Some(since)) => Some((format!("silent since {since}"), styles.warn)),
+            ("running", None, None) => Some(("time left unknown".into(), styles.dim)),
+            _ => None,
+        }
+    }
+
+    /// All of it, where there is no room for more.
+    fn one_line(&self, look: &Look, width: usize) -> Line<'static> {
+        let styles = look.styles();
+        let Some((standing, style)) = self.standing(look) else {
+            return Line::styled(fit(self.doing(), width, look.glyphs.more), styles.dim);
+        };
         let counts = self.tree.counts();
-        counts.total == Some(counts.done)
+        let count = match counts.total {
+            Some(total) => format!(" {}/{total}", counts.done),
+            None => String::new(),
+        };
+        let text = format!("{}{count} {standing}", self.tool());
+        let style = if self.focus { styles.focus } else { style };
+        Line::styled(fit(&text, width, look.glyphs.more), style)
+    }
+
+    fn has_header(&self) -> bool {
+        self.tree.tool().is_some() || self.tree.counts().total.is_some()
     }
 
     fn header(&self, look: &Look, width: usize) -> Line<'static> {
         let (styles, counts) = (look.styles(), self.tree.counts());
-        if self.tree.tool().is_none() && counts.total.is_none() {
+        if !self.has_header() {
             return Line::default();
         }
         let mut spans = vec![Span::styled(

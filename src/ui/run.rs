@@ -60,7 +60,13 @@ pub(super) fn areas(run: &RunView, body: Rect) -> Areas {
 
 fn with_build(run: &RunView, steps: Rect, log: Rect) -> Areas {
     let (log, build) = if run.build.shown {
-        progress_pane::split(log)
+        let pane = run.shown().and_then(|lab| run.build.pane(lab, None));
+        let (tree, position) = (Tree::new(), Position::default());
+        progress_pane::split(
+            log,
+            pane.unwrap_or_else(|| ProgressPane::empty(&tree, &position))
+                .height(),
+        )
     } else {
         (log, Rect::default())
     };
@@ -81,11 +87,8 @@ fn build(model: &Model, run: &RunView, frame: &mut Frame<'_>, area: Rect) {
     let now = run.is_running().then(|| seconds.saturating_mul(1000));
     let (tree, position) = (Tree::new(), Position::default());
     let nothing = ProgressPane {
-        tree: &tree,
-        position: &position,
-        left: None,
-        now: None,
         focus: run.build.focus,
+        ..ProgressPane::empty(&tree, &position)
     };
     let pane = run.shown().and_then(|lab| run.build.pane(lab, now));
     progress_pane::view(&model.look, pane.unwrap_or(nothing), frame, area);

@@ -18,7 +18,7 @@ use crate::{
 };
 
 use super::{
-    widgets::{Lines, popup, scrolled, wrap},
+    widgets::{Lines, popup, scrolled_in_box, wrap},
     window,
     words::fit,
 };
@@ -48,7 +48,13 @@ pub(super) fn view(model: &Model, view: &ScriptView, frame: &mut Frame<'_>) {
         look.glyphs.more,
     );
     let area = popup(look, frame, &title, size(frame.area()));
-    scrolled(look, frame, area, text(model, action, area.width), view.scroll);
+    scrolled_in_box(
+        look,
+        frame,
+        area,
+        text(model, action, area.width),
+        (view.scroll, area),
+    );
 }
 
 fn shown<'a>(model: &'a Model, view: &ScriptView) -> Option<(&'a Action, usize)> {

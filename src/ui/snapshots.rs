@@ -20,7 +20,7 @@ use crate::{
 };
 
 use super::{
-    widgets::{self, Lines, Listing, labelled, scrolled, titled, wrap},
+    widgets::{self, Lines, Listing, labelled, scrolled, scrolled_in_box, titled, wrap},
     words::{age, bytes, column, date},
 };
 
@@ -158,7 +158,13 @@ fn details(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let block = titled(&model.look, &clean(&row.name), false);
     let inside = block.inner(area);
     frame.render_widget(block, area);
-    scrolled(&model.look, frame, inside, about(model, row, inside.width), 0);
+    scrolled_in_box(
+        &model.look,
+        frame,
+        inside,
+        about(model, row, inside.width),
+        (0, inside),
+    );
 }
 
 /// Why there is no size, and how full the pool is instead.

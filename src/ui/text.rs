@@ -16,7 +16,7 @@ use crate::{
 };
 
 use super::{
-    widgets::{Lines, popup, positions, scrolled, wrap},
+    widgets::{Lines, popup, positions, scrolled_in_box, wrap},
     window,
     words::fit,
 };
@@ -33,12 +33,12 @@ pub(super) fn view(model: &Model, reading: &Reading, frame: &mut Frame<'_>) {
     let room = usize::from(frame.area().width).saturating_sub(6);
     let title = fit(&clean(&reading.title), room, look.glyphs.more);
     let area = popup(look, frame, &title, size(frame.area()));
-    scrolled(
+    scrolled_in_box(
         look,
         frame,
         area,
         text(model, reading, area.width),
-        reading.scroll,
+        (reading.scroll, area),
     );
 }
 

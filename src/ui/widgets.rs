@@ -23,7 +23,10 @@ use super::{
     words::{clock, fit},
 };
 
+mod listing;
+
 pub(super) use super::wrap::wrap;
+pub(super) use listing::{Listing, scrolled, scrolled_in_box};
 
 /// Lines to draw.
 pub(super) type Lines = Vec<Line<'static>>;
@@ -234,149 +237,6 @@ pub(super) fn popup(look: &Look, frame: &mut Frame<'_>, title: &str, size: (u16,
     frame.render_widget(Clear, area);
     frame.render_widget(block, area);
     inside
-}
-
-/// Rows of a list: which row each line belongs to, and the row with the cursor.
-#[derive(Debug, Default)]
-pub(super) struct Listing {
-    pub(super) lines: Vec<(Option<usize>, Line<'static>)>,
-    pub(super) cursor: usize,
-    /// Lines above and below those that were made, where only those in view were.
-    pub(super) others: Option<(usize, usize)>,
-}
-
-/// The first line that is shown in a height, so that the lines `from` to `to` are in view.
-fn first_in_view(from: usize, to: usize, count: usize, height: usize) -> usize {
-    let centred = from.saturating_sub(height / 2);
-    centred
-        .max((to + 1).saturating_sub(height))
-        .min(count.saturating_sub(height))
-}
-
-impl Listing {
-    /// A list of `count` rows of a line each, of which only those in view are made: a frame costs as much as it shows.
-    pub(super) fn of_rows(
-        count: usize,
-        cursor: usize,
-        area: Rect,
-        mut make: impl FnMut(usize) -> Line<'static>,
-    ) -> Self {
-        let height = usize::from(area.height);
-        let at = if cursor < count { cursor } else { 0 };
-        let first = first_in_view(at, at, count, height);
-        let last = (first + height).min(count);
-        Self {
-            lines: (first..last).map(|index| (Some(index), make(index))).collect(),
-            cursor,
-            others: Some((first, count - last)),
-        }
-    }
-
-    /// How many lines are not made above those that are.
-    fn above(&self) -> usize {
-        self.others.map_or(0, |(above, _)| above)
-    }
-
-    /// All lines, made or not.
-    fn count(&self) -> usize {
-        self.lines.len() + self.others.map_or(0, |(above, below)| above + below)
-    }
-
-    /// The first line that is shown in a height, so that the cursor is in view.
-    fn first(&self, height: usize) -> usize {
-        if let Some((above, _)) = self.others {
-            return above;
-        }
-        let at = |want: &(Option<usize>, Line<'static>)| want.0 == Some(self.cursor);
-        let from = self.lines.iter().position(at).unwrap_or(0);
-        let to = self.lines.iter().rposition(at).unwrap_or(0);
-        first_in_view(from, to, self.lines.len(), height)
-    }
-
-    /// The row at a line of the area.
-    pub(super) fn row_at(&self, area: Rect, y: u16) -> Option<usize> {
-        if y < area.y || y >= area.bottom() {
-            return None;
-        }
-        let line = self.first(usize::from(area.height)) - self.above() + usize::from(y - area.y);
-        self.lines.get(line)?.0
-    }
-
-    /// Draws it, the row with the cursor marked.
-    pub(super) fn draw(self, look: &Look, frame: &mut Frame<'_>, area: Rect) {
-        let first = self.first(usize::from(area.height));
-        let (cursor, count, above) = (self.cursor, self.count(), self.above());
-        let shown = self
-            .lines
-            .into_iter()
-            .skip(first - above)
-            .take(area.height.into());
-        for (line, y) in shown.zip(area.y..) {
-            let (row, text) = line;
-            let at = Rect { y, height: 1, ..area };
-            let selected = row == Some(cursor);
-            let mark = if selected { look.glyphs.cursor } else { " " };
-            let mut spans = vec![Span::raw(format!("{mark} "))];
-            spans.extend(text.spans);
-            let mut line = Line::from(spans).style(text.style);
-            if selected {
-                line = over(line, look.styles().selected);
-            }
-            frame.render_widget(line, at);
-            if selected {
-                frame.buffer_mut().set_style(at, look.styles().selected);
-            }
-        }
-        more(look, frame, area, first, count);
-    }
-}
-
-impl Listing {
-    /// Draws it without marking a row; the cursor only says what has to be in view.
-    pub(super) fn draw_plain(self, look: &Look, frame: &mut Frame<'_>, area: Rect) {
-        let first = self.first(usize::from(area.height));
-        let count = self.lines.len();
-        let shown: Lines = self.lines.into_iter().map(|(_, line)| line).collect();
-        let shown: Lines = shown.into_iter().skip(first).take(area.height.into()).collect();
-        frame.render_widget(Paragraph::new(shown), area);
-        more(look, frame, area, first, count);
-    }
-}
-
-/// The same line in one style.
-fn over(line: Line<'static>, style: Style) -> Line<'static> {
-    let spans = line.spans.into_iter().map(|s| Span::styled(s.content, style));
-    Line::from(spans.collect::<Vec<_>>())
-}
-
-/// Says at the right edge how many lines are above and below.
-fn more(look: &Look, frame: &mut Frame<'_>, area: Rect, first: usize, count: usize) {
-    let height = usize::from(area.height);
-    let below = count.saturating_sub(first + height);
-    let mut put = |text: String, y: u16| {
-        let width = u16::try_from(text.width()).unwrap_or(0).min(area.width);
-        let at = Rect::new(area.right().saturating_sub(width), y, width, 1);
-        frame.render_widget(Line::styled(text, look.styles().dim), at);
-    };
-    if area.height == 0 {
-        return;
-    }
-    if first > 0 {
-        put(format!(" {first} above "), area.y);
-    }
-    if below > 0 {
-        put(format!(" {below} more "), area.bottom() - 1);
-    }
-}
-
-/// Draws lines from a scroll position on, and says how many there are besides.
-pub(super) fn scrolled(look: &Look, frame: &mut Frame<'_>, area: Rect, lines: Lines, scroll: usize) {
-    let count = lines.len();
-    let last = count.saturating_sub(usize::from(area.height));
-    let first = scroll.min(last);
-    let shown: Lines = lines.into_iter().skip(first).take(area.height.into()).collect();
-    frame.render_widget(Paragraph::new(shown), area);
-    more(look, frame, area, first, count);
 }
 
 /// Scroll positions that lines have in a height.

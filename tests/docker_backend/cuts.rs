@@ -184,16 +184,21 @@ async fn a_copy_or_removal_that_is_cut_at_any_call_is_whole_or_not_there() {
             "the source is left alone"
         );
         docker.delete(&copy).await.unwrap();
-        let uuid = docker.instance(&name).await.unwrap().unwrap().uuid;
-        let options = bollard::query_parameters::ListImagesOptions {
-            filters: Some([("label".to_owned(), vec![format!("io.halolab.uuid={uuid}")])].into()),
-            ..Default::default()
-        };
-        let images = safety::engine().await.list_images(Some(options)).await.unwrap();
-        let mut tags: Vec<String> = images.into_iter().flat_map(|image| image.repo_tags).collect();
-        tags.sort();
-        let own = ["s", "t"].map(|tag| format!("halolab/snapshot-{uuid}:{tag}"));
-        assert_eq!(tags, own, "no copy left a name");
+        only_its_own_names(&docker, &name).await;
     })
     .await;
+}
+
+/// Images of the snapshots `s` and `t` of a lab have no name of a copy any more.
+async fn only_its_own_names(docker: &Docker, name: &str) {
+    let uuid = docker.instance(name).await.unwrap().unwrap().uuid;
+    let options = bollard::query_parameters::ListImagesOptions {
+        filters: Some([("label".to_owned(), vec![format!("io.halolab.uuid={uuid}")])].into()),
+        ..Default::default()
+    };
+    let images = safety::engine().await.list_images(Some(options)).await.unwrap();
+    let mut tags: Vec<String> = images.into_iter().flat_map(|image| image.repo_tags).collect();
+    tags.sort();
+    let own = ["s", "t"].map(|tag| format!("halolab/snapshot-{uuid}:{tag}"));
+    assert_eq!(tags, own, "no copy left a name");
 }

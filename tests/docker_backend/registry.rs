@@ -1,4 +1,8 @@
 //! Images of a registry, which stands beside the engine on the private network of that.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test starts its own registry and packs its own files"
+)]
 
 use std::{fs, path::Path, process::Stdio};
 

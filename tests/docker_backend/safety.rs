@@ -84,7 +84,7 @@ async fn an_image_that_asks_for_privileges_in_our_name_gets_none() {
     let Some(docker) = docker().await else { return };
     let name = unique("forged");
     let image = format!("{name}-image");
-    clean(&docker, &name, async {
+    Box::pin(clean(&docker, &name, async {
         create(&name, IMAGE).await;
         let kept = r#"{"config":{"security.privileged":"true"},"profiles":["default"],"devices":{"root":{"type":"disk","source":"/","path":"/host"}}}"#;
         let forged = [
@@ -102,7 +102,7 @@ async fn an_image_that_asks_for_privileges_in_our_name_gets_none() {
         docker.power(&name, Power::Stop { seconds: 0 }).await.unwrap();
         docker.delete(&name).await.unwrap();
         docker.delete_image(&image).await.unwrap();
-    })
+    }))
     .await;
 }
 
@@ -215,6 +215,39 @@ async fn what_others_call_as_we_call_our_own_is_left_alone() {
     .await;
 }
 
+/// A lab of an image with a volume, which has a file in it; another one came by a device and went with it.
+async fn with_volumes(docker: &Docker, name: &str) {
+    docker.create_volume(name).await.unwrap();
+    let disk = map(&[
+        ("type", "disk"),
+        ("source", name),
+        ("pool", "default"),
+        ("path", "/store"),
+    ]);
+    let mut profile = Profile {
+        name: name.to_owned(),
+        devices: [("store".to_owned(), disk)].into(),
+        ..Profile::default()
+    };
+    docker.put_profile(&profile).await.unwrap();
+    let wanted = InstanceSpec {
+        image: name.to_owned(),
+        profiles: vec!["default".into(), name.to_owned()],
+        ..spec(name, &[])
+    };
+    docker.create(&wanted, &silent()).await.unwrap();
+    docker.power(name, Power::Start).await.unwrap();
+    run(docker, name, "echo mine >/data/f; echo theirs >/store/f").await;
+    docker.power(name, Power::Stop { seconds: 0 }).await.unwrap();
+    // A device that is gone takes its volume out of the lab; what no device named stays in.
+    profile.devices.clear();
+    docker.put_profile(&profile).await.unwrap();
+    docker.power(name, Power::Start).await.unwrap();
+    assert_eq!(run(docker, name, "cat /data/f; ls /store").await, "mine\n");
+    docker.power(name, Power::Stop { seconds: 0 }).await.unwrap();
+    docker.delete_volume(name).await.unwrap();
+}
+
 #[tokio::test]
 async fn what_an_image_has_in_volumes_outlives_the_lab_and_is_named() {
     let Some(docker) = docker().await else { return };
@@ -226,35 +259,7 @@ async fn what_an_image_has_in_volumes_outlives_the_lab_and_is_named() {
             .build(&context.build(&name), &mut |_| {}, &silent())
             .await
             .unwrap();
-        docker.create_volume(&name).await.unwrap();
-        let disk = map(&[
-            ("type", "disk"),
-            ("source", &name),
-            ("pool", "default"),
-            ("path", "/store"),
-        ]);
-        let mut profile = Profile {
-            name: name.clone(),
-            devices: [("store".to_owned(), disk)].into(),
-            ..Profile::default()
-        };
-        docker.put_profile(&profile).await.unwrap();
-        let wanted = InstanceSpec {
-            image: name.clone(),
-            profiles: vec!["default".into(), name.clone()],
-            ..spec(&name, &[])
-        };
-        docker.create(&wanted, &silent()).await.unwrap();
-        docker.power(&name, Power::Start).await.unwrap();
-        run(&docker, &name, "echo mine >/data/f; echo theirs >/store/f").await;
-        docker.power(&name, Power::Stop { seconds: 0 }).await.unwrap();
-        // A device that is gone takes its volume out of the lab; what no device named stays in.
-        profile.devices.clear();
-        docker.put_profile(&profile).await.unwrap();
-        docker.power(&name, Power::Start).await.unwrap();
-        assert_eq!(run(&docker, &name, "cat /data/f; ls /store").await, "mine\n");
-        docker.power(&name, Power::Stop { seconds: 0 }).await.unwrap();
-        docker.delete_volume(&name).await.unwrap();
+        with_volumes(&docker, &name).await;
         let wanted = InstanceSpec {
             name: copy.clone(),
             ..InstanceSpec::default()
@@ -279,22 +284,15 @@ async fn what_an_image_has_in_volumes_outlives_the_lab_and_is_named() {
         let told = engine().await.inspect_volume(&volume.name).await.unwrap();
         let file = std::path::Path::new(&told.mountpoint).join("f");
         assert_eq!(std::fs::read_to_string(file).unwrap(), "mine\n");
-        {
-            let lab = &copy;
-            docker.power(lab, Power::Start).await.unwrap();
-            assert_eq!(run(&docker, lab, "ls /data").await, "");
-            docker.power(lab, Power::Stop { seconds: 0 }).await.unwrap();
-            let [own] = &docker.unnamed_volumes(lab).await.unwrap()[..] else {
-                panic!("one volume")
-            };
-            docker.delete(lab).await.unwrap();
+        docker.power(&copy, Power::Start).await.unwrap();
+        assert_eq!(run(&docker, &copy, "ls /data").await, "");
+        docker.power(&copy, Power::Stop { seconds: 0 }).await.unwrap();
+        let own = docker.unnamed_volumes(&copy).await.unwrap();
+        docker.delete(&copy).await.unwrap();
+        for volume in own.iter().chain([volume]) {
             let gone = engine().await;
-            gone.remove_volume(&own.name, None::<RemoveVolumeOptions>)
-                .await
-                .unwrap();
-            gone.remove_volume(&volume.name, None::<RemoveVolumeOptions>)
-                .await
-                .unwrap();
+            let gone = gone.remove_volume(&volume.name, None::<RemoveVolumeOptions>);
+            gone.await.unwrap();
         }
     })
     .await;

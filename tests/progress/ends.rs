@@ -58,6 +58,11 @@ fn a_recorded_build_that_failed_names_its_target_and_the_error(
      ERROR: failed to solve: process \"/bin/sh -c make\" did not complete successfully: exit code: 2\n",
     &["RUN make -C /src"]
 )]
+#[case::docker_that_was_cut(
+    "#1 [internal] load build definition from Dockerfile\n#7 [4/4] RUN make -C /src\n#7 0.310 bad.c:4:20: error: x\n\
+     #7 ERROR: process \"/bin/sh -c make\" did not complete successfully: exit code: 2\n",
+    &["RUN make -C /src"]
+)]
 #[case::docker_of_before("Step 2/3 : RUN false\n ---> Running in 0d4b0d9e3c5a\nThe command '/bin/sh -c false' returned a non-zero code: 1\n", &["RUN false"])]
 #[case::pip("Collecting nothing-x\nERROR: Could not find a version that satisfies the requirement nothing-x\nERROR: No matching distribution found for nothing-x\n", &["nothing-x"])]
 #[case::pip_wheel("Collecting a\nERROR: Failed to build installable wheels for some pyproject.toml based projects (a, b)\n", &["a", "b"])]
@@ -66,6 +71,7 @@ fn a_recorded_build_that_failed_names_its_target_and_the_error(
 #[case::dpkg("Setting up hello (2.10-3) ...\ndpkg: error processing package hello (--configure):\nE: Sub-process /usr/bin/dpkg returned an error code (1)\n", &["hello 2.10-3"])]
 #[case::pacman("error: target not found: nothing\n", &["nothing"])]
 #[case::pacman_conflict("Packages (2) a-1 b-1\nerror: failed to commit transaction (conflicting files)\nErrors occurred, no packages were upgraded.\n", &[])]
+#[case::a_spec_that_no_package_fits("==> Error: failed to concretize `lab-a@9.9` for the following reasons:\n     1. Cannot satisfy 'lab-a@9.9'\n", &[])]
 #[case::dnf("Last metadata expiration check: 0:10:00 ago on Sun.\nError: Unable to find a match: nothing\n", &["nothing"])]
 fn the_last_line_of_a_tool_says_that_it_failed(#[case] log: &str, #[case] failed: &[&str]) {
     let tree = tree_of(log);
@@ -87,6 +93,45 @@ fn the_last_line_of_a_tool_says_that_it_failed(#[case] log: &str, #[case] failed
 #[case::another_e("[ 12%] x\nE: nobody knows whose\n")]
 fn what_is_not_the_end_is_none(#[case] log: &str) {
     assert_eq!(summary(&tree_of(log)).0, "running", "{log}");
+}
+
+#[rstest]
+#[case::update("apt-update", "done")]
+#[case::install("apt-install", "done")]
+#[case::docker("docker-classic", "done")]
+#[case::docker_that_fails("docker-buildkit", "failed")]
+fn a_whole_log_is_not_running(#[case] name: &str, #[case] phase: &str) {
+    let tree = tree(
+        &events(&bytes(&format!("progress/{name}.log"))),
+        &Times::default(),
+    );
+    assert_eq!(tree.phase(), phase);
+}
+
+#[rstest]
+#[case::nothing_new(
+    "Hit:1 http://h/debian bookworm InRelease\nReading package lists...\n",
+    "done"
+)]
+#[case::on_a_terminal(
+    "Hit:1 http://h/debian bookworm InRelease\nReading package lists... 0%\rReading package lists... Done\n",
+    "done"
+)]
+#[case::other_files(
+    "Get:1 http://h/ubuntu noble/main amd64 c-n-f Metadata [8328 B]\nGet:2 http://h/ubuntu noble/main amd64 Components [212 B]\nReading package lists...\n",
+    "done"
+)]
+#[case::a_source_that_is_gone(
+    "Err:1 http://h/debian bookworm InRelease\nReading package lists...\n",
+    "running"
+)]
+#[case::an_install_after_it(
+    "Hit:1 http://h/debian bookworm InRelease\nReading package lists...\nReading package lists...\n0 upgraded, 2 newly installed, 0 to remove and 0 not upgraded.\n",
+    "running"
+)]
+fn reading_what_was_fetched_ends_an_update(#[case] log: &str, #[case] phase: &str) {
+    let tree = tree_of(log);
+    assert_eq!((tree.phase(), tree.packages().len()), (phase, 0), "{log}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use halolab::{
     progress::{History, Inside, Millis, Reader, Times, Tree, estimate},
     ui::{
         look::Look,
-        progress_pane::{Group, Position, ProgressPane, Row, row_at, rows, view},
+        progress_pane::{Group, Position, ProgressPane, Row, row_at, rows, split, view},
         theme::{Depth, Theme},
     },
 };
@@ -51,6 +51,7 @@ fn drawn(tree: &Tree, now: Millis, position: &Position, size: (u16, u16), ascii:
         tree,
         position,
         left: estimate(tree, &history, Some(2), Some(now)),
+        silent: None,
         now: Some(now),
         focus: true,
     };
@@ -108,6 +109,65 @@ fn what_failed_is_on_top_and_says_why() {
 }
 
 #[test]
+fn it_takes_the_rows_that_it_needs_and_is_one_line_where_there_is_no_room() {
+    let position = Position::default();
+    let nothing = Tree::new();
+    let ninja = tree(&events(b"[12/345] Building a.o\n"), &Times::default());
+    let (build, now) = busy();
+    let heights = [&nothing, &ninja, &build].map(|tree| ProgressPane::empty(tree, &position).height());
+    assert_eq!(heights[..2], [3, 4]);
+    let area = Rect::new(0, 0, 80, 24);
+    for (wanted, rows) in [(3, 3), (4, 4), (40, 12)] {
+        let (log, pane) = split(area, wanted);
+        assert_eq!((log.height, pane.y, pane.height), (24 - rows, 24 - rows, rows));
+    }
+    assert_eq!(
+        split(Rect::new(0, 0, 20, 5), heights[2]).1,
+        Rect::new(0, 4, 20, 1)
+    );
+    let line = |tree: &Tree, width| drawn(tree, now, &position, (width, 1), false);
+    assert!(line(&nothing, 30).contains("no progress known yet"));
+    assert!(line(&ninja, 40).contains("ninja 12/345 time left unknown"));
+    let text = line(&ninja, 20);
+    assert!(text.contains("ninja 12/345 time l…"), "{text}");
+    // All rows are seen in the height that it asks for.
+    let text = drawn(&build, now, &position, (60, heights[2]), false);
+    assert!(!text.contains("more ") && !text.contains("above "), "{text}");
+}
+
+#[test]
+fn an_end_and_a_silence_are_in_the_title() {
+    let (running, now) = busy();
+    let interrupted = {
+        let (log, times) = recording("old-tty-interrupt");
+        tree(&events(&log), &times)
+    };
+    let position = Position::default();
+    let titled = |tree: &Tree, silent: Option<&str>| {
+        let pane = ProgressPane {
+            silent,
+            now: Some(now),
+            ..ProgressPane::empty(tree, &position)
+        };
+        let look = Look::new(Theme::plain(), true);
+        let mut terminal = Terminal::new(TestBackend::new(44, 8)).unwrap();
+        terminal
+            .draw(|frame| view(&look, pane, frame, frame.area()))
+            .unwrap();
+        terminal.backend().to_string()
+    };
+    assert!(titled(&running, None).contains(" time left unknown "));
+    assert!(titled(&running, Some("14:32")).contains(" silent since 14:32 "));
+    let text = titled(&interrupted, None);
+    assert!(
+        text.contains(" interrupted ") && !text.contains("unknown"),
+        "{text}"
+    );
+    let done = tree(&events(b"[8/8] Linking a\n"), &Times::default());
+    assert!(titled(&done, None).contains(" done "));
+}
+
+#[test]
 fn steps_without_packages_and_nothing_at_all_are_drawn_too() {
     let log = b"[12/345] Building CXX object src/very/long/path/of/a/file.cc.o\n";
     let ninja = tree(&events(log), &Times::default());
@@ -133,6 +193,7 @@ fn no_size_is_too_small_and_a_theme_colours_states() {
         tree: &tree,
         position: &position,
         left: None,
+        silent: None,
         now: None,
         focus: false,
     };

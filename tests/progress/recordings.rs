@@ -39,6 +39,29 @@ fn replayed(name: &str, exit: i32) -> (Tree, Times) {
     (tree, times)
 }
 
+/// As if nobody ever said how the process ended: what stands in the log is enough.
+#[rstest::rstest]
+#[case("old-tty-interrupt", "interrupted")]
+#[case("old-pipe-sigint", "interrupted")]
+#[case("old-pipe-bad-compile", "failed")]
+#[case("old-pipe-bad-sum", "failed")]
+#[case("old-pipe-bad-link", "failed")]
+#[case("old-pipe-bad-fetch", "failed")]
+#[case("concretize-nover", "failed")]
+#[case("concretize-nopkg", "failed")]
+#[case("concretize-novariant", "failed")]
+#[case("concretize-badsyntax", "failed")]
+#[case("concretize-docs", "failed")]
+fn a_log_that_ends_says_how(#[case] name: &str, #[case] phase: &str) {
+    let (log, _) = recording(name);
+    let mut fold = halolab::progress::Fold::default();
+    fold.feed(0, &log);
+    let tree = fold.as_ended();
+    assert_eq!(tree.phase(), phase);
+    assert!(tree.is_over() && tree.counts().active == 0, "no clock runs");
+    assert_eq!(fold.as_ended().phase(), phase, "nothing was read twice");
+}
+
 fn word(state: State) -> &'static str {
     match state {
         State::Installed => "installed",

@@ -35,8 +35,8 @@ fn counted(tree: &Tree) -> (u32, Option<u32>) {
 #[case::apt_update("apt-update", &[Tool::Apt], (0, None), 0)]
 #[case::pacman("pacman", &[Tool::Pacman], (3, Some(3)), 0)]
 #[case::dnf("dnf", &[Tool::Dnf], (2, Some(2)), 0)]
-#[case::docker("docker-buildkit", &[Tool::Docker], (3, Some(4)), 2)]
-#[case::docker_of_before("docker-classic", &[Tool::Docker], (2, Some(3)), 0)]
+#[case::docker("docker-buildkit", &[Tool::Docker], (3, Some(4)), 3)]
+#[case::docker_of_before("docker-classic", &[Tool::Docker], (3, Some(3)), 0)]
 fn a_tool_is_known_by_its_lines(
     #[case] name: &str,
     #[case] expected: &[Tool],

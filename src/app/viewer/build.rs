@@ -5,13 +5,14 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     thread,
+    time::Duration,
 };
 
 use crossterm::event::{KeyCode, KeyEvent, MouseEvent, MouseEventKind};
 use ratatui::{Frame, layout::Rect};
 
 use crate::{
-    app::build::{Follower, Known, LOOK, job_of},
+    app::build::{Follower, Known, job_of},
     job::Status,
     log::{Document, Wake},
     progress::{Exit, Tree},
@@ -86,6 +87,11 @@ impl Build {
         self.seen = now;
     }
 
+    /// Rows of the pane that show all of it.
+    pub(super) fn height(&self) -> u16 {
+        self.pane(&lock(&self.known)).height()
+    }
+
     pub(super) fn draw(&self, look: &Look, frame: &mut Frame<'_>, area: Rect) {
         let known = lock(&self.known);
         progress_pane::view(look, self.pane(&known), frame, area);
@@ -96,6 +102,7 @@ impl Build {
             tree: &known.tree,
             position: &self.position,
             left: known.left,
+            silent: known.silent.as_deref(),
             now: known.now,
             focus: self.focus,
         }
@@ -168,12 +175,10 @@ impl Worker {
                     return;
                 }
             }
-            let runs = self.look_at_job();
-            self.tell();
-            let next = if runs || self.follower.is_busy() {
-                heard.recv_timeout(LOOK)
-            } else {
-                heard.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected)
+            self.follower.lives = self.look_at_job();
+            let next = match self.tell() {
+                Some(rest) => heard.recv_timeout(rest),
+                None => heard.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected),
             };
             if next == Err(mpsc::RecvTimeoutError::Disconnected) {
                 return;
@@ -209,8 +214,12 @@ impl Worker {
         false
     }
 
-    fn tell(&self) {
-        *lock(&self.known) = self.follower.known();
+    /// Tells what is known; returns when to look again, whatever happens.
+    fn tell(&self) -> Option<Duration> {
+        let known = self.follower.known();
+        let rest = self.follower.rest(&known);
+        *lock(&self.known) = known;
         (self.wake)();
+        rest
     }
 }

@@ -18,9 +18,9 @@ use std::{
 };
 
 use crate::{
-    cli::{Global, Stop},
+    cli::{Global, Stop, note},
     config::{Config, Settings},
-    log::{Document, document::SharedRules, sanitize},
+    log::{Document, document::SharedRules, rules, sanitize},
     paths::Paths,
     progress::History,
     ui::{
@@ -56,6 +56,9 @@ pub struct Request {
 pub fn start(request: &Request) -> Result<u8, Stop> {
     let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
     if request.global.plain || dumb || !io::stdout().is_terminal() {
+        for problem in Paths::discover().map_or_else(|_| vec![], |paths| rules::problems(&paths.logs)) {
+            note(&format!("warning: these log rules are left out\n{problem}"));
+        }
         return plain::write(request);
     }
     let ears = Ears::new()?;
@@ -81,7 +84,7 @@ pub fn start(request: &Request) -> Result<u8, Stop> {
     viewer.message = viewer.message.or(wrong);
     let session = Session::enter(config.mouse)?;
     let memory = paths.as_ref().map(|p| History::path(&p.state));
-    let folders = paths.map(|p| vec![p.system.join("log"), p.config.join("log")]);
+    let folders = paths.map(|p| p.logs);
     let mut serving = Serving::new(viewer, logs, session, look, ears);
     serving.remember(memory);
     if request.build {

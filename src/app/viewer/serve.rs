@@ -5,7 +5,6 @@ use std::{
     io,
     path::PathBuf,
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -26,7 +25,7 @@ use crate::{
 
 mod aside;
 
-use aside::Aside;
+use aside::{Aside, Ended};
 
 use super::{
     build::{Build, Did},
@@ -262,12 +261,12 @@ impl Serving {
         }
     }
 
-    fn load_rules(&self, rules: SharedRules, folders: Vec<PathBuf>) {
-        let wake = self.ears.wake();
-        // Without a thread nothing is coloured until the first `e`.
-        let _ = thread::Builder::new().name("rules".into()).spawn(move || {
-            let _ = rules.set(Arc::new(Rules::load(&folders).0));
-            wake();
+    /// Until that is done nothing is coloured.
+    fn load_rules(&mut self, rules: SharedRules, folders: Vec<PathBuf>) {
+        self.begin(move || {
+            let (found, problems) = Rules::load(&folders);
+            let _ = rules.set(found);
+            Ended::Ruled(problems)
         });
     }
 
@@ -288,7 +287,7 @@ impl Serving {
         let (area, beside) = match &mut self.build {
             Some(build) => {
                 build.refresh();
-                progress_pane::split(whole)
+                progress_pane::split(whole, build.height())
             }
             None => (whole, Rect::default()),
         };

@@ -56,7 +56,7 @@ fn row(known: &Known, stuck: u64) -> Vec<String> {
         None if glance.why.is_empty() && glance.bytes == 0 && glance.code.is_none() => "none yet".into(),
         None => glance.why.clone(),
     };
-    let title: String = known.mirror.job.title.chars().take(60).collect();
+    let title = crate::log::shortened(&crate::log::clean(&known.mirror.job.title), 60);
     vec![
         glance.id,
         glance.lab,

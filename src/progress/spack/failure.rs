@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// An error that was begun.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Block {
     text: String,
     /// Whose it is, once that is known.
@@ -48,7 +48,10 @@ impl Spack {
             return self.root_failed(at, reason, out);
         }
         self.note(Severity::Error, text, None, out);
-        if is_exception(text) && self.is_busy() {
+        if !self.is_busy() {
+            // With nothing in work it is the command that failed: nobody knows the package, or its version.
+            out.push(What::End { ok: false });
+        } else if is_exception(text) {
             self.open_block(text, out);
         }
     }

@@ -35,7 +35,7 @@ enum Dialect {
 }
 
 /// Reads the lines of one Spack run after the other.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Spack {
     registry: Registry,
     dialect: Option<Dialect>,
@@ -109,6 +109,9 @@ impl Spack {
     /// No more will come.
     pub(super) fn finish(&mut self, out: &mut Vec<What>) {
         self.close_block(out);
+        if self.interrupted {
+            self.interrupt_all(out);
+        }
     }
 
     /// The run of before is gone: what it had in work is interrupted.

@@ -43,7 +43,7 @@ pub(super) struct Said<'a> {
 }
 
 /// All of them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Registry {
     entries: Vec<Entry>,
     short: HashMap<String, Vec<At>>,

@@ -7,7 +7,7 @@ use crate::progress::event::{What, name};
 const STATUS: usize = 40;
 
 /// What the build tools have said so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Build {
     crates: u32,
     total: Option<u32>,
@@ -17,7 +17,7 @@ pub(super) struct Build {
 }
 
 /// What make has said so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Make {
     percent: u32,
     /// How deep the make was that said first what it could not make: those above it only say that it failed.
@@ -27,7 +27,7 @@ struct Make {
 }
 
 /// How far meson is.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Meson {
     begun: bool,
     /// It said that something is wrong, which a subproject that nobody needs may do, too.

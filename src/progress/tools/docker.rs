@@ -9,7 +9,7 @@ use crate::progress::event::{What, name};
 const STEPS: usize = 1000;
 
 /// What was begun.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Docker {
     /// The instruction of the classic builder.
     classic: Option<String>,
@@ -44,10 +44,17 @@ impl Docker {
         }
         let (number, rest) = text.strip_prefix('#')?.split_once(' ')?;
         let number = number.parse().ok()?;
-        if rest.starts_with("ERROR: ") {
-            // Only the last line tells whether the build needed it: a cache that is not there is an error, too.
+        if let Some(error) = rest.strip_prefix("ERROR: ") {
             self.failed = self.steps.get(&number).cloned();
-            return None;
+            // No build goes on without a step whose command failed. Of other errors only the last line tells whether
+            // it was needed: a cache that is not there is one, too.
+            if !(error.starts_with("process \"") && error.contains("\" did not complete successfully: ")) {
+                return None;
+            }
+            out.extend(self.failed.clone().map(|name| What::Target { name }));
+            out.push(super::error(error));
+            out.push(What::End { ok: false });
+            return Some(());
         }
         self.buildkit(number, rest, out)
     }

@@ -11,7 +11,7 @@ use super::event::{State, Tool, What, name, sentence};
 use crate::log::Severity;
 
 /// What the readers remember between lines.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Tools {
     python: python::Python,
     system: system::System,

@@ -4,7 +4,7 @@ use super::{doing, is_package, item};
 use crate::progress::event::{State, Tool, What};
 
 /// What pip and uv have said so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Python {
     /// "Installing collected packages" was said: "Successfully installed" is pip's.
     installs: bool,

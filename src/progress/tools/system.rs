@@ -4,14 +4,24 @@ use super::{doing, is_package, item, pair, step};
 use crate::progress::event::{State, Tool, What};
 
 /// What the package managers of distributions have said so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct System {
     /// pacman's last counter was of packages: hooks count too, and look the same.
     hooks: bool,
     /// dnf said that a transaction begins.
     dnf: bool,
-    /// apt has said something: what begins with `E: ` is apt's.
-    apt: bool,
+    apt: Apt,
+}
+
+/// What apt has said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Apt {
+    #[default]
+    Nothing,
+    /// Something: what begins with `E: ` is apt's.
+    Something,
+    /// That it fetches the lists of its sources.
+    Lists,
 }
 
 impl System {
@@ -70,7 +80,7 @@ impl System {
     pub(super) fn apt(&mut self, text: &str, out: &mut Vec<What>) -> Option<()> {
         if let Some(error) = text.strip_prefix("E: ") {
             // apt prints its errors last, and ends with 100 if there is one.
-            if !self.apt && !is_of_apt(error) {
+            if self.apt == Apt::Nothing && !is_of_apt(error) {
                 return None;
             }
             let missing = error
@@ -95,8 +105,25 @@ impl System {
             return Some(());
         }
         apt_line(text, out)?;
-        self.apt = true;
+        self.update_ended(text, out);
         Some(())
+    }
+
+    /// `apt-get update` has no last line of its own: it reads the lists that it fetched, and that is all. On a terminal
+    /// it says so many times.
+    fn update_ended(&mut self, text: &str, out: &mut Vec<What>) {
+        let fetched = ["Get:", "Hit:", "Ign:"].iter().any(|kind| text.starts_with(kind));
+        if text.starts_with("Reading package lists") && self.apt == Apt::Lists {
+            out.push(What::End { ok: true });
+        } else if fetched && matches!(out.last(), Some(What::Doing { .. })) {
+            self.apt = Apt::Lists;
+        } else if fetched
+            || text.starts_with("Err:")
+            || self.apt == Apt::Nothing
+            || out.iter().any(|what| matches!(what, What::Begin))
+        {
+            self.apt = Apt::Something;
+        }
     }
 
     pub(super) fn dnf(&mut self, text: &str, out: &mut Vec<What>) -> Option<()> {
@@ -228,7 +255,7 @@ fn apt_get(first: &str, text: &str, out: &mut Vec<What>) -> Option<()> {
     let words: Vec<_> = text.split(' ').take(12).collect();
     match words.as_slice() {
         [_, _, suite, _, package, _, version, ..]
-            if kind == "Get" && suite.contains('/') && *package != "Packages" =>
+            if kind == "Get" && suite.contains('/') && !version.contains(['[', ']']) =>
         {
             if !is_package(package) {
                 return None;

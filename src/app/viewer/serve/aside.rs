@@ -15,7 +15,8 @@ use std::{
 use super::Serving;
 use crate::{
     app::viewer::hands,
-    log::page::Filter,
+    document::Problem,
+    log::{page::Filter, sanitize},
     view::{Range, viewer::Save},
 };
 
@@ -26,6 +27,8 @@ const CLEAN: Duration = Duration::from_millis(500);
 pub(super) enum Ended {
     Saved(Box<Save>, Result<u64, (String, bool)>),
     Copied(Result<PathBuf, String>, bool),
+    /// The rules were read, but for these.
+    Ruled(Vec<Problem>),
 }
 
 /// Threads at work.
@@ -116,7 +119,7 @@ impl Serving {
     }
 
     /// Does something that may take long, so that keys are answered meanwhile.
-    fn begin(&mut self, work: impl FnOnce() -> Ended + Send + 'static) {
+    pub(super) fn begin(&mut self, work: impl FnOnce() -> Ended + Send + 'static) {
         let (tell, wake) = (self.aside.ended.0.clone(), self.ears.wake());
         let begun = thread::Builder::new().name("save".into()).spawn(move || {
             let _ = tell.send(work());
@@ -134,6 +137,17 @@ impl Serving {
                 Ended::Saved(save, result) => {
                     (self.aside.saving, self.aside.warned) = (None, false);
                     self.viewer.take_saved(&save, result);
+                }
+                Ended::Ruled(problems) => {
+                    for problem in problems {
+                        let text = sanitize(problem.to_string().lines().next().unwrap_or_default());
+                        let text = format!("these log rules are left out: {text}");
+                        // What was wrong before is not forgotten for it.
+                        self.viewer.message = Some(match self.viewer.message.take() {
+                            Some(before) => format!("{before}; {text}"),
+                            None => text,
+                        });
+                    }
                 }
                 Ended::Copied(result, editor) => {
                     self.aside.copying = None;
