@@ -200,6 +200,10 @@ fn a_lab_of_docker_is_made_broken_put_back_made_anew_and_removed() {
     home.ends(0, &["undo", lab, "--yes"]);
     assert_eq!(home.inside(lab, "test -e /root/work || echo gone"), "gone");
     home.ends(0, &["apply", lab, "--yes", "--choose", "restore:works"]);
+    made_anew_and_removed(&home, lab);
+}
+
+fn made_anew_and_removed(home: &Home, lab: &str) {
     // The old one is kept whole, with its snapshots; the data stays where it is.
     home.ends(0, &["recreate", lab, "--yes"]);
     assert_eq!(

@@ -136,6 +136,7 @@ fn action(id: &str, step: Step) -> Action {
         seconds: 1,
         step,
         optional: false,
+        engine: halolab::backend::Engine::Lxd,
     }
 }
 
@@ -144,7 +145,7 @@ fn context(backend: &Arc<dyn Backend>, home: &std::path::Path) -> Context {
     let (events, mut heard) = tokio::sync::mpsc::unbounded_channel();
     tokio::spawn(async move { while heard.recv().await.is_some() {} });
     Context {
-        connect: Arc::new(move || {
+        connect: Arc::new(move |_| {
             let backend = Arc::clone(&backend);
             Box::pin(async move { Ok(backend) })
         }),
