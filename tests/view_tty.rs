@@ -257,8 +257,8 @@ fn of_a_build_that_is_gone_no_clock_runs(#[case] end: &str, #[case] said: &str) 
     pty.wait_gone("time left");
     // It goes on all the same where somebody writes.
     let again = format!("==> Installing {id} [1/1]\n==> lab-abcd: Executing phase: 'install'\n");
-    add(&home.path().join("build.log"), &again);
     std::fs::remove_file(home.path().join("build.log.times")).unwrap();
+    add(&home.path().join("build.log"), &again);
     pty.wait_for("time left unknown");
     pty.send("q");
     assert_eq!(pty.end(), 0);

@@ -76,22 +76,22 @@ pub enum JobVerb {
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// The lab.
-    lab: String,
+    pub(super) lab: String,
     /// What its id begins with.
     #[arg(long, default_value = "cmd")]
-    name: String,
+    pub(super) name: String,
     /// Folder in the lab to run it in.
     #[arg(long, default_value = "/root", value_name = "FOLDER")]
-    cwd: String,
+    pub(super) cwd: String,
     /// A variable of its environment; KEY alone takes it over from here. Never shown or stored.
     #[arg(long, value_name = "KEY=VALUE")]
-    env: Vec<String>,
+    pub(super) env: Vec<String>,
     /// Watch it, as `job attach`.
     #[arg(short, long)]
-    attach: bool,
+    pub(super) attach: bool,
     /// The command.
     #[arg(last = true, required = true)]
-    command: Vec<String>,
+    pub(super) command: Vec<String>,
 }
 
 /// Arguments of `job attach`.

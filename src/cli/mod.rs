@@ -34,6 +34,7 @@ mod tune;
 mod undo;
 mod uninstall;
 pub mod view;
+mod zephyr;
 
 pub use exit::{Code, Stop};
 pub use setup::Setup;
@@ -146,6 +147,9 @@ pub enum Verb {
     /// Long commands in labs that go on without a terminal: run, list, status, attach, logs, stop, wait, rm.
     #[command(subcommand)]
     Job(job::JobVerb),
+    /// Entrypoints of a Zephyr lab (Spack, uv, Hugging Face, any command), as jobs: run, list, launcher.
+    #[command(subcommand)]
+    Zephyr(zephyr::ZephyrVerb),
     /// What this machine is made of, and what that means for labs.
     Detect(detect::DetectArgs),
     /// What is wrong with this machine, and how to mend it.
@@ -226,6 +230,7 @@ async fn carry_out(verb: Verb, global: Global) -> Result<Code, Stop> {
         Verb::Stop(args) => labs::stop(&Setup::load(global)?, args).await,
         Verb::Shell(args) => shell::shell(&Setup::load(global)?, args).await,
         Verb::Job(verb) => Box::pin(job::run(&Setup::load(global)?, verb)).await,
+        Verb::Zephyr(verb) => Box::pin(zephyr::run(&Setup::load(global)?, verb)).await,
         Verb::Detect(args) => detect::detect(&global, args).await,
         Verb::Doctor(args) => doctor::doctor(global, args).await,
         Verb::Prove(args) => prove::prove(global, args).await,

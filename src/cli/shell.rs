@@ -32,6 +32,11 @@ pub(super) async fn enter(setup: &Setup, lab: String) -> Result<Code, Stop> {
     shell(setup, ShellArgs { lab, command }).await
 }
 
+/// A program inside a lab, on the terminal where there is one.
+pub(super) async fn program(setup: &Setup, lab: String, command: Vec<String>) -> Result<Code, Stop> {
+    shell(setup, ShellArgs { lab, command }).await
+}
+
 pub(super) async fn shell(setup: &Setup, args: ShellArgs) -> Result<Code, Stop> {
     setup.may_change()?;
     let lab = &args.lab;
