@@ -394,7 +394,7 @@ mod tests {
                 "failed",
                 r#"{"code":1,"reason":"disk-full"}"#,
                 1,
-                "exit code 1, the disk is full",
+                "exit code 1, the disk is full: its log may lack what it wrote then",
             ),
             (
                 "killed",

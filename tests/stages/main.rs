@@ -335,10 +335,10 @@ fn the_schema_describes_what_is_read() {
             file.display()
         );
     }
-    let wrong = serde_json::json!({ "titel": "x", "backend": "docker", "image": [{ "id": 1 }] });
+    let wrong = serde_json::json!({ "titel": "x", "backend": "podman", "image": [{ "id": 1 }] });
     assert_eq!(
         unknown_keys(&schema, &schema, &wrong),
-        ["\"docker\"", "1", "titel"]
+        ["\"podman\"", "1", "titel"]
     );
 }
 
