@@ -423,3 +423,54 @@ fn facts_are_one_line_of_json() {
         .unwrap_or_else(|e| unreachable!("{e}: {}", text(&ended.stderr)));
     assert_eq!(facts["os"], "arch");
 }
+
+/// The program's own verbs on the entrypoints: they are the files of the stage.
+#[test]
+fn entrypoints_are_listed_and_the_launcher_is_handed_out() {
+    let home = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_halolab"));
+        command
+            .arg("zephyr")
+            .args(arguments)
+            .env("HALOLAB_HOME", home.path());
+        command.output().unwrap()
+    };
+    let listed = run(&["list"]);
+    assert!(listed.status.success());
+    let listed = text(&listed.stdout);
+    let names: Vec<&str> = listed
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    for name in [
+        "default",
+        "spack-install",
+        "spack-build",
+        "uv-install",
+        "hf-download",
+        "run-job",
+    ] {
+        assert!(names.contains(&name), "{listed}");
+    }
+    assert!(
+        !names.contains(&"common") && !names.contains(&"record"),
+        "{listed}"
+    );
+    let unknown = run(&["run", "spack-biuld"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(
+        text(&unknown.stderr).contains("there are: default, "),
+        "{}",
+        text(&unknown.stderr)
+    );
+    let file = home.path().join("launch.sh");
+    assert!(run(&["launcher", file.to_str().unwrap()]).status.success());
+    let shipped =
+        fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("stages/zephyr/launch_container.sh")).unwrap();
+    assert_eq!(fs::read(&file).unwrap(), shipped);
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o755);
+    fs::write(&file, "mine").unwrap();
+    assert_eq!(run(&["launcher", file.to_str().unwrap()]).status.code(), Some(3));
+    assert_eq!(fs::read(&file).unwrap(), b"mine", "what is there is not touched");
+}
