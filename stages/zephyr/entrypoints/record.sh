@@ -21,10 +21,10 @@ status() { # STATE CODE
     "$name" "$1" "$2" "$started" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "${log##*/}" >"$jobs/$name.status.new"
   mv -f "$jobs/$name.status.new" "$jobs/$name.status"
 }
-stopped='' child=''
+stopped='' heard='' child=''
 # Before the child is the leader of its group there is no group to signal.
 stop() {
-  stopped=yes
+  stopped=yes heard=yes
   [ -z "$child" ] || until kill -s INT -- "-$child" 2>/dev/null || ! kill -0 "$child" 2>/dev/null; do sleep 0.1; done
 }
 trap stop INT TERM
@@ -50,12 +50,16 @@ child=$!
 ) >/dev/null 2>&1 &
 beat=$!
 tail -n +1 -F --pid="$child" "$log" 2>/dev/null &
-code=0
-until wait "$child"; do
-  code=$?
-  # A signal of ours ends the waiting, not the command.
-  kill -0 "$child" 2>/dev/null || break
-  code=0
+# A signal of ours ends the waiting, not the command, and what it ends with then is the signal's: it is asked again. Where
+# the command's own code was told all the same, nobody knows it the second time (127).
+code=0 again=
+while :; do
+  heard='' now=0
+  wait "$child" || now=$?
+  [ -z "$again" ] || [ "$now" != 127 ] || break
+  code=$now
+  [ -n "$heard" ] || break
+  again=yes
 done
 # It must not say that what has ended runs.
 kill "$beat" 2>/dev/null || true
