@@ -94,7 +94,11 @@ impl Copy {
                     let proposed = propose(self.host.path(), &self.keeper(), what, aim);
                     model.update(Msg::Proposed(proposed))
                 }
-                Effect::Change(agreed) => model.update(Msg::Changed(Ok(self.make(*agreed)))),
+                Effect::Change(agreed) => {
+                    let said = format!("done: {}", agreed.what);
+                    self.make(*agreed);
+                    model.update(Msg::Changed(Ok(said)))
+                }
                 Effect::LookAtMachine => model.update(Msg::Machine(self.look())),
                 Effect::Look => vec![],
                 other => panic!("{other:?}"),
@@ -103,7 +107,7 @@ impl Copy {
         }
     }
 
-    fn make(&self, agreed: Agreed) -> String {
+    fn make(&self, agreed: Agreed) {
         let mut proposal = agreed.proposal.unwrap();
         proposal.refresh.clear();
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -112,11 +116,10 @@ impl Copy {
             .unwrap();
         runtime.block_on(async {
             match agreed.aim {
-                Aim::Make(wish) => self.keeper().make(&agreed.what, &wish, &proposal).await.unwrap(),
-                Aim::TakeBack(entry) => {
-                    self.keeper().undo(&entry, &proposal).await.unwrap();
-                    entry.id
+                Aim::Make(wish) => {
+                    self.keeper().make(&agreed.what, &wish, &proposal).await.unwrap();
                 }
+                Aim::TakeBack(entry) => self.keeper().undo(&entry, &proposal).await.unwrap(),
                 Aim::Firewall(_) => panic!("no firewall here"),
             }
         })
