@@ -16,6 +16,7 @@ fn row(id: &str, state: State) -> JobRow {
         lab: "ai-lab".into(),
         state,
         stuck: false,
+        silent: false,
         frozen: false,
         title: "make -j16".into(),
         created: "2026-11-22T10:00:00Z".into(),

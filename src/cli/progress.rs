@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read as _, Seek as _, SeekFrom},
+    io::{self, Read, Seek as _, SeekFrom},
     os::fd::AsFd as _,
     path::{Path, PathBuf},
     time::Duration,
@@ -11,6 +11,7 @@ use std::{
 use clap::Args;
 
 use crate::{
+    log::{beside::Beside, spool::Archive},
     paths::Paths,
     progress::{Event, Held, History, Lock, Millis, Reader, Summary, Times, Tool, Tree, estimate},
 };
@@ -36,14 +37,15 @@ Exit: 0 done, or running and nothing failed so far; 1 failed or interrupted, or 
 Examples:
   halolab progress build.log --json
   halolab progress -f build.log                  a line for each change, until the tool ends
+  halolab progress build.log.gz                  .gz and .zst too
   make -j8 2>&1 | halolab progress -f -";
 
 /// Arguments of `progress`.
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
 pub struct ProgressArgs {
-    /// The log of a build, beside it `FILE.times` where there is one; `-` is the standard input.
-    #[arg(value_name = "FILE")]
+    /// The log of a build, beside it `FILE.times` where there is one; `-`, or nothing behind a pipe, is the standard input.
+    #[arg(value_name = "FILE", default_value = "-", hide_default_value = true)]
     file: PathBuf,
     /// Go on while the log grows, with a line for each change.
     #[arg(short, long)]
@@ -96,6 +98,7 @@ pub(super) async fn progress(global: Global, args: ProgressArgs) -> Result<Code,
             "--learn writes a file, and --read-only forbids it; leave one of them away",
         ));
     }
+    super::view::refuse_terminal("progress", [&args.file])?;
     let mut log = Log::open(&args.file)?;
     let mut session = Session::new(args)?;
     let mut last = String::new();
@@ -183,7 +186,10 @@ impl Session {
         let beside = || {
             let mut name = self.args.file.clone().into_os_string();
             name.push(".times");
-            Some(PathBuf::from(name)).filter(|path| path.exists())
+            let mut beside = Beside::of(Some(&self.args.file));
+            beside.judge(&std::fs::metadata(&self.args.file).ok()?);
+            // One that is of another log says nothing of this one.
+            beside.file().map(|_| PathBuf::from(name))
         };
         let Some(path) = self.args.times.clone().or_else(beside) else {
             return Ok(());
@@ -335,6 +341,8 @@ impl Index {
 struct Log {
     file: File,
     is_pipe: bool,
+    /// What is in it, where it is an archive: that is read as a pipe is.
+    archive: Option<Box<dyn Read + Send>>,
 }
 
 impl Log {
@@ -346,8 +354,14 @@ impl Log {
         } else {
             File::open(path).map_err(failed)?
         };
-        let is_pipe = !file.metadata().map_err(failed)?.is_file();
-        Ok(Self { file, is_pipe })
+        let is_file = file.metadata().map_err(failed)?.is_file();
+        let archive = Archive::of(&file).filter(|_| is_file);
+        let opened = archive.map(|kind| kind.open(file.try_clone()?)).transpose();
+        Ok(Self {
+            is_pipe: !is_file || archive.is_some(),
+            archive: opened.map_err(failed)?,
+            file,
+        })
     }
 
     fn read_at(&mut self, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
@@ -355,7 +369,11 @@ impl Log {
             self.file.seek(SeekFrom::Start(at))?;
         }
         loop {
-            match self.file.read(buffer) {
+            let read = match &mut self.archive {
+                Some(archive) => archive.read(buffer),
+                None => self.file.read(buffer),
+            };
+            match read {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 read => return read,
             }

@@ -173,7 +173,10 @@ impl Known {
             eta: status.progress.eta.filter(|_| !ended),
             // Of one that wrote nothing yet there is no last output.
             output_age: output_age.filter(|_| bytes > 0),
-            stuck: !self.frozen && output_age.is_some_and(|age| age >= stuck.saturating_mul(60).max(1)),
+            // While nobody can be asked, it may write.
+            stuck: !self.frozen
+                && self.stale.is_empty()
+                && output_age.is_some_and(|age| age >= stuck.saturating_mul(60).max(1)),
             frozen: self.frozen,
             code: ended.then(|| status.code()),
             why,

@@ -8,7 +8,7 @@ use crate::log::{page::Motion, rules::Level};
 use super::{
     keys::{self, Intent},
     prompt::{Prompt, PromptKind},
-    viewer::{Effect, Viewer},
+    viewer::{Effect, Opening, Viewer},
 };
 
 /// Rows that a turn of the wheel moves.
@@ -189,12 +189,13 @@ impl Viewer {
         };
         let (log, selected) = (pane.log, pane.selected());
         if intent != Intent::Copy {
-            return vec![Effect::Open {
+            return vec![Effect::Open(Box::new(Opening {
                 log,
                 editor: intent == Intent::Editor,
                 range: selected,
                 filter: pane.ask.filter.clone(),
-            }];
+                at: pane.looked_at(),
+            }))];
         }
         let rows = &pane.page.rows;
         let page = rows.first().zip(rows.last()).map(|(a, b)| (a.offset, b.offset));

@@ -76,8 +76,15 @@ fn written(request: &Request) -> Result<(), Failure> {
         let _ = rustix::io::write(&*told, &1_u64.to_ne_bytes());
     });
     let mut logs = vec![];
+    let mut refused = vec![];
     for path in &request.files {
-        let source = Source::open(path, &wake).map_err(|e| Failure::Open(e.to_string()))?;
+        let source = match Source::open(path, &wake) {
+            Ok(source) => source,
+            Err(error) => {
+                refused.push(error.to_string());
+                continue;
+            }
+        };
         let blocks = Blocks::new(Arc::clone(source.handle()), source.len());
         logs.push(Log {
             source,
@@ -86,6 +93,11 @@ fn written(request: &Request) -> Result<(), Failure> {
             seen: Seen::default(),
         });
     }
+    if logs.is_empty() {
+        return Err(Failure::Open(refused.join("\n")));
+    }
+    // As `cat` does: the others are written all the same.
+    refused.iter().for_each(|why| note(why));
     let mut watch = Watch::new();
     if request.follow {
         for log in &mut logs {
@@ -112,7 +124,12 @@ fn written(request: &Request) -> Result<(), Failure> {
         }
         out.flush()?;
         if !reading {
-            return broken(&logs);
+            broken(&logs)?;
+            return if refused.is_empty() {
+                Ok(())
+            } else {
+                Err(Failure::Open("not all of the logs could be read".into()))
+            };
         }
         if !wait(&mut watch, &threads, &mut out, request.follow)? {
             return Ok(());

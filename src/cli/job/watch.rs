@@ -1,10 +1,13 @@
 //! `halolab job attach`, `logs` and `wait`.
 
-use std::{sync::mpsc, thread, time::Duration};
+use std::{io::IsTerminal as _, sync::mpsc, thread, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::job::{self, Known, Mirror, Status, Tail, Watch};
+use crate::{
+    app::Viewing,
+    job::{self, Known, Mirror, Status, Tail, Watch},
+};
 
 use super::{
     super::{
@@ -33,6 +36,30 @@ pub(super) async fn attach(setup: &Setup, args: AttachArgs) -> Result<Code, Stop
         ));
     }
     watch(setup, &mirror, tail, args.notify || setup.config.notify).await
+}
+
+pub(super) async fn view(setup: &Setup, id: Option<&str>) -> Result<Code, Stop> {
+    let mirror = match id {
+        Some(id) => find(setup, id)?,
+        None => newest(setup).await?,
+    };
+    if !std::io::stdout().is_terminal() || setup.global.plain {
+        return logs(setup, mirror.id().as_str(), true).await;
+    }
+    let engine = if mirror.status().is_over() {
+        Err(String::new())
+    } else {
+        engine_of(setup, &mirror).await.map_err(|stop| stop.text)
+    };
+    let viewing = Viewing {
+        global: setup.global.clone(),
+        stuck: setup.config.job.stuck_minutes,
+        notify: setup.config.notify,
+    };
+    let engine = engine.as_deref().map_err(Clone::clone);
+    let shown = crate::app::show_job(engine, &mirror, viewing).await;
+    shown.map_err(|why| Stop::new(Code::FAILED, why))?;
+    Ok(Code::OK)
 }
 
 /// The newest job that runs.
@@ -115,12 +142,18 @@ async fn to_the_end(
         }
     })?;
     let mut told = String::new();
-    let mut notice = |why: &str| {
-        if told != why {
-            let text = crate::log::sanitize(&format!("{why}; trying again, Ctrl-C leaves"));
-            let _ = notes.send(text);
-            why.clone_into(&mut told);
+    let mut notice = |why: Option<&str>| {
+        let why = why.unwrap_or_default();
+        if told == why {
+            return;
         }
+        let text = if why.is_empty() {
+            format!("{} is heard of again", mirror.id())
+        } else {
+            format!("{why}; trying again, Ctrl-C leaves")
+        };
+        let _ = notes.send(crate::log::sanitize(&text));
+        why.clone_into(&mut told);
     };
     let mut watch = Watch {
         backend: backend.as_ref(),
