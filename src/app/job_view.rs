@@ -148,11 +148,7 @@ impl Teller<'_> {
         drop(away);
         if first {
             let now = Zoned::now().strftime("%H:%M:%S");
-            self.tell(
-                &format!("not heard of since {now}, trying again"),
-                false,
-                Some(said),
-            );
+            self.tell(&format!("no word since {now}, trying again"), false, Some(said));
         } else {
             self.news.say(said);
         }

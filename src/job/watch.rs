@@ -343,6 +343,11 @@ impl<'a> Watch<'a> {
             let have = usize::try_from(writer.length()).unwrap_or(usize::MAX);
             add(writer, log.get(have..).unwrap_or_default(), self.grown);
             writer.check()?;
+            let times = self
+                .backend
+                .pull(&name, &format!("{FOLDER}/{id}/log.raw.times"))
+                .await;
+            writer.add_times(&times.unwrap_or_default());
             let (sum, length) = super::read::sum(&log);
             writer.verify(length, &sum)?;
         }

@@ -18,6 +18,8 @@ use super::{
 
 /// Columns that a long note leaves for where in the log the page is.
 const PLACE: u16 = 24;
+/// A note that is cut to less than this tells nothing.
+const SHORT: u16 = 14;
 
 /// Draws it; returns where the cursor is, where something is typed.
 pub(super) fn draw(
@@ -58,6 +60,9 @@ pub(super) fn draw(
         // Of what does not fit the name and a note are cut, and the rest is left out.
         if index > 0 && Some(part) == note.as_ref() {
             room = room.saturating_sub(PLACE.min(room / 2));
+            if room < SHORT && text.width() + 2 > usize::from(room) {
+                continue;
+            }
         } else if text.width() + 2 > usize::from(room) && index > 0 {
             continue;
         }

@@ -186,3 +186,23 @@ fn run(program: &str, path: &Path, line: u64) -> io::Result<ExitStatus> {
     command.arg(file);
     command.status()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_told_their_line_in_their_own_way_or_not_at_all() {
+        for (program, before, behind) in [
+            ("less -R", "+7", ""),
+            ("/usr/bin/vim", "+7", ""),
+            ("code --wait", "-g", ":7"),
+            ("hx", "", ":7"),
+            ("cat", "", ""),
+            ("sh /home/me/pager.sh -x", "", ""),
+        ] {
+            assert_eq!(at_line(program, 7), (before.into(), behind.into()), "{program}");
+        }
+        assert_eq!(at_line("less", 1), Default::default());
+    }
+}
