@@ -450,7 +450,7 @@ fn a_number_and_a_key_go_there_as_in_less() {
         ("5k", "line 125 of 200"),
         ("7g", "line 7 of 200"),
         // What is typed on is a time or a share.
-        ("50%~", "line 101 of 200"),
+        ("50%~", "line 102 of 200"),
         ("7g:n~", "b.log (2 of 2)"),
         (":p~", "a.log (1 of 2)"),
     ] {

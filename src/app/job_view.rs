@@ -48,7 +48,11 @@ pub(crate) async fn show(
     if let Err(why) = &engine
         && !mirror.log().exists()
     {
-        return Err(sanitize(why));
+        let id = mirror.id();
+        return Err(match why.as_str() {
+            "" => format!("nothing of the log of {id} is here"),
+            why => sanitize(why),
+        });
     }
     let news = Arc::new(News::default());
     let request = Request {

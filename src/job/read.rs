@@ -222,13 +222,16 @@ mod tests {
                 synced_at: "-009999-01-02T01:59:59Z".into(),
                 ..mirror.status()
             };
-            let known = Known {
+            let mut known = Known {
                 mirror: mirror.clone(),
                 status,
                 stale: String::new(),
                 frozen: false,
             };
             assert!(known.output_age().is_some(), "{last} {heartbeat}");
+            assert!(known.glance(1).stuck, "{last} {heartbeat}");
+            known.stale = "there is no engine to ask".into();
+            assert!(!known.glance(1).stuck, "nobody knows");
         }
     }
 }

@@ -99,17 +99,24 @@ impl Times {
             let end = blocks.len();
             timed_line(offset, end, blocks).map(|(_, time, _)| time)
         };
-        if self.beside.follows() {
-            return self.of_line(offset, "");
+        if self.beside.follows()
+            && let Some(time) = self.of_line(offset, "")
+        {
+            return Some(time);
         }
         of_text(blocks).or_else(|| self.of_line(offset, ""))
     }
 
+    /// The table with its first and its last time; an empty one tells nothing.
+    fn table(&self) -> Option<(&File, i64, i64)> {
+        let table = self.beside.file()?;
+        let (first, ..) = table_line(table, 0)?;
+        Some((table, first, lookup(table, |_, _| true)?.0))
+    }
+
     /// The first and the last time that the log tells.
     pub fn span(&self, blocks: &mut Blocks) -> Option<(i64, i64)> {
-        if let Some(table) = self.beside.file() {
-            let (first, ..) = table_line(table, 0)?;
-            let last = lookup(table, |_, _| true)?.0;
+        if let Some((_, first, last)) = self.table() {
             if self.beside.follows() {
                 return Some((first, last));
             }
@@ -125,11 +132,10 @@ impl Times {
 
     /// The first line that was not written before this time.
     pub fn offset_at(&self, time: i64, blocks: &mut Blocks) -> Option<u64> {
-        if let Some(table) = self.beside.file() {
-            let known = lookup(table, |_, _| true).is_some_and(|(last, _)| time <= last);
-            if known || self.beside.follows() {
-                return Some(lookup(table, |at, _| at < time).map_or(0, |(_, offset)| offset));
-            }
+        if let Some((table, _, last)) = self.table()
+            && (time <= last || self.beside.follows())
+        {
+            return Some(lookup(table, |at, _| at < time).map_or(0, |(_, offset)| offset));
         }
         if let Some(at) = search_lines(time, blocks) {
             return Some(at);

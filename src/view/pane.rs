@@ -226,7 +226,7 @@ impl Pane {
         let in_view = |at: &u64| self.page.rows.iter().any(|r| r.offset == *at);
         self.ask
             .cursor
-            .or(self.hit.filter(in_view))
+            .or_else(|| self.hit.filter(in_view))
             .unwrap_or(self.page.spot.offset)
     }
 

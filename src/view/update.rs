@@ -27,9 +27,18 @@ impl Viewer {
             }
             return vec![];
         }
-        match keys::find(&key) {
-            Some(intent) => self.update(intent),
-            None => vec![],
+        let Some(intent) = keys::find(&key) else {
+            self.refuse(&key);
+            return vec![];
+        };
+        self.update(intent)
+    }
+
+    /// Says that a letter is no key, where no screen around it has its own.
+    fn refuse(&mut self, key: &KeyEvent) {
+        if matches!(key.code, KeyCode::Char(_)) && !self.inside && self.help.is_none() {
+            let name = crate::log::sanitize(&keys::name(keys::chord(key)));
+            self.message = Some(format!("{name} is no key here; h shows them"));
         }
     }
 
@@ -206,7 +215,7 @@ impl Viewer {
         range.map(|range| Effect::Copy(log, range)).into_iter().collect()
     }
 
-    /// Ctrl-C: stops following or searching first, as in less.
+    /// Ctrl-C: ends a selection or a search first.
     fn interrupt(&mut self) -> Vec<Effect> {
         let Some(pane) = self.pane_mut() else {
             return vec![];

@@ -68,17 +68,11 @@ impl From<io::Error> for Failure {
     }
 }
 
-fn written(request: &Request) -> Result<(), Failure> {
-    let threads =
-        Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(io::Error::from)?);
-    let told = Arc::clone(&threads);
-    let wake: Wake = Arc::new(move || {
-        let _ = rustix::io::write(&*told, &1_u64.to_ne_bytes());
-    });
-    let mut logs = vec![];
-    let mut refused = vec![];
+/// The logs that can be read, and why the others cannot. As `cat` does, those are written all the same.
+fn open(request: &Request, wake: &Wake) -> Result<(Vec<Log>, Vec<String>), Failure> {
+    let (mut logs, mut refused) = (vec![], vec![]);
     for path in &request.files {
-        let source = match Source::open(path, &wake) {
+        let source = match Source::open(path, wake) {
             Ok(source) => source,
             Err(error) => {
                 refused.push(error.to_string());
@@ -96,8 +90,20 @@ fn written(request: &Request) -> Result<(), Failure> {
     if logs.is_empty() {
         return Err(Failure::Open(refused.join("\n")));
     }
-    // As `cat` does: the others are written all the same.
-    refused.iter().for_each(|why| note(why));
+    for why in &refused {
+        note(why);
+    }
+    Ok((logs, refused))
+}
+
+fn written(request: &Request) -> Result<(), Failure> {
+    let threads =
+        Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(io::Error::from)?);
+    let told = Arc::clone(&threads);
+    let wake: Wake = Arc::new(move || {
+        let _ = rustix::io::write(&*told, &1_u64.to_ne_bytes());
+    });
+    let (mut logs, refused) = open(request, &wake)?;
     let mut watch = Watch::new();
     if request.follow {
         for log in &mut logs {

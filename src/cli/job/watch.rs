@@ -59,6 +59,9 @@ pub(super) async fn view(setup: &Setup, id: Option<&str>) -> Result<Code, Stop> 
     let engine = engine.as_deref().map_err(Clone::clone);
     let shown = crate::app::show_job(engine, &mirror, viewing).await;
     shown.map_err(|why| Stop::new(Code::FAILED, why))?;
+    if !mirror.status().state.is_final() && !setup.global.quiet {
+        note(&goes_on(&mirror, "view"));
+    }
     Ok(Code::OK)
 }
 
@@ -102,6 +105,14 @@ pub(super) async fn watch(setup: &Setup, mirror: &Mirror, tail: Tail, notify: bo
     }
 }
 
+/// What is said to who lets go of a job.
+fn goes_on(mirror: &Mirror, verb: &str) -> String {
+    let (id, lab) = (mirror.id(), crate::log::sanitize(&mirror.job.container));
+    format!(
+        "{id} goes on in {lab}; come back with `halolab job {verb} {id}`, end it with `halolab job stop {id}`"
+    )
+}
+
 /// Does something until a signal says to let go: then with the signal's code.
 async fn unless_told<T>(
     mirror: &Mirror,
@@ -111,11 +122,7 @@ async fn unless_told<T>(
     tokio::select! {
         done = work => done.map(Ok),
         code = ear.hear() => {
-            let id = mirror.id();
-            note(&format!(
-                "\n{id} goes on in {}; come back with `halolab job attach {id}`, end it with `halolab job stop {id}`",
-                mirror.job.container
-            ));
+            note(&format!("\n{}", goes_on(mirror, "attach")));
             Ok(Err(Code(code)))
         }
     }
