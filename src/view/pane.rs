@@ -35,6 +35,8 @@ pub struct Pane {
     pub followed: bool,
     /// It was followed when something was looked for: where there is nothing, it still is.
     resume: bool,
+    /// How often its log was begun anew when these places were remembered.
+    pub generation: u64,
 }
 
 impl Pane {
@@ -53,6 +55,16 @@ impl Pane {
             stale: true,
             followed: follow,
             ..Self::default()
+        }
+    }
+
+    /// Its log was cut or replaced: the places that were remembered are other bytes now.
+    pub fn begin_anew(&mut self, generation: u64) {
+        self.generation = generation;
+        self.marks.clear();
+        (self.before, self.hit, self.number) = (None, None, None);
+        if self.select.take().is_some() {
+            self.ask.cursor = None;
         }
     }
 

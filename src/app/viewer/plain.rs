@@ -38,15 +38,19 @@ struct Log {
     seen: Seen,
 }
 
-/// Writes the logs.
+/// Writes the logs, as far as they can be read.
 pub(super) fn write(request: &Request) -> Result<u8, Stop> {
-    match written(request) {
+    let mut refused = vec![];
+    match written(request, &mut refused) {
         // The reader has read enough.
         Err(Failure::Write(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(0),
         Err(Failure::Write(error)) => Err(error.into()),
-        Err(Failure::Open(text)) => Err(Stop::usage(text)),
-        Err(Failure::Broken(text)) => Err(Stop::new(Code::FAILED, text)),
-        Ok(()) => Ok(0),
+        Err(Failure::Broken(text)) => {
+            refused.push(text);
+            Err(Stop::new(Code::FAILED, refused.join("\n")))
+        }
+        Ok(()) if refused.is_empty() => Ok(0),
+        Ok(()) => Err(Stop::usage(refused.join("\n"))),
     }
 }
 
@@ -57,7 +61,6 @@ enum Lost {
 }
 
 enum Failure {
-    Open(String),
     Broken(String),
     Write(io::Error),
 }
@@ -68,13 +71,22 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// The logs that can be read, and why the others cannot. As `cat` does, those are written all the same.
-fn open(request: &Request, wake: &Wake) -> Result<(Vec<Log>, Vec<String>), Failure> {
-    let (mut logs, mut refused) = (vec![], vec![]);
+fn written(request: &Request, refused: &mut Vec<String>) -> Result<(), Failure> {
+    let threads =
+        Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(io::Error::from)?);
+    let told = Arc::clone(&threads);
+    let wake: Wake = Arc::new(move || {
+        let _ = rustix::io::write(&*told, &1_u64.to_ne_bytes());
+    });
+    let mut logs = vec![];
     for path in &request.files {
-        let source = match Source::open(path, wake) {
+        let source = match Source::open(path, &wake) {
             Ok(source) => source,
             Err(error) => {
+                // Whoever follows sees no end at which it could be said.
+                if request.follow && request.files.len() > 1 {
+                    note(&error.to_string());
+                }
                 refused.push(error.to_string());
                 continue;
             }
@@ -87,23 +99,6 @@ fn open(request: &Request, wake: &Wake) -> Result<(Vec<Log>, Vec<String>), Failu
             seen: Seen::default(),
         });
     }
-    if logs.is_empty() {
-        return Err(Failure::Open(refused.join("\n")));
-    }
-    for why in &refused {
-        note(why);
-    }
-    Ok((logs, refused))
-}
-
-fn written(request: &Request) -> Result<(), Failure> {
-    let threads =
-        Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(io::Error::from)?);
-    let told = Arc::clone(&threads);
-    let wake: Wake = Arc::new(move || {
-        let _ = rustix::io::write(&*told, &1_u64.to_ne_bytes());
-    });
-    let (mut logs, refused) = open(request, &wake)?;
     let mut watch = Watch::new();
     if request.follow {
         for log in &mut logs {
@@ -127,15 +122,15 @@ fn written(request: &Request) -> Result<(), Failure> {
                 writeln!(out, "==> {} <==", log.source.name())?;
             }
             log.write(&mut out, goes_on).map_err(|error| log.failed(error))?;
+            log.source.forget_before(log.at);
+            if goes_on && !request.follow {
+                // One after the other, as `cat` does.
+                break;
+            }
         }
         out.flush()?;
         if !reading {
-            broken(&logs)?;
-            return if refused.is_empty() {
-                Ok(())
-            } else {
-                Err(Failure::Open("not all of the logs could be read".into()))
-            };
+            return broken(&logs);
         }
         if !wait(&mut watch, &threads, &mut out, request.follow)? {
             return Ok(());
