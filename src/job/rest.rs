@@ -71,3 +71,123 @@ impl Watch<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        backend::{Backend as _, InstanceSpec, Power, Progress, fake::Fake},
+        job::{JobFile, JobId, Mirror, State},
+    };
+
+    const ID: &str = "cmd-1-2";
+
+    /// A lab with files of a job, and what is known of that here.
+    async fn lab(folder: &std::path::Path, files: &[(&str, &[u8])]) -> (Fake, Mirror) {
+        let fake = Fake::new().with_image("lab/bb");
+        let spec = InstanceSpec {
+            name: "lab".into(),
+            image: "lab/bb".into(),
+            ..InstanceSpec::default()
+        };
+        fake.create(&spec, &Progress::default()).await.unwrap();
+        fake.power("lab", Power::Start).await.unwrap();
+        for (name, bytes) in files {
+            let path = format!("{FOLDER}/{ID}/{name}");
+            fake.push("lab", &path, bytes, 0o600, (0, 0)).await.unwrap();
+        }
+        let job = JobFile {
+            container: "lab".into(),
+            engine: fake.server().await.unwrap().address,
+            ..JobFile::default()
+        };
+        let mirror = Mirror::create(folder, &JobId::parse(ID).unwrap(), job).unwrap();
+        (fake, mirror)
+    }
+
+    async fn ended(fake: &Fake, mirror: &Mirror) -> Status {
+        let mut watch = Watch {
+            backend: fake,
+            mirror,
+            cancel: tokio_util::sync::CancellationToken::new(),
+            patience: None,
+            notice: &mut |_| {},
+            grown: &mut || {},
+        };
+        watch.to_the_end().await.unwrap()
+    }
+
+    fn line(state: &str) -> Vec<u8> {
+        format!(
+            r#"{{"schema":"halolab.job/1","job":"{ID}","state":"{state}","attempt":1,"exit":{{"code":3}},"log":{{"bytes":6}}}}"#
+        )
+        .into_bytes()
+    }
+
+    #[tokio::test]
+    async fn what_a_stopped_lab_holds_is_fetched_however_long_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = vec![b'x'; 3 << 20];
+        let (fake, mirror) = lab(folder.path(), &[("log.raw", &log)]).await;
+        assert!(mirror.writer().unwrap().unwrap().append(b"xx"));
+        fake.set_status("lab", crate::backend::Status::Stopped);
+        let status = ended(&fake, &mirror).await;
+        assert_eq!((status.state, status.whole), (State::Lost, true));
+        assert!(std::fs::read(mirror.log()).unwrap() == log);
+    }
+
+    #[test]
+    fn a_rest_that_could_not_be_fetched_is_told_and_asked_for_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let id = JobId::parse(ID).unwrap();
+        let mirror = Mirror::create(folder.path(), &id, JobFile::default()).unwrap();
+        let mut writer = mirror.writer().unwrap().unwrap();
+        writer.told(&line("running")).unwrap();
+        writer
+            .lost_but("the lab was stopped while it ran", Some(5))
+            .unwrap();
+        let status = mirror.status();
+        assert!(!status.is_over(), "it is asked for again");
+        assert!(status.ending().contains("5 bytes"), "{}", status.ending());
+        // The lab runs again, and its last word there is old.
+        writer.told(&line("running")).unwrap();
+        assert_eq!(mirror.status().state, State::Lost);
+        writer.lost("its runner is gone").unwrap();
+        let status = mirror.status();
+        assert!(status.is_over());
+        assert_eq!(status.ending(), "the lab was stopped while it ran");
+    }
+
+    #[tokio::test]
+    async fn what_never_began_says_so_and_leaves_no_command() {
+        let folder = tempfile::tempdir().unwrap();
+        let (fake, mirror) = lab(folder.path(), &[("spec", b"secret")]).await;
+        let status = ended(&fake, &mirror).await;
+        assert_eq!(status.state, State::Lost);
+        assert!(status.ending().contains("never began"), "{}", status.ending());
+        let files = fake.machine("lab").unwrap().files;
+        assert!(!files.contains_key(&format!("{FOLDER}/{ID}/spec")));
+    }
+
+    #[tokio::test]
+    async fn where_a_further_attempt_never_began_the_one_before_it_stands() {
+        let folder = tempfile::tempdir().unwrap();
+        let failed = line("failed");
+        let files: [(&str, &[u8]); 3] = [
+            ("spec", b"secret"),
+            ("status.json", &failed),
+            ("log.raw", b"first\n"),
+        ];
+        let (fake, mirror) = lab(folder.path(), &files).await;
+        mirror.writer().unwrap().unwrap().told(&failed).unwrap();
+        mirror.set_asked_for(Some(2)).unwrap();
+        assert_eq!(mirror.status().state, State::Queued);
+        let status = ended(&fake, &mirror).await;
+        assert_eq!(
+            (status.state, status.attempt, status.whole),
+            (State::Failed, 1, true)
+        );
+        let files = fake.machine("lab").unwrap().files;
+        assert!(!files.contains_key(&format!("{FOLDER}/{ID}/spec")));
+    }
+}

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Progress, asked::signal_number};
+use super::{JobId, Progress, SCHEMA, asked::signal_number};
 
 /// How the schema of every version begins: what a newer one adds is kept, and what it left out is empty.
 const FAMILY: &str = "halolab.job/";
@@ -171,6 +171,17 @@ pub struct Status {
 }
 
 impl Status {
+    /// Of a job of which nothing was heard.
+    pub(super) fn queued(id: &JobId, container: &str) -> Self {
+        Self {
+            schema: SCHEMA.into(),
+            job: id.to_string(),
+            kind: id.kind().into(),
+            container: container.to_owned(),
+            ..Self::default()
+        }
+    }
+
     /// A status out of a line that came from a lab; none where it is not one, or of another job.
     pub fn parse(line: &[u8], job: &str) -> Option<Self> {
         if line.len() > LONGEST {
