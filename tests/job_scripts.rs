@@ -36,6 +36,11 @@ impl Drop for Machine {
     fn drop(&mut self) {
         let _ = fs::write(self.folder.path().join("go"), "");
         let _ = self.ask(&["stop", &self.id, "KILL", "0", "dropped"]);
+        // Its folder stays until nobody writes there any more.
+        let began = Instant::now();
+        while self.job().exists() && self.runs() && began.elapsed() < LONG {
+            sleep(Duration::from_millis(50));
+        }
     }
 }
 

@@ -130,7 +130,7 @@ mod tests {
         let log = vec![b'x'; 3 << 20];
         let (fake, mirror) = lab(folder.path(), &[("log.raw", &log)]).await;
         assert!(mirror.writer().unwrap().unwrap().append(b"xx"));
-        fake.set_status("lab", crate::backend::Status::Stopped);
+        fake.set_status("lab", backend::Status::Stopped);
         let status = ended(&fake, &mirror).await;
         assert_eq!((status.state, status.whole), (State::Lost, true));
         assert!(std::fs::read(mirror.log()).unwrap() == log);
