@@ -460,7 +460,7 @@ fn entrypoints_are_listed_and_the_launcher_is_handed_out() {
     let unknown = run(&["run", "spack-biuld"]);
     assert_eq!(unknown.status.code(), Some(2));
     assert!(
-        text(&unknown.stderr).contains("there are: default, "),
+        text(&unknown.stderr).contains("there are: build-env, default, "),
         "{}",
         text(&unknown.stderr)
     );
