@@ -155,3 +155,112 @@ fn gpus_that_the_toolkit_does_not_know_are_refused_with_the_one_that_does() {
     assert!(refused.err.contains("cuda_arch"), "{}", refused.err);
     assert!(home.inside(lab, "ls /opt/spack_store").is_empty());
 }
+
+#[test]
+fn a_build_that_failed_says_why_and_what_to_type_and_goes_on_where_it_was() {
+    let Some(home) = Home::new(STAGES) else { return };
+    let lab = home.labs[0].as_str();
+    home.ends(0, &["apply", lab, "--yes", "--set", "cuda_arch=8.9"]);
+    knob(&home, lab, "break", "app");
+    let failed = build(&home, 1, lab, &["--yes"]);
+    assert!(failed.err.contains("the reason is here"), "{}", failed.err);
+    for typed in [
+        "-- --keep-going`",
+        "build-env --lab",
+        "zephyr bundle spack-build-",
+    ] {
+        assert!(failed.err.contains(typed), "{typed}: {}", failed.err);
+    }
+    let built = || home.inside(lab, "ls /opt/spack_store | sed 's/-1.0.*//' | xargs");
+    assert_eq!(built(), "lib tool", "it ended with the first that failed");
+    // What does not need it is built, and what is there is not built again.
+    let more = build(&home, 1, lab, &["--yes", "--", "--keep-going"]);
+    assert!(!more.out.contains("Installing lib"), "{}", more.out);
+    assert_eq!(built(), "lib py-torch tool");
+    // The report has the package's own log, and no secret of it.
+    let file = home.folder.path().join("report.tar.gz");
+    home.ends(
+        0,
+        &["zephyr", "bundle", "--lab", lab, "--to", file.to_str().unwrap()],
+    );
+    let listed = std::process::Command::new("tar")
+        .args(["-xzOf", file.to_str().unwrap()])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+    assert!(
+        text.contains("the reason is here") && text.contains("\"spack-build\""),
+        "{text}"
+    );
+    assert!(!text.contains("hunter2secret"), "{text}");
+    // A program in the environment of the build.
+    let inside = home.ends(
+        0,
+        &[
+            "zephyr",
+            "run",
+            "build-env",
+            "--lab",
+            lab,
+            "--",
+            "app",
+            "cat",
+            "spack-build-out.txt",
+        ],
+    );
+    assert!(
+        inside.out.contains("the reason is here"),
+        "{} {}",
+        inside.out,
+        inside.err
+    );
+    knob(&home, lab, "break", "");
+    let rest = build(&home, 0, lab, &["--yes"]);
+    assert!(
+        rest.out.contains("Installing app") && !rest.out.contains("Installing tool"),
+        "{}",
+        rest.out
+    );
+    let none = home.run(&["zephyr", "bundle", "--lab", lab]);
+    assert_eq!(none.code, 2, "the last one ended well: {}", none.err);
+}
+
+#[test]
+fn a_build_cache_is_filled_and_saves_the_building() {
+    let Some(home) = Home::new(STAGES) else { return };
+    let lab = home.labs[0].as_str();
+    let cache = home.folder.path().join("cache");
+    std::fs::create_dir(&cache).unwrap();
+    let folder = format!("cache_folder={}", cache.display());
+    home.ends(
+        0,
+        &["apply", lab, "--yes", "--set", "cuda_arch=8.9", "--set", &folder],
+    );
+    build(&home, 0, lab, &["--yes"]);
+    let pushed = home.ends(0, &["zephyr", "run", "spack-push", "--lab", lab]);
+    assert!(
+        pushed.out.contains("Pushed app@1.0") && pushed.out.contains("is in folder"),
+        "{}",
+        pushed.out
+    );
+    assert_eq!(
+        std::fs::read_dir(cache.join("v3/manifests/spec"))
+            .unwrap()
+            .count(),
+        4
+    );
+    // A store that is lost is fetched, and not built: what only a build needs is not needed either.
+    home.inside(lab, "rm -rf /opt/spack_store/* /opt/spack_store/.spack-db");
+    let after = review(&home, lab);
+    assert_eq!(
+        (
+            &after["held"]["cached"],
+            &after["held"]["to_build"],
+            &after["held"]["not_needed"]
+        ),
+        (&3.into(), &0.into(), &1.into()),
+        "{after}"
+    );
+    let told = home.inside(lab, "cat /opt/zephyr_config/spack/machine.yaml");
+    assert!(told.contains("file:///opt/zephyr_mirror"), "{told}");
+}

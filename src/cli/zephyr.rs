@@ -21,6 +21,7 @@ use super::{
 };
 
 mod build;
+mod failed;
 
 use build::Answer;
 
@@ -34,6 +35,17 @@ pub enum ZephyrVerb {
         /// The lab.
         #[arg(long, default_value = STAGE)]
         lab: String,
+    },
+    /// Save a report of a build: what was asked for, how it ended, the ends of its logs; without secrets.
+    Bundle {
+        /// The job; the newest build of the lab without one.
+        job: Option<String>,
+        /// The lab.
+        #[arg(long, default_value = STAGE)]
+        lab: String,
+        /// The file; in the state folder without it.
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
     },
     /// Print a script that does the same without halolab, by plain `docker run`; or write it to a file.
     Launcher {
@@ -85,6 +97,7 @@ pub(super) async fn run(setup: &Setup, verb: ZephyrVerb) -> Result<Code, Stop> {
             }
             Ok(Code::OK)
         }
+        ZephyrVerb::Bundle { job, lab, to } => failed::bundle(setup, job.as_deref(), &lab, to).await,
         ZephyrVerb::Launcher { file } => launcher(setup, file),
     }
 }
@@ -127,20 +140,48 @@ async fn entrypoint(setup: &Setup, args: EntryArgs) -> Result<Code, Stop> {
             entry.name
         )));
     }
-    let order = RunArgs {
+    let order = Order {
         lab: args.lab,
+        env: args.env,
+        detach: args.detach,
+        arguments,
+    };
+    begin(setup, entry, order).await
+}
+
+/// An entrypoint that is to be begun.
+#[derive(Clone)]
+struct Order {
+    lab: String,
+    env: Vec<String>,
+    detach: bool,
+    arguments: Vec<String>,
+}
+
+/// Begins an entrypoint as a job, and watches it; what is done after a build follows.
+async fn begin(setup: &Setup, entry: &Entry, order: Order) -> Result<Code, Stop> {
+    let run = RunArgs {
+        lab: order.lab.clone(),
         name: entry.name.clone(),
         cwd: "/".into(),
-        env: args.env,
-        attach: !args.detach,
-        command: entry.recorded(&arguments),
+        env: order.env.clone(),
+        attach: !order.detach,
+        command: entry.recorded(&order.arguments),
     };
-    let mirror = start::begin(setup, order).await?;
-    if args.detach {
+    let mirror = start::begin(setup, run).await?;
+    if order.detach {
         start::told(setup, &mirror)?;
         return Ok(Code::OK);
     }
-    start::follow(setup, &mirror).await
+    let code = start::follow(setup, &mirror).await?;
+    if code == Code::OK {
+        return Ok(code);
+    }
+    // One that goes on while nobody watches has not failed.
+    match zephyr::Failed::of(&mirror) {
+        Some(what) => Box::pin(failed::menu(setup, entry, order, (what, code))).await,
+        None => Ok(code),
+    }
 }
 
 /// The entrypoints of a lab's stage.

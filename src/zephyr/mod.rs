@@ -10,6 +10,7 @@ mod ask;
 mod comes;
 mod entry;
 mod facts;
+mod failed;
 mod settings;
 mod words;
 
@@ -17,4 +18,5 @@ pub use ask::{Error, Lab, Prepared};
 pub use comes::{Comes, Disk};
 pub use entry::{Entry, STAGE, entries};
 pub use facts::Facts;
+pub use failed::{Broken, Failed, Way, save};
 pub use settings::{CACHE_FOLDER, LISTED, Settings};
