@@ -1,12 +1,10 @@
 //! What the program does around a build of Spack in a lab, by the program itself on the private daemon of `tests/run.sh`,
 //! with a stand-in for Spack inside: what it comes to, consent, failures, build caches, the check of what was built.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
+
+use std::{io::Read, path::Path};
 
 use common::docking::Home;
 use serde_json::Value;
@@ -76,9 +74,13 @@ fn a_build_is_shown_before_it_begins_and_only_what_is_missing_is_built() {
         (&3.into(), &0.into()),
         "{after}"
     );
+    sizes_and_more(&home, lab);
+}
+
+fn sizes_and_more(home: &Home, lab: &str) {
     // Another one knows how large they were.
     home.inside(lab, "rm -r /opt/spack_store/app-* /opt/spack_store/.spack-db");
-    let again = review(&home, lab);
+    let again = review(home, lab);
     assert_eq!(again["disk"]["unknown"], 0, "{again}");
     assert!(again["disk"]["needed"].as_u64().unwrap() >= 64 << 10, "{again}");
     // What is added is tried beside the environment, and nothing of it is there before the yes.
@@ -183,16 +185,27 @@ fn a_build_that_failed_says_why_and_what_to_type_and_goes_on_where_it_was() {
         0,
         &["zephyr", "bundle", "--lab", lab, "--to", file.to_str().unwrap()],
     );
-    let listed = std::process::Command::new("tar")
-        .args(["-xzOf", file.to_str().unwrap()])
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let text = unpacked(&file);
     assert!(
         text.contains("the reason is here") && text.contains("\"spack-build\""),
         "{text}"
     );
     assert!(!text.contains("hunter2secret"), "{text}");
+    mended(&home, lab);
+}
+
+/// All files of an archive.
+fn unpacked(file: &Path) -> String {
+    let bytes = std::fs::File::open(file).unwrap();
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(bytes));
+    let mut text = String::new();
+    for entry in archive.entries().unwrap() {
+        entry.unwrap().read_to_string(&mut text).unwrap();
+    }
+    text
+}
+
+fn mended(home: &Home, lab: &str) {
     // A program in the environment of the build.
     let inside = home.ends(
         0,
@@ -214,8 +227,8 @@ fn a_build_that_failed_says_why_and_what_to_type_and_goes_on_where_it_was() {
         inside.out,
         inside.err
     );
-    knob(&home, lab, "break", "");
-    let rest = build(&home, 0, lab, &["--yes"]);
+    knob(home, lab, "break", "");
+    let rest = build(home, 0, lab, &["--yes"]);
     assert!(
         rest.out.contains("Installing app") && !rest.out.contains("Installing tool"),
         "{}",
@@ -263,4 +276,50 @@ fn a_build_cache_is_filled_and_saves_the_building() {
     );
     let told = home.inside(lab, "cat /opt/zephyr_config/spack/machine.yaml");
     assert!(told.contains("file:///opt/zephyr_mirror"), "{told}");
+}
+
+#[test]
+fn what_was_built_says_whether_it_sees_the_gpu_and_that_is_the_verdict() {
+    let Some(home) = Home::new(STAGES) else { return };
+    let lab = home.labs[0].as_str();
+    home.ends(0, &["apply", lab, "--yes", "--set", "cuda_arch=8.9"]);
+    let nothing = home.run(&["zephyr", "verify", "--lab", lab]);
+    assert_eq!(nothing.code, 3, "{}", nothing.err);
+    assert!(nothing.err.contains("run spack-build first"), "{}", nothing.err);
+    // A Python that says what it is told to, in the place of the one that Spack would build.
+    let python = "mkdir -p /opt/spack_store/views/x/bin /opt/zephyr_config/standin; cd /opt/spack_store/views/x/bin; \
+                  printf '#!/bin/sh\\ncat /opt/zephyr_config/standin/python\\n' >python3; chmod 755 python3";
+    home.inside(lab, python);
+    let says = |ok: bool, said: &str| {
+        let line = format!(
+            r#"{{"schema":1,"checks":[{{"name":"torch","version":"2.9.0","ok":{ok},"said":"{said}"}}]}}"#
+        );
+        knob(&home, lab, "python", &line);
+    };
+    let proof = || home.status(lab)["verdict"].to_string();
+    says(false, "has CUDA 12.9, and sees no GPU");
+    let blind = home.ends(1, &["zephyr", "verify", "--lab", lab]);
+    assert!(
+        blind.out.contains("torch 2.9.0: has CUDA 12.9, and sees no GPU"),
+        "{}",
+        blind.out
+    );
+    assert!(proof().contains("FAILED: torch 2.9.0"), "{}", proof());
+    // A build asks by itself.
+    says(true, "NVIDIA H200; a product of matrices is right; NCCL is there");
+    let built = build(&home, 0, lab, &["--yes"]);
+    assert!(built.err.contains("NVIDIA H200"), "{}", built.err);
+    assert!(
+        proof().contains("NCCL is there") && !proof().contains("FAILED"),
+        "{}",
+        proof()
+    );
+    knob(&home, lab, "python", "no JSON at all");
+    let odd = home.run(&["zephyr", "verify", "--lab", lab]);
+    assert!(odd.code == 3 && odd.err.contains("no JSON at all"), "{}", odd.err);
+    assert!(
+        proof().contains("NCCL is there"),
+        "what was proven stays: {}",
+        proof()
+    );
 }

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use crate::{
     backend::{Instance, Status},
+    job,
     labs::{Presence, World},
     log::sanitize,
     plan::PlanError,
@@ -22,6 +23,7 @@ use super::{
 
 mod build;
 mod failed;
+mod verify;
 
 use build::Answer;
 
@@ -32,6 +34,12 @@ pub enum ZephyrVerb {
     Run(EntryArgs),
     /// The entrypoints of the lab, a line each.
     List {
+        /// The lab.
+        #[arg(long, default_value = STAGE)]
+        lab: String,
+    },
+    /// Ask PyTorch and JAX of a lab whether they see the GPU; the answer is the lab's verdict.
+    Verify {
         /// The lab.
         #[arg(long, default_value = STAGE)]
         lab: String,
@@ -97,6 +105,7 @@ pub(super) async fn run(setup: &Setup, verb: ZephyrVerb) -> Result<Code, Stop> {
             }
             Ok(Code::OK)
         }
+        ZephyrVerb::Verify { lab } => verify::verify(setup, &lab).await,
         ZephyrVerb::Bundle { job, lab, to } => failed::bundle(setup, job.as_deref(), &lab, to).await,
         ZephyrVerb::Launcher { file } => launcher(setup, file),
     }
@@ -175,6 +184,9 @@ async fn begin(setup: &Setup, entry: &Entry, order: Order) -> Result<Code, Stop>
     }
     let code = start::follow(setup, &mirror).await?;
     if code == Code::OK {
+        if entry.is_build() && mirror.status().state == job::State::Succeeded {
+            verify::afterwards(setup, &order.lab).await;
+        }
         return Ok(code);
     }
     // One that goes on while nobody watches has not failed.
@@ -228,9 +240,10 @@ impl From<zephyr::Error> for Stop {
         match error {
             zephyr::Error::Backend(error) => error.into(),
             zephyr::Error::Job(error) => error.into(),
-            zephyr::Error::Mirror(_) | zephyr::Error::Wish(_) | zephyr::Error::NoFacts { .. } => {
-                Self::blocked(error)
-            }
+            zephyr::Error::Mirror(_)
+            | zephyr::Error::Wish(_)
+            | zephyr::Error::NoFacts { .. }
+            | zephyr::Error::NotVerified { .. } => Self::blocked(error),
             error => Self::new(Code::FAILED, error),
         }
     }

@@ -80,6 +80,14 @@ pub enum Error {
         /// Its words.
         said: String,
     },
+    /// What was built does not say whether it works.
+    #[error("{lab} does not say whether what was built works: {said}")]
+    NotVerified {
+        /// The lab.
+        lab: String,
+        /// Its words.
+        said: String,
+    },
     /// It could not be concretized.
     #[error(
         "nothing was built: Spack could not work out the packages ({ending}); all it said: `halolab job logs {job}`\n{said}"

@@ -12,6 +12,7 @@ mod entry;
 mod facts;
 mod failed;
 mod settings;
+mod verify;
 mod words;
 
 pub use ask::{Error, Lab, Prepared};
@@ -20,3 +21,4 @@ pub use entry::{Entry, STAGE, entries};
 pub use facts::Facts;
 pub use failed::{Broken, Failed, Way, save};
 pub use settings::{CACHE_FOLDER, LISTED, Settings};
+pub use verify::Verified;
