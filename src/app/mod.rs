@@ -37,6 +37,7 @@ pub mod terminal;
 pub mod tuning;
 mod update;
 pub mod viewer;
+pub mod zephyr;
 
 pub(crate) use jobs::perform as perform_job;
 pub(crate) use screens::menu;

@@ -51,10 +51,17 @@ fn unfit(case: &Case<'_>) -> Option<String> {
 fn cuda(case: &Case<'_>) -> Option<String> {
     let image = case.image?;
     let alias = super::images::alias_of(case, image);
-    let known = case.world.images.get(&alias).and_then(|image| image.properties.get("cuda"));
+    let known = case
+        .world
+        .images
+        .get(&alias)
+        .and_then(|image| image.properties.get("cuda"));
     let named = || {
         let arguments = super::images::arguments(case, image);
-        arguments.into_values().chain([alias.clone()]).find_map(|name| cuda_of(&name))
+        arguments
+            .into_values()
+            .chain([alias.clone()])
+            .find_map(|name| cuda_of(&name))
     };
     known.cloned().or_else(named)
 }
@@ -62,7 +69,10 @@ fn cuda(case: &Case<'_>) -> Option<String> {
 /// `12.9.1` of `nvidia/cuda:12.9.1-cudnn-devel-ubuntu24.04`.
 fn cuda_of(name: &str) -> Option<String> {
     let (_, tag) = name.split_once("cuda:")?;
-    let version: String = tag.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+    let version: String = tag
+        .chars()
+        .take_while(|c| c.is_ascii_digit() || *c == '.')
+        .collect();
     version.contains('.').then_some(version)
 }
 

@@ -49,6 +49,8 @@ const JUST_BEGUN: &str = "it has just begun";
 pub struct Daemon {
     place: String,
     identity: Arc<OnceLock<String>>,
+    /// Docker, which is beside it: labs of two halolabs that share it are the same, whichever LXD each of them has.
+    docker: Arc<OnceLock<String>>,
 }
 
 impl Daemon {
@@ -57,6 +59,7 @@ impl Daemon {
         Self {
             place: place.into(),
             identity: Arc::default(),
+            docker: Arc::default(),
         }
     }
 
@@ -68,6 +71,13 @@ impl Daemon {
         }
     }
 
+    /// Docker answered, and this is what it is.
+    pub fn docker_answered(&self, identity: &str) {
+        if !identity.is_empty() {
+            let _ = self.docker.set(identity.to_owned());
+        }
+    }
+
     /// The socket or URL by which it is reached.
     pub fn place(&self) -> &str {
         &self.place
@@ -75,8 +85,10 @@ impl Daemon {
 
     /// All of its names.
     fn names(&self) -> Vec<String> {
-        let identity = self.identity.get().cloned();
-        std::iter::once(self.place.clone()).chain(identity).collect()
+        let known = [self.identity.get(), self.docker.get()].into_iter().flatten();
+        std::iter::once(self.place.clone())
+            .chain(known.cloned())
+            .collect()
     }
 }
 
@@ -379,6 +391,24 @@ mod tests {
                 .ends_with(", pid 42 of anna, since 2026-11-22 05:00:00 UTC")
         );
         assert_eq!(Holder::parse("what ever").pid, 0);
+    }
+
+    #[test]
+    fn two_that_share_docker_exclude_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let take = |daemon: &Daemon| Lock::take_for(&path, &Scope::labs(daemon, ["one"]), "run x");
+        let (one, other) = (Daemon::at("/a/unix.socket"), Daemon::at("/nonexistent"));
+        one.docker_answered("d0ck/");
+        let held = take(&one).unwrap();
+        drop(take(&other).unwrap());
+        other.docker_answered("d0ck/");
+        assert!(
+            matches!(take(&other), Err(LockError::Held(_))),
+            "it is the same Docker"
+        );
+        drop(held);
+        drop(take(&other).unwrap());
     }
 
     #[test]

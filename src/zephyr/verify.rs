@@ -26,11 +26,11 @@ const LONGEST: usize = 240;
 #[derive(Deserialize)]
 struct Line {
     schema: u32,
-    checks: Vec<Said>,
+    checks: Vec<Library>,
 }
 
 #[derive(Deserialize)]
-struct Said {
+struct Library {
     name: String,
     #[serde(default)]
     version: String,

@@ -80,10 +80,17 @@ fn unfit(machine: &Machine, around: &Surroundings, matrix: &Matrix) -> BTreeMap<
     let nvidia = Choice::of(&["nvidia".to_owned()]);
     let why = |cuda: &str| {
         let image = pass(machine, around, matrix, &nvidia, Some(cuda)).ok()?.image?;
-        let instead = image.nearest.map(|near| format!("; an image of CUDA {near} runs here"));
+        let instead = image
+            .nearest
+            .map(|near| format!("; an image of CUDA {near} runs here"));
         Some(format!("{}{}", image.why?, instead.unwrap_or_default()))
     };
-    let cards = machine.gpus.iter().any(|gpu| gpu.vendor == "nvidia" && gpu.is_driven());
+    let cards = machine
+        .gpus
+        .iter()
+        .any(|gpu| gpu.vendor == "nvidia" && gpu.is_driven());
     let known = matrix.cuda.iter().filter(|_| cards);
-    known.filter_map(|row| Some((row.toolkit.clone(), why(&row.toolkit)?))).collect()
+    known
+        .filter_map(|row| Some((row.toolkit.clone(), why(&row.toolkit)?)))
+        .collect()
 }

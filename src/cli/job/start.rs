@@ -66,6 +66,8 @@ pub(in crate::cli) async fn begin(setup: &Setup, args: RunArgs) -> Result<Mirror
     setup.may_change()?;
     let id = JobId::new(&args.name)?;
     let lab = &args.lab;
+    // Its answer says which daemon it is.
+    let _ = setup.backend().await;
     // Before the look: what is seen then stays until the job has begun.
     let _begins = may_begin(setup, lab)?;
     let world = setup.world(&[]).await?;

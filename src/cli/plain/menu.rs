@@ -37,6 +37,13 @@ pub(super) async fn menu(setup: &Setup, world: &World, lab: &Lab) -> Result<Opti
             ));
             return Ok(None);
         }
+        Entry::Run(entry) => {
+            say(&format!(
+                "That is a command of its own: `halolab zephyr run {} --lab {name}`.",
+                entry.name
+            ));
+            return Ok(None);
+        }
         Entry::Start => return snapshots::change(setup, Job::Start(name)).await.map(|()| None),
         Entry::Stop => return stop(setup, lab).await.map(|()| None),
         Entry::Restore => return Box::pin(snapshots::choose(setup, lab)).await,

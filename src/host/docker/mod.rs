@@ -200,8 +200,14 @@ impl Passing {
         } else {
             String::new()
         };
-        let unfit = self.unfit.iter().map(|(cuda, why)| (unfit_fact(cuda), why.as_str().into()));
-        let both = [("docker_gpu".to_owned(), way.into()), ("docker_gpu_why".to_owned(), why.into())];
+        let unfit = self
+            .unfit
+            .iter()
+            .map(|(cuda, why)| (unfit_fact(cuda), why.as_str().into()));
+        let both = [
+            ("docker_gpu".to_owned(), way.into()),
+            ("docker_gpu_why".to_owned(), why.into()),
+        ];
         both.into_iter().chain(unfit)
     }
 
