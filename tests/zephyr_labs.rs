@@ -323,3 +323,42 @@ fn what_was_built_says_whether_it_sees_the_gpu_and_that_is_the_verdict() {
         proof()
     );
 }
+
+#[test]
+fn images_that_were_made_in_docker_stay_unless_they_are_named() {
+    let Some(home) = Home::new(STAGES) else { return };
+    let lab = home.labs[0].as_str();
+    home.ends(0, &["apply", lab, "--yes"]);
+    let shown = home.ends(0, &["uninstall", "--dry-run", "--keep-program"]).out;
+    let line = shown
+        .lines()
+        .find(|line| line.contains("made in Docker"))
+        .unwrap();
+    assert!(line.contains("--with-images"), "{shown}");
+    let names = line.split("in Docker, ").nth(1).unwrap();
+    let image = names.split([',', ':']).next().unwrap().trim();
+    let image = names
+        .split_whitespace()
+        .find(|word| word.starts_with(image))
+        .unwrap();
+    let image = image.trim_end_matches([',', ':']);
+    let strange = home.run(&["uninstall", "--with-images", "lab/bb", "--yes", "--keep-program"]);
+    assert!(
+        strange.code == 2 && strange.err.contains(image),
+        "{}",
+        strange.err
+    );
+    home.ends(0, &["remove", lab, "--yes"]);
+    let gone = home.ends(
+        0,
+        &["uninstall", "--with-images", image, "--yes", "--keep-program"],
+    );
+    assert!(
+        gone.out.contains(&format!("removed the image {image}")),
+        "{} {}",
+        gone.out,
+        gone.err
+    );
+    let again = home.ends(0, &["uninstall", "--dry-run", "--keep-program"]).out;
+    assert!(!again.contains(image), "{again}");
+}
