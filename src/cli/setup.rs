@@ -21,6 +21,7 @@ use crate::{
         lock::{Daemon, Scope},
     },
     stage::{Answers, BackendKind, Catalog, Stage},
+    workspace,
 };
 
 use super::{Code, Global, Stop};
@@ -58,7 +59,7 @@ impl Setup {
         if let Some(named) = &settings.config.lxd {
             lxd::check_address(named)?;
         }
-        let catalog = Catalog::load(&paths.stages);
+        let catalog = workspace::catalog(&paths);
         for warning in catalog.warnings() {
             super::table::note(&format!("warning: {warning}"));
         }

@@ -10,6 +10,7 @@ use crate::{
 use super::{
     Action, Step, Track,
     change::{has_snapshot, running, track, uuid},
+    containers,
     create::{self, CLEAN},
     planner::{Case, PlanError},
     words::tags,
@@ -57,11 +58,12 @@ pub(super) fn recreate(case: &Case<'_>) -> Result<Track, PlanError> {
     let own = case.own_profile().map(str::to_owned);
     let temporary = Profile {
         name: profile_name(&next),
-        ..profile.clone()
+        ..containers::beside(case, profile.clone())
     };
     let proven = temporary.name.clone();
+    let mut actions: Vec<Action> = containers::bridge(case, &profile).into_iter().collect();
     // The lab's own profile is written only when the lab is kept and gone: a device reaches a running lab at once.
-    let mut actions = vec![words.put_profile_over(temporary, own.clone())];
+    actions.push(words.put_profile_over(temporary, own.clone()));
     actions.extend(leftovers(case));
     actions.extend(create::build(case, &next)?);
     actions.push(words.stop(&next));

@@ -118,7 +118,10 @@ impl Hand<'_> {
                 {
                     return SKIPPED;
                 }
-                self.note(backend, "network", name).await?;
+                // A bridge of Docker goes with `docker network prune`.
+                if self.engine == Engine::Lxd {
+                    self.note(backend, "network", name).await?;
+                }
                 backend.create_network(name).await?;
             }
             Step::PutProfile {

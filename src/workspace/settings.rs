@@ -1,0 +1,477 @@
+//! `workspaces.toml`: where workspaces are kept, which ports they have, and who has one.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    net::{IpAddr, Ipv4Addr},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ports::{Range, SMALLEST_BLOCK, Service},
+    resources,
+};
+use crate::{
+    document::{Document, Place, Problem, read_text},
+    stage::{LoadError, size},
+};
+
+/// Version of the file.
+pub const VERSION: u32 = 1;
+
+/// How an image of ours is called, without its version.
+pub const IMAGE: &str = "halolab/workspace";
+
+/// Everything in the file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Settings {
+    /// Version of this format; 1.
+    pub version: u32,
+    /// The folder in which homes, scratch space, shared data and state are.
+    pub root: PathBuf,
+    /// The first port of the first user.
+    pub base_port: u16,
+    /// Ports a user.
+    pub block: u16,
+    /// The address of this machine at which ports are opened; `127.0.0.1` is reached from here alone.
+    pub bind: IpAddr,
+    /// The domain of `USER-SERVICE.DOMAIN`, for a proxy; empty is none.
+    pub domain: String,
+    /// The image: a version of ours, or `NAME:TAG` of another one.
+    pub image: String,
+    /// What the image is built with.
+    pub profiles: Vec<String>,
+    /// Ports that are kept for something else, as `"8080"` and `"30000-32767"`.
+    pub reserved: Vec<String>,
+    /// Memory that is kept for the machine itself, as `4GiB`.
+    pub keep_memory: String,
+    /// A runtime of the engine in which Docker runs inside without further capabilities, as `sysbox-runc`; empty is none.
+    pub nested_runtime: String,
+    /// The users, by name.
+    #[serde(rename = "user")]
+    pub users: BTreeMap<String, User>,
+}
+
+/// One user.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct User {
+    /// Their user id; none is the one of their slot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+    /// What is started and has a port.
+    pub services: Vec<Service>,
+    /// The most memory, as `32GiB`; none is all of the machine's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<String>,
+    /// Memory that the kernel leaves to them when it gets short, where it can. A wish, not a promise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_reservation: Option<String>,
+    /// Swap on top of `memory`; none is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub swap: Option<String>,
+    /// Processors, as `2.5`; none is all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<f64>,
+    /// Shared memory (`/dev/shm`).
+    pub shm: String,
+    /// Processes at most.
+    pub processes: u32,
+    /// GPUs: `all`, or some by UUID, MIG UUID, address or maker; empty is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gpus: Vec<String>,
+    /// Until when they hold them, as `2026-12-31`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpus_until: Option<String>,
+    /// Whether others may have the same ones.
+    #[serde(skip_serializing_if = "is_false")]
+    pub gpus_shared: bool,
+    /// An address of their own at which their ports are opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bind: Option<IpAddr>,
+    /// Docker inside, with the capabilities that it needs: they lead to the machine itself.
+    #[serde(skip_serializing_if = "is_false")]
+    pub docker: bool,
+    /// The user's own name, typed: all capabilities and devices. Whoever has it is root on this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub privileged: Option<String>,
+    /// Kept, and not started.
+    #[serde(skip_serializing_if = "is_false")]
+    pub disabled: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            version: VERSION,
+            root: PathBuf::from("/srv/halolab/workspaces"),
+            base_port: 10_000,
+            block: 100,
+            bind: Ipv4Addr::LOCALHOST.into(),
+            domain: String::new(),
+            image: "1".into(),
+            profiles: ["base", "desktop", "develop"].map(str::to_owned).to_vec(),
+            reserved: vec![],
+            keep_memory: "2GiB".into(),
+            nested_runtime: String::new(),
+            users: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for User {
+    fn default() -> Self {
+        Self {
+            uid: None,
+            services: Service::ALL
+                .into_iter()
+                .filter(|service| *service != Service::Rdp)
+                .collect(),
+            memory: None,
+            memory_reservation: None,
+            swap: None,
+            cpus: None,
+            shm: "1GiB".into(),
+            processes: 4096,
+            gpus: vec![],
+            gpus_until: None,
+            gpus_shared: false,
+            bind: None,
+            docker: false,
+            privileged: None,
+            disabled: false,
+        }
+    }
+}
+
+impl Settings {
+    /// Reads the file; none where there is none.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, with its place.
+    pub fn read(path: &Path) -> Result<Option<Self>, LoadError> {
+        match std::fs::symlink_metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            _ => {}
+        }
+        Self::parse(&path.display().to_string(), &read_text(path)?).map(Some)
+    }
+
+    /// Reads a text; `file` is how messages name it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, with its place.
+    pub fn parse(file: &str, text: &str) -> Result<Self, LoadError> {
+        let document = Document::parse(file, text)?;
+        let settings: Self = document.read()?;
+        let problems = settings.problems(&document);
+        if problems.is_empty() {
+            Ok(settings)
+        } else {
+            Err(LoadError { problems })
+        }
+    }
+
+    /// The image's whole name.
+    pub fn image_name(&self) -> String {
+        if self.image.contains(':') {
+            return self.image.clone();
+        }
+        format!("{IMAGE}:{}", self.image)
+    }
+
+    /// The reserved ports; what is no range was refused when it was read.
+    pub fn reserved_ranges(&self) -> Vec<Range> {
+        self.reserved
+            .iter()
+            .filter_map(|text| text.parse().ok())
+            .collect()
+    }
+
+    /// Where a user's service is opened. What has no password is never opened to others.
+    pub fn bind_of(&self, user: &User, service: Service) -> IpAddr {
+        if service.has_password() {
+            return user.bind.unwrap_or(self.bind);
+        }
+        Ipv4Addr::LOCALHOST.into()
+    }
+
+    fn problems(&self, document: &Document<'_>) -> Vec<Problem> {
+        let mut found = vec![];
+        let root = Place::default();
+        let mut say = |place: Place, message: String| found.push(document.problem(&place, message));
+        if self.version != VERSION {
+            say(
+                root.key("version"),
+                format!("version {} of this file is not known here", self.version),
+            );
+        }
+        if !is_plain_path(&self.root) {
+            say(
+                root.key("root"),
+                "must be an absolute path without `.` and `..`, not `/` itself".into(),
+            );
+        }
+        if self.base_port < 1024 {
+            say(
+                root.key("base-port"),
+                "must be 1024 or more: those below are the machine's own".into(),
+            );
+        }
+        if self.block < SMALLEST_BLOCK {
+            let text = format!("must be {SMALLEST_BLOCK} or more: SSH has the offset 22");
+            say(root.key("block"), text);
+        }
+        if !self.domain.is_empty() && !is_domain(&self.domain) {
+            say(
+                root.key("domain"),
+                "must be a domain, as `lab.example.org`".into(),
+            );
+        }
+        if !is_image(&self.image) {
+            say(
+                root.key("image"),
+                "must be a version as `1`, or an image as `NAME:TAG`".into(),
+            );
+        }
+        if let Err(error) = size::parse(&self.keep_memory) {
+            say(root.key("keep-memory"), error.to_string());
+        }
+        if !self.nested_runtime.is_empty() && !crate::backend::types::is_name(&self.nested_runtime) {
+            say(
+                root.key("nested-runtime"),
+                "must be the name of a runtime, as `sysbox-runc`".into(),
+            );
+        }
+        for (index, text) in self.reserved.iter().enumerate() {
+            if let Err(why) = text.parse::<Range>() {
+                say(root.key("reserved").index(index), why);
+            }
+        }
+        for (index, name) in self.profiles.iter().enumerate() {
+            if !crate::backend::types::is_name(name) {
+                let text = "must be the name of a profile: a-z, 0-9 and -".to_owned();
+                say(root.key("profiles").index(index), text);
+            }
+        }
+        for (name, user) in &self.users {
+            let place = root.key("user").key(name);
+            if let Err(why) = check_name(name) {
+                found.push(document.problem_at_key(&place, why));
+            }
+            for (key, why) in user.problems(name) {
+                found.push(document.problem(&place.key(key), why));
+            }
+        }
+        found.extend(self.twins(document));
+        found
+    }
+
+    /// User ids that two have.
+    fn twins(&self, document: &Document<'_>) -> Vec<Problem> {
+        let mut seen = BTreeMap::new();
+        let mut found = vec![];
+        for (name, user) in &self.users {
+            let Some(uid) = user.uid else { continue };
+            if let Some(other) = seen.insert(uid, name) {
+                let place = Place::default().key("user").key(name).key("uid");
+                found.push(document.problem(&place, format!("{other} has this user id already")));
+            }
+        }
+        found
+    }
+}
+
+impl User {
+    /// What is wrong with it, by key.
+    pub fn problems(&self, name: &str) -> Vec<(&'static str, String)> {
+        let mut found = resources::problems(self);
+        if self.uid.is_some_and(|uid| !(1000..=4_000_000_000).contains(&uid)) {
+            found.push(("uid", "must be 1000 or more: those below are the system's".into()));
+        }
+        if self.processes < 64 {
+            found.push(("processes", "must be 64 or more, or no service starts".into()));
+        }
+        if self.privileged.as_ref().is_some_and(|typed| typed != name) {
+            let text = format!(
+                "whoever is privileged is root on this machine; to say that you mean it, write the user's name: \
+                 `privileged = \"{name}\"`"
+            );
+            found.push(("privileged", text));
+        }
+        if let Some(until) = &self.gpus_until
+            && until.parse::<jiff::civil::Date>().is_err()
+        {
+            found.push(("gpus-until", "must be a day, as `2026-12-31`".into()));
+        }
+        let all = |word: &String| word == "all" || word == "none";
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | ':' | '.' | '/');
+        if self.gpus.len() > 1 && self.gpus.iter().any(all) || self.gpus.iter().any(|word| word == "none") {
+            found.push((
+                "gpus",
+                "must be `[\"all\"]`, a list of some, or `[]` for none".into(),
+            ));
+        } else if self
+            .gpus
+            .iter()
+            .any(|word| word.is_empty() || !word.chars().all(plain))
+        {
+            found.push((
+                "gpus",
+                "a GPU is named by UUID, MIG UUID, address or maker".into(),
+            ));
+        }
+        found
+    }
+}
+
+/// Names that are the system's.
+const SYSTEM: [&str; 14] = [
+    "root", "daemon", "bin", "sys", "sync", "games", "man", "lp", "mail", "news", "proxy", "nobody", "sshd",
+    "lab",
+];
+
+/// Whether somebody may be called so: it is a user's name inside, a folder's here, and a part of a lab's.
+///
+/// # Errors
+/// Why not, in words.
+pub fn check_name(name: &str) -> Result<(), String> {
+    let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let plain = name.chars().all(letters) && name.starts_with(|c: char| c.is_ascii_lowercase());
+    if !plain || name.ends_with('-') || name.len() > 30 {
+        return Err("a user's name is of a-z, 0-9 and -, a letter first, at most 30 characters".into());
+    }
+    if SYSTEM.contains(&name) {
+        return Err(format!(
+            "`{name}` is a user of the system inside; take another name"
+        ));
+    }
+    let bare = name
+        .trim_end_matches(|c: char| c.is_ascii_digit())
+        .trim_end_matches('-');
+    if [name, bare]
+        .iter()
+        .any(|name| name.ends_with("-next") || name.ends_with("-prev"))
+    {
+        return Err(
+            "-next and -prev are what an update calls the old and the new one; take another name".into(),
+        );
+    }
+    Ok(())
+}
+
+fn is_plain_path(path: &Path) -> bool {
+    let text = path.display().to_string();
+    let part = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(char::is_control);
+    text.strip_prefix('/')
+        .is_some_and(|rest| rest.split('/').all(part))
+}
+
+fn is_domain(text: &str) -> bool {
+    let part = |part: &str| crate::backend::types::is_name(part) && !part.ends_with('-');
+    text.len() < 200 && text.split('.').all(part)
+}
+
+fn is_image(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | ':');
+    !text.is_empty() && text.len() < 200 && text.chars().all(plain) && !text.starts_with(['-', ':', '/'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = r#"
+# our box
+base-port = 12000
+bind = "10.1.2.3"
+reserved = ["12100", "12500-12600"]
+
+[user.anna]
+memory = "32GiB"
+memory-reservation = "8GiB"
+swap = "4GiB"
+cpus = 4
+gpus = ["GPU-8a7c1e40-0000-1111-2222-333344445555"]
+gpus-until = "2026-12-31"
+services = ["ssh", "jupyter"]
+
+[user.bob]
+docker = true
+privileged = "bob"
+"#;
+
+    #[test]
+    fn a_file_is_read_with_its_defaults() {
+        let settings = Settings::parse("workspaces.toml", FILE).unwrap();
+        assert_eq!((settings.base_port, settings.block), (12000, 100));
+        let anna = &settings.users["anna"];
+        assert_eq!((anna.cpus, anna.services.len()), (Some(4.0), 2));
+        assert_eq!(settings.users["bob"].services.len(), 6);
+        assert_eq!(settings.bind_of(anna, Service::Ssh).to_string(), "10.1.2.3");
+        assert_eq!(
+            settings.bind_of(anna, Service::Tensorboard).to_string(),
+            "127.0.0.1"
+        );
+        assert_eq!(settings.image_name(), "halolab/workspace:1");
+    }
+
+    #[test]
+    fn each_mistake_is_said_with_its_place() {
+        for (from, to, place, part) in [
+            (
+                "base-port = 12000",
+                "base-prot = 12000",
+                "3:1",
+                "did you mean `base-port`?",
+            ),
+            ("base-port = 12000", "base-port = 80", "3:13", "1024 or more"),
+            ("bind = \"10.1.2.3\"", "bind = \"all\"", "4:8", "IP address"),
+            ("\"12500-12600\"", "\"12600-12500\"", "5:22", "end is before"),
+            ("[user.anna]", "[user.Anna]", "7:7", "a letter first"),
+            ("[user.anna]", "[user.root]", "7:7", "system inside"),
+            ("[user.anna]", "[user.anna-prev-2]", "7:7", "-next and -prev"),
+            (
+                "memory = \"32GiB\"",
+                "memory = \"32 cups\"",
+                "8:10",
+                "unit of a size",
+            ),
+            (
+                "memory = \"32GiB\"",
+                "memory = \"4GiB\"",
+                "9:22",
+                "more than `memory`",
+            ),
+            ("memory = \"32GiB\"", "memory = \"1MiB\"", "8:10", "at least 6MiB"),
+            ("memory = \"32GiB\"\n", "", "9:8", "without `memory`"),
+            ("cpus = 4", "cpus = 0", "11:8", "0.01"),
+            ("\"jupyter\"", "\"jupiter\"", "14:20", "did you mean `jupyter`?"),
+            ("2026-12-31", "next week", "13:14", "a day"),
+            ("[\"GPU-8a", "[\"all\", \"GPU-8a", "12:8", "a list of some"),
+            (
+                "privileged = \"bob\"",
+                "privileged = \"yes\"",
+                "18:14",
+                "privileged = \"bob\"",
+            ),
+        ] {
+            let text = FILE.replacen(from, to, 1);
+            assert_ne!(text, FILE, "{from}");
+            let error = Settings::parse("w.toml", &text).unwrap_err().to_string();
+            assert!(
+                error.contains(&format!("w.toml:{place}:")) && error.contains(part),
+                "{to}\n{error}"
+            );
+            assert!(error.contains('^'), "{error}");
+        }
+    }
+}
