@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     backend::{
-        self, Backend, Engine, Engines,
+        self, Away, Backend, Engine, Engines,
         docker::{Docker, Places},
         lxd,
     },
@@ -116,6 +116,14 @@ impl Setup {
     /// Why it is not there, in words.
     pub async fn docker(&self) -> Result<Arc<dyn Backend>, String> {
         self.engines.docker().await.map_err(|away| away.why)
+    }
+
+    /// The same, with whether there is none at all.
+    ///
+    /// # Errors
+    /// Why it is not there.
+    pub async fn docker_or_away(&self) -> Result<Arc<dyn Backend>, Away> {
+        self.engines.docker().await
     }
 
     /// What the planner looks at. A machine without a daemon is a world too; one that does not answer is an error.
