@@ -130,32 +130,7 @@ fn settings_of(stage: &Stage) -> Vec<(String, Value)> {
     let config = &stage.profile.config;
     let of = |key: &str| config.get(key).filter(|value| !value.is_empty());
     let bytes = |key: &str| of(key).and_then(|size| size.trim_end_matches('B').parse::<u64>().ok());
-    let list = |text: &String| json!(text.split(',').collect::<Vec<_>>());
-    let below = |prefix: &str| -> Vec<(String, String)> {
-        let keys = config.iter();
-        let found =
-            keys.filter_map(|(key, value)| Some((key.strip_prefix(prefix)?.to_owned(), value.clone())));
-        found.collect()
-    };
-    let mut found: Vec<(&str, Value)> = vec![];
-    let environment: Map<String, Value> = below("environment.")
-        .into_iter()
-        .map(|(key, value)| (key, json!(literal(&value))))
-        .collect();
-    found.push(("environment", Value::Object(environment)));
-    let tmpfs: Vec<String> = below("docker.tmpfs.")
-        .into_iter()
-        .map(|(path, options)| format!("{path}:{options}"))
-        .collect();
-    found.push(("tmpfs", json!(tmpfs)));
-    let limits = below("docker.ulimits.").into_iter().filter_map(|(name, value)| {
-        let (soft, hard) = value.split_once(':')?;
-        Some((
-            name,
-            json!({"soft": soft.parse::<i64>().ok()?, "hard": hard.parse::<i64>().ok()?}),
-        ))
-    });
-    found.push(("ulimits", Value::Object(limits.collect())));
+    let mut found = groups(config);
     for (key, name) in [
         ("docker.hostname", "hostname"),
         ("docker.restart", "restart"),
@@ -177,11 +152,43 @@ fn settings_of(stage: &Stage) -> Vec<(String, Value)> {
         found.push(("mem_limit", json!(memory.to_string())));
         found.push(("memswap_limit", json!(all.to_string())));
     }
-    found.extend(of("docker.cap_add").map(|names| ("cap_add", list(names))));
-    found.extend(of("docker.device_rules").map(|rules| ("device_cgroup_rules", list(rules))));
-    let mut options: Vec<String> = of("docker.security_opt")
-        .map(|text| text.split(',').map(str::to_owned).collect())
-        .unwrap_or_default();
+    found.extend(rights(config));
+    let found = found
+        .into_iter()
+        .filter(|(_, value)| *value != json!([]) && *value != json!({}));
+    found.map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+/// Keys that belong together by their prefix.
+fn groups(config: &BTreeMap<String, String>) -> Vec<(&'static str, Value)> {
+    let below = |prefix: &'static str| {
+        let keys = config.iter();
+        keys.filter_map(move |(key, value)| Some((key.strip_prefix(prefix)?.to_owned(), value.as_str())))
+    };
+    let environment = below("environment.").map(|(key, value)| (key, json!(literal(value))));
+    let tmpfs: Vec<String> = below("docker.tmpfs.")
+        .map(|(path, options)| format!("{path}:{options}"))
+        .collect();
+    let limits = below("docker.ulimits.").filter_map(|(name, value)| {
+        let (soft, hard) = value.split_once(':')?;
+        let (soft, hard): (i64, i64) = (soft.parse().ok()?, hard.parse().ok()?);
+        Some((name, json!({"soft": soft, "hard": hard})))
+    });
+    vec![
+        ("environment", Value::Object(environment.collect())),
+        ("tmpfs", json!(tmpfs)),
+        ("ulimits", Value::Object(limits.collect())),
+    ]
+}
+
+/// What goes beyond the engine's usual rights.
+fn rights(config: &BTreeMap<String, String>) -> Vec<(&'static str, Value)> {
+    let of = |key: &str| config.get(key).filter(|value| !value.is_empty());
+    let list = |text: &String| -> Vec<String> { text.split(',').map(str::to_owned).collect() };
+    let mut found = vec![];
+    found.extend(of("docker.cap_add").map(|names| ("cap_add", json!(list(names)))));
+    found.extend(of("docker.device_rules").map(|rules| ("device_cgroup_rules", json!(list(rules)))));
+    let mut options = of("docker.security_opt").map(list).unwrap_or_default();
     if of("docker.system_paths").is_some() {
         options.push("systempaths=unconfined".into());
     }
@@ -191,10 +198,7 @@ fn settings_of(stage: &Stage) -> Vec<(String, Value)> {
     if of("security.privileged").is_some_and(|value| value == "true") {
         found.push(("privileged", json!(true)));
     }
-    let found = found
-        .into_iter()
-        .filter(|(_, value)| *value != json!([]) && *value != json!({}));
-    found.map(|(key, value)| (key.to_owned(), value)).collect()
+    found
 }
 
 fn key<'a>(device: &'a Device, key: &str) -> &'a str {

@@ -24,8 +24,7 @@ pub enum EditError {
 }
 
 /// What a new file begins with.
-const HEAD: &str =
-    "# Workspaces: a container for each user. `halolab workspace --help`; comments in here stay.\n";
+const HEAD: &str = "# Workspaces: a container for each user. `halolab workspace --help`; comments in here stay.\nversion = 1\n\n";
 
 /// Writes a user, new or changed.
 ///
@@ -65,7 +64,7 @@ pub fn put_settings(path: &Path, settings: &Settings) -> Result<Settings, EditEr
         ..settings.clone()
     };
     change(path, |document| {
-        lay(document.as_table_mut(), &bare, &Settings::default())
+        lay(document.as_table_mut(), &bare, &Settings::default());
     })
 }
 

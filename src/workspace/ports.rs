@@ -10,7 +10,7 @@ use super::{Ledger, Settings};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Service {
-    /// A shell from afar; X2Go goes through it, too.
+    /// A shell from afar; `X2Go` goes through it, too.
     Ssh,
     /// The desktop for a VNC viewer.
     Vnc,
@@ -247,7 +247,7 @@ impl Collision {
 /// Ports of a slot, by service; a number behind the last port is none.
 pub fn of_slot(settings: &Settings, slot: u32) -> BTreeMap<Service, u32> {
     let base = u64::from(settings.base_port) + u64::from(slot) * u64::from(settings.block);
-    let base = u32::try_from(base).unwrap_or(u32::MAX - u32::from(u16::MAX));
+    let base = u32::try_from(base).unwrap_or(u32::MAX / 2);
     let port = |service: Service| (service, base + u32::from(service.offset()));
     Service::ALL.into_iter().map(port).collect()
 }

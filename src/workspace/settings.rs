@@ -204,53 +204,60 @@ impl Settings {
         Ipv4Addr::LOCALHOST.into()
     }
 
-    fn problems(&self, document: &Document<'_>) -> Vec<Problem> {
+    /// What is wrong with what is one value, by key.
+    fn wrong_keys(&self) -> Vec<(&'static str, String)> {
         let mut found = vec![];
-        let root = Place::default();
-        let mut say = |place: Place, message: String| found.push(document.problem(&place, message));
+        let mut say = |key: &'static str, message: String| found.push((key, message));
         if self.version != VERSION {
             say(
-                root.key("version"),
+                "version",
                 format!("version {} of this file is not known here", self.version),
             );
         }
         if !is_plain_path(&self.root) {
             say(
-                root.key("root"),
+                "root",
                 "must be an absolute path without `.` and `..`, not `/` itself".into(),
             );
         }
         if self.base_port < 1024 {
             say(
-                root.key("base-port"),
+                "base-port",
                 "must be 1024 or more: those below are the machine's own".into(),
             );
         }
         if self.block < SMALLEST_BLOCK {
             let text = format!("must be {SMALLEST_BLOCK} or more: SSH has the offset 22");
-            say(root.key("block"), text);
+            say("block", text);
         }
         if !self.domain.is_empty() && !is_domain(&self.domain) {
-            say(
-                root.key("domain"),
-                "must be a domain, as `lab.example.org`".into(),
-            );
+            say("domain", "must be a domain, as `lab.example.org`".into());
         }
         if !is_image(&self.image) {
             say(
-                root.key("image"),
+                "image",
                 "must be a version as `1`, or an image as `NAME:TAG`".into(),
             );
         }
         if let Err(error) = size::parse(&self.keep_memory) {
-            say(root.key("keep-memory"), error.to_string());
+            say("keep-memory", error.to_string());
         }
         if !self.nested_runtime.is_empty() && !crate::backend::types::is_name(&self.nested_runtime) {
             say(
-                root.key("nested-runtime"),
+                "nested-runtime",
                 "must be the name of a runtime, as `sysbox-runc`".into(),
             );
         }
+        found
+    }
+
+    fn problems(&self, document: &Document<'_>) -> Vec<Problem> {
+        let root = Place::default();
+        let wrong = self.wrong_keys().into_iter();
+        let mut found: Vec<Problem> = wrong
+            .map(|(key, why)| document.problem(&root.key(key), why))
+            .collect();
+        let mut say = |place: Place, message: String| found.push(document.problem(&place, message));
         for (index, text) in self.reserved.iter().enumerate() {
             if let Err(why) = text.parse::<Range>() {
                 say(root.key("reserved").index(index), why);

@@ -252,13 +252,6 @@ fn devices(
     slot: u32,
     secrets: &Path,
 ) -> BTreeMap<String, Device> {
-    let device = |keys: &[(&str, &str)]| Device {
-        when: None,
-        config: keys
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-            .collect(),
-    };
     let source = secrets.join(name).display().to_string();
     let mut devices = BTreeMap::from([
         (
@@ -299,21 +292,38 @@ fn devices(
         ];
         devices.insert("docker".into(), device(&keys));
     }
-    for (number, gpu) in user.gpus.iter().enumerate() {
+    devices.extend(gpus(user));
+    devices
+}
+
+/// What all of them are made of: keys of a device.
+fn device(keys: &[(&str, &str)]) -> Device {
+    let keys = keys.iter();
+    Device {
+        when: None,
+        config: keys
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect(),
+    }
+}
+
+fn gpus(user: &User) -> BTreeMap<String, Device> {
+    let named = |gpu: &String| {
         let key = match gpu.as_str() {
             gpu if gpu.starts_with("GPU-") || gpu.starts_with("MIG-") => "uuid",
             gpu if gpu.contains(':') => "pci",
             _ => "id",
         };
         // One that was named is not left out in silence.
-        let keys: &[(&str, &str)] = if gpu == "all" {
-            &[("type", "gpu")]
+        if gpu == "all" {
+            device(&[("type", "gpu")])
         } else {
-            &[("type", "gpu"), (key, gpu), ("required", "true")]
-        };
-        devices.insert(format!("gpu{number}"), device(keys));
-    }
-    devices
+            device(&[("type", "gpu"), (key, gpu), ("required", "true")])
+        }
+    };
+    let gpus = user.gpus.iter().enumerate();
+    gpus.map(|(number, gpu)| (format!("gpu{number}"), named(gpu)))
+        .collect()
 }
 
 /// What proves a workspace: its services listen.
@@ -330,7 +340,7 @@ fn answers() -> StageStep {
     }
 }
 
-/// In POSIX sh with what BusyBox has. Which of the services its image has only the image knows: at least one of them has
+/// In POSIX sh with what `BusyBox` has. Which of the services its image has only the image knows: at least one of them has
 /// to listen, and SSH where it is wanted.
 const LISTEN: &str = r#"
 listens() {
@@ -362,12 +372,12 @@ echo "listening:${here:- none}${missing:+; not in this image, or not started:$mi
 mod tests {
     use super::*;
 
-    fn of(user: User) -> Stage {
+    fn of(user: &User) -> Stage {
         let settings = Settings {
             root: "/srv/ws".into(),
             ..Settings::default()
         };
-        stage(&settings, ("anna", &user), 2, Path::new("/state/secrets"))
+        stage(&settings, ("anna", user), 2, Path::new("/state/secrets"))
     }
 
     #[test]
@@ -380,7 +390,7 @@ mod tests {
             docker: true,
             ..User::default()
         };
-        let stage = of(user);
+        let stage = of(&user);
         let read = crate::stage::load::parse("x/stage.toml", &stage.text, BTreeMap::new()).unwrap();
         assert_eq!(
             (read.id.as_str(), &read.profile, &read.mounts),
@@ -420,11 +430,11 @@ mod tests {
 
     #[test]
     fn nothing_secret_and_no_privilege_is_in_a_usual_one() {
-        let stage = of(User::default());
+        let stage = of(&User::default());
         for word in ["cap_add", "privileged", "seccomp", "password", "device_rules"] {
             assert!(!stage.text.contains(word), "{word}\n{}", stage.text);
         }
-        let wrong = of(User {
+        let wrong = of(&User {
             privileged: Some("yes".into()),
             ..User::default()
         });
@@ -432,7 +442,7 @@ mod tests {
             !wrong.profile.config.contains_key("security.privileged"),
             "not the name"
         );
-        let typed = of(User {
+        let typed = of(&User {
             privileged: Some("anna".into()),
             ..User::default()
         });

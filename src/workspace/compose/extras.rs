@@ -111,7 +111,7 @@ fn traefik(settings: &Settings, stages: &[Stage], services: &mut Map<String, Val
     services.insert("traefik".into(), service);
 }
 
-/// Guacamole speaks VNC, RDP and SSH; not X2Go. Who uses it is in `guacamole/user-mapping.xml`, which is not overwritten:
+/// Guacamole speaks VNC, RDP and SSH; not `X2Go`. Who uses it is in `guacamole/user-mapping.xml`, which is not overwritten:
 /// the passwords in it are set by hand.
 fn guacamole(stages: &[Stage], services: &mut Map<String, Value>, files: &mut Files) {
     let mut lines = vec![
@@ -222,6 +222,26 @@ fn grafana(services: &mut Map<String, Value>, files: &mut Files) {
         "grafana/provisioning/dashboards/halolab.yaml".into(),
         yaml::write(&provider),
     );
+    files.insert(
+        "grafana/dashboards/workspaces.json".into(),
+        format!("{:#}\n", dashboard()),
+    );
+    services.insert(
+        "grafana".into(),
+        json!({
+            "image": "grafana/grafana:11.4.0", "restart": "unless-stopped", "networks": ["monitoring"],
+            "ports": ["127.0.0.1:9300:3000"],
+            "volumes": [
+                "./grafana/provisioning:/etc/grafana/provisioning:ro",
+                "./grafana/dashboards:/var/lib/grafana/dashboards:ro",
+                "grafana:/var/lib/grafana",
+            ],
+        }),
+    );
+}
+
+/// What everybody takes, by container.
+fn dashboard() -> Value {
     let panel = |(id, title, query, unit): (u32, &str, &str, &str)| {
         let at = id - 1;
         json!({
@@ -259,24 +279,8 @@ fn grafana(services: &mut Map<String, Value>, files: &mut Files) {
         (5, "GPU use", "DCGM_FI_DEV_GPU_UTIL", "percent"),
         (6, "GPU memory", "DCGM_FI_DEV_FB_USED * 1048576", "bytes"),
     ];
-    let dashboard = json!({
+    json!({
         "title": "Workspaces", "uid": "halolab-workspaces", "schemaVersion": 39, "refresh": "30s",
         "time": {"from": "now-6h", "to": "now"}, "panels": panels.map(panel),
-    });
-    files.insert(
-        "grafana/dashboards/workspaces.json".into(),
-        format!("{dashboard:#}\n"),
-    );
-    services.insert(
-        "grafana".into(),
-        json!({
-            "image": "grafana/grafana:11.4.0", "restart": "unless-stopped", "networks": ["monitoring"],
-            "ports": ["127.0.0.1:9300:3000"],
-            "volumes": [
-                "./grafana/provisioning:/etc/grafana/provisioning:ro",
-                "./grafana/dashboards:/var/lib/grafana/dashboards:ro",
-                "grafana:/var/lib/grafana",
-            ],
-        }),
-    );
+    })
 }
