@@ -275,7 +275,7 @@ fn privilege_is_typed_and_said() {
     assert!(!home.path("store/homes/anna").exists(), "nothing was made");
     let usual = home.ends(0, &["workspace", "add", "bob"]);
     assert!(!usual.err.contains("WARNING"), "{}", usual.err);
-    let nested = home.ends(0, &["workspace", "add", "carla", "--docker", "true"]);
+    let nested = home.ends(0, &["workspace", "add", "carla", "--docker-inside", "true"]);
     assert!(
         nested.err.contains("becomes root on this machine"),
         "{}",
@@ -410,7 +410,7 @@ fn the_compose_file_says_the_same_and_compose_takes_it() {
         "all",
     ];
     home.ends(0, &[&["workspace", "add", "anna"][..], &limits].concat());
-    home.ends(0, &["workspace", "add", "bob", "--docker", "true"]);
+    home.ends(0, &["workspace", "add", "bob", "--docker-inside", "true"]);
     home.ends(0, &["workspace", "add", "gone"]);
     home.ends(0, &["workspace", "disable", "gone"]);
     let out = home.path("out");
@@ -445,7 +445,7 @@ fn the_compose_file_says_the_same_and_compose_takes_it() {
     );
     let routes = home.read("out/traefik/routes.yaml");
     assert!(
-        routes.contains("Host(`anna-code.lab.example.org`)") && !routes.contains("10004"),
+        routes.contains("Host(`anna-code.lab.example.org`)") && routes.contains("http://127.0.0.1:10004"),
         "{routes}"
     );
     serde_json::from_str::<Value>(&home.read("out/grafana/dashboards/workspaces.json")).unwrap();
@@ -469,7 +469,7 @@ fn the_compose_file_says_the_same_and_compose_takes_it() {
             String::from_utf8_lossy(&ended.stderr),
         );
         assert!(
-            ended.status.success() && said.contains("halolab/workspace:1"),
+            ended.status.success() && said.contains(&halolab::workspace::image::default_name()),
             "{said}\n{wrong}"
         );
     }

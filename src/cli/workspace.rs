@@ -19,6 +19,7 @@ use crate::{
 
 use super::{Code, Setup, Stop, plan::Consent, table::note};
 
+mod build;
 mod change;
 mod files;
 mod list;
@@ -66,6 +67,14 @@ pub enum WorkspaceVerb {
     /// Passwords and public keys.
     #[command(subcommand)]
     Secrets(SecretsVerb),
+    /// Build the image of all workspaces, with what `workspace setup --profiles` says.
+    Build {
+        /// Each step anew, with packages of now, instead of what was built before.
+        #[arg(long)]
+        anew: bool,
+        #[command(flatten)]
+        consent: Consent,
+    },
     /// Make and start workspaces.
     Start(NamesArgs),
     /// Stop workspaces; what is in them stays.
@@ -238,6 +247,7 @@ pub(super) async fn run(mut setup: Setup, verb: WorkspaceVerb) -> Result<Code, S
         WorkspaceVerb::Ports => list::ports(&setup).await,
         WorkspaceVerb::Compose(args) => files::compose(&setup, &args),
         WorkspaceVerb::Secrets(verb) => secret::run(&setup, verb),
+        WorkspaceVerb::Build { anew, consent } => build::build(&setup, anew, &consent).await,
         WorkspaceVerb::Start(args) => power::start(&mut setup, args).await,
         WorkspaceVerb::Stop(args) => power::stop(&setup, args).await,
         WorkspaceVerb::Restart(args) => power::restart(&mut setup, args).await,

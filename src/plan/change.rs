@@ -268,7 +268,6 @@ pub(super) fn renew(case: &Case<'_>) -> Result<Track, PlanError> {
     let profile = create::profile(case)?;
     let (made, _) = create::folders(case, case.lab);
     let mut actions: Vec<Action> = made.into_iter().collect();
-    actions.extend(super::containers::bridge(case, &profile));
     actions.push(words.put_profile(profile));
     if running(case) {
         actions.push(words.stop(case.lab));

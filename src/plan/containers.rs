@@ -8,7 +8,11 @@ use crate::{
     stage::{BackendKind, Device, Image, ImageSource, Stage},
 };
 
-use super::{Action, Choice, Step, planner::Case};
+use super::{
+    Action, Choice, Step,
+    planner::{Case, HOST},
+    words::Words,
+};
 
 /// The network of a container; its root file system needs no device.
 pub(super) fn base_devices() -> BTreeMap<String, BTreeMap<String, String>> {
@@ -22,8 +26,12 @@ pub(super) fn bridge(case: &Case<'_>, profile: &Profile) -> Option<Action> {
     let mut named = networks.filter_map(|device| device.get("network"));
     let there = |name: &String| case.world.networks.iter().any(|network| network.name == *name);
     let name = named.find(|name| is_docker(case) && !there(name) && *name != "bridge")?;
-    Some(case.words().action(
-        &format!("bridge-{name}"),
+    let words = Words {
+        lab: HOST,
+        ..case.words()
+    };
+    Some(words.action(
+        &format!("docker-bridge-{name}"),
         format!("make the bridge {name}"),
         format!("{} network create {name}", case.server.client()),
         Step::CreateNetwork { name: name.clone() },

@@ -36,9 +36,7 @@ pub(super) fn track(case: &Case<'_>) -> Result<Track, PlanError> {
         actions.push(words.delete(case.lab, uuid, lost.clone()));
         loses.push(lost);
     }
-    let profile = profile(case)?;
-    actions.extend(containers::bridge(case, &profile));
-    actions.push(words.put_profile(profile));
+    actions.push(words.put_profile(profile(case)?));
     actions.extend(build(case, case.lab)?);
     Ok(Track {
         lab: case.lab.into(),

@@ -61,9 +61,8 @@ pub(super) fn recreate(case: &Case<'_>) -> Result<Track, PlanError> {
         ..containers::beside(case, profile.clone())
     };
     let proven = temporary.name.clone();
-    let mut actions: Vec<Action> = containers::bridge(case, &profile).into_iter().collect();
     // The lab's own profile is written only when the lab is kept and gone: a device reaches a running lab at once.
-    actions.push(words.put_profile_over(temporary, own.clone()));
+    let mut actions = vec![words.put_profile_over(temporary, own.clone())];
     actions.extend(leftovers(case));
     actions.extend(create::build(case, &next)?);
     actions.push(words.stop(&next));

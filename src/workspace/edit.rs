@@ -145,7 +145,8 @@ mod tests {
             text.starts_with("# Workspaces") && text.ends_with("[user.anna]\n"),
             "{text}"
         );
-        let written = format!("{text}# she trains at night\nmemory = \"32GiB\" # of 64\ndocker = true\n");
+        let written =
+            format!("{text}# she trains at night\nmemory = \"32GiB\" # of 64\ndocker-inside = true\n");
         fs::write(&path, &written).unwrap();
         let mut anna = Settings::read(&path).unwrap().unwrap().users["anna"].clone();
         anna.cpus = Some(4.0);

@@ -20,7 +20,7 @@ pub enum Service {
     Code,
     /// Notebooks.
     Jupyter,
-    /// Curves of trainings. It has no password.
+    /// Curves of trainings; the image puts a door with a password before it.
     Tensorboard,
     /// The desktop for clients of Windows.
     Rdp,
@@ -75,11 +75,6 @@ impl Service {
             Self::Tensorboard => 6006,
             Self::Rdp => 3389,
         }
-    }
-
-    /// Whether whoever reaches its port needs a password.
-    pub fn has_password(self) -> bool {
-        self != Self::Tensorboard
     }
 }
 
@@ -319,7 +314,7 @@ pub fn collisions(
             if !user.services.contains(&service) {
                 continue;
             }
-            if let Some(cause) = alone(settings, machine, settings.bind_of(user, service), port) {
+            if let Some(cause) = alone(settings, machine, settings.bind_of(user), port) {
                 add(cause);
             }
         }

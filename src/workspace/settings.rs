@@ -10,6 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
+    image,
     ports::{Range, SMALLEST_BLOCK, Service},
     resources,
 };
@@ -20,9 +21,6 @@ use crate::{
 
 /// Version of the file.
 pub const VERSION: u32 = 1;
-
-/// How an image of ours is called, without its version.
-pub const IMAGE: &str = "halolab/workspace";
 
 /// Everything in the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,8 +38,10 @@ pub struct Settings {
     pub bind: IpAddr,
     /// The domain of `USER-SERVICE.DOMAIN`, for a proxy; empty is none.
     pub domain: String,
-    /// The image: a version of ours, or `NAME:TAG` of another one.
+    /// The image: a version of ours, or `NAME:TAG` of another one; empty is the one of this halolab.
     pub image: String,
+    /// What our image is built on: `debian`, `ubuntu`, `cuda`, or an image that the engine has or can fetch.
+    pub base: String,
     /// What the image is built with.
     pub profiles: Vec<String>,
     /// Ports that are kept for something else, as `"8080"` and `"30000-32767"`.
@@ -93,7 +93,7 @@ pub struct User {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bind: Option<IpAddr>,
     /// Docker inside, with the capabilities that it needs: they lead to the machine itself.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(rename = "docker-inside", skip_serializing_if = "is_false")]
     pub docker: bool,
     /// The user's own name, typed: all capabilities and devices. Whoever has it is root on this machine.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,7 +117,8 @@ impl Default for Settings {
             block: 100,
             bind: Ipv4Addr::LOCALHOST.into(),
             domain: String::new(),
-            image: "1".into(),
+            image: String::new(),
+            base: "debian".into(),
             profiles: ["base", "desktop", "develop"].map(str::to_owned).to_vec(),
             reserved: vec![],
             keep_memory: "2GiB".into(),
@@ -182,10 +183,11 @@ impl Settings {
 
     /// The image's whole name.
     pub fn image_name(&self) -> String {
-        if self.image.contains(':') {
-            return self.image.clone();
+        match self.image.as_str() {
+            "" => image::default_name(),
+            name if name.contains(':') => name.to_owned(),
+            version => format!("{}:{version}", image::NAME),
         }
-        format!("{IMAGE}:{}", self.image)
     }
 
     /// The reserved ports; what is no range was refused when it was read.
@@ -196,12 +198,9 @@ impl Settings {
             .collect()
     }
 
-    /// Where a user's service is opened. What has no password is never opened to others.
-    pub fn bind_of(&self, user: &User, service: Service) -> IpAddr {
-        if service.has_password() {
-            return user.bind.unwrap_or(self.bind);
-        }
-        Ipv4Addr::LOCALHOST.into()
+    /// Where a user's ports are opened.
+    pub fn bind_of(&self, user: &User) -> IpAddr {
+        user.bind.unwrap_or(self.bind)
     }
 
     /// What is wrong with what is one value, by key.
@@ -233,7 +232,7 @@ impl Settings {
         if !self.domain.is_empty() && !is_domain(&self.domain) {
             say("domain", "must be a domain, as `lab.example.org`".into());
         }
-        if !is_image(&self.image) {
+        if !self.image.is_empty() && !is_image(&self.image) {
             say(
                 "image",
                 "must be a version as `1`, or an image as `NAME:TAG`".into(),
@@ -412,7 +411,7 @@ gpus-until = "2026-12-31"
 services = ["ssh", "jupyter"]
 
 [user.bob]
-docker = true
+docker-inside = true
 privileged = "bob"
 "#;
 
@@ -423,12 +422,8 @@ privileged = "bob"
         let anna = &settings.users["anna"];
         assert_eq!((anna.cpus, anna.services.len()), (Some(4.0), 2));
         assert_eq!(settings.users["bob"].services.len(), 6);
-        assert_eq!(settings.bind_of(anna, Service::Ssh).to_string(), "10.1.2.3");
-        assert_eq!(
-            settings.bind_of(anna, Service::Tensorboard).to_string(),
-            "127.0.0.1"
-        );
-        assert_eq!(settings.image_name(), "halolab/workspace:1");
+        assert_eq!(settings.bind_of(anna).to_string(), "10.1.2.3");
+        assert_eq!(settings.image_name(), image::default_name());
     }
 
     #[test]

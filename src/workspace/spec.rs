@@ -272,7 +272,7 @@ fn devices(
         let Some(port) = ports::port(settings, slot, *service) else {
             continue;
         };
-        let listen = match settings.bind_of(user, *service) {
+        let listen = match settings.bind_of(user) {
             std::net::IpAddr::V6(address) => format!("tcp:[{address}]:{port}"),
             std::net::IpAddr::V4(address) => format!("tcp:{address}:{port}"),
         };

@@ -52,7 +52,7 @@ pub(super) struct Limits {
     bind: Option<String>,
     /// Docker inside. Its capabilities lead to this machine's disks: for people whom you would give sudo.
     #[arg(long, value_name = "true|false")]
-    docker: Option<bool>,
+    docker_inside: Option<bool>,
     /// All capabilities and devices, which is root on this machine: the user's name, typed once more.
     #[arg(long, value_name = "USER")]
     privileged: Option<String>,
@@ -82,6 +82,9 @@ pub struct SetupArgs {
     /// The image: a version of ours, or NAME:TAG.
     #[arg(long)]
     image: Option<String>,
+    /// What our image is built on: debian, ubuntu, cuda, or an image that the engine has or can fetch.
+    #[arg(long, value_name = "IMAGE")]
+    base: Option<String>,
     /// What our image is built with.
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     profiles: Option<Vec<String>>,
@@ -142,7 +145,7 @@ impl Limits {
         user.shm = self.shm.unwrap_or_else(|| user.shm.clone());
         user.processes = self.processes.unwrap_or(user.processes);
         user.gpus_shared = self.gpus_shared.unwrap_or(user.gpus_shared);
-        user.docker = self.docker.unwrap_or(user.docker);
+        user.docker = self.docker_inside.unwrap_or(user.docker);
         user.uid = self.uid.or(user.uid);
         if let Some(services) = self.services {
             user.services = services;
@@ -183,6 +186,7 @@ pub(super) fn setup(setup: &Setup, args: SetupArgs) -> Result<Code, Stop> {
         bind,
         domain,
         image,
+        base,
         profiles,
         reserved,
         nested_runtime,
@@ -193,6 +197,7 @@ pub(super) fn setup(setup: &Setup, args: SetupArgs) -> Result<Code, Stop> {
     settings.bind = bind.unwrap_or(settings.bind);
     settings.domain = domain.unwrap_or(settings.domain);
     settings.image = image.unwrap_or(settings.image);
+    settings.base = base.unwrap_or(settings.base);
     settings.profiles = profiles.unwrap_or(settings.profiles);
     settings.reserved = reserved.unwrap_or(settings.reserved);
     settings.nested_runtime = nested_runtime.unwrap_or(settings.nested_runtime);
@@ -257,6 +262,7 @@ fn show(setup: &Setup, settings: &Settings) -> Result<Code, Stop> {
         ("bind", settings.bind.to_string()),
         ("domain", dash(&settings.domain)),
         ("image", settings.image_name()),
+        ("base", settings.base.clone()),
         ("profiles", dash(&settings.profiles.join(","))),
         ("reserved", dash(&settings.reserved.join(","))),
         ("nested-runtime", dash(&settings.nested_runtime)),

@@ -37,7 +37,7 @@ fn described(ground: &Ground, name: &str, user: &User) -> Value {
     let ports: BTreeMap<&str, Value> = published(ground, user, slot)
         .into_iter()
         .map(|(service, port)| {
-            let address = ground.settings.bind_of(user, service);
+            let address = ground.settings.bind_of(user);
             (
                 service.name(),
                 json!({"port": port, "address": address, "inside": service.inside()}),
@@ -166,7 +166,7 @@ fn row(ground: &Ground, found: &Seen, name: &str, user: &User) -> Vec<String> {
 /// The ways to a user's services, to copy.
 pub(super) fn addresses(ground: &Ground, name: &str, user: &User, slot: u32) {
     for (service, port) in published(ground, user, Some(slot)) {
-        let bind = ground.settings.bind_of(user, service);
+        let bind = ground.settings.bind_of(user);
         let host = match bind {
             bind if bind.is_unspecified() => "THIS-MACHINE".to_owned(),
             std::net::IpAddr::V6(address) => format!("[{address}]"),
@@ -216,12 +216,7 @@ pub(super) async fn show(setup: &Setup, name: &str) -> Result<Code, Stop> {
         );
         out(&crate::log::sanitize(&text));
     }
-    if slot.is_some()
-        && user
-            .services
-            .iter()
-            .any(|service| !ground.settings.bind_of(user, *service).is_unspecified())
-    {
+    if slot.is_some() && ground.settings.bind_of(user).is_loopback() {
         note(&format!(
             "from another machine: ssh -L PORT:127.0.0.1:PORT THIS-MACHINE, for each of the ports of {name}"
         ));

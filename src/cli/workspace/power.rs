@@ -100,7 +100,6 @@ async fn run(setup: &Setup, wanted: Vec<(String, Choice)>, consent: &Consent) ->
 pub(super) async fn start(setup: &mut Setup, args: NamesArgs) -> Result<Code, Stop> {
     let users = chosen(&Ground::look(setup)?, &args.users, args.all)?;
     let ground = ready(setup, &users)?;
-    has_image(setup, &ground).await?;
     let found = seen(setup, &ground.settings).await;
     check_ports(&ground.collisions(&|user| found.running(user)), &users)?;
     let mut wanted = vec![];
@@ -117,6 +116,9 @@ pub(super) async fn start(setup: &mut Setup, args: NamesArgs) -> Result<Code, St
     }
     if wanted.is_empty() {
         return nothing(setup);
+    }
+    if wanted.iter().any(|(_, choice)| *choice == Choice::Create) {
+        has_image(setup, &ground).await?;
     }
     run(setup, wanted, &agreed()).await
 }

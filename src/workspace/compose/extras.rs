@@ -20,7 +20,12 @@ pub struct Extras {
 }
 
 /// The services of a browser that ask for a password themselves.
-const ROUTED: [Service; 3] = [Service::Code, Service::Jupyter, Service::Novnc];
+const ROUTED: [Service; 4] = [
+    Service::Code,
+    Service::Jupyter,
+    Service::Tensorboard,
+    Service::Novnc,
+];
 
 pub(super) fn env(settings: &Settings, extras: Extras) -> Vec<String> {
     let mut lines = vec![];
@@ -95,8 +100,7 @@ fn traefik(settings: &Settings, stages: &[Stage], services: &mut Map<String, Val
         }
     }
     let rules = yaml::write(&json!({"http": {"routers": routers, "services": targets}}));
-    let head = "# TensorBoard has no password and is not in here: reach it by `ssh -L`.\n";
-    files.insert("traefik/routes.yaml".into(), format!("{head}{rules}"));
+    files.insert("traefik/routes.yaml".into(), rules);
     let service = json!({
         "image": "traefik:v3.3", "network_mode": "host", "restart": "unless-stopped",
         "command": [
