@@ -430,8 +430,7 @@ fn the_compose_file_says_the_same_and_compose_takes_it() {
         "memswap_limit: \"3221225472\"",
         "mem_reservation: \"1073741824\"",
         "cpus: 1.5",
-        "host_ip: \"127.0.0.1\"",
-        "published: \"10022\"",
+        "\"127.0.0.1:10022:22/tcp\"",
         "target: \"/run/secrets\"",
         "create_host_path: false",
         "\"systempaths=unconfined\"",
@@ -458,21 +457,36 @@ fn the_compose_file_says_the_same_and_compose_takes_it() {
         "what a person set stays"
     );
     if let Some(words) = compose_program() {
-        let ended = Command::new(words[0])
-            .args(&words[1..])
-            .arg("config")
-            .current_dir(&out)
-            .output()
-            .unwrap();
-        let (said, wrong) = (
-            String::from_utf8_lossy(&ended.stdout),
-            String::from_utf8_lossy(&ended.stderr),
-        );
+        let said = compose(&words, &home, &["config"]);
         assert!(
-            ended.status.success() && said.contains(&halolab::workspace::image::default_name()),
-            "{said}\n{wrong}"
+            said.contains(&halolab::workspace::image::default_name()),
+            "{said}"
         );
     }
+}
+
+/// What compose says in this folder. The program of before the plugin knows all of the file but one word.
+fn compose(words: &[&str], home: &Home, arguments: &[&str]) -> String {
+    let folder = home.path("out");
+    let file = folder.join("compose.yaml");
+    if words.len() == 1 {
+        let text = fs::read_to_string(&file).unwrap();
+        let newer = "bind:\n          create_host_path: false\n        ";
+        fs::write(&file, text.replace(newer, "")).unwrap();
+    }
+    let ended = Command::new(words[0])
+        .args(&words[1..])
+        .args(arguments)
+        .env("DOCKER_HOST", format!("unix://{}", home.docker))
+        .current_dir(&folder)
+        .output()
+        .unwrap();
+    let (said, wrong) = (
+        String::from_utf8_lossy(&ended.stdout),
+        String::from_utf8_lossy(&ended.stderr),
+    );
+    assert!(ended.status.success(), "{words:?} {arguments:?}\n{said}\n{wrong}");
+    said.into_owned()
 }
 
 #[test]
@@ -498,7 +512,7 @@ async fn image(docker: &Docker, folder: &Path, alias: &str, word: &str) {
     let script = "#!/bin/sh\ntrap 'exit 0' TERM\necho \"$WS_USER $WS_UID\" > /run/who\n\
         for service in $(echo \"$WS_SERVICES\" | tr , ' '); do\n\
         case $service in ssh) port=22 ;; code) port=8080 ;; *) continue ;; esac\n\
-        busybox httpd -p $port -h /srv\ndone\nwhile :; do sleep 1; done\n";
+        busybox httpd -p $port -h /\ndone\nwhile :; do sleep 1; done\n";
     fs::create_dir_all(folder).unwrap();
     fs::write(folder.join("start"), script).unwrap();
     let file =
@@ -645,6 +659,33 @@ async fn one_is_made_anew_while_the_others_session_goes_on() {
     assert!(removed.err.contains(&format!("homes/{bob}")), "{}", removed.err);
     assert!(engine.instance(&his).await.unwrap().is_none());
     assert!(home.path(&format!("store/homes/{bob}")).exists());
+    without_halolab(&home, &anna);
+}
+
+/// The same container without us.
+fn without_halolab(home: &Home, user: &str) {
+    let Some(words) = compose_program() else {
+        return;
+    };
+    let lab = format!("ws-{user}");
+    home.ends(0, &["remove", &lab, "--yes"]);
+    let out = home.path("out").display().to_string();
+    home.ends(0, &["workspace", "compose", "--out", &out]);
+    compose(&words, home, &["up", "-d", &lab]);
+    let said = compose(
+        &words,
+        home,
+        &[
+            "exec",
+            "-T",
+            &lab,
+            "cat",
+            "/run/who",
+            &format!("/home/{user}/work"),
+        ],
+    );
+    assert_eq!(said, format!("{user} 20001\nkept\n"));
+    compose(&words, home, &["down"]);
 }
 
 /// What is another one after a restart: identity, and when it was started.

@@ -1,6 +1,9 @@
 //! `halolab workspace …`: users of a shared machine, a container for each.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use clap::{Args, Subcommand};
 
@@ -332,6 +335,8 @@ impl Ground {
 /// What is known of the containers.
 struct Seen {
     states: BTreeMap<String, (Presence, Status)>,
+    /// What updates kept of them, by user.
+    versions: BTreeMap<String, Vec<String>>,
     /// Why nothing is known.
     away: Option<String>,
     /// There is no engine at all.
@@ -359,9 +364,10 @@ impl Seen {
 }
 
 /// Looks at the engine; that it is away is no error here.
-async fn seen(setup: &Setup, settings: &Settings) -> Seen {
+async fn seen(setup: &Setup, ground: &Ground) -> Seen {
     let mut found = Seen {
         states: BTreeMap::new(),
+        versions: BTreeMap::new(),
         away: None,
         absent: false,
     };
@@ -379,12 +385,19 @@ async fn seen(setup: &Setup, settings: &Settings) -> Seen {
             }
         },
     };
-    for user in settings.users.keys() {
+    // Who was taken out of the file by hand may have a container still.
+    let users: BTreeSet<&str> = ground.settings.users.keys().map(String::as_str).collect();
+    for user in users
+        .into_iter()
+        .chain(ground.ledger.users().map(|(user, _)| user))
+    {
         let lab = spec::lab(user);
+        let kept = world.kept(&lab).into_iter().map(|kept| kept.name);
+        found.versions.insert(user.to_owned(), kept.collect());
         if let Some(instance) = world.instance(&lab) {
             found
                 .states
-                .insert(user.clone(), (world.presence(&lab), instance.status));
+                .insert(user.to_owned(), (world.presence(&lab), instance.status));
         }
     }
     found

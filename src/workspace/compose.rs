@@ -51,7 +51,7 @@ pub fn files(settings: &Settings, stages: &[Stage], extras: Extras, gpu_way: Gpu
     if extras.monitoring {
         volumes.insert("grafana".into(), json!({}));
     }
-    let mut document = json!({"name": ISOLATED, "services": services, "networks": networks});
+    let mut document = json!({"services": services, "networks": networks});
     if let (false, Some(document)) = (volumes.is_empty(), document.as_object_mut()) {
         document.insert("volumes".into(), Value::Object(volumes));
     }
@@ -63,6 +63,7 @@ pub fn files(settings: &Settings, stages: &[Stage], extras: Extras, gpu_way: Gpu
 fn env(settings: &Settings, extras: Extras) -> String {
     let mut lines = vec![
         "# Settings of compose.yaml. No secret belongs in here.".to_owned(),
+        format!("COMPOSE_PROJECT_NAME={ISOLATED}"),
         format!("WORKSPACE_IMAGE={}", settings.image_name()),
     ];
     lines.extend(extras::env(settings, extras));
@@ -215,12 +216,9 @@ fn bind(source: &str, target: &str, read_only: bool) -> Value {
 
 /// `tcp:127.0.0.1:10022` and `tcp:127.0.0.1:22`.
 fn port(device: &Device) -> Option<Value> {
-    let (address, published) = key(device, "listen").strip_prefix("tcp:")?.rsplit_once(':')?;
+    let published = key(device, "listen").strip_prefix("tcp:")?;
     let (_, inside) = key(device, "connect").rsplit_once(':')?;
-    Some(json!({
-        "target": inside.parse::<u16>().ok()?, "published": published, "host_ip": address.trim_matches(['[', ']']),
-        "protocol": "tcp",
-    }))
+    Some(json!(format!("{published}:{inside}/tcp")))
 }
 
 fn gpus(devices: &BTreeMap<String, Device>, way: GpuWay<'_>) -> Vec<(String, Value)> {

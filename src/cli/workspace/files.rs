@@ -106,7 +106,7 @@ pub(super) async fn restore(setup: &Setup, user: &str, file: &Path, replace: boo
     let (ground, _guard) = Ground::hold(setup)?;
     let wanted = ground.user(user)?;
     let slot = ground.ledger.slot(user).unwrap_or_default();
-    let found = seen(setup, &ground.settings).await;
+    let found = seen(setup, &ground).await;
     if found.running(user) {
         return Err(Stop::blocked(format!(
             "nothing was put back: the workspace of {user} runs; stop it first: `halolab workspace stop {user}`"

@@ -68,7 +68,7 @@ pub(super) fn show_json(ground: &Ground, name: &str, done: &str) -> Result<Code,
 
 pub(super) async fn list(setup: &Setup) -> Result<Code, Stop> {
     let ground = Ground::look(setup)?;
-    let found = seen(setup, &ground.settings).await;
+    let found = seen(setup, &ground).await;
     let sums = resources::sums(&ground.settings, Capacity::look(&Root::new(&folder())));
     let holds = gpus::holds(&ground.settings, &jiff::Zoned::now().date().to_string());
     if setup.global.json {
@@ -187,7 +187,7 @@ pub(super) fn addresses(ground: &Ground, name: &str, user: &User, slot: u32) {
 pub(super) async fn show(setup: &Setup, name: &str) -> Result<Code, Stop> {
     let ground = Ground::look(setup)?;
     let user = ground.user(name)?;
-    let found = seen(setup, &ground.settings).await;
+    let found = seen(setup, &ground).await;
     if setup.global.json {
         let mut shown = described(&ground, name, user);
         if let Some(map) = shown.as_object_mut() {
@@ -234,7 +234,7 @@ fn mark<'c>(collisions: &'c [Collision], user: &str, service: Service) -> Option
 
 pub(super) async fn ports(setup: &Setup) -> Result<Code, Stop> {
     let ground = Ground::look(setup)?;
-    let found = seen(setup, &ground.settings).await;
+    let found = seen(setup, &ground).await;
     let collisions = ground.collisions(&|user| found.running(user));
     if setup.global.json {
         let user = |(name, user): (&String, &User)| {

@@ -100,7 +100,7 @@ async fn run(setup: &Setup, wanted: Vec<(String, Choice)>, consent: &Consent) ->
 pub(super) async fn start(setup: &mut Setup, args: NamesArgs) -> Result<Code, Stop> {
     let users = chosen(&Ground::look(setup)?, &args.users, args.all)?;
     let ground = ready(setup, &users)?;
-    let found = seen(setup, &ground.settings).await;
+    let found = seen(setup, &ground).await;
     check_ports(&ground.collisions(&|user| found.running(user)), &users)?;
     let mut wanted = vec![];
     for user in users {
@@ -134,7 +134,7 @@ fn nothing(setup: &Setup) -> Result<Code, Stop> {
 
 pub(super) async fn stop(setup: &Setup, args: NamesArgs) -> Result<Code, Stop> {
     let ground = Ground::look(setup)?;
-    let found = seen(setup, &ground.settings).await;
+    let found = seen(setup, &ground).await;
     let users: Vec<String> = if args.all {
         ground
             .settings
@@ -158,7 +158,7 @@ pub(super) async fn stop(setup: &Setup, args: NamesArgs) -> Result<Code, Stop> {
 
 /// Those of the users that have a workspace; the others are told.
 async fn made(setup: &Setup, ground: &Ground, users: Vec<String>) -> Result<Vec<String>, Stop> {
-    let found = seen(setup, &ground.settings).await;
+    let found = seen(setup, &ground).await;
     if let Some(away) = found.away {
         return Err(Stop::blocked(away));
     }

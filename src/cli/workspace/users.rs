@@ -179,7 +179,7 @@ fn set_disabled(setup: &Setup, name: &str, disabled: bool) -> Result<(), Stop> {
 pub(super) async fn disable(setup: &Setup, name: &str, yes: bool) -> Result<Code, Stop> {
     let ground = Ground::look(setup)?;
     ground.user(name)?;
-    let found = seen(setup, &ground.settings).await;
+    let found = seen(setup, &ground).await;
     if found.running(name) {
         labs::stop(setup, StopArgs::of(vec![spec::lab(name)], yes)).await?;
     }
@@ -228,15 +228,21 @@ pub(super) async fn remove(setup: &Setup, args: RemoveArgs) -> Result<Code, Stop
             "nothing was removed: to delete the data of {name} for ever, type the name: `--delete-data {name}`"
         )));
     }
-    let found = seen(setup, &ground.settings).await;
+    let found = seen(setup, &ground).await;
     if let Some(away) = found.away.as_ref().filter(|_| !found.absent) {
         return Err(Stop::blocked(format!(
             "nothing was removed: whether {name} has a container is not known: {away}"
         )));
     }
     tell_data(&ground, name, typed.is_some());
-    if found.states.contains_key(name) {
-        let plan = PlanArgs::of(spec::lab(name), Choice::Remove);
+    let mut labs = found.versions.get(name).cloned().unwrap_or_default();
+    labs.extend(found.states.contains_key(name).then(|| spec::lab(name)));
+    if !labs.is_empty() {
+        // Without its user nobody would know what an earlier version is.
+        let plan = PlanArgs {
+            labs,
+            ..PlanArgs::of(String::new(), Choice::Remove)
+        };
         let code = make_and_run(setup, &plan, &args.consent).await?;
         if code != Code::OK || args.consent.dry_run {
             return Ok(code);
