@@ -95,7 +95,7 @@ pub struct Target {
 }
 
 /// What came of asking at a port.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
     /// It is the service.
@@ -147,7 +147,7 @@ async fn one(target: Target, deadline: Duration) -> Probed {
         service: target.protocol,
         address: target.address,
         answer: heard.answer,
-        said: crate::log::shortened(&crate::log::sanitize(&heard.said), 200),
+        said: crate::log::shortened(crate::log::sanitize(&heard.said).trim(), 200),
         open: heard.open,
         milliseconds: begun.elapsed().as_millis().try_into().unwrap_or(u64::MAX),
     }

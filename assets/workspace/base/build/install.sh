@@ -8,8 +8,8 @@ chmod 755 /usr/sbin/policy-rc.d
 packages ca-certificates curl
 # a company's authorities, which came before this
 update-ca-certificates >/dev/null
-packages tini supervisor openssh-server openssh-client sudo passwd procps iproute2 openssl bash-completion less nano \
-    vim-tiny tmux screen htop git git-lfs wget rsync file zip unzip p7zip-full xz-utils locales tzdata jq python3 \
+packages wget tini supervisor openssh-server openssh-client sudo passwd procps iproute2 openssl bash-completion less nano \
+    vim-tiny tmux screen htop git git-lfs rsync file zip unzip p7zip-full xz-utils locales tzdata jq python3 \
     python3-venv python3-pip
 # keys that all users of the image would share
 rm -f /etc/ssh/ssh_host_*

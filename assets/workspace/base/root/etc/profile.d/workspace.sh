@@ -1,10 +1,6 @@
 # shellcheck shell=sh
-# What a login shell has on top: the user's own environment of Python first, then the image's.
-PATH="$HOME/venv/bin:$HOME/.local/bin:/opt/ml/bin:/opt/jupyter/bin:/opt/node/bin:/opt/code/bin:/opt/julia/bin:/opt/go/bin:$PATH"
-export PATH
-[ ! -d "$HOME/venv" ] || export VIRTUAL_ENV="$HOME/venv"
-if [ -r /run/workspace/limits ]; then
-    # shellcheck source=/dev/null
-    . /run/workspace/limits
-    export OMP_NUM_THREADS
+# /etc/profile sets another path; this one is what every other way into the workspace has.
+if [ -r /run/workspace/environment ]; then
+    PATH=$(sed -n 's/^PATH=//p' /run/workspace/environment)
+    export PATH
 fi

@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2154
-if [ -s "$secrets/password" ]; then
+if has password; then
     # of this workspace, and the same ones after it was made anew: clients remember them
     mkdir -p /var/lib/state/xrdp /run/xrdp
     rm -f /run/xrdp/*.pid

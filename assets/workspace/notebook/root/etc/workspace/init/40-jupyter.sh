@@ -3,7 +3,7 @@
 mkdir -p /run/workspace/jupyter
 if [ ! -e /etc/workspace/programs/jupyter.conf ]; then
     :
-elif [ -s "$secrets/password" ]; then
+elif has password; then
     salt=$(od -An -N6 -tx1 /dev/urandom | tr -d ' \n')
     sum=$({ secret password | tr -d '\n'; printf '%s' "$salt"; } | sha256sum)
     jq -n --arg hash "sha256:$salt:${sum%% *}" --arg home "$home" --arg base "${WS_JUPYTER_BASE:-/}" '{

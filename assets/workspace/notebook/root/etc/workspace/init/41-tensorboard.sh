@@ -3,7 +3,7 @@
 mkdir -p /run/workspace/tensorboard
 if [ ! -e /etc/workspace/programs/tensorboard.conf ]; then
     :
-elif [ -s "$secrets/password" ]; then
+elif has password; then
     (umask 077 && printf '%s:%s\n' "$WS_USER" "$(secret password | openssl passwd -6 -stdin)" >/run/workspace/tensorboard/users)
     cat >/run/workspace/tensorboard/nginx.conf <<NGINX
 user $WS_USER;

@@ -1,9 +1,9 @@
 # shellcheck shell=sh disable=SC2154
 # VNC's password: eight bytes count, the rest is cut without a word. `vnc_password` is one of its own.
 mkdir -p /run/workspace/vnc
-if [ -s "$secrets/vnc_password" ]; then
+if has vnc_password; then
     secret vnc_password | head -c 8 | tigervncpasswd -f >/run/workspace/vnc/password
-elif [ -s "$secrets/password" ]; then
+elif has password; then
     secret password | head -c 8 | tigervncpasswd -f >/run/workspace/vnc/password
 else
     # the user reads it by SSH
