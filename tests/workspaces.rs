@@ -8,6 +8,8 @@
 )]
 
 mod common;
+#[path = "common/docker.rs"]
+mod docker;
 
 use std::{
     fs,
@@ -16,7 +18,8 @@ use std::{
     process::{Command, Stdio},
 };
 
-use common::{docker::docker, program::Said};
+use common::program::Said;
+use docker::docker;
 use halolab::backend::{
     Backend as _, Progress,
     docker::{Build, Docker},
@@ -195,16 +198,16 @@ fn users_come_change_and_go_and_their_data_and_ports_stay() {
         &["workspace", "remove", "anna", "--yes", "--delete-data", "bob"],
     );
     assert!(home.path("store/homes/anna").exists());
-    home.ends(
-        0,
+    let refused = home.ends(
+        3,
         &["workspace", "remove", "anna", "--yes", "--delete-data", "anna"],
     );
-    assert!(!home.path("store/homes/anna").exists() && home.path("store/shared").exists());
-    assert_eq!(
-        home.json(&["workspace", "add", "dora"])["slot"],
-        0,
-        "now they are free"
+    assert!(
+        refused.err.contains("is not known"),
+        "Docker is away: {}",
+        refused.err
     );
+    assert!(home.path("store/homes/anna").exists());
 }
 
 #[test]
@@ -294,7 +297,7 @@ fn privilege_is_typed_and_said() {
             "workspace",
             "edit",
             "carla",
-            "--docker",
+            "--docker-inside",
             "false",
             "--privileged",
             "carla",
@@ -508,7 +511,7 @@ fn a_home_goes_into_a_file_and_comes_back() {
 }
 
 /// A workspace's image as small as can be: each service is a web server of `BusyBox`.
-async fn image(docker: &Docker, folder: &Path, alias: &str, word: &str) {
+async fn image(engine: &Docker, folder: &Path, alias: &str, word: &str) {
     let script = "#!/bin/sh\ntrap 'exit 0' TERM\necho \"$WS_USER $WS_UID\" > /run/who\n\
         for service in $(echo \"$WS_SERVICES\" | tr , ' '); do\n\
         case $service in ssh) port=22 ;; code) port=8080 ;; *) continue ;; esac\n\
@@ -524,7 +527,7 @@ async fn image(docker: &Docker, folder: &Path, alias: &str, word: &str) {
         context: folder.to_owned(),
         ..Build::default()
     };
-    docker
+    engine
         .build_image(&build, &mut |_| {}, &Progress::default())
         .await
         .unwrap();
@@ -659,6 +662,13 @@ async fn one_is_made_anew_while_the_others_session_goes_on() {
     assert!(removed.err.contains(&format!("homes/{bob}")), "{}", removed.err);
     assert!(engine.instance(&his).await.unwrap().is_none());
     assert!(home.path(&format!("store/homes/{bob}")).exists());
+    home.ends(0, &["workspace", "remove", &bob, "--yes", "--delete-data", &bob]);
+    assert!(!home.path(&format!("store/homes/{bob}")).exists() && home.path("store/shared").exists());
+    assert_eq!(
+        home.json(&["workspace", "add", "dora"])["slot"],
+        1,
+        "now its ports are free"
+    );
     without_halolab(&home, &anna);
 }
 
@@ -689,7 +699,7 @@ fn without_halolab(home: &Home, user: &str) {
 }
 
 /// What is another one after a restart: identity, and when it was started.
-async fn told(docker: &Docker, name: &str) -> (String, String) {
-    let found = docker.instance(name).await.unwrap().unwrap();
+async fn told(engine: &Docker, name: &str) -> (String, String) {
+    let found = engine.instance(name).await.unwrap().unwrap();
     (found.uuid, found.last_used)
 }

@@ -353,19 +353,21 @@ port() {
 services=$(tr '\0' '\n' < /proc/1/environ | sed -n 's/^WS_SERVICES=//p' | tr , ' ')
 waited=0
 while :; do
-  here='' missing=''
+  here='' missing='' refused=''
   for service in $services; do
     port=$(port "$service")
     [ -n "$port" ] || continue
+    # our image says which it leaves out, and why
+    [ ! -e "/run/workspace/refused/$service" ] || { refused="$refused $service"; continue; }
     if listens "$port"; then here="$here $service"; else missing="$missing $service"; fi
   done
   [ -n "$missing" ] && [ "$waited" -lt 60 ] || break
   sleep 1
   waited=$((waited + 1))
 done
-case " $missing " in *' ssh '*) echo "nobody listens for SSH after $waited s" >&2; exit 1 ;; esac
+case " $missing$refused " in *' ssh '*) echo "nobody listens for SSH after $waited s" >&2; exit 1 ;; esac
 if [ -n "$services" ] && [ -z "$here" ]; then echo "none of the services listens after $waited s:$missing" >&2; exit 1; fi
-echo "listening:${here:- none}${missing:+; not in this image, or not started:$missing}"
+echo "listening:${here:- none}${missing:+; not yet:$missing}${refused:+; left out:$refused}"
 "#;
 
 #[cfg(test)]

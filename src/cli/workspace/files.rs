@@ -113,9 +113,9 @@ pub(super) async fn restore(setup: &Setup, user: &str, file: &Path, replace: boo
         )));
     }
     if let Some(away) = found.away.filter(|_| !found.absent) {
-        return Err(Stop::blocked(format!(
-            "nothing was put back: whether {user}'s workspace runs is not known: {away}"
-        )));
+        note(&format!(
+            "note: whether the workspace of {user} runs is not known: {away}; if it does, it sees the old home until its restart"
+        ));
     }
     let report = backup::restore(file, &home(&ground, user), spec::uid(wanted, slot), replace)
         .map_err(|error| Stop::new(Code::FAILED, error))?;

@@ -230,9 +230,14 @@ pub(super) async fn remove(setup: &Setup, args: RemoveArgs) -> Result<Code, Stop
     }
     let found = seen(setup, &ground).await;
     if let Some(away) = found.away.as_ref().filter(|_| !found.absent) {
-        return Err(Stop::blocked(format!(
-            "nothing was removed: whether {name} has a container is not known: {away}"
-        )));
+        let unknown = format!("whether {name} has a container is not known: {away}");
+        if typed.is_some() {
+            return Err(Stop::blocked(format!("nothing was removed: {unknown}")));
+        }
+        // The slot is kept, and by it the user is known here until then.
+        note(&format!(
+            "note: {unknown}; once it is, `halolab workspace remove {name}` removes that, too"
+        ));
     }
     tell_data(&ground, name, typed.is_some());
     let mut labs = found.versions.get(name).cloned().unwrap_or_default();
