@@ -38,6 +38,7 @@ mod workspace;
 mod zephyr;
 
 pub use exit::{Code, Stop};
+pub(crate) use job::show::ringing;
 pub use setup::Setup;
 pub use shell::login;
 pub(crate) use table::note;
