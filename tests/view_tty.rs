@@ -498,6 +498,78 @@ fn without_a_terminal_the_text_is_written_without_its_sequences() {
     assert!(said.contains("nowhere.log cannot be read"), "{said}");
 }
 
+/// As `cat`: one log after the other, and what cannot be read is said when all others are written.
+#[test]
+fn without_a_terminal_logs_are_written_one_after_the_other() {
+    let home = tempfile::tempdir().unwrap();
+    let old = numbered(200_000);
+    let mut archive = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
+    archive.write_all(old.as_bytes()).unwrap();
+    std::fs::write(home.path().join("old.log.gz"), archive.finish().unwrap()).unwrap();
+    add(&home.path().join("new.log"), "the new one\n");
+    let child = plain(home.path(), &["nowhere.log", "old.log.gz", "new.log"]);
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(2));
+    assert!(ended.stdout == (old + "the new one\n").into_bytes());
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(said.contains("nowhere.log cannot be read"), "{said}");
+}
+
+/// A bar of 10 MB is one line all the same: what it was last.
+#[test]
+fn without_a_terminal_a_long_progress_bar_is_its_last_state() {
+    let home = tempfile::tempdir().unwrap();
+    let states: String = (0..400_000)
+        .map(|n| format!("\rprogress {n:06} of many things"))
+        .collect();
+    add(&home.path().join("a.log"), &format!("before\n{states}\nafter\n"));
+    let ended = plain(home.path(), &["a.log"]).wait_with_output().unwrap();
+    assert_eq!(
+        String::from_utf8(ended.stdout).unwrap(),
+        "before\nprogress 399999 of many things\nafter\n"
+    );
+}
+
+/// What a reader has had of a pipe takes no room on the disk.
+#[test]
+fn without_a_terminal_a_pipe_is_not_kept() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_halolab"));
+    command.args(["view", "-"]).env("HALOLAB_HOME", home.path());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut out = child.stdout.take().unwrap();
+    let reader = std::thread::spawn(move || {
+        let mut bytes = vec![];
+        out.read_to_end(&mut bytes).map(|_| bytes)
+    });
+    let mut input = child.stdin.take().unwrap();
+    let text = "y".repeat(63) + "\n";
+    let part = text.repeat(1 << 14);
+    for _ in 0..96 {
+        input.write_all(part.as_bytes()).unwrap();
+    }
+    let fds = format!("/proc/{}/fd", child.id());
+    let kept = || -> u64 {
+        let fds = std::fs::read_dir(&fds).unwrap().flatten();
+        let nameless = fds.filter(|fd| {
+            std::fs::read_link(fd.path()).is_ok_and(|to| to.to_string_lossy().contains("(deleted)"))
+        });
+        nameless
+            .filter_map(|fd| std::fs::metadata(fd.path()).ok())
+            .map(|known| std::os::unix::fs::MetadataExt::blocks(&known) * 512)
+            .sum()
+    };
+    let patience = Instant::now();
+    while kept() > 34 << 20 && patience.elapsed() < Duration::from_mins(1) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(kept() <= 34 << 20, "{} bytes of 96 MiB are kept", kept());
+    drop(input);
+    assert!(reader.join().unwrap().unwrap().len() == 96 << 20);
+    assert!(child.wait().unwrap().success());
+}
+
 #[test]
 fn without_a_terminal_it_follows_until_the_reader_goes_away() {
     let home = tempfile::tempdir().unwrap();

@@ -308,6 +308,25 @@ fn what_follows_stops_with_a_move_and_counts_what_comes() {
 }
 
 #[test]
+fn places_of_a_log_that_was_replaced_are_forgotten() {
+    let text = build(100);
+    let mut bench = Bench::new(&[("build.log", &text)], (80, 24));
+    bench.press("30~ma50~/error~v");
+    assert!(bench.viewer.pane().unwrap().select.is_some());
+    std::fs::write(bench.path("build.log"), "another log\n".repeat(90)).unwrap();
+    bench.logs[0].look();
+    bench.settle();
+    let pane = bench.viewer.pane().unwrap();
+    assert_eq!((pane.select, pane.hit, pane.before), (None, None, None));
+    bench.press("'a");
+    assert!(
+        bench.status().contains("no place is marked a"),
+        "{}",
+        bench.status()
+    );
+}
+
+#[test]
 fn the_end_is_still_followed_where_progress_is_shown_in_all_its_states() {
     let mut text = build(50);
     text.push_str(&"[ 1%]\r[ 2%]\r[ 3%]\r[ 4%] of it\n".repeat(30));

@@ -180,13 +180,14 @@ fn follow(ground: &Ground<'_>, figures: &mut Figures) {
             let after = screen.usage();
             thread::sleep(Duration::from_secs(2));
             let seen = screen.numbers();
-            let mut lags: Vec<f64> = writes
-                .iter()
-                .filter_map(|(number, at)| {
-                    let shown = seen.iter().find(|(highest, _)| highest >= number)?;
-                    millis(*at, Some(shown.1))
-                })
-                .collect();
+            // A line that was never shown, nor a newer one, is late without end.
+            let lag = |(number, at): &(u64, Instant)| {
+                let shown = seen.iter().find(|(highest, _)| highest >= number);
+                shown
+                    .and_then(|(_, when)| millis(*at, Some(*when)))
+                    .unwrap_or(f64::INFINITY)
+            };
+            let mut lags: Vec<f64> = writes.iter().map(lag).collect();
             lags.sort_by(f64::total_cmp);
             let highest = seen.last().map_or(0, |(number, _)| *number);
             let last = writes.last().map_or(0, |(number, _)| *number);

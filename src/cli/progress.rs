@@ -3,21 +3,25 @@
 use std::{
     fs::File,
     io::{self, Read as _, Seek as _, SeekFrom},
-    os::fd::AsFd as _,
+    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use clap::Args;
 
+use tokio::sync::Notify;
+
 use crate::{
+    log::source::{Change, Source},
     paths::Paths,
     progress::{Event, Held, History, Lock, Millis, Reader, Summary, Times, Tool, Tree, estimate},
 };
 
 use super::{
     Code, Global, Stop,
-    table::{json, note, out},
+    table::{is_read, json, note, out},
 };
 
 /// Bytes that are read at a time.
@@ -101,8 +105,12 @@ pub(super) async fn progress(global: Global, args: ProgressArgs) -> Result<Code,
     let mut last = String::new();
     loop {
         session.follow_times()?;
-        let ended = session.read(&mut log)?;
+        let ended = session.read(&log)?;
         session.learn()?;
+        if !ended && !session.args.follow {
+            log.wait().await;
+            continue;
+        }
         if ended {
             session.finish()?;
         }
@@ -123,16 +131,18 @@ pub(super) async fn progress(global: Global, args: ProgressArgs) -> Result<Code,
             last = news;
         }
         // A pipe tells its end itself; more may follow what a tool says of its own.
-        let over = !log.is_pipe
+        let over = !log.is_pipe()
             && session.held.first().is_none()
             && session.tree.sections().last().is_some_and(|s| s.ended);
         if ended || over {
+            log.flaw()?;
             return Ok(session.code());
         }
-        if !log.is_pipe {
-            tokio::time::sleep(PAUSE).await;
-            session.restart_if_cut(&log)?;
+        if !is_read() {
+            return Ok(session.code());
         }
+        log.wait().await;
+        session.look(&mut log)?;
     }
 }
 
@@ -219,21 +229,26 @@ impl Session {
     }
 
     /// Reads what is there; true where nothing will follow: without `--follow`, and at the end of a pipe.
-    fn read(&mut self, log: &mut Log) -> Result<bool, Stop> {
+    fn read(&mut self, log: &Log) -> Result<bool, Stop> {
         let mut buffer = vec![0; CHUNK];
         loop {
             let at = self.reader.position();
+            // Asked before the read: what came before the end is read after.
+            let complete = log.source.is_complete();
             let read = log
-                .read_at(at, &mut buffer)
+                .source
+                .handle()
+                .read_at(&mut buffer, at)
                 .map_err(|error| unreadable(&self.args.file, &error))?;
             let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else {
                 self.live = true;
-                return Ok(log.is_pipe || !self.args.follow);
+                return Ok(complete && (log.is_pipe() || !self.args.follow));
             };
             let events = self.reader.feed(bytes, at);
-            self.take(events, self.args.follow && !log.is_pipe)?;
-            if log.is_pipe && self.args.follow {
-                // The next read may wait for long: what came is shown first.
+            self.take(events, self.args.follow && !log.is_pipe())?;
+            log.source.forget_before(self.reader.position());
+            if log.is_pipe() && self.args.follow {
+                // What came is shown as it comes.
                 return Ok(false);
             }
         }
@@ -286,14 +301,17 @@ impl Session {
         Summary::of(&self.tree, eta, now)
     }
 
-    /// A log that became shorter began anew.
-    fn restart_if_cut(&mut self, log: &Log) -> Result<(), Stop> {
-        let length = log
-            .file
-            .metadata()
-            .map_err(|error| unreadable(&self.args.file, &error))?
-            .len();
-        if length < self.reader.position() {
+    /// Looks what became of the log: one that was cut, or whose name another file has now, begins anew.
+    fn look(&mut self, log: &mut Log) -> Result<(), Stop> {
+        let said = match log.source.look() {
+            Change::None | Change::Grown => return Ok(()),
+            Change::Cut => "was cut; what follows is from its beginning on",
+            Change::Replaced => "is another file now; what follows is from its beginning on",
+            Change::Gone => "has gone; waiting for it",
+            Change::Back => "is back",
+        };
+        note(&format!("{} {said}", log.source.name()));
+        if said.ends_with("beginning on") {
             let lock = match &self.args.lock {
                 Some(path) => Some(Lock::parse(&bounded(path)?).map_err(Stop::blocked)?),
                 None => None,
@@ -331,34 +349,39 @@ impl Index {
     }
 }
 
-/// The log: a file, or a pipe, which has no places to go back to.
+/// The log: a file that may grow, an archive, or a pipe.
 struct Log {
-    file: File,
-    is_pipe: bool,
+    source: Source,
+    more: Arc<Notify>,
 }
 
 impl Log {
     fn open(path: &Path) -> Result<Self, Stop> {
-        let failed = |error: io::Error| unreadable(path, &error);
-        let file = if path == Path::new("-") {
-            let input = io::stdin().as_fd().try_clone_to_owned().map_err(failed)?;
-            File::from(input)
-        } else {
-            File::open(path).map_err(failed)?
-        };
-        let is_pipe = !file.metadata().map_err(failed)?.is_file();
-        Ok(Self { file, is_pipe })
+        let more = Arc::new(Notify::new());
+        let told = Arc::clone(&more);
+        let source = Source::open(path, &(Arc::new(move || told.notify_one()) as _));
+        let source = source.map_err(|error| Stop::new(Code::FAILED, error))?;
+        Ok(Self { source, more })
     }
 
-    fn read_at(&mut self, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        if !self.is_pipe {
-            self.file.seek(SeekFrom::Start(at))?;
+    /// Pipes and archives have an end.
+    fn is_pipe(&self) -> bool {
+        self.source.path().is_none()
+    }
+
+    /// Until there may be more.
+    async fn wait(&self) {
+        tokio::select! {
+            () = self.more.notified() => {}
+            () = tokio::time::sleep(PAUSE) => {}
         }
-        loop {
-            match self.file.read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                read => return read,
-            }
+    }
+
+    /// An archive that breaks is said after what is in it.
+    fn flaw(&self) -> Result<(), Stop> {
+        match self.source.note() {
+            Some(note) => Err(Stop::new(Code::FAILED, format!("{}: {note}", self.source.name()))),
+            None => Ok(()),
         }
     }
 }

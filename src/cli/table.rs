@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
 
@@ -10,6 +11,17 @@ use super::Stop;
 /// Writes a line to stdout. A closed pipe is not an error: the reader has seen enough.
 pub(super) fn out(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Whether anybody still reads stdout.
+pub(super) fn is_read() -> bool {
+    let out = std::io::stdout();
+    let mut fds = [PollFd::new(&out, PollFlags::empty())];
+    let asked = poll(&mut fds, Some(&Timespec::default()));
+    !(asked.is_ok()
+        && fds
+            .iter()
+            .any(|fd| fd.revents().intersects(PollFlags::ERR | PollFlags::HUP)))
 }
 
 /// Writes lines to stderr. Whatever is in them, they drive no terminal.

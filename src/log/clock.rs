@@ -95,7 +95,7 @@ fn following(clock: civil::Time, since: i64) -> Option<i64> {
 
 /// Without the milliseconds, which nobody types.
 fn whole(at: i64) -> i64 {
-    at - at.rem_euclid(1000)
+    at.saturating_sub(at.rem_euclid(1000))
 }
 
 /// The times of a log in words: the day once where it is one.

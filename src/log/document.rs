@@ -255,10 +255,11 @@ impl Document {
         }
         let matcher = match &aim {
             Aim::Query(query) => Matcher::new(query),
-            Aim::Problem(level) => {
-                let rules = self.rules.get_or_init(|| Rules::load(&[]).0);
-                Matcher::problem(rules, *level)
-            }
+            Aim::Problem(level) => match self.rules.get() {
+                Some(rules) => Matcher::problem(rules, *level),
+                // Those of the user are still being read.
+                None => Matcher::problem(&Rules::load(&[]).0, *level),
+            },
         };
         if self.scans.len() >= SCANS {
             self.scans.remove(0);

@@ -280,14 +280,24 @@ fn lines_of_pattern(regex: &Regex, bytes: &[u8], scratch: &mut Vec<u8>) -> Vec<R
     };
     let mut found = vec![];
     let (mut from, mut seen, mut raw) = (0, 0, 0);
-    while from <= text.len()
-        && let Some(hit) = regex.find_at(text, from)
-    {
-        let line = line_around(text, hit.start());
+    let mut by_line = false;
+    while from <= text.len() {
+        let hit = if by_line {
+            from..from
+        } else {
+            match regex.find_at(text, from) {
+                Some(hit) => hit.range(),
+                None => break,
+            }
+        };
+        let line = line_around(text, hit.start);
         let alone = text.get(line.clone()).unwrap_or_default();
         let alone = alone.strip_suffix(b"\n").unwrap_or(alone);
         let past_last = line.is_empty() && line.start == text.len();
-        if !past_last && (hit.end() <= line.start + alone.len() || regex.is_match(alone)) {
+        let within = hit.end <= line.start + alone.len();
+        // A pattern that goes past a line's end may go on to the end of all: from each line anew that has no end.
+        by_line |= !within;
+        if !past_last && (within && !by_line || regex.is_match(alone)) {
             let passed = memchr_iter(b'\n', text.get(seen..line.start).unwrap_or_default()).count();
             for _ in 0..passed {
                 raw = end_of_line(bytes, raw);
@@ -302,4 +312,20 @@ fn lines_of_pattern(regex: &Regex, bytes: &[u8], scratch: &mut Vec<u8>) -> Vec<R
 
 fn end_of_line(bytes: &[u8], from: usize) -> usize {
     memchr(b'\n', bytes.get(from..).unwrap_or_default()).map_or(bytes.len(), |i| from + i + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// From each line anew to the end of all it would take minutes.
+    #[test]
+    fn a_pattern_that_goes_past_line_ends_is_looked_for_line_by_line() {
+        let text = "compiling something of no interest\n".repeat(30_000) + "the last thing failed\n";
+        for pattern in ["[^/]+ failed", "\\s+failed$", "thing(.|\n)*failed"] {
+            let regex = build(pattern, false).unwrap();
+            let found = lines_of_pattern(&regex, text.as_bytes(), &mut vec![]);
+            assert_eq!(found, [text.len() - 22..text.len()], "{pattern}");
+        }
+    }
 }

@@ -180,6 +180,13 @@ impl Source {
         }
     }
 
+    /// The bytes before a place are not needed any more: of a pipe or an archive they take no room then.
+    pub fn forget_before(&self, at: u64) {
+        if let Origin::Spool(spool) = &self.origin {
+            spool.forget_before(at);
+        }
+    }
+
     /// The bytes.
     pub fn handle(&self) -> &Arc<File> {
         &self.file

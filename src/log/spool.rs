@@ -14,6 +14,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::fs::{FallocateFlags, fallocate};
+
 use super::Wake;
 
 /// Bytes that are copied at a time.
@@ -50,6 +52,14 @@ struct Shared {
     note: Mutex<Option<String>>,
     /// Nothing more comes.
     ended: AtomicBool,
+    /// Bytes at the beginning whose room was given back.
+    forgotten: AtomicU64,
+}
+
+impl Shared {
+    fn say(&self, note: Option<String>) {
+        *self.note.lock().unwrap_or_else(PoisonError::into_inner) = note;
+    }
 }
 
 /// A file without a name, and the thread that fills it.
@@ -67,7 +77,15 @@ impl Spool {
     /// # Errors
     /// The file cannot be made.
     pub fn pipe(input: Box<dyn Read + Send>, wake: &Wake) -> io::Result<Self> {
-        Self::fill(wake, None, move |out| copy(input, out))
+        let mut input = input;
+        Self::fill(wake, None, move |out| {
+            copy(&mut input, out).inspect_err(|text| {
+                // Whoever writes must not wait for a reader that keeps nothing any more.
+                out.shared.say(Some(text.clone()));
+                (out.wake)();
+                let _ = io::copy(&mut input, &mut io::sink());
+            })
+        })
     }
 
     /// What is in an archive.
@@ -88,7 +106,7 @@ impl Spool {
     ) -> io::Result<Self> {
         let file = Arc::new(nameless()?);
         let shared = Arc::new(Shared::default());
-        *shared.note.lock().unwrap_or_else(PoisonError::into_inner) = doing.map(str::to_owned);
+        shared.say(doing.map(str::to_owned));
         let (wake, mine) = (Arc::clone(wake), Arc::clone(&shared));
         let mut filler = Filler {
             file: Arc::clone(&file),
@@ -98,7 +116,7 @@ impl Spool {
         };
         thread::Builder::new().name("read-log".into()).spawn(move || {
             let note = work(&mut filler).err();
-            *mine.note.lock().unwrap_or_else(PoisonError::into_inner) = note;
+            mine.say(note);
             mine.ended.store(true, Ordering::SeqCst);
             wake();
         })?;
@@ -113,6 +131,19 @@ impl Spool {
     /// The bytes that came so far.
     pub fn file(&self) -> &Arc<File> {
         &self.file
+    }
+
+    /// The bytes before a place are not read any more: their room is given back, in whole parts. A file system that
+    /// cannot do it keeps them until the end.
+    pub fn forget_before(&self, at: u64) {
+        const PART: u64 = 16 << 20;
+        let from = self.shared.forgotten.load(Ordering::Relaxed);
+        let to = at / PART * PART;
+        if to > from {
+            let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+            let _ = fallocate(&*self.file, flags, from, to - from);
+            self.shared.forgotten.store(to, Ordering::Relaxed);
+        }
     }
 
     /// Whether it is filled out of an archive.

@@ -174,7 +174,7 @@ fn table_line(table: &File, from: u64) -> Option<(i64, u64, u64, u64)> {
     let (time, offset) = text.split_once(' ')?;
     let begin = start + skip as u64;
     Some((
-        time.parse().ok()?,
+        time.parse().ok().filter(|time: &i64| *time >= 0)?,
         offset.trim().parse().ok()?,
         begin,
         begin + end as u64 + 1,
@@ -311,8 +311,9 @@ pub fn absolute(at: i64) -> String {
 
 /// The time since another one, twelve columns wide.
 pub fn relative(at: i64, since: i64) -> String {
-    let by = at - since;
-    let (sign, by) = if by < 0 { ("-", -by) } else { ("+", by) };
+    // The times of a log are whatever somebody wrote.
+    let by = at.saturating_sub(since);
+    let (sign, by) = (if by < 0 { "-" } else { "+" }, by.unsigned_abs());
     let (hours, minutes) = (by / 3_600_000, by / 60_000 % 60);
     let seconds = format!("{:02}.{:03}", by / 1000 % 60, by % 1000);
     if hours > 0 {

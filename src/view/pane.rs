@@ -33,6 +33,8 @@ pub struct Pane {
     pub number: Option<u64>,
     /// The end was followed, and will be again where a way down reaches it.
     pub followed: bool,
+    /// How often its log was begun anew when these places were remembered.
+    pub generation: u64,
 }
 
 impl Pane {
@@ -51,6 +53,16 @@ impl Pane {
             stale: true,
             followed: follow,
             ..Self::default()
+        }
+    }
+
+    /// Its log was cut or replaced: the places that were remembered are other bytes now.
+    pub fn begin_anew(&mut self, generation: u64) {
+        self.generation = generation;
+        self.marks.clear();
+        (self.before, self.hit, self.number) = (None, None, None);
+        if self.select.take().is_some() {
+            self.ask.cursor = None;
         }
     }
 

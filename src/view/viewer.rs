@@ -198,6 +198,10 @@ impl Viewer {
         for _ in 0..2 {
             for (index, log, ask) in self.asks() {
                 if let Some(document) = logs.get_mut(log) {
+                    let generation = document.generation();
+                    if let Some(pane) = self.panes.get_mut(index).filter(|p| p.generation != generation) {
+                        pane.begin_anew(generation);
+                    }
                     let page = document.turn(&ask);
                     self.take(index, page, &ask);
                 }

@@ -139,6 +139,30 @@ fn it_follows_a_log_that_grows_until_the_tool_ends() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
+/// A log that is put away is read on in the file that has its name then; nothing is written for a reader that has gone.
+#[test]
+fn it_goes_along_to_the_next_file_and_ends_with_its_reader() {
+    let home = tempfile::tempdir().unwrap();
+    let log = home.path().join("turned");
+    fs::write(&log, "Collecting six\n").unwrap();
+    let mut child = command(home.path())
+        .args([log.to_str().unwrap(), "-f"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().starts_with("pip running"));
+    fs::rename(&log, home.path().join("turned.1")).unwrap();
+    fs::write(&log, "[1/2] Building C object a.o\n").unwrap();
+    assert!(lines.next().unwrap().unwrap().starts_with("ninja running"));
+    drop(lines);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut said).unwrap();
+    assert!(said.contains("is another file now"), "{said}");
+}
+
 /// What is piped in is read like a file; the exit code tells failed from done.
 #[test]
 fn it_reads_what_is_piped_in() {

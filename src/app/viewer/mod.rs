@@ -18,7 +18,7 @@ use std::{
 };
 
 use crate::{
-    cli::{Global, Stop, note},
+    cli::{Code, Global, Stop, note},
     config::{Config, Settings},
     log::{Document, document::SharedRules, rules, sanitize},
     paths::Paths,
@@ -78,7 +78,14 @@ pub fn start(request: &Request) -> Result<u8, Stop> {
         None => names(&logs),
     };
     let mut viewer = Viewer::new(names, request.follow);
-    viewer.message = refused.into_iter().next();
+    viewer.message = match &refused[..] {
+        [] => None,
+        [one] => Some(one.clone()),
+        more => Some(format!(
+            "{} logs cannot be read; they are named at the end",
+            more.len()
+        )),
+    };
     let paths = Paths::discover().ok();
     let (look, config, wrong) = look(request, paths.as_ref());
     viewer.message = viewer.message.or(wrong);
@@ -91,7 +98,10 @@ pub fn start(request: &Request) -> Result<u8, Stop> {
         serving.show_build(0, false);
     }
     let code = serving.run(&rules, folders.unwrap_or_default())?;
-    Ok(code)
+    for text in &refused {
+        note(text);
+    }
+    Ok(if refused.is_empty() { code } else { Code::USAGE.0 })
 }
 
 /// The names of the files without their folders, unless two are the same then.

@@ -38,15 +38,19 @@ struct Log {
     seen: Seen,
 }
 
-/// Writes the logs.
+/// Writes the logs, as far as they can be read.
 pub(super) fn write(request: &Request) -> Result<u8, Stop> {
-    match written(request) {
+    let mut refused = vec![];
+    match written(request, &mut refused) {
         // The reader has read enough.
         Err(Failure::Write(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(0),
         Err(Failure::Write(error)) => Err(error.into()),
-        Err(Failure::Open(text)) => Err(Stop::usage(text)),
-        Err(Failure::Broken(text)) => Err(Stop::new(Code::FAILED, text)),
-        Ok(()) => Ok(0),
+        Err(Failure::Broken(text)) => {
+            refused.push(text);
+            Err(Stop::new(Code::FAILED, refused.join("\n")))
+        }
+        Ok(()) if refused.is_empty() => Ok(0),
+        Ok(()) => Err(Stop::usage(refused.join("\n"))),
     }
 }
 
@@ -57,7 +61,6 @@ enum Lost {
 }
 
 enum Failure {
-    Open(String),
     Broken(String),
     Write(io::Error),
 }
@@ -68,7 +71,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-fn written(request: &Request) -> Result<(), Failure> {
+fn written(request: &Request, refused: &mut Vec<String>) -> Result<(), Failure> {
     let threads =
         Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(io::Error::from)?);
     let told = Arc::clone(&threads);
@@ -77,7 +80,17 @@ fn written(request: &Request) -> Result<(), Failure> {
     });
     let mut logs = vec![];
     for path in &request.files {
-        let source = Source::open(path, &wake).map_err(|e| Failure::Open(e.to_string()))?;
+        let source = match Source::open(path, &wake) {
+            Ok(source) => source,
+            Err(error) => {
+                // Whoever follows sees no end at which it could be said.
+                if request.follow && request.files.len() > 1 {
+                    note(&error.to_string());
+                }
+                refused.push(error.to_string());
+                continue;
+            }
+        };
         let blocks = Blocks::new(Arc::clone(source.handle()), source.len());
         logs.push(Log {
             source,
@@ -109,6 +122,11 @@ fn written(request: &Request) -> Result<(), Failure> {
                 writeln!(out, "==> {} <==", log.source.name())?;
             }
             log.write(&mut out, goes_on).map_err(|error| log.failed(error))?;
+            log.source.forget_before(log.at);
+            if goes_on && !request.follow {
+                // One after the other, as `cat` does.
+                break;
+            }
         }
         out.flush()?;
         if !reading {

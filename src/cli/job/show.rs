@@ -1,7 +1,7 @@
 //! A log on standard output: raw where it is a file or a pipe, safe text where it is a terminal.
 
 use std::{
-    io::{IsTerminal as _, Write as _},
+    io::{ErrorKind, IsTerminal as _, Write as _},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,7 +13,11 @@ use std::{
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::job::{self, Tail};
+use crate::{
+    cli::{Code, Stop},
+    job::Tail,
+    log::document::save::Seen,
+};
 
 /// Longest piece of a line that waits for its end.
 const PIECE: usize = 64 * 1024;
@@ -25,7 +29,7 @@ const LOOK: Duration = Duration::from_millis(100);
 pub(super) struct Shown {
     thread: Thread,
     last: Arc<AtomicBool>,
-    all: oneshot::Receiver<job::Result<()>>,
+    all: oneshot::Receiver<Result<(), Stop>>,
 }
 
 impl Shown {
@@ -54,8 +58,8 @@ impl Shown {
     /// Nothing is added any more: waits until all of it is shown, or nobody reads it.
     ///
     /// # Errors
-    /// The copy of the log cannot be read.
-    pub(super) async fn all(self) -> job::Result<()> {
+    /// The copy of the log cannot be read, or standard output not be written.
+    pub(super) async fn all(self) -> Result<(), Stop> {
         self.last.store(true, Ordering::Release);
         self.thread.unpark();
         // A thread that broke down says so by itself.
@@ -63,7 +67,7 @@ impl Shown {
     }
 }
 
-fn show_all(mut tail: Tail, gone: &CancellationToken, is_last: &AtomicBool) -> job::Result<()> {
+fn show_all(mut tail: Tail, gone: &CancellationToken, is_last: &AtomicBool) -> Result<(), Stop> {
     let mut show = Show::new(gone.clone());
     while !gone.is_cancelled() {
         // Asked before the read: what came before the end is read after.
@@ -77,15 +81,16 @@ fn show_all(mut tail: Tail, gone: &CancellationToken, is_last: &AtomicBool) -> j
             show.bytes(&bytes);
         }
     }
-    show.end();
-    Ok(())
+    show.end()
 }
 
-/// Standard output. When nobody reads it any more, the token is cancelled.
+/// Standard output. When nobody reads it any more, or it cannot be written, the token is cancelled.
 pub(super) struct Show {
     terminal: bool,
     piece: Vec<u8>,
+    seen: Seen,
     gone: CancellationToken,
+    failed: Option<std::io::Error>,
 }
 
 impl Show {
@@ -94,7 +99,9 @@ impl Show {
         Self {
             terminal: std::io::stdout().is_terminal(),
             piece: vec![],
+            seen: Seen::default(),
             gone,
+            failed: None,
         }
     }
 
@@ -109,46 +116,58 @@ impl Show {
     }
 
     /// Shows a last line without its end.
-    pub(super) fn end(&mut self) {
+    ///
+    /// # Errors
+    /// Something could not be written, for another reason than that nobody reads it.
+    pub(super) fn end(mut self) -> Result<(), Stop> {
         let rest = std::mem::take(&mut self.piece);
         if !rest.is_empty() {
-            let text = safe(&rest) + "\n";
-            self.write(text.as_bytes());
+            let mut text = vec![];
+            // Memory takes it all.
+            let _ = self.seen.write(&mut text, &rest, false);
+            self.write(&text);
+        }
+        match self.failed {
+            Some(error) => Err(Stop::new(
+                Code::FAILED,
+                format!("standard output cannot be written: {error}; the log itself is whole"),
+            )),
+            None => Ok(()),
         }
     }
 
-    fn write(&self, bytes: &[u8]) {
+    fn write(&mut self, bytes: &[u8]) {
         let mut out = std::io::stdout();
-        if out.write_all(bytes).and_then(|()| out.flush()).is_err() {
+        if let Err(error) = out.write_all(bytes).and_then(|()| out.flush()) {
+            if error.kind() != ErrorKind::BrokenPipe {
+                self.failed.get_or_insert(error);
+            }
             self.gone.cancel();
         }
     }
 
     /// Whole lines, and what a progress bar last was; what is cut waits for the rest.
     fn safe(&mut self, bytes: &[u8]) -> Vec<u8> {
-        let mut shown = String::new();
+        let mut shown = vec![];
         for part in bytes.split_inclusive(|b| matches!(b, b'\n' | b'\r')) {
             self.piece.extend_from_slice(part);
-            let end = match part.last() {
-                Some(b'\n') => "\n",
-                Some(b'\r') => "\r",
-                _ if self.piece.len() > PIECE => "",
-                _ => continue,
-            };
-            let piece = std::mem::take(&mut self.piece);
-            shown += &safe(piece.trim_ascii_end());
-            if end == "\r" {
-                // What the next state of a bar does not cover must go.
-                shown += "\x1b[K";
+            let (is_state, is_line) = (part.ends_with(b"\r"), part.ends_with(b"\n"));
+            if !is_state && !is_line && self.piece.len() <= PIECE {
+                continue;
             }
-            shown += end;
+            let mut piece = std::mem::take(&mut self.piece);
+            if is_state {
+                piece.pop();
+            }
+            // Memory takes it all.
+            let _ = self.seen.write(&mut shown, &piece, !is_line);
+            if is_state {
+                // What the next state of a bar does not cover must go.
+                shown.extend_from_slice(b"\x1b[K\r");
+            }
         }
-        shown.into_bytes()
+        shown
     }
-}
-
-fn safe(bytes: &[u8]) -> String {
-    crate::log::sanitize(&String::from_utf8_lossy(bytes))
 }
 
 /// Tells the terminal that something ended: bell, and the notifications of iTerm2 and others (OSC 9) and of urxvt, foot,
@@ -187,11 +206,7 @@ mod tests {
     fn what_acts_on_a_terminal_does_not_come_through_wherever_it_is_cut() {
         let log = "\x1b[31mred\x1b[0m\x1b]0;owned\x07\n10%\r20%\r\nnaïve ✓\u{9b}2J\nlast".as_bytes();
         for cut in 0..log.len() {
-            let mut show = Show {
-                terminal: true,
-                piece: vec![],
-                gone: CancellationToken::new(),
-            };
+            let mut show = Show::new(CancellationToken::new());
             let (one, two) = log.split_at(cut);
             let mut text = show.safe(one);
             text.extend(show.safe(two));
@@ -204,6 +219,18 @@ mod tests {
             );
             assert_eq!(show.piece, b"last", "{cut}");
         }
+    }
+
+    #[test]
+    fn long_lines_come_whole() {
+        let log = format!("a\t{}TAIL\n", "x".repeat(200_000));
+        let mut show = Show::new(CancellationToken::new());
+        let shown: Vec<u8> = log
+            .as_bytes()
+            .chunks(7777)
+            .flat_map(|part| show.safe(part))
+            .collect();
+        assert!(shown == log.as_bytes(), "{} of {} bytes", shown.len(), log.len());
     }
 
     #[test]

@@ -181,7 +181,7 @@ pub(super) async fn logs(setup: &Setup, id: &str, follow: bool) -> Result<Code, 
         at += part.len() as u64;
         out.bytes(&part);
     }
-    out.end();
+    out.end()?;
     Ok(Code::OK)
 }
 

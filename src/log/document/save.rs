@@ -172,6 +172,11 @@ impl Seen {
     /// It cannot be written.
     pub fn write(&mut self, out: &mut impl Write, piece: &[u8], goes_on: bool) -> io::Result<()> {
         self.kept.extend_from_slice(piece);
+        if goes_on && let Some(state) = memchr::memrchr(b'\r', &self.kept) {
+            // More states of a progress bar come: only the last one of all is a line.
+            self.kept.drain(..state);
+            return Ok(());
+        }
         let whole = if goes_on {
             self.kept.len() - unfinished(&self.kept)
         } else {

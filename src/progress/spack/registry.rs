@@ -10,6 +10,8 @@ use crate::progress::{
 
 /// Packages that are remembered; no run has that many, a hostile log may.
 const MOST: usize = 20_000;
+/// Of those in work so many are asked whether a name is theirs, the latest first; a build has as many as it has jobs.
+const ASKED: usize = 512;
 
 /// One package.
 #[derive(Clone, Debug)]
@@ -98,7 +100,7 @@ impl Registry {
 
     /// The package in work that a bare name means.
     pub(super) fn active_named(&self, name: &str) -> Option<At> {
-        self.best_named(name, self.active())
+        self.best_named(name, self.active().rev().take(ASKED))
     }
 
     /// The failed package that a bare name means.
@@ -134,7 +136,7 @@ impl Registry {
             .map(|word| word.trim_end_matches('.'))
             .filter(|word| !word.is_empty());
         words.find_map(|word| {
-            self.active().find(|at| {
+            self.active().rev().take(ASKED).rev().find(|at| {
                 let entry = self.entries.get(*at);
                 entry.is_some_and(|e| e.name.as_deref() == Some(word) || e.label == word)
             })
