@@ -31,7 +31,7 @@ pub const CONTENT: &str = "io.halolab.workspace.content";
 /// The label with the profiles, by commas.
 pub const HAS: &str = "io.halolab.workspace.profiles";
 /// Megabytes of a bootstrapped Debian, before any profile; measured.
-const BASE_MEGABYTES: u64 = 130;
+const BASE_MEGABYTES: u64 = 156;
 /// Seconds of code-server's profile where it comes as an archive: a download.
 const ARCHIVE_SECONDS: u64 = 60;
 /// Folders of each recipe.
