@@ -24,7 +24,7 @@ pub enum EditError {
 }
 
 /// What a new file begins with.
-const HEAD: &str = "# Workspaces: a container for each user. `halolab workspace --help`; comments in here stay.\nversion = 1\n\n";
+const HEAD: &str = "# Workspaces: a container for each user. `halolab workspace --help`; comments in here stay.\nversion = 1\n";
 
 /// Writes a user, new or changed.
 ///
