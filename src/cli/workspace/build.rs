@@ -66,16 +66,17 @@ fn names(recipe: &Recipe) -> String {
 fn action(recipe: Recipe, anew: bool) -> Action {
     let alias = &recipe.build.alias;
     let arguments = recipe.build.arguments.iter();
-    let arguments: String = arguments
-        .map(|(key, value)| format!(" --build-arg {key}={value}"))
+    let arguments: Vec<String> = arguments
+        .map(|(key, value)| format!("--build-arg {key}={value}"))
         .collect();
+    let arguments = arguments.join(" ");
     Action {
         id: format!("{}/workspace-image", planner::HOST),
         sentence: format!(
             "build the image {alias} with the profiles {}; workspaces keep theirs until `halolab workspace update`",
             names(&recipe)
         ),
-        command: format!("docker build -t {alias}{arguments} ."),
+        command: format!("docker build -t {alias} {arguments} ."),
         destroys: None,
         undo: Undo::Nothing,
         seconds: u32::try_from(recipe.estimate.seconds).unwrap_or(u32::MAX),

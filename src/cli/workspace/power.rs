@@ -158,7 +158,7 @@ pub(super) async fn stop(setup: &Setup, args: NamesArgs) -> Result<Code, Stop> {
 
 /// Those of the users that have a workspace; the others are told.
 async fn made(setup: &Setup, ground: &Ground, users: Vec<String>) -> Result<Vec<String>, Stop> {
-    let found = seen(setup, &ground).await;
+    let found = seen(setup, ground).await;
     if let Some(away) = found.away {
         return Err(Stop::blocked(away));
     }
