@@ -1,10 +1,14 @@
 # Questions about jobs, and orders to them: sh -c ASK halolab-job VERB ID ...
 # Bytes of the log go to stdout. What is told about the job goes to stderr, a line each:
-#   s JSON     the status, when it changed      t MS BYTES   a line of log.raw.times
-#   h BYTES SHA256   of the log of a job that ended
+#   s JSON     the status, when it changed
+#   t NEXT LINE   a line of log.raw.times (MS BYTES, unless a full disk tore it), and where the next one begins
+#   e BYTES    it ended, and its log is so long   h BYTES SHA256   of the log; w   that it is still being computed
 #   i STAGE STEP   how far a package is that Spack builds now: `[12/345]`, `[ 45%]`, out of its own log
 #   x          its runner is gone, and the status does not say why     n    there is no such job
+#   c          its command lies there, and no runner is there that could have read it
 set -u
+# A length is one in bytes.
+LC_ALL=C
 umask 077
 unset HALOLAB_EXEC
 verb=$1 id=${2:-}
@@ -31,7 +35,13 @@ tell() {
     said=$line
     printf 's %s\n' "$line" >&2
   fi
-  while read -r ms bytes <&4; do printf 't %s %s\n' "$ms" "$bytes" >&2; done
+  while IFS= read -r entry <&4; do
+    entry=$torn$entry torn=
+    at=$((at + ${#entry} + 1))
+    printf 't %s %s\n' "$at" "$entry" >&2
+  done
+  # One that is being written.
+  torn=$torn$entry
   if ended; then return 1; fi
   [ -z "$alive" ] || return 0
   # A runner that was started this moment has not written its name yet.
@@ -79,9 +89,15 @@ case $verb in
       sh runner "$id" "$3" "$4" "$5" </dev/null >/dev/null 2>runner.said &
     fi
     tries=0
-    until [ -s status.json ] || [ -s "/run/halolab-job-$id" ]; do
+    # Until it has read its command, nobody may put another one there.
+    until { [ -s status.json ] || [ -s "/run/halolab-job-$id" ]; } && [ ! -e spec ]; do
       tries=$((tries + 1))
-      if [ $tries -gt 500 ]; then
+      begun=
+      if [ -s status.json ] || [ -s "/run/halolab-job-$id" ]; then begun=yes; fi
+      # Its disk is slow.
+      if [ -n "$begun" ] && lives runner.id; then
+        [ $tries -le 3000 ] || break
+      elif [ $tries -gt 500 ] || { [ -n "$begun" ] && [ -e spec ]; }; then
         # The command may hold secrets.
         rm -f spec
         echo "the runner did not begin: $(head -c 300 runner.said)" >&2
@@ -91,8 +107,10 @@ case $verb in
     done
     ;;
   follow) # ID BYTES TIMES SECONDS INSIDE: the log from a byte on, for at most so many seconds; 0: only what is told
-    cd "$dir" 2>/dev/null && [ -e log.raw ] || { echo n >&2; exit 0; }
-    said= missing=0 waited=0 looked=0
+    cd "$dir" 2>/dev/null || { echo n >&2; exit 0; }
+    if [ -e spec ] && ! lives runner.id; then echo c >&2; fi
+    [ -e log.raw ] || { [ -e spec ] || echo n >&2; exit 0; }
+    said= missing=0 waited=0 looked=0 at=$4 torn=
     [ -e log.raw.times ] || : >>log.raw.times
     exec 4<log.raw.times
     [ "$4" = 0 ] || dd bs="$4" count=1 <&4 >/dev/null 2>&1
@@ -109,7 +127,7 @@ case $verb in
       if ! tell; then
         if ended; then
           bytes=${line##*'"bytes":'} bytes=${bytes%%,*}
-          printf 'h %s %s\n' "$bytes" "$(head -c "$bytes" log.raw | sha256sum)" >&2
+          printf 'e %s\n' "$bytes" >&2
         fi
         break
       fi
@@ -128,6 +146,15 @@ case $verb in
   read) # ID OFFSET BYTES
     cd "$dir" 2>/dev/null || { echo n >&2; exit 0; }
     tail -c "+$(($3 + 1))" log.raw | head -c "$4"
+    ;;
+  sum) # ID BYTES: of so many bytes of the log. It takes as long as it takes, with a sign of life each second
+    cd "$dir" 2>/dev/null || { echo n >&2; exit 0; }
+    # What it waits with holds nobody up when it is ended.
+    (while kill -0 $$ 2>/dev/null && sleep 1 </dev/null >/dev/null 2>&1; do echo w >&2; done) &
+    signs=$!
+    trap 'kill $signs 2>/dev/null' EXIT
+    trap 'exit 1' TERM INT HUP PIPE
+    printf 'h %s %s\n' "$3" "$(head -c "$3" log.raw | sha256sum)" >&2
     ;;
   stop) # ID SIGNAL GRACE TOKEN
     cd "$dir" 2>/dev/null || { echo n >&2; exit 0; }
@@ -150,7 +177,7 @@ case $verb in
     if lives runner.id; then exit 3; fi
     rm -f spec
     ;;
-  forget) # ID
+  forget) # ID BYTES: 3 where something of it goes on, 5 where its log is longer than the copy
     [ -n "$id" ] || exit 2
     cd "$jobs" 2>/dev/null || exit 0
     if lives "$id/child"; then exit 3; fi
@@ -160,6 +187,17 @@ case $verb in
       read -r line 2>/dev/null <"/run/halolab-job-$id" || exit 3
       ended || exit 3
       kill -s KILL "$li_pid" 2>/dev/null
+    fi
+    if cd "$id" 2>/dev/null; then
+      # A daemon does no harm; whoever writes on, or works on, does.
+      if members; then
+        for one in $me_in $me_out; do
+          if writes "$one" || keeps_on "$one" "$me_pid"; then exit 3; fi
+        done
+      fi
+      size_of log.raw
+      if [ "$si_size" -gt "$3" ]; then exit 5; fi
+      cd ..
     fi
     rm -rf -- "$id" "/run/halolab-job-$id"
     ;;

@@ -11,7 +11,7 @@
 #   stop           a wish to end it: SIGNAL GRACE_SECONDS TOKEN
 jobs=/var/lib/halolab/jobs
 
-# stat_of PID: state, process group, start time (ticks since the machine's boot) and wait status of a process.
+# stat_of PID: state, process group, session, start time (ticks since the machine's boot) and wait status of a process.
 stat_of() {
   st_line=
   read -r st_line 2>/dev/null <"/proc/$1/stat" || [ -n "$st_line" ] || return 1
@@ -22,7 +22,7 @@ stat_of() {
   st_exit=${st_line##* }
   set -- ${st_line##*) }
   [ $# -ge 20 ] || return 1
-  st_state=$1 st_group=$3
+  st_state=$1 st_group=$3 st_session=$4
   shift 19
   st_start=$1
 }
@@ -50,11 +50,38 @@ members() {
       me_in="$me_in $me_one"
     elif [ "$me_one" = "$me_group" ]; then
       me_out="$me_out $me_one" # It does not lead its group yet.
-    elif tr '\0' '\n' 2>/dev/null <"$me_process/environ" | grep -qxF "HALOLAB_JOB=$id"; then
+    elif is_ours "$me_one"; then
       me_out="$me_out $me_one"
     fi
   done
   [ -n "$me_in$me_out" ]
+}
+
+# is_ours PID: whether its environment says that it is of this job.
+is_ours() {
+  tr '\0' '\n' 2>/dev/null <"/proc/$1/environ" | grep -qxF "HALOLAB_JOB=$id"
+}
+
+# keeps_on PID SESSION: whether a process of the command goes on with its work where the command itself ended: one in the
+# command's session. A daemon does not: it has a session of its own, or is deaf to HUP (nohup) and writes elsewhere.
+keeps_on() {
+  stat_of "$1" && [ "$st_session" = "$2" ] || return 1
+  case $st_state in Z | X | x) return 1 ;; esac
+  ! deaf "$1" || writes "$1"
+}
+# writes PID: whether its stdout or stderr is the log of the job.
+writes() {
+  [ "/proc/$1/fd/1" -ef log.raw ] || [ "/proc/$1/fd/2" -ef log.raw ]
+}
+# deaf PID: whether it ignores HUP, the lowest bit of what it ignores.
+deaf() {
+  while read -r de_key de_value; do
+    if [ "$de_key" = SigIgn: ]; then
+      case $de_value in *[13579bdf]) return 0 ;; esac
+      return 1
+    fi
+  done 2>/dev/null <"/proc/$1/status"
+  return 1
 }
 
 # signal_job SIGNAL: to the command's group, and to what of it left the group.

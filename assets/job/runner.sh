@@ -10,8 +10,9 @@ unset HALOLAB_EXEC
 trap '' HUP
 stat_of $$ || exit 1
 my_start=$st_start
-echo "$$ $my_start" >runner.id || { echo "the disk is full" >&2; exit 1; }
+# Before its name: who knows that may write a `stop`.
 rm -f child stop status.json.new
+echo "$$ $my_start" >runner.id || { echo "the disk is full" >&2; exit 1; }
 : >>log.raw
 read -r boot_id </proc/sys/kernel/random/boot_id || boot_id=
 case $(date +%N) in
@@ -42,22 +43,37 @@ oom_kills() {
     break
   done
 }
-# What another lab was killed for is not ours: without a cgroup only a SIGKILL of ours counts.
+# What else was killed is not why the command failed: only a SIGKILL of it counts. What was killed in its lab is said.
 out_of_memory() {
   [ $oom -gt $oom_before ] || return 1
-  [ $oom_of = lab ] || [ "$name" = '"SIGKILL"' ] || [ "$code" = 137 ]
+  [ $oom_of = machine ] || oomed=true
+  [ "$name" = '"SIGKILL"' ] || [ "$code" = 137 ] || return 1
+  oomed=true
 }
 
-state=starting elsewhere= pid=null ended=null exit=null started= bytes=0
+state=starting elsewhere= pid=null ended=null exit=null left=null started= bytes=0
 size_of log.raw
 log_start=$si_size
+torn=
+if [ -n "$(tail -c 1 log.raw.times 2>/dev/null)" ]; then
+  torn='
+'
+fi
 save() { # [durable]
   now
   [ -n "$started" ] || started=$now
   size_of log.raw
   bytes=$si_size
-  if [ "$bytes" != "${told:-none}" ]; then echo "$now_ms $bytes" >>log.raw.times && told=$bytes; fi
-  json="{\"schema\":\"halolab.job/1\",\"job\":\"$id\",\"kind\":\"$kind\",\"container\":\"$instance\",\"state\":\"$state\",\"attempt\":$attempt,\"pid\":$pid,\"runner\":{\"pid\":$$,\"start\":$my_start,\"version\":1},\"host\":{\"boot_id\":\"$boot_id\"},\"started_at\":\"$started\",\"updated_at\":\"$now\",\"heartbeat_at\":\"$now\",\"ended_at\":$ended,\"exit\":$exit,\"log\":{\"raw\":\"log.raw\",\"start\":$log_start,\"bytes\":$bytes,\"events\":\"events.jsonl\"}}"
+  if [ "$bytes" != "${told:-none}" ]; then
+    # What a full disk took half of ends before the next one.
+    if { printf '%s%s %s\n' "$torn" "$now_ms" "$bytes" >>log.raw.times; } 2>/dev/null; then
+      told=$bytes torn=
+    else
+      torn='
+'
+    fi
+  fi
+  json="{\"schema\":\"halolab.job/1\",\"job\":\"$id\",\"kind\":\"$kind\",\"container\":\"$instance\",\"state\":\"$state\",\"attempt\":$attempt,\"pid\":$pid,\"runner\":{\"pid\":$$,\"start\":$my_start,\"version\":1},\"host\":{\"boot_id\":\"$boot_id\"},\"started_at\":\"$started\",\"updated_at\":\"$now\",\"heartbeat_at\":\"$now\",\"ended_at\":$ended,\"exit\":$exit,\"left\":$left,\"log\":{\"raw\":\"log.raw\",\"start\":$log_start,\"bytes\":$bytes,\"events\":\"events.jsonl\"}}"
   if write || { rm -f reserve; write; }; then
     # What was said there while the disk was full is old now.
     [ -z "$elsewhere" ] || { rm -f "/run/halolab-job-$id" && elsewhere=; }
@@ -137,14 +153,76 @@ read -r pid child_start 2>/dev/null <child || { pid=null child_start=none begun=
 state=running
 save durable
 
-# In milliseconds since the start: how long it ran, when to beat and to sync next, when to kill.
-ran=0 beat=1000 sync=5000 killing= given_up= wish= signal=
-# goes_on: whether the command runs, or what it started where it was told to end: that writes, too.
+# In milliseconds since the start: how long it ran, when to beat and to sync next, when to kill, when to count again what
+# goes on without the command.
+ran=0 beat=1000 sync=5000 killing= given_up= wish= signal= over= session= keepers= count=0
+code=null name=null why=unseen oomed=false
+# goes_on: whether the command runs, or what it started: that writes, too.
 goes_on() {
-  if stat_of $pid && [ "$st_start" = "$child_start" ] && [ "$st_state" != Z ]; then return 0; fi
-  [ -n "$signal" ] && members || return 1
+  if [ -z "$over" ]; then
+    if stat_of $pid && [ "$st_start" = "$child_start" ] && [ "$st_state" != Z ]; then
+      session=$st_session
+      return 0
+    fi
+    over=yes
+    command_ended
+    if [ -z "$signal" ] && recount; then save durable; fi
+  fi
+  if [ -z "$signal" ]; then
+    kept
+    return
+  fi
+  members || return 1
   # What hangs in the kernel hears nothing.
   [ -z "$given_up" ] || [ $ran -lt $given_up ]
+}
+# kept: whether one that was counted is still there, else whether there are others. To look at all processes is dear.
+kept() {
+  [ $ran -ge $count ] || for ke_one in $keepers; do
+    if keeps_on "$ke_one" "$session"; then return 0; fi
+  done
+  recount
+}
+recount() {
+  keepers='' left=null count=$((ran + 10000))
+  set --
+  for re_process in /proc/[0-9]*; do
+    re_one=${re_process#/proc/}
+    keeps_on "$re_one" "$session" || continue
+    # Without a session of its own the command is in ours.
+    [ "$session" = "$pid" ] || is_ours "$re_one" || continue
+    set -- "$@" "$re_one"
+  done
+  [ $# -gt 0 ] || return 1
+  keepers=$*
+  left="{\"code\":$code,\"signal\":$name,\"processes\":$#}"
+}
+# command_ended: how, as the wait status of its zombie says, and why.
+command_ended() {
+  if stat_of $pid && [ "$st_start" = "$child_start" ]; then
+    session=$st_session
+    if [ $((st_exit & 127)) = 0 ]; then
+      code=$((st_exit >> 8 & 255))
+    else
+      name="\"SIG$(kill -l $((st_exit & 127)))\""
+    fi
+  fi
+  oom_kills
+  if [ "$code" = 0 ]; then why=
+  elif out_of_memory; then why=oom
+  elif full; then why=disk-full
+  elif [ "$name" != null ]; then why=signal
+  elif [ "$code" != null ]; then why=exit; fi
+}
+full() {
+  # shellcheck disable=SC2046
+  for fu_place in "$dir" /root /tmp; do
+    # Where df says nothing, nothing is known.
+    set -- $(df -Pk "$fu_place" 2>/dev/null | tail -n 1) 1 1 1 1
+    [ "$4" != 0 ] || return 0
+  done
+  # The bare word is what a `configure` asks for.
+  tail -c 16384 log.raw | grep -qiE 'no space left on device|disk quota exceeded|: ENOSPC$'
 }
 while goes_on; do
   if [ -s stop ] && read -r stop_signal grace token <stop && [ "$wish" != "$stop_signal $token" ]; then
@@ -175,40 +253,16 @@ while goes_on; do
   ran=$((ran + step))
 done
 
-code=null name=null reason= oomed=false
-if stat_of $pid && [ "$st_start" = "$child_start" ]; then
-  if [ $((st_exit & 127)) = 0 ]; then
-    code=$((st_exit >> 8 & 255))
-  else
-    name="\"SIG$(kill -l $((st_exit & 127)))\""
-  fi
-fi
-full() {
-  # shellcheck disable=SC2046
-  for fu_place in "$dir" /root /tmp; do
-    set -- $(df -Pk "$fu_place" 2>/dev/null | tail -n 1) 0 0 0 0
-    [ "$4" != 0 ] || return 0
-  done
-  tail -c 16384 log.raw | grep -qiE 'no space left on device|disk quota exceeded|ENOSPC'
-}
-oom_kills
-if [ "$code" = 0 ] && [ -z "$signal" ]; then
-  state=succeeded
-elif [ -z "$begun" ]; then
+left=null reason=$why
+if [ -z "$begun" ]; then
   # Its name could not be written down: it was killed before it began.
   state=failed code=126 reason=unseen
   if full; then reason=disk-full; fi
-else
-  if [ -n "$signal" ]; then reason=stopped
-  elif out_of_memory; then reason=oom oomed=true
-  elif full; then reason=disk-full
-  elif [ "$name" != null ]; then reason=signal
-  elif [ "$code" != null ]; then reason=exit
-  else reason=unseen; fi
-  if [ -n "$signal" ] || [ "$name" != null ]; then state=killed
-  elif [ "$code" = null ]; then state=lost
-  else state=failed; fi
-fi
+elif [ -n "$signal" ]; then state=killed reason=stopped
+elif [ "$code" = 0 ]; then state=succeeded
+elif [ "$name" != null ]; then state=killed
+elif [ "$code" = null ]; then state=lost
+else state=failed; fi
 now
 ended="\"$now\"" exit="{\"code\":$code,\"signal\":$name,\"oom\":$oomed,\"reason\":\"$reason\"}"
 kill -s KILL $parent 2>/dev/null

@@ -35,6 +35,9 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// Takes the output of a command as it arrives: `fd` is 1 or 2, chunks split anywhere.
 pub type Output<'a> = &'a mut (dyn FnMut(u8, &[u8]) + Send);
 
+/// Takes the bytes of a file as they arrive, in pieces that are cut anywhere.
+pub type Pieces<'a> = &'a mut (dyn FnMut(&[u8]) + Send);
+
 /// Changes a profile; may be called again on a newer one.
 pub type ProfileEdit<'a> = &'a mut (dyn FnMut(&mut Profile) + Send);
 
@@ -124,6 +127,12 @@ pub trait Backend: Send + Sync {
     async fn push(&self, name: &str, path: &str, bytes: &[u8], mode: u32, owner: (u32, u32)) -> Result<()>;
     /// Reads a file from inside the instance.
     async fn pull(&self, name: &str, path: &str) -> Result<Vec<u8>>;
+    /// Reads a file of any size from inside the instance, a piece after the other; where the engine has no such call, one
+    /// of the size that [`Backend::pull`] reads.
+    async fn pull_pieces(&self, name: &str, path: &str, take: Pieces<'_>) -> Result<()> {
+        take(&self.pull(name, path).await?);
+        Ok(())
+    }
 
     /// A local image by alias or fingerprint.
     async fn image(&self, alias: &str) -> Result<Option<ImageInfo>>;

@@ -4,22 +4,31 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::{Error, Result, Status, Watch};
+use super::{Error, Result, Status, Watch, Writer};
 
 /// How often it is looked whether it has ended.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// What came of waiting for another watcher.
+#[derive(Debug)]
+pub(super) enum Beside {
+    /// The job has ended, and its log is here.
+    Ended(Box<Status>),
+    /// The other one is gone: the mirror is ours.
+    Free(Box<Writer>),
+}
+
 impl Watch<'_> {
-    /// Waits while another watcher adds to the mirror; none when that one is gone.
-    pub(super) async fn beside(&mut self) -> Result<Option<Status>> {
+    /// Waits while another watcher adds to the mirror.
+    pub(super) async fn beside(&mut self) -> Result<Beside> {
         let mut suspended: Option<Instant> = None;
         loop {
             let status = self.mirror.status();
             if status.is_over() {
-                return Ok(Some(status));
+                return Ok(Beside::Ended(Box::new(status)));
             }
-            if self.mirror.writer()?.is_some() {
-                return Ok(None);
+            if let Some(writer) = self.mirror.writer()? {
+                return Ok(Beside::Free(Box::new(writer)));
             }
             if let Some(error) = self.mirror.suspended() {
                 let since = suspended.get_or_insert_with(|| {

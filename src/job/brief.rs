@@ -29,7 +29,10 @@ impl Watch<'_> {
         let Some(round) = self.look(&mut writer).await? else {
             return Ok(writer.status().clone());
         };
-        let (ended, lost) = (writer.status().state.is_final(), round.no_job || round.gone);
+        let (ended, lost) = (
+            writer.status().state.is_final(),
+            round.no_job || round.gone || round.unbegun,
+        );
         // The rest of one that ended is a question of its own: it comes with the sum.
         let all = async {
             if lost {

@@ -6,13 +6,19 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, JobId, Known, Mirror, Result, State, Status, Watch, inside::Inside, order};
+use super::{
+    Error, JobId, Known, Mirror, Result, State, Status, Watch,
+    inside::{Forgotten, Inside},
+    order,
+};
 use crate::backend::{Backend, Status as Power};
 
 /// How long a job that was stopped may take to end after its grace: SIGKILL was sent by then.
 const MARGIN: u32 = 20;
 /// How long the engine may be away meanwhile.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How often the rest of a log is fetched that grows while its job is forgotten.
+const FETCHED: u32 = 3;
 /// How often it is looked whether something of a job is left.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -21,54 +27,70 @@ const LOOK: Duration = Duration::from_millis(200);
 pub struct End {
     /// How it ended.
     pub status: Status,
-    /// It had ended before: nothing was stopped.
+    /// It had ended before.
     pub before: bool,
+    /// Daemons that it had left behind were ended now.
+    pub daemons: bool,
 }
 
 impl End {
     /// What is said of it.
     pub fn words(&self, id: &JobId) -> String {
         let how = format!("{}: {}", self.status.state.word(), self.status.ending());
-        if self.before {
-            format!("{id} had ended before, so nothing was stopped: {how}")
-        } else {
-            format!("{id} {how}")
+        match (self.before, self.daemons) {
+            (true, true) => format!("{id} had ended before, and what it left running is ended now: {how}"),
+            (true, false) => format!("{id} had ended before, so nothing was stopped: {how}"),
+            (false, _) => format!("{id} {how}"),
         }
     }
 }
 
-/// What is known here of a job that has ended: no engine is needed for that. None where it runs, as far as is known, or
-/// where something of it may run that lost its runner.
+/// What is known here of a job that has ended: for where no engine says whether something of it is left. None where it
+/// runs, as far as is known, or where something of it may run that lost its runner.
 pub fn ended_before(mirror: &Mirror) -> Option<End> {
     let status = mirror.status();
     let over = status.state.is_final() && status.state != State::Lost;
-    over.then_some(End { status, before: true })
+    over.then_some(End {
+        status,
+        before: true,
+        daemons: false,
+    })
 }
 
-/// Tells a job to end and waits for it: how it ended. One that has ended is left alone.
+/// Tells a job to end and waits for it: how it ended. Of one that has ended only daemons can be left, which are ended.
 ///
 /// # Errors
 /// The engine does not answer, or the job outlives a SIGKILL.
 pub async fn end(backend: &dyn Backend, mirror: &Mirror, signal: &str, grace: u32) -> Result<End> {
-    if let Some(end) = ended_before(mirror) {
-        return Ok(end);
-    }
     mirror.compare_engine(backend).await?;
     let known = Known::of(mirror.clone(), Some((backend, &mirror.job.engine))).await;
     let status = known.status;
-    if status.state.is_final() && status.state != State::Lost {
-        return Ok(End { status, before: true });
-    }
     let patience = Duration::from_secs(u64::from(grace.saturating_add(MARGIN)));
     let undead = || Error::Undead {
         id: mirror.id().to_string(),
         seconds: patience.as_secs(),
     };
+    if status.state.is_final() && status.state != State::Lost {
+        // A lab that does not run runs none of them either.
+        let left = inside(backend, mirror).is_left().await.unwrap_or(false);
+        if left && !stop(backend, mirror, signal, grace).await? {
+            return Err(undead());
+        }
+        return Ok(End {
+            status,
+            before: true,
+            daemons: left,
+        });
+    }
     // Of a lost one the command may still run, without its runner.
     match stop(backend, mirror, signal, grace).await {
         Err(error) if status.state == State::Lost => {
             tracing::debug!(%error, "nothing left to stop");
-            return Ok(End { status, before: true });
+            return Ok(End {
+                status,
+                before: true,
+                daemons: false,
+            });
         }
         Ok(true) => {}
         Ok(false) => return Err(undead()),
@@ -78,6 +100,7 @@ pub async fn end(backend: &dyn Backend, mirror: &Mirror, signal: &str, grace: u3
     Ok(End {
         status,
         before: false,
+        daemons: false,
     })
 }
 
@@ -146,25 +169,31 @@ async fn quietly(backend: &dyn Backend, mirror: &Mirror) -> Result<Status> {
 /// # Errors
 /// It still runs; its log is not here as a whole.
 pub async fn forget(backend: Option<&dyn Backend>, mirror: &Mirror) -> Result<Option<String>> {
-    let lost = mirror.status().state == State::Lost;
+    let status = mirror.status();
+    let lost = status.state == State::Lost;
     let Some(backend) = backend else {
-        if lost {
+        if lost && status.is_over() {
             mirror.remove()?;
             return Ok(None);
         }
         return Err(differs(mirror, "there is no engine to compare it with"));
     };
     mirror.compare_engine(backend).await?;
-    if !lost {
+    if !status.is_over() {
         let known = Known::of(mirror.clone(), Some((backend, &mirror.job.engine))).await;
         if !known.status.state.is_final() {
             return Err(Error::Runs(mirror.id().to_string()));
         }
         let status = quietly(backend, mirror).await?;
-        if !status.whole && status.state != State::Lost {
-            return Err(differs(mirror, "it is not here as a whole"));
+        if !status.whole && (status.state != State::Lost || !status.is_over()) {
+            let why = status.elsewhere();
+            return Err(differs(
+                mirror,
+                why.as_deref().unwrap_or("it is not here as a whole"),
+            ));
         }
     }
+    let lost = mirror.status().state == State::Lost;
     let left = forget_inside(backend, mirror, lost).await?;
     mirror.remove()?;
     Ok(left)
@@ -198,14 +227,20 @@ async fn forget_inside(backend: &dyn Backend, mirror: &Mirror, lost: bool) -> Re
     if found.status != Power::Running {
         return kept("the lab does not run");
     }
-    if lost && !rest(inside, mirror).await? {
-        return Err(differs(mirror, "its bytes are other ones"));
+    let mut fetch = lost;
+    for _ in 0..FETCHED {
+        if fetch && !rest(inside, mirror).await? {
+            return Err(differs(mirror, "its bytes are other ones"));
+        }
+        match inside.forget(mirror.length()).await {
+            Ok(Forgotten::Gone) => return Ok(None),
+            Ok(Forgotten::Runs) => return Err(Error::Runs(mirror.id().to_string())),
+            // A daemon of it wrote on when it had ended.
+            Ok(Forgotten::Grown) => fetch = true,
+            Err(error) => return kept(&error.to_string()),
+        }
     }
-    match inside.forget().await {
-        Ok(true) => Ok(None),
-        Ok(false) => Err(Error::Runs(mirror.id().to_string())),
-        Err(error) => kept(&error.to_string()),
-    }
+    Err(Error::Runs(mirror.id().to_string()))
 }
 
 /// Fetches the rest of the log of a job that is lost, and compares it: whether all that the lab has of it is here.
@@ -237,7 +272,7 @@ mod tests {
     use super::*;
     use crate::{
         backend::{self, InstanceSpec, Power as Switch, fake::Fake},
-        job::{Order, inside::Command},
+        job::{JobId, Order, inside::Command},
     };
 
     #[tokio::test]

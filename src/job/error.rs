@@ -43,8 +43,11 @@ pub enum Error {
         /// Its words, sanitised.
         why: String,
     },
-    /// It still runs.
-    #[error("the job {0} still runs; stop it first with `halolab job stop {0}`")]
+    /// Another job has its id.
+    #[error("there is a job {0} already, and nothing was begun; give the command again")]
+    Taken(String),
+    /// It still runs, or something of it writes on.
+    #[error("the job {0} still runs, or what it started does; stop it first with `halolab job stop {0}`")]
     Runs(String),
     /// It outlived its SIGKILL, or the daemon does not say.
     #[error(

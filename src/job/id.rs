@@ -1,4 +1,4 @@
-//! Names of jobs: `<kind>-<UTC yyyymmddThhmmssZ>-<4 hex>`, so that they sort by time within a kind.
+//! Names of jobs: `<kind>-<UTC yyyymmddThhmmssZ>-<16 hex>`, so that they sort by time within a kind.
 
 use std::{
     fmt,
@@ -31,8 +31,8 @@ impl JobId {
             return Err(Error::Name(crate::log::sanitize(kind)));
         }
         let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-        let random = std::hash::RandomState::new().build_hasher().finish() & 0xffff;
-        Ok(Self(format!("{kind}-{now}-{random:04x}")))
+        let random = std::hash::RandomState::new().build_hasher().finish();
+        Ok(Self(format!("{kind}-{now}-{random:016x}")))
     }
 
     /// The one of an action of a run: the same each time that it is asked for, so that a resumed run finds it. More
@@ -93,7 +93,7 @@ mod tests {
         let id = JobId::new("spack-build").unwrap();
         assert_eq!((id.kind(), id.when().len()), ("spack-build", 16));
         assert_eq!(JobId::parse(id.as_str()), Some(id.clone()));
-        assert_eq!(id.as_str().rsplit('-').next().map(str::len), Some(4));
+        assert_eq!(id.as_str().rsplit('-').next().map(str::len), Some(16));
         for bad in ["", "A", "a b", "../x", "-a", "ü", &"x".repeat(41)] {
             assert!(matches!(JobId::new(bad), Err(Error::Name(_))), "{bad}");
         }

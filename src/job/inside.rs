@@ -1,10 +1,18 @@
 //! The files and the runner inside a lab: `assets/job/*.sh`, asked through [`Backend::exec`].
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, JobId, Result, status::LONGEST};
+pub use super::heard::Heard;
+#[cfg(fuzzing)]
+pub use super::heard::hear;
+use super::{Error, JobId, Result, heard::Lines};
 use crate::backend::{self, Backend, ExecSpec, Output};
 
 /// Where the jobs of a lab are.
@@ -41,23 +49,15 @@ pub struct Command {
     pub cwd: String,
 }
 
-/// What is heard from inside.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Heard<'a> {
-    /// The next bytes of the log.
-    Bytes(&'a [u8]),
-    /// A line with a status, as it came.
-    Status(&'a [u8]),
-    /// How long the log was, when: milliseconds since 1970 by the lab's clock, bytes.
-    Time(u64, u64),
-    /// SHA-256 of the whole log: its length, and hex.
-    Sum(u64, &'a str),
-    /// How far a package is, out of its own log: the name of its stage, and `[12/345]` or `[ 45%]`.
-    Inside(&'a str, &'a str),
-    /// Its runner is gone, and no status says why.
+/// What became of the wish to forget a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forgotten {
+    /// Its files are gone.
     Gone,
-    /// There is no such job.
-    NoJob,
+    /// It still runs, or something of it still writes.
+    Runs,
+    /// Its log is longer than the copy: what wrote on when it had ended is still to be fetched.
+    Grown,
 }
 
 /// A job inside an instance.
@@ -73,7 +73,7 @@ pub struct Inside<'a> {
 
 impl Inside<'_> {
     /// Asks, and hears the whole of a short answer: its exit code and its words.
-    async fn answer(&self, words: &[&str]) -> Result<(i32, Vec<u8>)> {
+    async fn answer(&self, words: &[&str]) -> backend::Result<(i32, Vec<u8>)> {
         let mut said = vec![];
         let mut take = |_: u8, bytes: &[u8]| keep(&mut said, bytes);
         let code = self.ask(words, &mut take, &CancellationToken::new()).await?;
@@ -146,6 +146,46 @@ impl Inside<'_> {
         }
     }
 
+    /// SHA-256 of so many bytes of the log, in hex, however long it takes, as long as the lab says that it lives; none where
+    /// the lab cannot say.
+    ///
+    /// # Errors
+    /// The engine fails, the lab is silent, or the token is cancelled.
+    pub async fn sum(&self, bytes: u64, cancel: &CancellationToken) -> backend::Result<Option<String>> {
+        let (begun, heard) = (Instant::now(), AtomicU64::new(0));
+        let count = bytes.to_string();
+        let words = ["sum", self.id.as_str(), &count];
+        let (mut sum, mut lines) = (None, Lines::default());
+        let mut take = |fd: u8, chunk: &[u8]| {
+            heard.store(begun.elapsed().as_secs(), Ordering::Relaxed);
+            if fd == 2 {
+                lines.feed(chunk, &mut |told| match told {
+                    Heard::Sum(length, hex) if length == bytes => sum = Some(hex.to_owned()),
+                    _ => {}
+                });
+            }
+        };
+        let silence = async {
+            loop {
+                let since = Duration::from_secs(heard.load(Ordering::Relaxed));
+                let quiet = begun.elapsed().saturating_sub(since);
+                if quiet > PATIENCE {
+                    return;
+                }
+                tokio::time::sleep(PATIENCE.saturating_sub(quiet) + PAUSE).await;
+            }
+        };
+        tokio::select! {
+            asked = self.ask(&words, &mut take, cancel) => asked.map(drop)?,
+            () = silence => return Err(backend::Error::Timeout {
+                engine: "the engine".into(),
+                what: format!("compare the log of {}", self.id),
+                after: PATIENCE,
+            }),
+        }
+        Ok(sum)
+    }
+
     /// Reads bytes of the log.
     ///
     /// # Errors
@@ -194,20 +234,22 @@ impl Inside<'_> {
         Ok(self.order("left").await? == 4)
     }
 
-    /// Removes the files of a job that ended. False where it still runs, or its command does without a runner.
+    /// Removes the files of a job that ended, of whose log so many bytes are copied.
     ///
     /// # Errors
     /// The engine fails, or the lab does not remove them.
-    pub async fn forget(&self) -> backend::Result<bool> {
+    pub async fn forget(&self, copied: u64) -> backend::Result<Forgotten> {
+        let copied = copied.to_string();
         // A runner that said its last word may still be there for a moment.
         for _ in 0..FORGOTTEN {
-            match self.order("forget").await? {
-                0 => return Ok(true),
+            match self.answer(&["forget", self.id.as_str(), &copied]).await?.0 {
+                0 => return Ok(Forgotten::Gone),
                 3 => tokio::time::sleep(PAUSE).await,
+                5 => return Ok(Forgotten::Grown),
                 code => return Err(self.refused("forget", &format!("it ended with {code}"))),
             }
         }
-        Ok(false)
+        Ok(Forgotten::Runs)
     }
 
     /// Removes the command of a job that did not begin; its log stays. False where that cannot be.
@@ -314,104 +356,9 @@ fn words_of(said: &[u8]) -> String {
     }
 }
 
-/// Lines of what is told, out of chunks; one that is too long is left out.
-#[derive(Default)]
-struct Lines {
-    line: Vec<u8>,
-    too_long: bool,
-}
-
-impl Lines {
-    fn feed(&mut self, chunk: &[u8], heard: &mut (dyn FnMut(Heard<'_>) + Send)) {
-        for part in chunk.split_inclusive(|b| *b == b'\n') {
-            let (text, ends) = match part.split_last() {
-                Some((b'\n', text)) => (text, true),
-                _ => (part, false),
-            };
-            if self.line.len() + text.len() > LONGEST {
-                self.too_long = true;
-            } else {
-                self.line.extend_from_slice(text);
-            }
-            if ends {
-                let line = std::mem::take(&mut self.line);
-                if let Some(told) = told(&line).filter(|_| !self.too_long) {
-                    heard(told);
-                }
-                self.too_long = false;
-            }
-        }
-    }
-}
-
-fn told(line: &[u8]) -> Option<Heard<'_>> {
-    let numbers = |text: &str| -> Option<(u64, u64)> {
-        let (one, two) = text.split_once(' ')?;
-        Some((one.parse().ok()?, two.parse().ok()?))
-    };
-    match line {
-        b"x" => Some(Heard::Gone),
-        b"n" => Some(Heard::NoJob),
-        [b's', b' ', status @ ..] => Some(Heard::Status(status)),
-        [b't', b' ', rest @ ..] => {
-            let (ms, bytes) = numbers(std::str::from_utf8(rest).ok()?)?;
-            Some(Heard::Time(ms, bytes))
-        }
-        [b'i', b' ', rest @ ..] => {
-            let (stage, step) = std::str::from_utf8(rest).ok()?.split_once(' ')?;
-            Some(Heard::Inside(stage, step))
-        }
-        [b'h', b' ', rest @ ..] => {
-            let (bytes, sum) = std::str::from_utf8(rest).ok()?.split_once(' ')?;
-            Some(Heard::Sum(bytes.parse().ok()?, sum.split_whitespace().next()?))
-        }
-        _ => None,
-    }
-}
-
-/// Hears bytes of the lab's second stream, cut at a place, for the fuzzer.
-#[cfg(fuzzing)]
-pub fn hear(bytes: &[u8], cut: usize) -> Vec<String> {
-    let mut said = vec![];
-    let mut lines = Lines::default();
-    let (one, two) = bytes.split_at(cut.min(bytes.len()));
-    for part in [one, two] {
-        lines.feed(part, &mut |heard| said.push(format!("{heard:?}")));
-    }
-    said
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_told_is_read_wherever_it_is_cut() {
-        let text = b"s {\"a\":1}\nt 1795345838000 12\nnoise\nh 12 abcd  -\nt x y\nx\nn\n";
-        for cut in 0..text.len() {
-            let mut said = vec![];
-            let mut lines = Lines::default();
-            let (one, two) = text.split_at(cut);
-            for part in [one, two] {
-                lines.feed(part, &mut |h| said.push(format!("{h:?}")));
-            }
-            assert_eq!(said.len(), 5, "{cut}: {said:?}");
-            assert_eq!(said[1], "Time(1795345838000, 12)");
-            assert_eq!(said[2], "Sum(12, \"abcd\")");
-        }
-    }
-
-    #[test]
-    fn a_flood_without_lines_is_not_kept() {
-        let mut lines = Lines::default();
-        let mut heard = 0;
-        for _ in 0..100 {
-            lines.feed(&[b's'; 4096], &mut |_| heard += 1);
-        }
-        assert!(lines.line.len() <= LONGEST);
-        lines.feed(b"\nx\n", &mut |_| heard += 1);
-        assert_eq!(heard, 1, "the line after it counts");
-    }
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a shell says what it takes")]

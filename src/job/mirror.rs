@@ -1,12 +1,14 @@
 //! What is known of a job on this host: `jobs/ID/{job.json,status.json,log.raw,log.raw.times,events.jsonl,lock}`.
 //!
 //! `log.raw` is a copy of the lab's, byte for byte as far as it goes: its own length is the cursor for whoever goes on.
-//! One watcher at a time adds to it, the one that holds the lock; others read what it adds.
+//! One watcher at a time adds to it, and writes its status: the one that holds the lock; others read what it adds. What
+//! is asked for meanwhile has files of its own: `attempt` (which one was asked for last) and `doom`.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use super::{Error, JobFile, JobId, Result, SCHEMA, State, Status, Writer};
@@ -20,6 +22,8 @@ const LARGEST: u64 = 4 << 20;
 
 /// Why its lab is being ended, for the one who finds that the job is lost.
 const DOOM: &str = "doom";
+/// Which attempt was asked for last, where it is not the first: how an earlier one ended is not how it stands.
+const ATTEMPT: &str = "attempt";
 
 /// A job as this host knows it.
 #[derive(Clone, Debug)]
@@ -31,7 +35,21 @@ pub struct Mirror {
 }
 
 impl Mirror {
-    /// Makes the folder of a new job, or takes over that of an earlier attempt.
+    /// Makes the folder of a new job; another one's is not taken over.
+    ///
+    /// # Errors
+    /// There is one ([`Error::Taken`]), or it cannot be written.
+    pub fn create_new(jobs: &Path, id: &JobId, job: JobFile) -> Result<Self> {
+        private_folder(jobs)?;
+        let folder = jobs.join(id.as_str());
+        match fs::create_dir(&folder) {
+            Ok(()) => Self::create(jobs, id, job),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(Error::Taken(id.to_string())),
+            Err(error) => Err(Error::file(folder)(error)),
+        }
+    }
+
+    /// Makes the folder of a job, or takes over that of an earlier attempt.
     ///
     /// # Errors
     /// The folder cannot be written.
@@ -92,16 +110,39 @@ impl Mirror {
         self.folder.join("log.raw")
     }
 
-    /// What was heard of it last; queued where nothing was.
+    /// What was heard of it last; queued where nothing was, or not of the attempt that was asked for last.
     pub fn status(&self) -> Status {
         let text = read(&self.folder.join("status.json")).unwrap_or_default();
-        Status::parse(&text, self.id.as_str()).unwrap_or_else(|| Status {
-            schema: SCHEMA.into(),
-            job: self.id.to_string(),
-            kind: self.id.kind().into(),
-            container: self.job.container.clone(),
-            ..Status::default()
-        })
+        match Status::parse(&text, self.id.as_str()) {
+            Some(status) if status.is_before(self.asked_for()) => Status {
+                state: State::Queued,
+                exit: None,
+                ended_at: None,
+                whole: false,
+                unfetched: None,
+                ..status
+            },
+            Some(status) => status,
+            None => Status::queued(&self.id, &self.job.container),
+        }
+    }
+
+    /// Which attempt was asked for last; 0 where it is the first.
+    pub fn asked_for(&self) -> u32 {
+        let text = read(&self.folder.join(ATTEMPT)).unwrap_or_default();
+        let number = std::str::from_utf8(&text)
+            .ok()
+            .and_then(|text| text.trim().parse().ok());
+        number.unwrap_or(0)
+    }
+
+    /// An attempt is asked for, or was not begun after all. Whoever watches meanwhile has the status, and may write how
+    /// the one before it ended.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn set_asked_for(&self, attempt: Option<u32>) -> Result<()> {
+        self.set(ATTEMPT, attempt.map(|attempt| format!("{attempt}\n")).as_deref())
     }
 
     /// Bytes of the log that are here.
@@ -132,12 +173,18 @@ impl Mirror {
 
     /// When the log last grew: milliseconds since 1970 by the lab's clock.
     pub fn last_growth(&self) -> Option<u64> {
+        self.last_time().map(|(ms, _)| ms)
+    }
+
+    /// The last line of the index of times: milliseconds since 1970, bytes.
+    pub(super) fn last_time(&self) -> Option<(u64, u64)> {
         let mut file = File::open(self.folder.join("log.raw.times")).ok()?;
         let length = file.metadata().ok()?.len();
         file.seek(SeekFrom::Start(length.saturating_sub(128))).ok()?;
         let mut end = String::new();
         file.take(128).read_to_string(&mut end).ok()?;
-        end.lines().last()?.split(' ').next()?.parse().ok()
+        let (ms, bytes) = end.lines().last()?.split_once(' ')?;
+        Some((ms.parse().ok()?, bytes.parse().ok()?))
     }
 
     /// The right to add to it; none while another watcher has it.
@@ -182,9 +229,13 @@ impl Mirror {
     /// # Errors
     /// It cannot be written.
     pub fn set_doom(&self, why: Option<&str>) -> Result<()> {
-        let path = self.folder.join(DOOM);
-        match why {
-            Some(why) => self.replace(DOOM, why.as_bytes()),
+        self.set(DOOM, why)
+    }
+
+    fn set(&self, name: &str, text: Option<&str>) -> Result<()> {
+        let path = self.folder.join(name);
+        match text {
+            Some(text) => self.replace(name, text.as_bytes()),
             None => match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::file(path)(error)),
                 _ => Ok(()),
@@ -204,32 +255,21 @@ impl Mirror {
     /// # Errors
     /// It cannot be written.
     pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let (path, fresh) = (self.folder.join(name), self.folder.join(format!("{name}.new")));
+        // Each has a name of its own: two that write at once leave one of both.
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let fresh = format!(".{name}.{}.{count}.new", std::process::id());
+        let (path, fresh) = (self.folder.join(name), self.folder.join(fresh));
         let write = || -> io::Result<()> {
             let mut options = OpenOptions::new();
             options.write(true).create(true).truncate(true);
             open_private(&mut options, &fresh)?.write_all(bytes)?;
             fs::rename(&fresh, &path)
         };
-        write().map_err(Error::file(&path))
-    }
-
-    /// It is asked for once more: nothing is known of the new attempt yet.
-    ///
-    /// # Errors
-    /// It cannot be written.
-    pub fn queue(&self) -> Result<()> {
-        let status = Status {
-            state: State::Queued,
-            exit: None,
-            ended_at: None,
-            whole: false,
-            ..self.status()
-        };
-        let text = serde_json::to_vec(&status)
-            .map_err(io::Error::from)
-            .map_err(Error::file(&self.folder))?;
-        self.replace("status.json", &text)
+        write().map_err(|error| {
+            let _ = fs::remove_file(&fresh);
+            Error::file(&path)(error)
+        })
     }
 
     /// Whether this engine is the one that it runs on: what another one does not know is not lost.
@@ -309,5 +349,96 @@ pub fn find(jobs: &Path, text: &str) -> Result<Mirror> {
             id,
             ids: many.iter().map(ToString::to_string).collect(),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mirror(folder: &Path) -> Mirror {
+        Mirror::create(folder, &JobId::parse("cmd-1-2").unwrap(), JobFile::default()).unwrap()
+    }
+
+    fn line(state: &str, attempt: u32) -> Vec<u8> {
+        let exit = if state == "failed" {
+            r#"{"code":3}"#
+        } else {
+            "null"
+        };
+        format!(
+            r#"{{"schema":"halolab.job/1","job":"cmd-1-2","state":"{state}","attempt":{attempt},"exit":{exit}}}"#
+        )
+        .into_bytes()
+    }
+
+    #[test]
+    fn how_an_attempt_ended_is_not_how_the_next_one_stands_whoever_writes_it_when() {
+        let folder = tempfile::tempdir().unwrap();
+        let mirror = mirror(folder.path());
+        let mut other = mirror.writer().unwrap().unwrap();
+        other.told(&line("failed", 1)).unwrap();
+        mirror.set_asked_for(Some(2)).unwrap();
+        // Somebody who looked before that writes now.
+        assert!(
+            other
+                .verify(0, &hex::encode(<sha2::Sha256 as sha2::Digest>::digest(b"")))
+                .unwrap()
+        );
+        drop(other);
+        let status = mirror.status();
+        assert_eq!((status.state, status.exit.is_none()), (State::Queued, true));
+        assert!(!status.is_over());
+        let mut writer = mirror.writer().unwrap().unwrap();
+        writer.told(&line("running", 2)).unwrap();
+        writer.told(&line("failed", 2)).unwrap();
+        assert_eq!(
+            (mirror.status().state, mirror.status().code()),
+            (State::Failed, 3)
+        );
+    }
+
+    #[test]
+    fn two_that_write_at_once_leave_one_of_both() {
+        let folder = tempfile::tempdir().unwrap();
+        let mirror = mirror(folder.path());
+        // A name that both would take is taken already.
+        fs::create_dir(mirror.folder().join("status.json.new")).unwrap();
+        std::thread::scope(|scope| {
+            for size in [10, 100_000] {
+                let mirror = &mirror;
+                scope.spawn(move || {
+                    for _ in 0..50 {
+                        mirror.replace("status.json", &vec![b'x'; size]).unwrap();
+                        let length = read(&mirror.folder().join("status.json")).unwrap().len();
+                        assert!([10, 100_000].contains(&length), "{length}");
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn a_new_job_takes_no_other_ones_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let id = JobId::parse("cmd-1-2").unwrap();
+        Mirror::create_new(folder.path(), &id, JobFile::default()).unwrap();
+        let again = Mirror::create_new(folder.path(), &id, JobFile::default());
+        assert!(matches!(again, Err(Error::Taken(_))));
+    }
+
+    #[test]
+    fn a_look_at_a_job_that_ended_does_not_read_its_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let mirror = mirror(folder.path());
+        fs::write(
+            mirror.log(),
+            "==> Installing lab-a-1.0-abcdefghijklmnopqrstuvwxyz234567 [1/1]\n",
+        )
+        .unwrap();
+        let mut writer = mirror.writer().unwrap().unwrap();
+        assert!(!writer.has_read(), "until somebody wants to know how far it is");
+        writer.told(&line("running", 1)).unwrap();
+        assert!(writer.has_read());
     }
 }

@@ -11,31 +11,35 @@
 //! them here, byte for byte as far as it goes, and stays when the lab is gone. Whoever watches ([`Watch`]) adds to it.
 //! Nothing here knows an engine: only [`crate::backend::Backend`].
 
+mod asked;
 mod beside;
 mod brief;
 mod end;
 mod error;
 mod events;
+mod heard;
 mod id;
 pub mod inside;
 mod mirror;
 mod order;
 pub mod progress;
 mod read;
+mod rest;
 mod status;
 mod tail;
 mod tell;
 mod watch;
 mod writer;
 
+pub use asked::JobFile;
 pub use end::{End, end, ended_before, forget, stop};
 pub use error::{Error, Result};
 pub use id::JobId;
 pub use mirror::{Mirror, find, ids};
-pub use order::{Order, go_on, start};
+pub use order::{Order, go_on, start, start_new};
 pub use progress::Progress;
 pub use read::{Glance, Known};
-pub use status::{Exit, JobFile, Log, State, Status};
+pub use status::{Exit, Left, Log, State, Status};
 pub use tail::Tail;
 pub use watch::{Ended, Watch};
 pub use writer::Writer;

@@ -7,13 +7,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Error, JobFile, JobId, Mirror, Result, State, Status,
-    inside::{Command, Heard, Inside},
+    inside::{Command, Forgotten, Heard, Inside},
 };
 use crate::backend::{self, Backend, Instance};
 
 /// How often a lab that says nothing is asked how a job stands, and the pause between.
 const ASKED: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(200);
+/// How many ids are tried that another job has.
+const IDS: u32 = 3;
 /// How long it is tried to take back what a job that did not begin left in its lab.
 const TAKEN_BACK: Duration = Duration::from_secs(10);
 
@@ -32,7 +34,28 @@ pub struct Order {
     pub step: Option<(String, String)>,
 }
 
-/// Starts a job in a running instance; it goes on whoever watches it. One that runs already is left alone.
+/// Starts a job of a kind under a new id.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_new(
+    backend: &dyn Backend,
+    jobs: &Path,
+    kind: &str,
+    instance: &Instance,
+    order: &Order,
+) -> Result<Mirror> {
+    for _ in 0..IDS {
+        match start(backend, jobs, &JobId::new(kind)?, instance, order).await {
+            Err(Error::Taken(_)) => {}
+            other => return other,
+        }
+    }
+    start(backend, jobs, &JobId::new(kind)?, instance, order).await
+}
+
+/// Starts a job in a running instance; it goes on whoever watches it. A step that runs already is left alone; any other
+/// id must be new.
 ///
 /// # Errors
 /// The mirror cannot be written, or the lab does not take the job: nothing runs then.
@@ -46,9 +69,11 @@ pub async fn start(
     let before = Mirror::open(jobs, id).ok();
     let attempt = before.as_ref().map_or(0, |mirror| mirror.status().attempt);
     let attempt = attempt.saturating_add(1);
-    let mirror = mirror_of(backend, jobs, id, instance, order).await?;
-    // How an earlier attempt ended is not how this one stands.
-    mirror.queue()?;
+    let mirror = mirror_of(backend, jobs, id, instance, order, !id.is_step()).await?;
+    if attempt > 1 {
+        // How an earlier attempt ended is not how this one stands.
+        mirror.set_asked_for(Some(attempt))?;
+    }
     mirror.set_doom(None)?;
     let text = serde_json::to_string(&mirror.job)
         .map_err(std::io::Error::from)
@@ -59,7 +84,15 @@ pub async fn start(
         instance: &instance.name,
     };
     match inside.start(attempt, &text, &order.command).await {
-        Ok(_) => {
+        Ok(false) if !id.is_step() => {
+            // One of another host: its command runs, and ours does not.
+            let _ = mirror.remove();
+            Err(Error::Taken(id.to_string()))
+        }
+        Ok(fresh) => {
+            if !fresh {
+                mirror.set_asked_for(None)?;
+            }
             // Whoever watches already knows more; and what a full disk does not take now is heard later: it runs.
             if let Ok(Some(mut writer)) = mirror.writer()
                 && let Err(error) = writer.began()
@@ -88,16 +121,23 @@ pub async fn start(
 async fn take_back(inside: Inside<'_>, mirror: &Mirror, first: bool) {
     let clean = async {
         if first {
-            inside.forget().await
+            // Of what did not run nothing is to be copied.
+            inside
+                .forget(u64::from(u32::MAX))
+                .await
+                .map(|end| end == Forgotten::Gone)
         } else {
             // The log of the attempts before stays.
             inside.clear().await
         }
     };
     let clean = timeout(TAKEN_BACK, clean).await;
-    if first && matches!(clean, Ok(Ok(true))) {
+    match clean {
         // Nothing ran: there is nothing to keep.
-        let _ = mirror.remove();
+        Ok(Ok(true)) if first => drop(mirror.remove()),
+        // The attempt before it stands.
+        Ok(Ok(true)) => drop(mirror.set_asked_for(None)),
+        _ => {}
     }
 }
 
@@ -128,18 +168,19 @@ pub async fn go_on(
     let address = backend.server_of(&instance.name).await?.address;
     let mirror = match Mirror::open(jobs, id) {
         Ok(mirror) if mirror.job.engine == address => mirror,
-        _ => mirror_of(backend, jobs, id, instance, order).await?,
+        _ => mirror_of(backend, jobs, id, instance, order, false).await?,
     };
     Ok((mirror, false))
 }
 
-/// The folder of a job on this host.
+/// The folder of a job on this host, which must not be there where its id is new.
 async fn mirror_of(
     backend: &dyn Backend,
     jobs: &Path,
     id: &JobId,
     instance: &Instance,
     order: &Order,
+    new: bool,
 ) -> Result<Mirror> {
     let (run, action) = order.step.clone().unzip();
     let argv = match &order.command.script {
@@ -161,7 +202,11 @@ async fn mirror_of(
         action,
         ..JobFile::default()
     };
-    Mirror::create(jobs, id, job)
+    if new {
+        Mirror::create_new(jobs, id, job)
+    } else {
+        Mirror::create(jobs, id, job)
+    }
 }
 
 /// How a job stands inside; none where the lab says that there is none, or that its runner is gone.
@@ -174,7 +219,7 @@ pub(super) async fn stands(inside: Inside<'_>) -> Result<Option<Status>> {
         let (mut found, mut none) = (None, false);
         let mut heard = |heard: Heard<'_>| match heard {
             Heard::Status(line) => found = Status::parse(line, inside.id.as_str()),
-            Heard::Gone | Heard::NoJob => none = true,
+            Heard::Gone | Heard::NoJob | Heard::Unbegun => none = true,
             _ => {}
         };
         inside.follow((0, 0), (0, false), &mut heard, &never).await?;

@@ -3,7 +3,6 @@
 use std::{path::Path, time::Duration};
 
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::{Error, Mirror, State, Status, Watch, ids};
@@ -60,7 +59,7 @@ pub struct Glance {
     /// Its exit code for whoever waits; none while it runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<u8>,
-    /// How it ended, or why nothing newer is known.
+    /// How it ended, what of it goes on without its command, or why nothing newer is known.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub why: String,
     /// Bytes that it wrote.
@@ -159,6 +158,8 @@ impl Known {
         let ended = status.state.is_final();
         let why = if ended {
             status.ending()
+        } else if let (Some(left), true) = (&status.left, self.stale.is_empty()) {
+            left.words()
         } else {
             self.stale.clone()
         };
@@ -191,11 +192,6 @@ impl Known {
         let age = beat.map_or(0, |beat| now - beat.as_second());
         !self.frozen && !self.status.state.is_final() && u64::try_from(age).unwrap_or(0) > SILENT
     }
-}
-
-/// SHA-256 of bytes, and how many they are.
-pub(super) fn sum(bytes: &[u8]) -> (String, u64) {
-    (hex::encode(Sha256::digest(bytes)), bytes.len() as u64)
 }
 
 #[cfg(test)]

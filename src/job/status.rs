@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Progress;
+use super::{JobId, Progress, SCHEMA, asked::signal_number};
 
 /// How the schema of every version begins: what a newer one adds is kept, and what it left out is empty.
 const FAMILY: &str = "halolab.job/";
@@ -75,6 +75,34 @@ pub struct Exit {
     pub reason: String,
 }
 
+/// What of a job goes on whose command has ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Left {
+    /// The command's exit code; none where a signal ended it, or nobody saw its end.
+    pub code: Option<i32>,
+    /// `SIGKILL`, …
+    pub signal: Option<String>,
+    /// How many processes go on.
+    pub processes: u32,
+}
+
+impl Left {
+    /// For people.
+    pub fn words(&self) -> String {
+        let how = match (self.code, &self.signal) {
+            (Some(code), _) => format!("exit code {code}"),
+            (None, Some(signal)) => signal.clone(),
+            (None, None) => "its end was not seen".into(),
+        };
+        let processes = match self.processes {
+            1 => "1 process of it goes on".to_owned(),
+            count => format!("{count} processes of it go on"),
+        };
+        format!("its command ended ({how}), and {processes}")
+    }
+}
+
 /// Where its output is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -89,6 +117,8 @@ pub struct Log {
     pub events: String,
     /// Number of the last event.
     pub seq: u64,
+    /// How far the lab's index of times was read. Only in the mirror.
+    pub times: u64,
 }
 
 /// `status.json`.
@@ -119,6 +149,8 @@ pub struct Status {
     pub ended_at: Option<String>,
     /// How it ended.
     pub exit: Option<Exit>,
+    /// What of it goes on although its command has ended: it runs until that is over.
+    pub left: Option<Left>,
     /// Where its output is.
     pub log: Log,
     /// What its output says of how far it is; only in the mirror.
@@ -127,6 +159,9 @@ pub struct Status {
     pub synced_at: String,
     /// The mirror's log is whole: size and SHA-256 are those in the lab. Only in the mirror.
     pub whole: bool,
+    /// Bytes of its log that its lab still holds, which was stopped under it, as far as they were counted; none where
+    /// nothing of it is to be had any more. Only in the mirror.
+    pub unfetched: Option<u64>,
     /// How often the log began anew, because the lab was put back: what was read of it before is of another one. Only in
     /// the mirror.
     pub anew: u32,
@@ -136,6 +171,17 @@ pub struct Status {
 }
 
 impl Status {
+    /// Of a job of which nothing was heard.
+    pub(super) fn queued(id: &JobId, container: &str) -> Self {
+        Self {
+            schema: SCHEMA.into(),
+            job: id.to_string(),
+            kind: id.kind().into(),
+            container: container.to_owned(),
+            ..Self::default()
+        }
+    }
+
     /// A status out of a line that came from a lab; none where it is not one, or of another job.
     pub fn parse(line: &[u8], job: &str) -> Option<Self> {
         if line.len() > LONGEST {
@@ -171,18 +217,31 @@ impl Status {
             exit.signal = exit.signal.as_deref().map(short);
             exit.reason = short(&exit.reason);
         }
+        if let Some(left) = &mut self.left {
+            left.signal = left.signal.as_deref().map(short);
+        }
     }
 
-    /// Whether nothing more can be heard of it: it has ended, and its log is here as a whole.
+    /// Whether nothing more can be heard of it: it has ended, and its log is here as a whole, or as far as there is one.
     pub fn is_over(&self) -> bool {
-        self.state == State::Lost || (self.state.is_final() && self.whole)
+        match self.state {
+            State::Lost => self.unfetched.is_none(),
+            state => state.is_final() && self.whole,
+        }
+    }
+
+    /// Whether it is how an attempt before this one ended.
+    pub(super) fn is_before(&self, attempt: u32) -> bool {
+        self.state.is_final() && self.attempt < attempt
     }
 
     /// Takes over what only this host knows.
     pub(super) fn keep_ours(&mut self, old: &Self) {
         self.progress = old.progress.clone();
         self.log.seq = old.log.seq;
+        self.log.times = old.log.times;
         self.anew = old.anew;
+        self.unfetched = old.unfetched;
         self.whole = old.whole && self.state.is_final();
     }
 
@@ -199,8 +258,28 @@ impl Status {
         }
     }
 
-    /// How it ended, in words; empty while it runs.
+    /// How it ended, in words, and what of its log is still elsewhere; empty while it runs.
     pub fn ending(&self) -> String {
+        match self.elsewhere() {
+            Some(rest) => format!("{}; {rest}", self.end()),
+            None => self.end(),
+        }
+    }
+
+    /// What of its log is still in its lab, which was stopped, and how to get it; none where it is all here.
+    pub fn elsewhere(&self) -> Option<String> {
+        let bytes = self.unfetched.filter(|_| self.state.is_final() && !self.whole)?;
+        let lab = short(&self.container);
+        let rest = match bytes {
+            0 => "parts of its log are".to_owned(),
+            bytes => format!("the last {bytes} bytes of its log are"),
+        };
+        Some(format!(
+            "{rest} still in {lab}, which was stopped: they come after `halolab start {lab}`"
+        ))
+    }
+
+    fn end(&self) -> String {
         let exit = self.exit.clone().unwrap_or_default();
         let how = match (exit.code, &exit.signal) {
             (Some(code), _) => format!("exit code {code}"),
@@ -223,90 +302,6 @@ impl Status {
 /// A text from a lab as we keep it.
 pub(super) fn short(text: &str) -> String {
     crate::log::sanitize(text).chars().take(TEXT).collect()
-}
-
-/// The first and the last real-time signal, as shells count them: glibc keeps 32 and 33 to itself.
-const REAL_TIME: (u8, u8) = (34, 64);
-
-/// The number of a signal on Linux (x86, ARM); 0 for one that we do not know.
-fn signal_number(name: &str) -> u8 {
-    let known = [
-        ("SIGHUP", 1),
-        ("SIGINT", 2),
-        ("SIGQUIT", 3),
-        ("SIGILL", 4),
-        ("SIGTRAP", 5),
-        ("SIGABRT", 6),
-        ("SIGBUS", 7),
-        ("SIGFPE", 8),
-        ("SIGKILL", 9),
-        ("SIGUSR1", 10),
-        ("SIGSEGV", 11),
-        ("SIGUSR2", 12),
-        ("SIGPIPE", 13),
-        ("SIGALRM", 14),
-        ("SIGTERM", 15),
-        ("SIGSTKFLT", 16),
-        ("SIGXCPU", 24),
-        ("SIGXFSZ", 25),
-        ("SIGVTALRM", 26),
-        ("SIGPROF", 27),
-        ("SIGIO", 29),
-        ("SIGPOLL", 29),
-        ("SIGPWR", 30),
-        ("SIGSYS", 31),
-        ("SIGRTMIN", REAL_TIME.0),
-        ("SIGRTMAX", REAL_TIME.1),
-    ];
-    if let Some((_, number)) = known.iter().find(|(n, _)| *n == name) {
-        return *number;
-    }
-    // Shells call those without a name of their own by a number, or by their distance from the first or last of them.
-    let number = |text: &str| text.parse::<u8>().ok();
-    let above = |text: &str| REAL_TIME.0.checked_add(number(text.strip_prefix("RTMIN+")?)?);
-    let below = |text: &str| REAL_TIME.1.checked_sub(number(text.strip_prefix("RTMAX-")?)?);
-    let name = name.strip_prefix("SIG").unwrap_or(name);
-    let found = above(name).or_else(|| below(name)).or_else(|| number(name));
-    found.filter(|number| *number <= REAL_TIME.1).unwrap_or(0)
-}
-
-/// `job.json`: what was asked for. Values of the environment are not in it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct JobFile {
-    /// [`SCHEMA`].
-    pub schema: String,
-    /// Its id.
-    pub job: String,
-    /// What it is a job of.
-    pub kind: String,
-    /// What people call it: the command, or the sentence of a step.
-    pub title: String,
-    /// The lab.
-    pub lab: String,
-    /// The instance that it runs in; of a lab that is being built anew it is not the lab's.
-    pub container: String,
-    /// Identity of that instance: a lab of the same name made later is another one.
-    pub uuid: String,
-    /// Where the engine is: a socket or a URL.
-    pub engine: String,
-    /// Program and arguments.
-    pub argv: Vec<String>,
-    /// Working directory inside.
-    pub cwd: String,
-    /// Names of the variables that it was given.
-    pub env: Vec<String>,
-    /// RFC 3339, by this host's clock.
-    pub created_at: String,
-    /// Minutes without output after which an event says that it is stuck; ten where it is not said.
-    pub stuck_minutes: Option<u64>,
-    /// The run that it is a step of.
-    pub run: Option<String>,
-    /// The action of that run.
-    pub action: Option<String>,
-    /// What a newer version writes.
-    #[serde(flatten)]
-    pub rest: BTreeMap<String, Value>,
 }
 
 #[cfg(test)]

@@ -245,7 +245,7 @@ mod tests {
         let mirror = mirror(folder.path());
         let at = |text: &str| u64::try_from(text.parse::<Timestamp>().unwrap().as_millisecond()).unwrap();
         let mut writer = mirror.writer().unwrap().unwrap();
-        writer.time(at("1999-01-01T00:00:00Z"), 5);
+        writer.time(0, Some((at("1999-01-01T00:00:00Z"), 5)));
         writer.told(&line("1999-01-01T00:09:59Z")).unwrap();
         assert_eq!(told(&mirror, "warn").len(), 0);
         writer.told(&line("1999-01-01T00:10:00Z")).unwrap();
@@ -254,7 +254,7 @@ mod tests {
         writer.told(&line("1999-01-01T00:11:00Z")).unwrap();
         let warnings = told(&mirror, "warn");
         assert_eq!((warnings.len(), &warnings[0]["what"]), (1, &json!("stuck")));
-        writer.time(at("1999-01-01T00:12:00Z"), 9);
+        writer.time(0, Some((at("1999-01-01T00:12:00Z"), 9)));
         writer.told(&line("1999-01-01T00:12:01Z")).unwrap();
         assert_eq!(told(&mirror, "warn")[1]["what"], "alive");
     }
@@ -271,12 +271,12 @@ mod tests {
         let ms = |text: &str| u64::try_from(text.parse::<Timestamp>().unwrap().as_millisecond()).unwrap();
         let mut writer = mirror.writer().unwrap().unwrap();
         writer.append(begin.as_bytes());
-        writer.time(ms("2026-01-01T10:00:00Z"), short);
+        writer.time(0, Some((ms("2026-01-01T10:00:00Z"), short)));
         writer.told(&line("2026-01-01T10:00:00Z")).unwrap();
         // Its bytes come at once, and its time with the next word of the runner.
         writer.append(end.as_bytes());
         writer.told(&line("2026-01-01T10:39:59Z")).unwrap();
-        writer.time(ms("2026-01-01T10:40:00Z"), long);
+        writer.time(0, Some((ms("2026-01-01T10:40:00Z"), long)));
         writer.told(&line("2026-01-01T10:40:00Z")).unwrap();
         let told = told(&mirror, "pkg");
         assert_eq!(told.len(), 2, "{told:?}");
@@ -292,5 +292,30 @@ mod tests {
         let learnt = progress::History::load(&progress::History::path(state.path())).unwrap();
         let totals: Vec<f64> = learnt.builds("lab-a").iter().map(|build| build.total).collect();
         assert_eq!(totals, [2400.0]);
+    }
+
+    #[test]
+    fn times_are_in_order_and_what_the_lab_tore_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let mirror = mirror(folder.path());
+        let mut writer = mirror.writer().unwrap().unwrap();
+        writer.time(10, Some((5000, 3)));
+        writer.time(16, None);
+        writer.time(25, Some((33, 2)));
+        writer.time(35, Some((4000, 9)));
+        writer.time(35, Some((4000, 9)));
+        writer.time(45, Some((6000, 9)));
+        assert_eq!(writer.cursor(), (0, 45));
+        let text = std::fs::read_to_string(mirror.folder().join("log.raw.times")).unwrap();
+        assert_eq!(text, "5000 3\n5000 9\n6000 9\n");
+        writer
+            .told(br#"{"schema":"halolab.job/1","job":"cmd-1-2","state":"running","attempt":0}"#)
+            .unwrap();
+        drop(writer);
+        assert_eq!(
+            mirror.writer().unwrap().unwrap().cursor(),
+            (0, 45),
+            "it is remembered"
+        );
     }
 }

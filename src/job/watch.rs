@@ -8,14 +8,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Error, Mirror, Result, State, Status, Writer,
-    inside::{FOLDER, Heard, Inside},
+    beside::Beside,
+    inside::{Heard, Inside},
 };
 use crate::backend::{self, Backend, Status as Power};
 
 /// How long one question stays open: an engine that is told to end waits for those that are.
 pub(super) const ROUND: u32 = 25;
 /// Pauses between tries while the engine is away.
-const SHORTEST: Duration = Duration::from_millis(200);
+pub(super) const SHORTEST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(5);
 /// Seconds that a job may take to come into its lab.
 const BEGINNING: i64 = 60;
@@ -48,7 +49,10 @@ pub(super) struct Round {
     pub(super) no_job: bool,
     /// The log begins anew: what came after that was asked for from the wrong place.
     anew: bool,
-    sum: Option<(u64, String)>,
+    /// How long the log is that has ended.
+    ended: Option<u64>,
+    /// The command that was asked for last is not begun: it lies there, or what is told is of an attempt before it.
+    pub(super) unbegun: bool,
 }
 
 /// What follows from a failed question.
@@ -67,14 +71,14 @@ impl<'a> Watch<'a> {
     /// # Errors
     /// Cancelled ([`Error::Detached`]); the engine was away for longer than the patience; the disk here is full.
     pub async fn to_the_end(&mut self) -> Result<Ended> {
-        loop {
-            if let Some(mut writer) = self.mirror.writer()? {
-                return self.alone(&mut writer).await;
-            }
-            if let Some(status) = self.beside().await? {
-                return Ok(status);
-            }
-        }
+        let mut writer = match self.mirror.writer()? {
+            Some(writer) => writer,
+            None => match self.beside().await? {
+                Beside::Ended(status) => return Ok(*status),
+                Beside::Free(writer) => *writer,
+            },
+        };
+        self.alone(&mut writer).await
     }
 
     async fn alone(&mut self, writer: &mut Writer) -> Result<Ended> {
@@ -138,7 +142,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    fn inside(&self) -> Inside<'a> {
+    pub(super) fn inside(&self) -> Inside<'a> {
         Inside {
             id: self.mirror.id(),
             backend: self.backend,
@@ -166,34 +170,42 @@ impl<'a> Watch<'a> {
     /// Asks once, and puts what comes into the mirror.
     pub(super) async fn round(&mut self, writer: &mut Writer, seconds: u32) -> backend::Result<Round> {
         let (cursor, inside) = (writer.cursor(), writer.is_building());
+        let asked_for = self.mirror.asked_for();
+        let id = self.mirror.id().as_str();
         let mut round = Round::default();
         // A disk that takes no more ends the question: what comes after is asked for again.
         let stop = self.cancel.child_token();
         let (asker, grown) = (self.inside(), &mut *self.grown);
         let (notice, mut heard_of) = (&mut *self.notice, false);
+        let mut hear = |heard: Heard<'_>| match heard {
+            Heard::Bytes(_) | Heard::Time(..) if round.anew => {}
+            _ if writer.has_failed() => stop.cancel(),
+            Heard::Bytes(bytes) => add(writer, bytes, grown),
+            Heard::Status(line) if Status::parse(line, id).is_some_and(|s| s.is_before(asked_for)) => {
+                round.unbegun = true;
+            }
+            Heard::Status(line) => {
+                let before = writer.length();
+                if let Err(error) = writer.told(line) {
+                    writer.fail(error);
+                }
+                if writer.length() < before {
+                    round.anew = true;
+                }
+            }
+            Heard::Time(next, line) => writer.time(next, line),
+            Heard::Inside(stage, step) => writer.inside(stage, step),
+            Heard::Ended(bytes) => round.ended = Some(bytes),
+            Heard::Sum(..) => {}
+            Heard::Unbegun => round.unbegun = true,
+            Heard::Gone => round.gone = true,
+            Heard::NoJob => round.no_job = true,
+        };
         let mut take = |heard: Heard<'_>| {
             if !std::mem::replace(&mut heard_of, true) {
                 notice(None);
             }
-            match heard {
-                Heard::Bytes(_) | Heard::Time(..) if round.anew => {}
-                _ if writer.has_failed() => stop.cancel(),
-                Heard::Bytes(bytes) => add(writer, bytes, grown),
-                Heard::Status(line) => {
-                    let before = writer.length();
-                    if let Err(error) = writer.told(line) {
-                        writer.fail(error);
-                    }
-                    if writer.length() < before {
-                        round.anew = true;
-                    }
-                }
-                Heard::Time(ms, bytes) => writer.time(ms, bytes),
-                Heard::Inside(stage, step) => writer.inside(stage, step),
-                Heard::Sum(bytes, sum) => round.sum = Some((bytes, sum.to_owned())),
-                Heard::Gone => round.gone = true,
-                Heard::NoJob => round.no_job = true,
-            }
+            hear(heard);
         };
         asker.follow(cursor, (seconds, inside), &mut take, &stop).await?;
         Ok(round)
@@ -201,9 +213,13 @@ impl<'a> Watch<'a> {
 
     /// Whether nothing more is to be had: the job has ended, and its log is here.
     pub(super) async fn is_finished(&mut self, writer: &mut Writer, round: Round) -> Result<bool> {
-        if (round.no_job || round.gone) && self.is_beginning(writer.status()) {
+        let is_asked_for = writer.status().state == State::Queued;
+        if (round.no_job || round.gone || round.unbegun) && self.is_beginning(writer.status()) {
             sleep(SHORTEST).await;
             return Ok(false);
+        }
+        if round.unbegun && is_asked_for {
+            return self.never_began(writer).await;
         }
         if round.no_job {
             writer.lost("the lab was restored or made anew: the job is not in it any more")?;
@@ -219,12 +235,23 @@ impl<'a> Watch<'a> {
             )?;
             return Ok(true);
         }
-        let Some((bytes, sum)) = round.sum.filter(|_| status.state.is_final()) else {
+        let Some(bytes) = round.ended.filter(|_| status.state.is_final()) else {
             return Ok(false);
         };
         if !self.drain(writer, bytes).await? {
             return Ok(false);
         }
+        let sum = match self.inside().sum(bytes, &self.cancel).await {
+            Ok(Some(sum)) => sum,
+            Err(backend::Error::Cancelled { .. }) => return Err(Error::Detached),
+            other => {
+                if let Err(error) = other {
+                    (self.notice)(Some(&error.to_string()));
+                }
+                sleep(SHORTEST).await;
+                return Ok(false);
+            }
+        };
         if writer.verify(bytes, &sum)? {
             return Ok(true);
         }
@@ -310,8 +337,8 @@ impl<'a> Watch<'a> {
         }
         // Once could be the moment in which an engine that was restarted does not know yet.
         if instance.status == Power::Stopped && *refused > 1 {
-            self.salvage(writer).await?;
-            writer.lost("the lab was stopped while it ran")?;
+            let rest = self.salvage(writer).await?;
+            writer.lost_but("the lab was stopped while it ran", rest)?;
             return Ok(Next::Over);
         }
         if instance.status == Power::Running && *refused > REFUSALS {
@@ -327,36 +354,10 @@ impl<'a> Watch<'a> {
         }
         Ok(Next::Again)
     }
-
-    /// Reads what a stopped lab still holds: its last word, and the rest of the log where it is not too large.
-    async fn salvage(&mut self, writer: &mut Writer) -> Result<()> {
-        let name = self.mirror.job.container.clone();
-        let id = self.mirror.id().clone();
-        if let Ok(line) = self
-            .backend
-            .pull(&name, &format!("{FOLDER}/{id}/status.json"))
-            .await
-        {
-            writer.told(line.trim_ascii_end())?;
-        }
-        if let Ok(log) = self.backend.pull(&name, &format!("{FOLDER}/{id}/log.raw")).await {
-            let have = usize::try_from(writer.length()).unwrap_or(usize::MAX);
-            add(writer, log.get(have..).unwrap_or_default(), self.grown);
-            writer.check()?;
-            let times = self
-                .backend
-                .pull(&name, &format!("{FOLDER}/{id}/log.raw.times"))
-                .await;
-            writer.add_times(&times.unwrap_or_default());
-            let (sum, length) = super::read::sum(&log);
-            writer.verify(length, &sum)?;
-        }
-        Ok(())
-    }
 }
 
 /// Puts bytes into the mirror, and says so.
-fn add(writer: &mut Writer, bytes: &[u8], grown: &mut (dyn FnMut() + Send)) {
+pub(super) fn add(writer: &mut Writer, bytes: &[u8], grown: &mut (dyn FnMut() + Send)) {
     if writer.append(bytes) {
         grown();
     }

@@ -29,10 +29,11 @@ pub struct Writer {
     times: File,
     times_bytes: u64,
     teller: Teller,
-    /// When the log last grew: milliseconds since 1970 by the lab's clock.
-    grew: Option<u64>,
+    /// When the log last grew, and to how many bytes: milliseconds since 1970 by the lab's clock.
+    grew: Option<(u64, u64)>,
     status: Status,
-    reader: Reader,
+    /// None until somebody wants to know how far it is: to read a long log again takes its time.
+    reader: Option<Reader>,
     /// What the disk said when bytes could not be added.
     failed: Option<Error>,
 }
@@ -54,11 +55,8 @@ impl Writer {
         let times_bytes = whole_lines(&mirror.folder().join("log.raw.times"), &times)?;
         let teller = Teller::open(&mirror)?;
         let status = mirror.status();
-        let state = mirror.folder().parent().and_then(Path::parent);
-        let known = fs::read_to_string(mirror.folder().join("log.raw.times")).unwrap_or_default();
-        let reader = Reader::new(state.unwrap_or_else(|| mirror.folder())).with_times(&known);
-        let mut writer = Self {
-            grew: mirror.last_growth(),
+        Ok(Self {
+            grew: mirror.last_time(),
             mirror,
             _lock: lock,
             log,
@@ -68,12 +66,29 @@ impl Writer {
             times_bytes,
             teller,
             status,
-            reader,
+            reader: None,
             failed: None,
-        };
-        let start = writer.status.log.start;
-        writer.read_again(start)?;
-        Ok(writer)
+        })
+    }
+
+    /// The reader of its progress, which has read what is here.
+    fn reader(&mut self) -> Result<&mut Reader> {
+        if self.reader.is_none() {
+            let folder = self.mirror.folder();
+            let state = folder.parent().and_then(Path::parent).unwrap_or(folder);
+            let known = fs::read_to_string(folder.join("log.raw.times")).unwrap_or_default();
+            self.reader = Some(Reader::new(state).with_times(&known));
+            self.read_again(self.status.log.start)?;
+        }
+        Ok(self
+            .reader
+            .get_or_insert_with(|| Reader::new(self.mirror.folder())))
+    }
+
+    /// Whether the log that is here was read for its progress.
+    #[cfg(test)]
+    pub(super) fn has_read(&self) -> bool {
+        self.reader.is_some()
     }
 
     /// Reads the log that is here for its progress, from where an attempt begins in it.
@@ -81,7 +96,9 @@ impl Writer {
         let mut from = self.bytes.saturating_sub(RECENT).max(start.min(self.bytes));
         while from < self.bytes {
             let part = self.mirror.bytes(from, PART)?;
-            self.reader.feed(from, &part);
+            if let Some(reader) = &mut self.reader {
+                reader.feed(from, &part);
+            }
             from += (part.len() as u64).max(1);
         }
         Ok(())
@@ -95,7 +112,7 @@ impl Writer {
     /// The lab is asked for what comes after this.
     pub fn cursor(&mut self) -> (u64, u64) {
         self.asked = self.bytes;
-        (self.bytes, self.times_bytes)
+        (self.bytes, self.status.log.times)
     }
 
     /// What was heard last.
@@ -132,43 +149,56 @@ impl Writer {
             self.failed = Some(Error::file(self.mirror.log())(error));
             return false;
         }
-        self.reader.feed(self.bytes, bytes);
+        if let Some(reader) = &mut self.reader {
+            reader.feed(self.bytes, bytes);
+        }
         self.bytes += bytes.len() as u64;
         true
     }
 
-    /// Adds a line to the times.
-    pub fn time(&mut self, ms: u64, bytes: u64) {
-        let line = format!("{ms} {bytes}\n");
-        if self.times.write_all(line.as_bytes()).is_ok() {
-            self.times_bytes += line.len() as u64;
+    /// Adds a line of the lab's index of times, whose next one begins at `next` there; one that is torn is passed over,
+    /// and so is one that says less than is known.
+    pub fn time(&mut self, next: u64, line: Option<(u64, u64)>) {
+        if self.failed.is_some() {
+            return;
         }
-        self.grew = Some(ms);
-        self.reader.time(i64::try_from(ms).unwrap_or(i64::MAX), bytes);
+        if let Some((ms, bytes)) = line
+            && let Err(error) = self.add_time(ms, bytes)
+        {
+            let _ = self.times.set_len(self.times_bytes);
+            self.failed = Some(Error::file(self.mirror.folder().join("log.raw.times"))(error));
+            return;
+        }
+        self.status.log.times = next;
     }
 
-    /// Takes the times that are not here yet out of the lab's own file.
-    pub(super) fn add_times(&mut self, all: &[u8]) {
-        let known = usize::try_from(self.times_bytes).unwrap_or(usize::MAX);
-        let text = String::from_utf8_lossy(all.get(known..).unwrap_or_default()).into_owned();
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        for line in text.get(..whole).unwrap_or_default().lines() {
-            if let Some((ms, bytes)) = line.split_once(' ')
-                && let (Ok(ms), Ok(bytes)) = (ms.parse(), bytes.parse())
-            {
-                self.time(ms, bytes);
-            }
+    fn add_time(&mut self, ms: u64, bytes: u64) -> io::Result<()> {
+        let (then, had) = self.grew.unwrap_or_default();
+        if bytes < had || (bytes == had && ms <= then) {
+            return Ok(());
         }
+        // A clock may be put back; what is found by halving must not.
+        let ms = ms.max(then);
+        let line = format!("{ms} {bytes}\n");
+        self.times.write_all(line.as_bytes())?;
+        self.times_bytes += line.len() as u64;
+        self.grew = Some((ms, bytes));
+        if let Some(reader) = &mut self.reader {
+            reader.time(i64::try_from(ms).unwrap_or(i64::MAX), bytes);
+        }
+        Ok(())
     }
 
     /// Whether packages are in work that have logs of their own.
     pub(super) fn is_building(&self) -> bool {
-        self.reader.is_building()
+        self.reader.as_ref().is_some_and(Reader::is_building)
     }
 
     /// How far a package is that is built in this stage: a line of its own log.
     pub(super) fn inside(&mut self, stage: &str, step: &str) {
-        self.reader.inside(stage, step);
+        if let Some(reader) = &mut self.reader {
+            reader.inside(stage, step);
+        }
     }
 
     /// Takes a line with a status that came from inside; one that is none changes nothing.
@@ -179,6 +209,11 @@ impl Writer {
         let Some(mut status) = Status::parse(line, self.mirror.id().as_str()) else {
             return Ok(());
         };
+        let lost = self.status.state == State::Lost && self.status.attempt == status.attempt;
+        if lost && !status.state.is_final() {
+            // The last word of a runner that is gone: the lab was stopped under it, and runs again.
+            return Ok(());
+        }
         status.keep_ours(&self.status);
         if let (Some(exit), Some(doom)) = (&mut status.exit, self.mirror.doom())
             && (exit.reason == "stopped" || is_of_an_end(exit))
@@ -206,10 +241,23 @@ impl Writer {
     /// # Errors
     /// The mirror cannot be written.
     pub fn lost(&mut self, why: &str) -> Result<()> {
+        self.lost_but(why, None)
+    }
+
+    /// As [`Writer::lost`], where so many bytes of its log may be had later.
+    ///
+    /// # Errors
+    /// The mirror cannot be written.
+    pub fn lost_but(&mut self, why: &str, unfetched: Option<u64>) -> Result<()> {
         self.lost_with_its_lab();
+        let known = self.status.exit.take_if(|_| self.status.state == State::Lost);
+        self.status.unfetched = unfetched;
         if !self.status.state.is_final() || self.status.state == State::Lost {
+            // Why it was lost first is why, also where the rest of its log came later.
+            let known = known.map(|exit| exit.reason).filter(|reason| !reason.is_empty());
+            let why = known.unwrap_or_else(|| why.to_owned());
             let exit = Exit {
-                reason: self.mirror.doom().unwrap_or_else(|| why.to_owned()),
+                reason: self.mirror.doom().unwrap_or(why),
                 ..Exit::default()
             };
             let status = Status {
@@ -238,22 +286,25 @@ impl Writer {
     }
 
     fn change(&mut self, mut status: Status) -> Result<()> {
+        self.reader()?;
         let old = std::mem::take(&mut self.status);
         if status.attempt != old.attempt {
-            self.reader.reset();
+            self.reader()?.reset();
             if status.log.start < self.asked {
                 // The lab is another one, or was put back: its log begins anew.
                 status.anew += 1;
+                status.log.times = 0;
                 self.begin_anew()?;
             }
             // Its first bytes may have come before the first word about it.
             self.read_again(status.log.start)?;
         }
+        let reader = self.reader()?;
         if let Ok(heard) = status.heartbeat_at.parse::<jiff::Timestamp>() {
-            self.reader.lives(heard.as_millisecond());
+            reader.lives(heard.as_millisecond());
         }
-        self.reader.learn();
-        status.progress = self.reader.progress();
+        reader.learn();
+        status.progress = reader.progress();
         status.synced_at = jiff::Timestamp::now().to_string();
         self.tell(&old, &status);
         status.log.seq = self.teller.seq();
@@ -266,13 +317,15 @@ impl Writer {
     fn tell(&mut self, old: &Status, new: &Status) {
         let (attempt, offset) = (new.attempt, self.bytes);
         self.teller.changed(&self.mirror, old, new, offset);
-        self.teller.packages(attempt, self.reader.tree());
+        if let Some(reader) = &self.reader {
+            self.teller.packages(attempt, reader.tree());
+        }
         if new.state.is_final() {
             return;
         }
         let heard = new.heartbeat_at.parse::<jiff::Timestamp>().ok();
         let heard = heard.and_then(|at| u64::try_from(at.as_millisecond()).ok());
-        if let (Some(heard), Some(grew)) = (heard, self.grew) {
+        if let (Some(heard), Some((grew, _))) = (heard, self.grew) {
             self.teller
                 .silence(attempt, offset, heard.saturating_sub(grew) / 1000);
         }
@@ -286,10 +339,15 @@ impl Writer {
             return;
         }
         let exit = self.status.exit.clone().unwrap_or_default();
-        self.reader.ended(exit.code, exit.signal.is_some());
-        self.reader.learn();
         let old = self.status.clone();
-        self.status.progress = self.reader.progress();
+        match self.reader() {
+            Ok(reader) => {
+                reader.ended(exit.code, exit.signal.is_some());
+                reader.learn();
+                self.status.progress = reader.progress();
+            }
+            Err(error) => self.fail(error),
+        }
         let new = self.status.clone();
         self.tell(&old, &new);
         self.teller.ended(&new, self.bytes);
@@ -334,6 +392,7 @@ impl Writer {
             self.lost_with_its_lab();
             self.finish();
             self.status.whole = true;
+            self.status.unfetched = None;
             self.store(true)?;
         }
         Ok(same)
@@ -348,13 +407,16 @@ impl Writer {
         cut(&self.log).map_err(Error::file(self.mirror.log()))?;
         cut(&self.times).map_err(Error::file(self.mirror.folder().join("log.raw.times")))?;
         (self.bytes, self.times_bytes, self.asked) = (0, 0, 0);
-        self.reader.begin_anew();
+        (self.status.log.times, self.grew) = (0, None);
+        if let Some(reader) = &mut self.reader {
+            reader.begin_anew();
+        }
         Ok(())
     }
 
     /// How far it is.
     pub fn progress(&self) -> Progress {
-        self.reader.progress()
+        self.status.progress.clone()
     }
 }
 

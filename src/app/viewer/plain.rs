@@ -122,7 +122,6 @@ fn written(request: &Request, refused: &mut Vec<String>) -> Result<(), Failure> 
                 writeln!(out, "==> {} <==", log.source.name())?;
             }
             log.write(&mut out, goes_on).map_err(|error| log.failed(error))?;
-            log.source.forget_before(log.at);
             if goes_on && !request.follow {
                 // One after the other, as `cat` does.
                 break;
@@ -199,6 +198,7 @@ impl Log {
                 .write(out, &bytes, !whole && !last)
                 .map_err(Lost::Write)?;
             self.at = end;
+            self.source.forget_before(end);
         }
         Ok(())
     }

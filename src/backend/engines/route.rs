@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::Engines;
 use crate::backend::{
     Backend, ConfigEdit, Error, ExecSpec, ImageInfo, Instance, InstanceSpec, InstanceState, Network, Output,
-    Pool, Power, Profile, ProfileEdit, Progress, RemoteImage, Result, Server, Snapshot, TtyInput,
+    Pieces, Pool, Power, Profile, ProfileEdit, Progress, RemoteImage, Result, Server, Snapshot, TtyInput,
 };
 
 /// What is waited for of changes: one says as much as many.
@@ -168,6 +168,10 @@ impl Backend for Engines {
 
     async fn pull(&self, name: &str, path: &str) -> Result<Vec<u8>> {
         self.of(name).await?.pull(name, path).await
+    }
+
+    async fn pull_pieces(&self, name: &str, path: &str, take: Pieces<'_>) -> Result<()> {
+        self.of(name).await?.pull_pieces(name, path, take).await
     }
 
     async fn image(&self, alias: &str) -> Result<Option<ImageInfo>> {

@@ -70,8 +70,9 @@ impl World {
                     .insert(file(id, "status.json"), status.to_string().into_bytes());
             }
             ["follow", id, from, _, seconds, _] => {
+                let unbegun = machine.files.contains_key(&file(id, "spec"));
                 let Some(status) = machine.files.get(&file(id, "status.json")) else {
-                    said.told = b"n\n".to_vec();
+                    said.told = if unbegun { b"c\n".to_vec() } else { b"n\n".to_vec() };
                     return Ok(said);
                 };
                 let log = machine
@@ -79,12 +80,18 @@ impl World {
                     .get(&file(id, "log.raw"))
                     .cloned()
                     .unwrap_or_default();
-                said.told = [b"s ", status.as_slice(), b"\n"].concat();
+                let first: &[u8] = if unbegun { b"c\ns " } else { b"s " };
+                said.told = [first, status.as_slice(), b"\n"].concat();
                 if *seconds != "0" {
-                    let sum = hex::encode(Sha256::digest(&log));
-                    said.told.extend(format!("h {} {sum}\n", log.len()).into_bytes());
+                    said.told.extend(format!("e {}\n", log.len()).into_bytes());
                     said.out = log.get(number(from)..).unwrap_or_default().to_vec();
                 }
+            }
+            ["sum", id, count] => {
+                let log = machine.files.get(&file(id, "log.raw"));
+                let whole = log.map(Vec::as_slice).unwrap_or_default();
+                let sum = Sha256::digest(whole.get(..number(count)).unwrap_or(whole));
+                said.told = format!("w\nh {count} {}\n", hex::encode(sum)).into_bytes();
             }
             ["read", id, from, count] => {
                 let log = machine
@@ -95,7 +102,8 @@ impl World {
                 let rest = log.get(number(from)..).unwrap_or_default();
                 said.out = rest.iter().take(number(count)).copied().collect();
             }
-            ["forget", id] => machine.files.retain(|path, _| !path.starts_with(&file(id, ""))),
+            ["clear", id] => drop(machine.files.remove(&file(id, "spec"))),
+            ["forget", id, _] => machine.files.retain(|path, _| !path.starts_with(&file(id, ""))),
             _ => {}
         }
         Ok(said)

@@ -11,7 +11,7 @@ use super::{
     transport::{About, Transport, segment},
     wire::Envelope,
 };
-use crate::backend::{Error, Result};
+use crate::backend::{Error, Pieces, Result};
 
 /// The largest file that is read into memory.
 const LARGEST: u64 = 256 << 20;
@@ -197,13 +197,27 @@ impl Lxd {
 
     /// Reads a file.
     pub(super) async fn read_file(&self, name: &str, file: &str) -> Result<Vec<u8>> {
+        let opened = self.open_no_folder(name, file).await?;
+        self.read_body(opened.response, name, file).await
+    }
+
+    /// Reads a file of any size, a piece after the other.
+    pub(super) async fn read_pieces(&self, name: &str, file: &str, take: Pieces<'_>) -> Result<()> {
+        let mut response = self.open_no_folder(name, file).await?.response;
+        while let Some(piece) = self.read_piece(&mut response, name, file).await? {
+            take(&piece);
+        }
+        Ok(())
+    }
+
+    async fn open_no_folder(&self, name: &str, file: &str) -> Result<Opened> {
         let about = about("read", name, file);
         check_known(name, &about)?;
         let opened = self.open_file(name, file).await?;
         if opened.kind == "directory" {
             return Err(about.no("it is a folder"));
         }
-        self.read_body(opened.response, name, file).await
+        Ok(opened)
     }
 
     /// Opens a file, following symbolic links: the daemons answer with the link's target.
@@ -234,19 +248,23 @@ impl Lxd {
 
     /// Reads the rest of an answer; each piece has the deadline.
     async fn read_body(&self, mut response: Response, name: &str, file: &str) -> Result<Vec<u8>> {
-        let about = about("read", name, file);
-        let limit = (self.transport.deadlines.file, Duration::ZERO);
         let mut bytes = vec![];
-        loop {
-            match self.transport.answer(&about, limit, response.chunk()).await? {
-                Err(error) => return Err(self.transport.failed(&about, &error)),
-                Ok(None) => return Ok(bytes),
-                Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
-            }
+        while let Some(piece) = self.read_piece(&mut response, name, file).await? {
+            bytes.extend_from_slice(&piece);
             if bytes.len() as u64 > LARGEST {
-                return Err(about.no("it is larger than 256 MiB"));
+                return Err(about("read", name, file).no("it is larger than 256 MiB"));
             }
         }
+        Ok(bytes)
+    }
+
+    async fn read_piece(&self, response: &mut Response, name: &str, file: &str) -> Result<Option<Vec<u8>>> {
+        let about = about("read", name, file);
+        let limit = (self.transport.deadlines.file, Duration::ZERO);
+        let piece = self.transport.answer(&about, limit, response.chunk()).await?;
+        piece
+            .map(|piece| piece.map(Into::into))
+            .map_err(|error| self.transport.failed(&about, &error))
     }
 
     /// A request with a body that is bytes: with curl's default type LXD reads them as a form and

@@ -39,7 +39,7 @@ use crate::host::membership::Relay;
 
 use super::{
     Backend, ConfigEdit, Error, ExecSpec, ImageInfo, Instance, InstanceSpec, InstanceState, Network, Output,
-    Pool, Power, Profile, ProfileEdit, Progress, RemoteImage, Result, Server, Snapshot, TtyInput,
+    Pieces, Pool, Power, Profile, ProfileEdit, Progress, RemoteImage, Result, Server, Snapshot, TtyInput,
 };
 
 /// A client of one daemon that answered.
@@ -239,6 +239,10 @@ impl Backend for Lxd {
 
     async fn pull(&self, name: &str, path: &str) -> Result<Vec<u8>> {
         self.read_file(name, path).await
+    }
+
+    async fn pull_pieces(&self, name: &str, path: &str, take: Pieces<'_>) -> Result<()> {
+        self.read_pieces(name, path, take).await
     }
 
     async fn image(&self, alias: &str) -> Result<Option<ImageInfo>> {

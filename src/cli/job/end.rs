@@ -13,11 +13,9 @@ use super::{
 pub(super) async fn stop(setup: &Setup, id: &str, signal: &str, grace: u32) -> Result<Code, Stop> {
     setup.may_change()?;
     let mirror = find(setup, id)?;
-    let end = if let Some(end) = job::ended_before(&mirror) {
-        end
-    } else {
-        let backend = engine_of(setup, &mirror).await?;
-        job::end(backend.as_ref(), &mirror, signal, grace).await?
+    let end = match engine_of(setup, &mirror).await {
+        Ok(backend) => job::end(backend.as_ref(), &mirror, signal, grace).await?,
+        Err(stop) => job::ended_before(&mirror).ok_or(stop)?,
     };
     if setup.global.json {
         let (state, before) = (end.status.state, end.before);

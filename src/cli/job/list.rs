@@ -52,7 +52,13 @@ fn row(known: &Known, stuck: u64) -> Vec<String> {
         _ => word.to_owned(),
     };
     let last = match glance.output_age.filter(|_| !known.frozen) {
-        Some(seconds) => format!("{} ago", duration(u32::try_from(seconds).unwrap_or(u32::MAX))),
+        Some(seconds) => {
+            let ago = format!("{} ago", duration(u32::try_from(seconds).unwrap_or(u32::MAX)));
+            match &known.status.left {
+                Some(left) => format!("{ago}; {}", left.words()),
+                None => ago,
+            }
+        }
         None if glance.why.is_empty() && glance.bytes == 0 && glance.code.is_none() => "none yet".into(),
         None => glance.why.clone(),
     };

@@ -24,7 +24,8 @@ use super::{
 
 pub(super) async fn run(setup: &Setup, args: RunArgs) -> Result<Code, Stop> {
     setup.may_change()?;
-    let id = JobId::new(&args.name)?;
+    // Before anything is asked for.
+    JobId::new(&args.name)?;
     let lab = &args.lab;
     // Before the look: what is seen then stays until the job has begun.
     let _begins = may_begin(setup, lab)?;
@@ -59,7 +60,8 @@ pub(super) async fn run(setup: &Setup, args: RunArgs) -> Result<Code, Stop> {
         stuck_minutes: Some(setup.config.job.stuck_minutes),
         step: None,
     };
-    let mirror = job::start(backend.as_ref(), &setup.jobs(), &id, instance, &order).await?;
+    let mirror = job::start_new(backend.as_ref(), &setup.jobs(), &args.name, instance, &order).await?;
+    let id = mirror.id();
     if setup.global.json {
         json(&serde_json::json!({"v": 1, "id": id.as_str(), "lab": lab, "folder": mirror.folder()}))?;
     } else if !args.attach {

@@ -210,6 +210,9 @@ pub(super) async fn logs(setup: &Setup, id: &str, follow: bool) -> Result<Code, 
             stop.text
         )));
     }
+    if let Some(rest) = mirror.status().elsewhere() {
+        note(&crate::log::sanitize(&rest));
+    }
     let gone = CancellationToken::new();
     let mut out = show::Show::new(gone.clone());
     let mut at = 0;

@@ -17,7 +17,7 @@ use crate::{
     backend,
     job::{
         self, JobId, Mirror, Order, State, Status, Tail, Watch,
-        inside::{Command, Inside},
+        inside::{Command, Forgotten, Inside},
     },
     plan::{Action, Step},
 };
@@ -244,15 +244,16 @@ pub(super) async fn forget(worker: &Worker<'_>, action: &Action) {
         backend,
         instance: name,
     };
+    let jobs = worker.cx.jobs();
+    let copied = Mirror::open(&jobs, &id).map_or(0, |mirror| mirror.length());
     for _ in 0..TRIES {
-        match inside.forget().await {
-            Ok(true) => break,
-            Ok(false) => tracing::debug!(%id, "something of it still runs"),
+        match inside.forget(copied).await {
+            Ok(Forgotten::Gone) => break,
+            Ok(Forgotten::Runs | Forgotten::Grown) => tracing::debug!(%id, "something of it still runs"),
             // At worst a few kilobytes stay in the lab, that do no harm.
             Err(error) => tracing::debug!(%error, %id, "its files are still in the lab"),
         }
     }
-    let jobs = worker.cx.jobs();
     let steps = job::ids(&jobs).into_iter().filter(JobId::is_step);
     let mirrors = steps.filter_map(|id| Mirror::open(&jobs, &id).ok());
     let well = mirrors.filter(|mirror| mirror.status().state == State::Succeeded);
