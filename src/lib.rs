@@ -17,6 +17,7 @@
 //! | [`spack`] | what Spack is told to build, and what that comes to | no |
 //! | [`log`] | output of commands, and what of it may reach a terminal | yes |
 //! | [`view`] | the log viewer: keys, panes, drawing | no |
+//! | [`workspace`] | users, their ports and limits, and the stage of each | its own files |
 //! | [`app`] | what the screens hold | only `effect` and `terminal` |
 //! | [`ui`] | how it looks | no |
 //! | [`cli`] | the verbs | yes |
@@ -39,4 +40,5 @@ pub mod spack;
 pub mod stage;
 pub mod ui;
 pub mod view;
+pub mod workspace;
 pub mod zephyr;

@@ -93,6 +93,17 @@ fn lower_layers_do_not_know_upper_ones() {
             ],
         ),
         (
+            "workspace",
+            &[
+                "crate::app",
+                "crate::ui",
+                "crate::cli",
+                "crate::run",
+                "crate::plan",
+                "crate::labs",
+            ],
+        ),
+        (
             "log",
             &[
                 "crate::app",

@@ -241,7 +241,8 @@ fn unverified(name: &str, text: &str) -> Vec<String> {
             || code.starts_with("base-devel")
             || code.contains("has curl");
         let checked = code.contains("-o \"$2\" \"$1\"") && is_library
-            || name == "install.sh" && code.contains("-o \"$fetched/rustup-init\"");
+            || name == "install.sh" && code.contains("-o \"$fetched/rustup-init\"")
+            || name.ends_with("common/lib.sh") && code.contains("-o \"$downloads/$3.part\" \"$1\"");
         if transfer && !(looks || advice || names_it || checked) {
             say("downloads without comparing");
         }

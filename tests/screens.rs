@@ -440,6 +440,8 @@ fn an_adoption_on_another_machine_promises_no_data_folders() {
             title: "Models".into(),
             path: "/models".into(),
             when: None,
+            source: None,
+            read_only: false,
         };
         stages.iter_mut().find(|s| s.id == "mine").unwrap().mounts = vec![mount];
         model.setup.catalog = halolab::stage::Catalog::of(stages).into();

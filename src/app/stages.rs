@@ -11,10 +11,12 @@ use std::{
 
 use crate::{
     log::sanitize_text,
+    paths::Paths,
     stage::{
         Catalog,
         trust::{Store, Stranger},
     },
+    workspace,
 };
 
 use super::{
@@ -52,13 +54,16 @@ impl Stages {
 /// What tells a file from the same one after an edit: its place, its number, its size, its time in nanoseconds.
 type Print = Vec<(PathBuf, u64, u64, i64, i64)>;
 
-/// The files of all stages in these folders, and those that say what of them is trusted: another halolab may be told.
-fn print(folders: &[PathBuf], trusted: &PathBuf) -> Print {
+/// The files of all stages in these folders, those that workspaces are made from, and those that say what of them is
+/// trusted: another halolab may be told.
+fn print(paths: &Paths, trusted: &PathBuf) -> Print {
+    let (folders, workspaces) = (&paths.stages, workspace::Places::of(paths));
     let entries = |folder: &PathBuf| std::fs::read_dir(folder).into_iter().flatten().flatten();
     let stages = folders.iter().flat_map(entries).map(|entry| entry.path());
     let files = stages.flat_map(|stage| entries(&stage).map(|entry| entry.path()).collect::<Vec<_>>());
     let known = files
         .chain(entries(trusted).map(|entry| entry.path()))
+        .chain([workspaces.settings, workspaces.ledger])
         .filter_map(|path| {
             let found = std::fs::metadata(&path).ok()?;
             Some((path, found.ino(), found.size(), found.mtime(), found.mtime_nsec()))
@@ -70,12 +75,12 @@ fn print(folders: &[PathBuf], trusted: &PathBuf) -> Print {
 
 /// Reads the stages again each time that a file of theirs changed, for as long as somebody listens.
 pub(super) async fn watch(shared: Arc<Shared>) {
-    let folders = shared.around.paths.stages.clone();
+    let paths = shared.around.paths.clone();
     let store = Store::new(&shared.around.paths.state);
     let now = || {
-        let (folders, trusted) = (folders.clone(), store.folder().to_owned());
+        let (paths, trusted) = (paths.clone(), store.folder().to_owned());
         async move {
-            let looked = tokio::task::spawn_blocking(move || print(&folders, &trusted)).await;
+            let looked = tokio::task::spawn_blocking(move || print(&paths, &trusted)).await;
             looked.unwrap_or_default()
         }
     };
@@ -95,7 +100,7 @@ pub(super) async fn watch(shared: Arc<Shared>) {
             continue;
         }
         seen = found;
-        let catalog = Arc::new(Catalog::load(&folders));
+        let catalog = Arc::new(workspace::catalog(&paths));
         let stages = Stages::new(catalog, &store);
         *shared.catalog.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&stages.catalog);
         shared.tell(Msg::Stages(Box::new(stages))).await;

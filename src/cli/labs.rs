@@ -43,6 +43,15 @@ pub struct StartArgs {
     labs: Vec<String>,
 }
 
+impl StopArgs {
+    pub(super) fn of(labs: Vec<String>, yes: bool) -> Self {
+        Self {
+            names: NamesArgs { labs },
+            yes,
+        }
+    }
+}
+
 pub(super) async fn start(setup: &Setup, args: StartArgs) -> Result<Code, Stop> {
     let args = NamesArgs { labs: args.labs };
     let woken = !of_docker(setup, &args.labs).await && super::plan::wake(setup).await?;

@@ -34,6 +34,7 @@ mod tune;
 mod undo;
 mod uninstall;
 pub mod view;
+mod workspace;
 mod zephyr;
 
 pub use exit::{Code, Stop};
@@ -151,6 +152,9 @@ pub enum Verb {
     /// Entrypoints of a Zephyr lab (Spack, uv, Hugging Face, any command), as jobs: run, list, launcher.
     #[command(subcommand)]
     Zephyr(zephyr::ZephyrVerb),
+    /// Workspaces: a container for each user of a shared machine, with ports, limits and secrets of their own.
+    #[command(subcommand)]
+    Workspace(workspace::WorkspaceVerb),
     /// What this machine is made of, and what that means for labs.
     Detect(detect::DetectArgs),
     /// What is wrong with this machine, and how to mend it.
@@ -232,6 +236,7 @@ async fn carry_out(verb: Verb, global: Global) -> Result<Code, Stop> {
         Verb::Shell(args) => shell::shell(&Setup::load(global)?, args).await,
         Verb::Job(verb) => Box::pin(job::run(&Setup::load(global)?, verb)).await,
         Verb::Zephyr(verb) => Box::pin(zephyr::run(&Setup::load(global)?, verb)).await,
+        Verb::Workspace(verb) => Box::pin(workspace::run(Setup::load(global)?, verb)).await,
         Verb::Detect(args) => detect::detect(&global, args).await,
         Verb::Doctor(args) => doctor::doctor(global, args).await,
         Verb::Prove(args) => prove::prove(global, args).await,

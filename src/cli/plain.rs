@@ -22,7 +22,7 @@ use crate::{
         lock::{Holder, Scope},
         unfinished::left,
     },
-    stage::{Answers, Catalog, answers::IMAGE_FILE},
+    stage::{Answers, answers::IMAGE_FILE},
 };
 
 use super::{Code, Global, Setup, Stop, consent, plan::SERVER_WAIT, status::state_word, trust};
@@ -53,7 +53,7 @@ pub(super) async fn wizard(global: Global) -> Result<Code, Stop> {
     let mut offered = false;
     loop {
         // A stage may have been edited since.
-        setup.catalog = Catalog::load(&setup.paths.stages);
+        setup.catalog = crate::workspace::catalog(&setup.paths);
         match Box::pin(round(&setup, &mut offered)).await {
             Ok(code) => last = Some(code),
             Err(Left::Quit) => return Ok(last.unwrap_or(Code::OK)),

@@ -28,8 +28,8 @@ pub(super) struct PlanArgs {
     /// The labs.
     #[arg(required = true, value_name = "LAB")]
     pub(super) labs: Vec<String>,
-    /// create, restore:SNAPSHOT, copy:SNAPSHOT:NAME, recreate, recreate:clean, bring-back:NAME, update, set-aside, remove, adopt,
-    /// prove or skip. Without it: create what is missing, skip what is there.
+    /// create, restore:SNAPSHOT, copy:SNAPSHOT:NAME, recreate, recreate:clean, bring-back:NAME, update, renew, set-aside, remove,
+    /// adopt, prove or skip. Without it: create what is missing, skip what is there.
     #[arg(long, value_name = "CHOICE", value_parser = choice)]
     pub(super) choose: Option<Choice>,
     /// The stage, for a lab whose name is not its stage's.
@@ -131,6 +131,7 @@ fn choice(text: &str) -> Result<Choice, String> {
         ("recreate", Some("clean")) => Choice::RecreateFromClean,
         ("bring-back", Some(name)) => Choice::BringBack(name.into()),
         ("update", None) => Choice::Update,
+        ("renew", None) => Choice::Renew,
         ("set-aside", None) => Choice::SetAside,
         ("remove", None) => Choice::Remove,
         ("adopt", None) => Choice::Adopt,
@@ -139,7 +140,7 @@ fn choice(text: &str) -> Result<Choice, String> {
         _ => {
             return Err(
                 "allowed: create, restore:SNAPSHOT, copy:SNAPSHOT:NAME, recreate, recreate:clean, \
-                        bring-back:NAME, update, set-aside, remove, adopt, prove, skip"
+                        bring-back:NAME, update, renew, set-aside, remove, adopt, prove, skip"
                     .into(),
             );
         }

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     backend::{
-        self, Backend, Engine, Engines,
+        self, Away, Backend, Engine, Engines,
         docker::{Docker, Places},
         lxd,
     },
@@ -21,6 +21,7 @@ use crate::{
         lock::{Daemon, Scope},
     },
     stage::{Answers, BackendKind, Catalog, Stage},
+    workspace,
 };
 
 use super::{Code, Global, Stop};
@@ -58,7 +59,7 @@ impl Setup {
         if let Some(named) = &settings.config.lxd {
             lxd::check_address(named)?;
         }
-        let catalog = Catalog::load(&paths.stages);
+        let catalog = workspace::catalog(&paths);
         for warning in catalog.warnings() {
             super::table::note(&format!("warning: {warning}"));
         }
@@ -115,6 +116,14 @@ impl Setup {
     /// Why it is not there, in words.
     pub async fn docker(&self) -> Result<Arc<dyn Backend>, String> {
         self.engines.docker().await.map_err(|away| away.why)
+    }
+
+    /// The same, with whether there is none at all.
+    ///
+    /// # Errors
+    /// Why it is not there.
+    pub async fn docker_or_away(&self) -> Result<Arc<dyn Backend>, Away> {
+        self.engines.docker().await
     }
 
     /// What the planner looks at. A machine without a daemon is a world too; one that does not answer is an error.

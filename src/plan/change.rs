@@ -256,6 +256,27 @@ pub(super) fn update(case: &Case<'_>) -> Result<Track, PlanError> {
     Ok(track(case, actions, vec![], keeps))
 }
 
+/// The lab with the profile that its stage says by now. Processes end with the restart, and nothing else does.
+pub(super) fn renew(case: &Case<'_>) -> Result<Track, PlanError> {
+    let words = case.words();
+    if adopted(case) {
+        return Err(PlanError::Blocked(format!(
+            "{} was taken over as it is: its devices and limits are its own",
+            case.lab
+        )));
+    }
+    let profile = create::profile(case)?;
+    let (made, _) = create::folders(case, case.lab);
+    let mut actions: Vec<Action> = made.into_iter().collect();
+    actions.push(words.put_profile(profile));
+    if running(case) {
+        actions.push(words.stop(case.lab));
+    }
+    actions.extend(after_swap(case)?);
+    let keeps = vec![format!("everything in {}, and its snapshots", case.lab)];
+    Ok(track(case, actions, vec![], keeps))
+}
+
 pub(super) fn remove(case: &Case<'_>) -> Track {
     let words = case.words();
     let count = case.world.snapshots_of(case.lab).len();

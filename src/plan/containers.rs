@@ -3,17 +3,58 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    backend::{Engine, docker::NOT_HELD},
+    backend::{Engine, Profile, docker::NOT_HELD},
     host::{Fact, docker::unfit_fact},
     stage::{BackendKind, Device, Image, ImageSource, Stage},
 };
 
-use super::{Choice, planner::Case};
+use super::{
+    Action, Choice, Step,
+    planner::{Case, HOST},
+    words::Words,
+};
 
 /// The network of a container; its root file system needs no device.
 pub(super) fn base_devices() -> BTreeMap<String, BTreeMap<String, String>> {
     let nic = [("type", "nic"), ("network", "bridge")].map(|(k, v)| (k.to_owned(), v.to_owned()));
     BTreeMap::from([("eth0".to_owned(), nic.into())])
+}
+
+/// The bridge that a lab's own network device names, where it is not there yet.
+pub(super) fn bridge(case: &Case<'_>, profile: &Profile) -> Option<Action> {
+    let networks = profile.devices.values().filter(|device| is_of(device, "nic"));
+    let mut named = networks.filter_map(|device| device.get("network"));
+    let there = |name: &String| case.world.networks.iter().any(|network| network.name == *name);
+    let name = named.find(|name| is_docker(case) && !there(name) && *name != "bridge")?;
+    let words = Words {
+        lab: HOST,
+        ..case.words()
+    };
+    Some(words.action(
+        &format!("docker-bridge-{name}"),
+        format!("make the bridge {name}"),
+        format!("{} network create {name}", case.server.client()),
+        Step::CreateNetwork { name: name.clone() },
+    ))
+}
+
+fn is_of(device: &BTreeMap<String, String>, kind: &str) -> bool {
+    device.get("type").is_some_and(|found| found == kind)
+}
+
+/// Of a profile only what two instances can have at once: a replacement is built and proven beside its lab, which holds
+/// the ports of this machine and writes to the engine's volumes meanwhile.
+pub(super) fn beside(case: &Case<'_>, mut profile: Profile) -> Profile {
+    let alone = |device: &BTreeMap<String, String>| {
+        is_of(device, "proxy")
+            || (is_of(device, "disk")
+                && device.get("pool").is_some()
+                && device.get("path").is_some_and(|path| path != "/"))
+    };
+    profile
+        .devices
+        .retain(|_, device| !is_docker(case) || !alone(device));
+    profile
 }
 
 fn is_docker(case: &Case<'_>) -> bool {
@@ -80,7 +121,7 @@ fn cuda_of(name: &str) -> Option<String> {
 pub(super) fn notes(case: &Case<'_>, choice: &Choice) -> Vec<String> {
     let makes = matches!(
         choice,
-        Choice::Create | Choice::Recreate | Choice::Update | Choice::Restore(_)
+        Choice::Create | Choice::Recreate | Choice::Update | Choice::Restore(_) | Choice::Renew
     );
     let devices = case.stage.profile.devices.values();
     let mut wanted = devices.filter(|device| is_gpu(device) && case.holds(device.when.as_ref()));
@@ -136,7 +177,7 @@ pub fn updates_by_image(stage: &Stage) -> bool {
 fn comes(image: &Image) -> bool {
     matches!(
         image.source,
-        ImageSource::Build { .. } | ImageSource::Registry { .. }
+        ImageSource::Build { .. } | ImageSource::Registry { .. } | ImageSource::Local { .. }
     )
 }
 

@@ -192,22 +192,33 @@ fn stage_devices(case: &Case<'_>) -> BTreeMap<String, BTreeMap<String, String>> 
             )
         })
         .collect();
-    devices.extend(mounts(case).map(|(id, folder, path)| {
-        let keys = [
+    devices.extend(mounts(case).map(|data| {
+        let mut keys = vec![
             ("type", "disk".to_owned()),
-            ("source", folder.display().to_string()),
-            ("path", path),
+            ("source", data.folder.display().to_string()),
+            ("path", data.path),
         ];
+        keys.extend(data.read_only.then(|| ("readonly", "true".to_owned())));
         (
-            format!("data-{id}"),
+            format!("data-{}", data.id),
             keys.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
         )
     }));
     devices
 }
 
-/// Data mounts: id, host folder, path inside. None on a remote daemon: the folders would be there, not here.
-fn mounts<'a>(case: &'a Case<'_>) -> impl Iterator<Item = (String, PathBuf, String)> + 'a {
+/// A data mount.
+struct Data {
+    id: String,
+    /// Of this machine.
+    folder: PathBuf,
+    /// Inside.
+    path: String,
+    read_only: bool,
+}
+
+/// Data mounts. None on a remote daemon: the folders would be there, not here.
+fn mounts<'a>(case: &'a Case<'_>) -> impl Iterator<Item = Data> + 'a {
     let local = case.server.address.is_empty() || case.server.is_here();
     let wanted = case
         .stage
@@ -215,12 +226,17 @@ fn mounts<'a>(case: &'a Case<'_>) -> impl Iterator<Item = (String, PathBuf, Stri
         .iter()
         .filter(move |m| local && case.holds(m.when.as_ref()));
     let root = case.world.config.data.join(case.lab);
-    wanted.map(move |m| (m.id.clone(), root.join(&m.id), m.path.clone()))
+    wanted.map(move |m| Data {
+        id: m.id.clone(),
+        folder: m.source.as_ref().map_or_else(|| root.join(&m.id), PathBuf::from),
+        path: m.path.clone(),
+        read_only: m.read_only,
+    })
 }
 
 /// What makes the data folders before the instance that mounts them, and what gives them to it after.
 pub(super) fn folders(case: &Case<'_>, name: &str) -> (Option<Action>, Option<Action>) {
-    let folders: Vec<PathBuf> = mounts(case).map(|(_, folder, _)| folder).collect();
+    let folders: Vec<PathBuf> = mounts(case).map(|data| data.folder).collect();
     if folders.is_empty() {
         return (None, None);
     }
@@ -287,7 +303,7 @@ pub(super) fn keeps(case: &Case<'_>) -> Vec<String> {
     let instance = case.world.instance(case.lab);
     let beside = instance.is_some_and(|i| i.tag("next").or_else(|| i.tag("kept")).is_some());
     mounts(case)
-        .filter_map(|(id, folder, path)| {
+        .filter_map(|Data { id, folder, path, .. }| {
             // A replacement mounts the folders of its lab; none is called after it.
             let folder = mounted(case, &id).or_else(|| (!beside).then_some(folder))?;
             Some(format!(

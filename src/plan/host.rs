@@ -13,7 +13,7 @@ use crate::{
 };
 
 use super::{
-    Action, Choice, Step, Undo, containers, ground, images,
+    Action, Choice, Step, Undo, containers, create, ground, images,
     planner::{Case, HOST, PlanError, Request},
     words::Words,
 };
@@ -40,6 +40,7 @@ pub(super) fn actions(
         let tools = |step: &StageStep| step.id == "bootstrap-tools";
         actions.extend(host_stage(world, stage, given, &builds, tools)?.0);
     }
+    actions.extend(named_bridges(cases)?);
     actions.extend(fetched(cases)?);
     Ok(actions)
 }
@@ -68,6 +69,19 @@ fn lxd(
     }
     actions.extend(ground::actions(world, on_lxd, &words, &wishes)?);
     Ok(actions)
+}
+
+/// The bridges that labs of Docker name, each once.
+fn named_bridges(cases: &[(&Request, Case<'_>)]) -> Result<Vec<Action>, PlanError> {
+    let mut wanted = BTreeMap::new();
+    for (request, case) in cases {
+        let starts = request.choice == Choice::Renew || is_build(&request.choice, case);
+        if starts && case.engine == Engine::Docker {
+            let action = containers::bridge(case, &create::profile(case)?);
+            wanted.extend(action.map(|action| (action.id.clone(), action)));
+        }
+    }
+    Ok(wanted.into_values().collect())
 }
 
 /// What brings images here, once for all labs that share one.

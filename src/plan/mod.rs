@@ -46,6 +46,8 @@ pub enum Choice {
     RecreateFromClean,
     /// Run the stage's update steps.
     Update,
+    /// Give it what its stage says by now (limits, ports, devices), and start it anew with that; what is inside stays.
+    Renew,
     /// Put an earlier version that a recreate kept back in its place; the present one is kept too.
     BringBack(String),
     /// Stop using it: keep it whole as NAME-prev, and free its name.

@@ -292,6 +292,7 @@ fn track(request: &Request, case: &Case<'_>) -> Result<Track, PlanError> {
         Choice::RecreateFromClean => swap::recreate_from_clean(case),
         Choice::BringBack(kept) => swap::bring_back(case, kept),
         Choice::Update => change::update(case),
+        Choice::Renew => change::renew(case),
         Choice::SetAside => Ok(swap::set_aside(case)),
         Choice::Remove => Ok(change::remove(case)),
         Choice::Adopt => change::adopt(case),
@@ -401,7 +402,7 @@ fn stands_elsewhere(
     let wanted: Engine = stage.backend.into();
     let makes = matches!(
         request.choice,
-        Choice::Create | Choice::Recreate | Choice::Update | Choice::Adopt
+        Choice::Create | Choice::Recreate | Choice::Update | Choice::Renew | Choice::Adopt
     );
     if !makes || engine == wanted {
         return Ok(());

@@ -10,6 +10,7 @@ use crate::{
 use super::{
     Action, Step, Track,
     change::{has_snapshot, running, track, uuid},
+    containers,
     create::{self, CLEAN},
     planner::{Case, PlanError},
     words::tags,
@@ -57,7 +58,7 @@ pub(super) fn recreate(case: &Case<'_>) -> Result<Track, PlanError> {
     let own = case.own_profile().map(str::to_owned);
     let temporary = Profile {
         name: profile_name(&next),
-        ..profile.clone()
+        ..containers::beside(case, profile.clone())
     };
     let proven = temporary.name.clone();
     // The lab's own profile is written only when the lab is kept and gone: a device reaches a running lab at once.

@@ -90,6 +90,16 @@ impl Catalog {
         catalog
     }
 
+    /// Adds stages that are in no file; a stage of a file with such an id is left out.
+    pub fn extend(&mut self, stages: Vec<Stage>) {
+        self.add(stages.into_iter().map(Ok));
+    }
+
+    /// Tells of a file that could not be used.
+    pub fn warn(&mut self, error: LoadError) {
+        self.warnings.push(error);
+    }
+
     /// The stage of an id.
     pub fn get(&self, id: &str) -> Option<&Stage> {
         self.stages.iter().find(|stage| stage.id == id)

@@ -315,6 +315,12 @@ pub struct Mount {
     /// Mounted only where this holds.
     #[serde(default)]
     pub when: Option<Condition>,
+    /// The folder of this machine, where it is not below the data folder.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// Nothing inside can write to it.
+    #[serde(default)]
+    pub read_only: bool,
 }
 
 /// A step of a stage.

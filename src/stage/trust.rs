@@ -23,6 +23,10 @@ const STAGE: &str = "stage.toml";
 /// How the origin of a stage in the program begins.
 pub(super) const SHIPPED: &str = "shipped:";
 
+/// How the origin of a workspace's stage begins: it is made here out of `workspaces.toml`, holds no text of anybody else,
+/// and no file has such a name, for those are absolute.
+pub const WORKSPACE: &str = "workspace:";
+
 /// Characters of a line that are shown in one piece: whoever shows text cuts what is much longer.
 const PIECE: usize = 1000;
 /// Version of the files.
@@ -64,6 +68,11 @@ impl Stage {
     /// Whether it is a part of the program.
     pub fn is_shipped(&self) -> bool {
         self.origin.starts_with(SHIPPED)
+    }
+
+    /// Whether it was made here for a workspace.
+    pub fn is_workspace(&self) -> bool {
+        self.origin.starts_with(WORKSPACE)
     }
 
     fn texts(&self) -> BTreeMap<String, String> {
@@ -110,7 +119,9 @@ impl Store {
     pub fn is_trusted(&self, stage: &Stage) -> bool {
         // A file whose text is another one says nothing about this one.
         let kept = || read(&self.path(&stage.sha256()));
-        stage.is_shipped() || kept().is_ok_and(|kept| digest(&kept.files) == stage.sha256())
+        stage.is_shipped()
+            || stage.is_workspace()
+            || kept().is_ok_and(|kept| digest(&kept.files) == stage.sha256())
     }
 
     /// What has to be looked at before a stage may run; none where it may.

@@ -138,6 +138,7 @@ pub(super) fn chosen(choice: &Choice) -> String {
         Choice::RecreateFromClean => "recreate from clean".into(),
         Choice::BringBack(kept) => format!("bring back {}", clean(kept)),
         Choice::Update => "update".into(),
+        Choice::Renew => "renew limits, ports and devices".into(),
         Choice::SetAside => "set aside".into(),
         Choice::Remove => "remove".into(),
         Choice::Adopt => "adopt".into(),

@@ -37,7 +37,7 @@ C
     for _ in $(seq 200); do [ ! -S "$dir/containerd.sock" ] || break; sleep .1; done
     exec dockerd --host="unix://$dir/docker.sock" --containerd="$dir/containerd.sock" --data-root="$dir/data" \
       --exec-root="$dir/exec" --pidfile="$dir/docker.pid" --config-file="$dir/daemon.json" --cgroup-parent="/$parent" \
-      --bridge=none --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false --userland-proxy=false
+      --bridge=none --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false --userland-proxy=true
   ' docker.sh "$dir" "$parent" >"$dir/log/dockerd.log" 2>&1 </dev/null 9>&-
   for _ in $(seq 300); do
     [ "$(curl -s --max-time 5 --unix-socket "$socket" http://docker/_ping 2>/dev/null)" != OK ] || { echo "$socket"; return; }

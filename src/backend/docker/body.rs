@@ -9,7 +9,10 @@
 //! | `docker.command` | a JSON list: the first process; `image`: the image's own; none: one that waits until it is stopped |
 //! | `docker.user`, `docker.workdir`, `docker.init`, `docker.stop_timeout`, `docker.restart` | as their names say |
 //! | `docker.shm`, `docker.ulimits.NAME` (`SOFT:HARD`), `docker.tmpfs.PATH` (options) | shared memory, limits, memory disks |
-//! | `docker.cap_add`, `docker.cap_drop`, `docker.security_opt` | lists with commas |
+//! | `docker.cap_add`, `docker.cap_drop`, `docker.security_opt`, `docker.device_rules` | lists with commas |
+//! | `docker.memory_reservation`, `docker.swap` | what the kernel leaves to it first; swap on top of `limits.memory` |
+//! | `docker.hostname`, `docker.runtime` | as their names say |
+//! | `docker.system_paths` | `unconfined`: nothing of `/proc` and `/sys` is masked or read-only |
 //! | `user.*`, `volatile.*`, `image.*` | kept, and mean nothing to the engine |
 //!
 //! A key that is none of these is an error: a limit that nobody keeps is worse than none.
@@ -104,6 +107,7 @@ impl Body {
             host.network_mode = Some("default".to_owned());
             create.networking_config = None;
         }
+        swap_on_top(&mut host, config)?;
         create.host_config = Some(host);
         let networks: Vec<_> = networks.collect();
         let counts: Map = config
@@ -168,12 +172,34 @@ fn set(create: &mut ContainerCreateBody, host: &mut HostConfig, key: &str, value
         "docker.cap_add" => host.cap_add = Some(list(value)),
         "docker.cap_drop" => host.cap_drop = Some(list(value)),
         "docker.security_opt" => host.security_opt.get_or_insert_default().extend(list(value)),
+        "docker.device_rules" => host.device_cgroup_rules = Some(list(value)),
+        "docker.memory_reservation" => host.memory_reservation = Some(bytes(value)?),
+        // Counted once the memory is known.
+        "docker.swap" => drop(bytes(value)?),
+        "docker.hostname" => create.hostname = Some(value.to_owned()),
+        "docker.runtime" => host.runtime = Some(value.to_owned()),
+        "docker.system_paths" if value == "unconfined" => {
+            host.masked_paths = Some(vec![]);
+            host.readonly_paths = Some(vec![]);
+        }
         _ => return Err("Docker has nothing like it".to_owned()),
     }
     // Without a word about swap the engine gives as much of it as memory.
     if key == "limits.memory" && host.memory_swap.is_none() {
         host.memory_swap = host.memory;
     }
+    Ok(())
+}
+
+/// The engine counts memory and swap together.
+fn swap_on_top(host: &mut HostConfig, config: &Map) -> Mapped<()> {
+    let Some(swap) = config.get("docker.swap").filter(|swap| !swap.is_empty()) else {
+        return Ok(());
+    };
+    let memory = host
+        .memory
+        .ok_or("the config key `docker.swap` has no meaning without `limits.memory`")?;
+    host.memory_swap = Some(memory.saturating_add(bytes(swap)?));
     Ok(())
 }
 
@@ -333,6 +359,31 @@ mod tests {
             let error = Body::of(&config(&[(key, value)]), &Devices::new(), None).unwrap_err();
             assert!(error.contains(key) && error.contains(value), "{error}");
         }
+    }
+
+    #[test]
+    fn swap_comes_on_top_of_memory_and_masks_can_be_taken_off() {
+        let keys = [
+            ("limits.memory", "2GiB"),
+            ("docker.swap", "1GiB"),
+            ("docker.memory_reservation", "1GiB"),
+            ("docker.hostname", "ws-anna"),
+            ("docker.system_paths", "unconfined"),
+            ("docker.device_rules", "a *:* rwm"),
+        ];
+        let body = Body::of(&config(&keys), &Devices::new(), None).unwrap();
+        let host = body.create.host_config.unwrap();
+        assert_eq!((host.memory, host.memory_swap), (Some(2 << 30), Some(3 << 30)));
+        assert_eq!(host.memory_reservation, Some(1 << 30));
+        assert_eq!(
+            (host.masked_paths, host.readonly_paths),
+            (Some(vec![]), Some(vec![]))
+        );
+        assert_eq!(host.device_cgroup_rules.unwrap(), ["a *:* rwm"]);
+        assert_eq!(body.create.hostname.as_deref(), Some("ws-anna"));
+        let error = Body::of(&config(&keys[1..]), &Devices::new(), None).unwrap_err();
+        assert!(error.contains("docker.swap"), "{error}");
+        assert!(Body::of(&config(&[("docker.system_paths", "x")]), &Devices::new(), None).is_err());
     }
 
     #[test]

@@ -42,6 +42,7 @@ use tokio::sync::mpsc;
 pub use build::{Build, BuildEvent, Built};
 pub use events::Usage;
 pub use locate::Places;
+pub use places::ISOLATED;
 pub use snapshots::NOT_HELD;
 pub use volumes::{Unnamed, Volume};
 

@@ -13,6 +13,8 @@ use crate::backend::{
     about::{About, check_known, check_new},
 };
 
+/// The bridge of workspaces: who is on it reaches nobody else on it.
+pub const ISOLATED: &str = "halolab-workspaces";
 /// The label of a bridge that we made.
 const BRIDGE: &str = "network";
 /// The engine's own bridge and what else it does not let go.
@@ -99,6 +101,12 @@ impl Docker {
         let mut options = std::collections::HashMap::new();
         if let Some(mtu) = self.is_local().then(smallest_mtu).flatten() {
             options.insert("com.docker.network.driver.mtu".to_owned(), mtu.to_string());
+        }
+        if name == ISOLATED {
+            options.insert(
+                "com.docker.network.bridge.enable_icc".to_owned(),
+                "false".to_owned(),
+            );
         }
         let request = NetworkCreateRequest {
             name: name.to_owned(),

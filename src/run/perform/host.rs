@@ -114,18 +114,7 @@ impl Hand<'_> {
                 self.note(backend, "pool", name).await?;
                 backend.create_pool(name, driver, *size).await?;
             }
-            Step::CreateNetwork { name } => {
-                if backend
-                    .networks()
-                    .await?
-                    .iter()
-                    .any(|n| n.name == *name && n.managed)
-                {
-                    return SKIPPED;
-                }
-                self.note(backend, "network", name).await?;
-                backend.create_network(name).await?;
-            }
+            Step::CreateNetwork { name } => return self.make_network(backend, name).await,
             Step::PutProfile {
                 profile,
                 over: Some(other),
@@ -161,6 +150,19 @@ impl Hand<'_> {
             }
             _ => {}
         }
+        DID
+    }
+
+    async fn make_network(&self, backend: &dyn Backend, name: &str) -> Ended {
+        let here = backend.networks().await?;
+        if here.iter().any(|n| n.name == *name && n.managed) {
+            return SKIPPED;
+        }
+        // A bridge of Docker goes with `docker network prune`.
+        if self.engine == Engine::Lxd {
+            self.note(backend, "network", name).await?;
+        }
+        backend.create_network(name).await?;
         DID
     }
 

@@ -139,11 +139,15 @@ impl Check<'_> {
             }
             let path = place.key("path");
             let part = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(char::is_control);
-            if !mount
-                .path
-                .strip_prefix('/')
-                .is_some_and(|path| path.split('/').all(part))
-            {
+            let plain = |path: &str| {
+                path.strip_prefix('/')
+                    .is_some_and(|path| path.split('/').all(part))
+            };
+            if mount.source.as_deref().is_some_and(|source| !plain(source)) {
+                let text = "must be an absolute path of this machine, without `.` and `..`, not `/` itself";
+                self.say(&place.key("source"), text);
+            }
+            if !plain(&mount.path) {
                 self.say(
                     &path,
                     "must be an absolute path inside the lab, without `.` and `..`, not `/` itself",

@@ -1,0 +1,424 @@
+//! `halolab workspace …`: users of a shared machine, a container for each.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+
+use clap::{Args, Subcommand};
+
+use crate::{
+    backend::Status,
+    host::{Root, folder},
+    labs::{Presence, World},
+    workspace::{
+        Ledger, Places, Settings, User,
+        ledger::Guard,
+        ports::{self, Collision, Machine},
+        secrets::Secrets,
+        sockets, spec,
+    },
+};
+
+use super::{Code, Setup, Stop, plan::Consent, table::note};
+
+mod build;
+mod change;
+mod files;
+mod list;
+mod power;
+mod secret;
+mod users;
+
+use change::{Limits, SetupArgs};
+
+/// Verbs on workspaces.
+#[derive(Debug, Subcommand)]
+pub enum WorkspaceVerb {
+    /// Where workspaces are kept, which ports they have, what their image is; without options it is shown.
+    Setup(SetupArgs),
+    /// Add a user: a slot with its ports, folders, and a password that is generated or asked for.
+    Add(AddArgs),
+    /// The users, with their ports and state, and what all of them together come to.
+    List,
+    /// One user: limits, folders, addresses to copy.
+    Show {
+        /// The user.
+        user: String,
+    },
+    /// Change a user; what is running gets it with `workspace restart`.
+    Edit(EditArgs),
+    /// Stop a user's workspace, and keep it from being started.
+    Disable {
+        /// The user.
+        user: String,
+        /// Also where a job runs in it, which ends with it.
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Let it be started again.
+    Enable {
+        /// The user.
+        user: String,
+    },
+    /// Remove a user's container and settings. Home, scratch space, state and secrets stay, and so do the ports.
+    Remove(RemoveArgs),
+    /// The ports of all users, and what stands in the way of them.
+    Ports,
+    /// Write a compose file that starts the same without halolab.
+    Compose(ComposeArgs),
+    /// Passwords and public keys.
+    #[command(subcommand)]
+    Secrets(SecretsVerb),
+    /// Build the image of all workspaces, with what `workspace setup --profiles` says.
+    Build {
+        /// Each step anew, with packages of now, instead of what was built before.
+        #[arg(long)]
+        anew: bool,
+        #[command(flatten)]
+        consent: Consent,
+    },
+    /// Make and start workspaces.
+    Start(NamesArgs),
+    /// Stop workspaces; what is in them stays.
+    Stop(NamesArgs),
+    /// Start them anew with what was changed; what is inside stays.
+    Restart(ChangeArgs),
+    /// Make them anew from the image of now, one user after the other. The one of before is kept.
+    Update(ChangeArgs),
+    /// Make one anew from its image; the one of before is kept.
+    Recreate(OneArgs),
+    /// Write a user's home to an archive (tar, zstd), with its SHA-256 beside it.
+    Backup {
+        /// The user.
+        user: String,
+        /// The archive, as `anna.tar.zst`; one that is there is not overwritten.
+        file: PathBuf,
+    },
+    /// Put a user's home back out of an archive; the workspace has to be stopped.
+    Restore {
+        /// The user.
+        user: String,
+        /// The archive.
+        file: PathBuf,
+        /// Also where there is a home: it is kept beside the restored one.
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Enter a workspace as its user, or run one command in it as root.
+    Shell {
+        /// The user.
+        user: String,
+        /// A command to run instead of a login shell.
+        #[arg(last = true)]
+        command: Vec<String>,
+    },
+}
+
+/// Arguments of `workspace add`.
+#[derive(Debug, Args)]
+pub struct AddArgs {
+    /// The user's name: a-z, 0-9 and -.
+    user: String,
+    #[command(flatten)]
+    limits: Limits,
+    /// Ask for the password instead of generating one.
+    #[arg(long)]
+    ask_password: bool,
+    /// A file with public keys for SSH.
+    #[arg(long, value_name = "FILE")]
+    ssh_keys: Option<PathBuf>,
+}
+
+/// Arguments of `workspace edit`.
+#[derive(Debug, Args)]
+pub struct EditArgs {
+    /// The user.
+    user: String,
+    #[command(flatten)]
+    limits: Limits,
+}
+
+/// Arguments of `workspace remove`.
+#[derive(Debug, Args)]
+pub struct RemoveArgs {
+    /// The user.
+    user: String,
+    /// Also delete home, scratch space, state and secrets, for ever: the user's name, typed once more.
+    #[arg(long, value_name = "USER")]
+    delete_data: Option<String>,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+/// Arguments of `workspace compose`.
+#[derive(Debug, Args)]
+pub struct ComposeArgs {
+    /// A proxy with a name for each service: `USER-code.DOMAIN`.
+    #[arg(long)]
+    traefik: bool,
+    /// Desktops and shells in a browser, over VNC, RDP and SSH.
+    #[arg(long)]
+    guacamole: bool,
+    /// cAdvisor, an exporter for GPUs, Dozzle, Prometheus, Grafana.
+    #[arg(long)]
+    monitoring: bool,
+    /// The folder; without it compose.yaml is printed.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// Verbs on secrets.
+#[derive(Debug, Subcommand)]
+pub enum SecretsVerb {
+    /// A new password, generated or asked for; services take it at their next start.
+    Rotate {
+        /// The user.
+        user: String,
+        /// Ask for it instead of generating one.
+        #[arg(long)]
+        ask: bool,
+    },
+    /// Print a user's passwords, to hand them over.
+    Show {
+        /// The user.
+        user: String,
+    },
+    /// Set the public keys for SSH.
+    Keys {
+        /// The user.
+        user: String,
+        /// A file with them, a line each; `-` is the standard input.
+        file: PathBuf,
+    },
+}
+
+/// Users by name, or all.
+#[derive(Debug, Args)]
+pub struct NamesArgs {
+    /// The users.
+    #[arg(value_name = "USER", required_unless_present = "all")]
+    users: Vec<String>,
+    /// All who are not disabled.
+    #[arg(long, conflicts_with = "users")]
+    all: bool,
+    /// Do not ask: also where jobs end by it.
+    #[arg(short, long)]
+    yes: bool,
+}
+
+/// Users by name, or all, and how one agrees.
+#[derive(Debug, Args)]
+pub struct ChangeArgs {
+    /// The users.
+    #[arg(value_name = "USER", required_unless_present = "all")]
+    users: Vec<String>,
+    /// All who are not disabled.
+    #[arg(long, conflicts_with = "users")]
+    all: bool,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+/// One user, and how one agrees.
+#[derive(Debug, Args)]
+pub struct OneArgs {
+    /// The user.
+    user: String,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+/// Everything that the verbs look at.
+struct Ground {
+    places: Places,
+    settings: Settings,
+    ledger: Ledger,
+    machine: Machine,
+}
+
+pub(super) async fn run(mut setup: Setup, verb: WorkspaceVerb) -> Result<Code, Stop> {
+    match verb {
+        WorkspaceVerb::Setup(args) => change::setup(&setup, args),
+        WorkspaceVerb::Add(args) => users::add(&setup, args),
+        WorkspaceVerb::List => list::list(&setup).await,
+        WorkspaceVerb::Show { user } => list::show(&setup, &user).await,
+        WorkspaceVerb::Edit(args) => users::edit(&setup, args),
+        WorkspaceVerb::Disable { user, yes } => users::disable(&setup, &user, yes).await,
+        WorkspaceVerb::Enable { user } => users::enable(&setup, &user),
+        WorkspaceVerb::Remove(args) => users::remove(&setup, args).await,
+        WorkspaceVerb::Ports => list::ports(&setup).await,
+        WorkspaceVerb::Compose(args) => files::compose(&setup, &args),
+        WorkspaceVerb::Secrets(verb) => secret::run(&setup, verb),
+        WorkspaceVerb::Build { anew, consent } => build::build(&setup, anew, &consent).await,
+        WorkspaceVerb::Start(args) => power::start(&mut setup, args).await,
+        WorkspaceVerb::Stop(args) => power::stop(&setup, args).await,
+        WorkspaceVerb::Restart(args) => power::restart(&mut setup, args).await,
+        WorkspaceVerb::Update(args) => power::update(&mut setup, args).await,
+        WorkspaceVerb::Recreate(args) => power::recreate(&mut setup, args).await,
+        WorkspaceVerb::Backup { user, file } => files::backup(&setup, &user, &file),
+        WorkspaceVerb::Restore { user, file, replace } => files::restore(&setup, &user, &file, replace).await,
+        WorkspaceVerb::Shell { user, command } => power::shell(&setup, &user, command).await,
+    }
+}
+
+impl Ground {
+    /// Reads settings and slots, and looks who listens on this machine.
+    fn look(setup: &Setup) -> Result<Self, Stop> {
+        let places = Places::of(&setup.paths);
+        let settings = Settings::read(&places.settings).map_err(Stop::usage)?;
+        Ok(Self {
+            settings: settings.unwrap_or_default(),
+            ledger: Ledger::read(&places.ledger).map_err(Stop::blocked)?,
+            machine: sockets::look(&Root::new(&folder())),
+            places,
+        })
+    }
+
+    /// The same for a change: nobody else changes them meanwhile.
+    fn hold(setup: &Setup) -> Result<(Self, Guard), Stop> {
+        setup.may_change()?;
+        let guard = Guard::take(&Places::of(&setup.paths).ledger).map_err(Stop::blocked)?;
+        Ok((Self::look(setup)?, guard))
+    }
+
+    /// A user who is there.
+    fn user(&self, name: &str) -> Result<&User, Stop> {
+        self.settings.users.get(name).ok_or_else(|| {
+            let known: Vec<&str> = self.settings.users.keys().map(String::as_str).collect();
+            let known = if known.is_empty() {
+                "nobody yet".to_owned()
+            } else {
+                known.join(", ")
+            };
+            Stop::usage(crate::log::sanitize(&format!(
+                "there is no user `{name}`; there are: {known}; add one with `halolab workspace add USER`"
+            )))
+        })
+    }
+
+    fn secrets(&self, user: &str) -> Secrets {
+        Secrets::of(&self.places.secrets, user)
+    }
+
+    /// Folders of a user that hold something, and the secrets: what keeps the slot.
+    fn data(&self, user: &str) -> Vec<PathBuf> {
+        let own = spec::folders(&self.settings.root, user)
+            .into_iter()
+            .filter(|folder| folder.id != "shared");
+        let all = own
+            .map(|folder| folder.source)
+            .chain([self.secrets(user).folder().to_owned()]);
+        all.filter(|folder| folder.exists()).collect()
+    }
+
+    /// A slot for a user: the one that they have, or a new one, which is on the disk when this returns.
+    fn slot(&mut self, user: &str) -> Result<u32, Stop> {
+        if let Some(slot) = self.ledger.slot(user) {
+            return Ok(slot);
+        }
+        let mut ledger = self.ledger.clone();
+        let stays = |name: &str| self.settings.users.contains_key(name) || !self.data(name).is_empty();
+        let fits = |slot| ports::fits(&self.settings, &self.machine, slot);
+        let now = jiff::Timestamp::now().to_string();
+        let slot = ledger.assign(user, &now, &stays, &fits).map_err(Stop::blocked)?;
+        ledger.write(&self.places.ledger).map_err(Stop::blocked)?;
+        self.ledger = ledger;
+        Ok(slot)
+    }
+
+    fn collisions(&self, running: &dyn Fn(&str) -> bool) -> Vec<Collision> {
+        ports::collisions(&self.settings, &self.ledger, &self.machine, running)
+    }
+}
+
+/// What is known of the containers.
+struct Seen {
+    states: BTreeMap<String, (Presence, Status)>,
+    /// What updates kept of them, by user.
+    versions: BTreeMap<String, Vec<String>>,
+    /// Why nothing is known.
+    away: Option<String>,
+    /// There is no engine at all.
+    absent: bool,
+}
+
+impl Seen {
+    fn running(&self, user: &str) -> bool {
+        self.states
+            .get(user)
+            .is_some_and(|(_, status)| *status == Status::Running)
+    }
+
+    /// In a word.
+    fn word(&self, user: &str) -> String {
+        match (self.states.get(user), &self.away) {
+            (Some((Presence::Unfinished, _)), _) => "not finished".into(),
+            (Some((Presence::Foreign, _)), _) => "not ours".into(),
+            (Some((_, Status::Running)), _) => "running".into(),
+            (Some(_), _) => "stopped".into(),
+            (None, None) => "not made yet".into(),
+            (None, Some(_)) => "unknown".into(),
+        }
+    }
+}
+
+/// Looks at the engine; that it is away is no error here.
+async fn seen(setup: &Setup, ground: &Ground) -> Seen {
+    let mut found = Seen {
+        states: BTreeMap::new(),
+        versions: BTreeMap::new(),
+        away: None,
+        absent: false,
+    };
+    let world: World = match setup.docker_or_away().await {
+        Err(away) => {
+            found.absent = away.absent;
+            found.away = Some(away.why);
+            return found;
+        }
+        Ok(backend) => match World::glance(backend.as_ref()).await {
+            Ok(world) => world,
+            Err(error) => {
+                found.away = Some(error.to_string());
+                return found;
+            }
+        },
+    };
+    // Who was taken out of the file by hand may have a container still.
+    let users: BTreeSet<&str> = ground.settings.users.keys().map(String::as_str).collect();
+    for user in users
+        .into_iter()
+        .chain(ground.ledger.users().map(|(user, _)| user))
+    {
+        let lab = spec::lab(user);
+        let kept = world.kept(&lab).into_iter().map(|kept| kept.name);
+        found.versions.insert(user.to_owned(), kept.collect());
+        if let Some(instance) = world.instance(&lab) {
+            found
+                .states
+                .insert(user.to_owned(), (world.presence(&lab), instance.status));
+        }
+    }
+    found
+}
+
+/// What stands in the way of users' ports ends it before anything starts; what only may is said.
+fn check_ports(collisions: &[Collision], users: &[String]) -> Result<(), Stop> {
+    let theirs: Vec<&Collision> = collisions.iter().filter(|c| users.contains(&c.user)).collect();
+    let blocking: Vec<String> = theirs
+        .iter()
+        .filter(|c| c.is_blocking())
+        .map(|c| c.text())
+        .collect();
+    if !blocking.is_empty() {
+        return Err(Stop::blocked(format!(
+            "nothing was started, because of ports: {}; see all of them with `halolab workspace ports`",
+            blocking.join("; ")
+        )));
+    }
+    for collision in theirs {
+        note(&format!("note: {}", collision.text()));
+    }
+    Ok(())
+}
