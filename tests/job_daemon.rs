@@ -1,6 +1,7 @@
 //! A daemon of its own that is killed and started again under a job: not a byte is lost, and its end is known.
 #![expect(
     clippy::unwrap_used,
+    clippy::format_collect,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
     reason = "a test fails by panicking, and starts the program itself"
@@ -18,6 +19,7 @@ use std::{
 use common::{
     jobs::{build_log, sum, until, writer},
     program::Home,
+    pty::{Pty, halolab},
 };
 use halolab::backend::Backend as _;
 
@@ -180,8 +182,45 @@ fn a_daemon_that_is_killed_and_started_again_loses_not_a_byte() {
         "{said}"
     );
     assert_eq!(sum(&home.copied(&id)), sum(&log));
+    the_open_viewer_says_that_the_engine_is_away_and_back(&home, &engine);
     another_engine_knows_nothing_of_a_job_and_does_not_call_it_lost(&mut home, &first);
     drop(home);
+}
+
+/// Nobody who looks at a log must take silence for a build that writes nothing.
+fn the_open_viewer_says_that_the_engine_is_away_and_back(home: &Home, engine: &Engine) {
+    let id = home.job_run("i=0; until [ -e /go ]; do i=$((i+1)); echo line $i; sleep 1; done; exit 3");
+    let mut command = halolab(home.folder.path(), &home.socket);
+    command.args(["job", "view", &id]);
+    let mut pty = Pty::start(command, 100, 24);
+    pty.wait_for("line 2");
+    pty.wait_for("following");
+    engine.kill();
+    pty.wait_for("no word since");
+    pty.wait_for("the job goes on, and it is tried again");
+    // A key takes the long words away; that nothing comes stays.
+    pty.answer("no word since", "k");
+    pty.wait_gone("the job goes on");
+    pty.answer("no word since", "f");
+    engine.again();
+    pty.wait_for("it is heard of again");
+    pty.answer("heard of again", "f");
+    pty.wait_gone("no word since");
+    home.ends(0, &["shell", home.lab(), "--", "touch", "/go"]);
+    pty.wait_for("failed: exit code 3");
+    pty.send("q");
+    assert_eq!(pty.end(), 0);
+    home.ends(3, &["job", "wait", &id]);
+    let log = String::from_utf8(home.copied(&id)).unwrap();
+    let whole: String = (1..=log.lines().count()).map(|n| format!("line {n}\n")).collect();
+    assert_eq!(log, whole);
+    // Without an engine what is here is shown, and that it is all.
+    let mut command = halolab(home.folder.path(), "/nonexistent/unix.socket");
+    command.args(["job", "view", &id]);
+    let mut pty = Pty::start(command, 100, 24);
+    pty.wait_for("failed: exit code 3");
+    pty.answer("line 2", "q");
+    assert_eq!(pty.end(), 0);
 }
 
 /// `first` is the socket of another daemon, which has no such lab.

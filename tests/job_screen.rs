@@ -16,6 +16,7 @@ fn row(id: &str, state: State) -> JobRow {
         lab: "ai-lab".into(),
         state,
         stuck: false,
+        silent: false,
         frozen: false,
         title: "make -j16".into(),
         created: "2026-11-22T10:00:00Z".into(),
@@ -107,4 +108,19 @@ fn enter_shows_the_log_and_the_cursor_stays_on_its_job() {
         "{}",
         draw(&model)
     );
+}
+
+#[test]
+fn one_that_is_not_heard_of_is_not_called_stuck() {
+    let mut model = jobs(80, 24);
+    let mut silent = row("build-1", State::Running);
+    silent.silent = true;
+    silent.why = "there is no engine to ask".into();
+    model.update(Msg::Jobs(vec![silent]));
+    let text = draw(&model);
+    assert!(
+        text.contains("running?") && text.contains("there is no engine"),
+        "{text}"
+    );
+    assert!(!text.contains("stuck"), "{text}");
 }

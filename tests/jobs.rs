@@ -487,3 +487,61 @@ fn looking_while_jobs_begin_calls_none_lost() {
         done.store(true, Ordering::Relaxed);
     });
 }
+
+#[test]
+fn a_job_that_has_ended_says_so_when_it_is_stopped_also_without_an_engine() {
+    let Some(mut home) = lab() else { return };
+    let id = home.job_run("echo here; exit 3");
+    home.ends(3, &["job", "wait", &id]);
+    let said = home.ends(0, &["job", "stop", &id]).out;
+    assert_eq!(
+        said.trim(),
+        format!("{id} had ended before, so nothing was stopped: failed: exit code 3")
+    );
+    let mine = std::mem::replace(&mut home.socket, "/nonexistent/unix.socket".into());
+    let said = home.ends(0, &["job", "stop", &id, "--json"]).out;
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(said["before"], true, "{said}");
+    assert_eq!(
+        (&said["state"], &said["why"]),
+        (&"failed".into(), &"exit code 3".into())
+    );
+    home.socket = mine;
+    // Nobody watched the end of this one.
+    let id = home.job_run("exit 4");
+    until("its end in the lab", || {
+        home.job_status(&id)["state"] != "running"
+    });
+    assert!(
+        home.ends(0, &["job", "stop", &id])
+            .out
+            .contains("had ended before")
+    );
+    let id = home.job_run("sleep 1000");
+    let said = home.ends(0, &["job", "stop", &id, "--json"]).out;
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(
+        (&said["before"], &said["state"]),
+        (&false.into(), &"killed".into())
+    );
+}
+
+#[test]
+fn a_log_that_is_fetched_anew_has_its_times_too() {
+    let Some(home) = lab() else { return };
+    let id = home.job_run("echo one; sleep 3; echo two; sleep 3; echo three; sleep 2");
+    until("its first line", || {
+        home.ends(0, &["job", "logs", &id]).out.contains("one")
+    });
+    // As after a power cut of this host.
+    fs::write(home.job(&id).join("log.raw"), "ONE\n").unwrap();
+    home.ends(0, &["job", "wait", &id]);
+    assert_eq!(home.copied(&id), b"one\ntwo\nthree\n");
+    let times = fs::read_to_string(home.job(&id).join("log.raw.times")).unwrap();
+    let inside = home.inside(
+        home.lab(),
+        &format!("cat /var/lib/halolab/jobs/{id}/log.raw.times"),
+    );
+    assert_eq!(times.trim(), inside);
+    assert!(times.lines().last().unwrap().ends_with(" 14"), "{times}");
+}

@@ -726,3 +726,15 @@ fn a_save_that_is_given_up_leaves_nothing_and_a_device_is_no_file() {
     assert!(error.to_string().contains("was cut"), "{error}");
     assert!(!target.exists());
 }
+
+#[test]
+fn the_times_of_spacks_own_lines_are_read() {
+    let parse = halolab::log::times::parse;
+    let same = parse("2026-11-21 23:28:48.126332 x").unwrap();
+    assert_eq!(
+        parse("==> [2026-11-21-23:28:48.126332] '/usr/bin/gcc' '-v'"),
+        Some(same)
+    );
+    assert_eq!(parse("==> Installing zlib-1.3.1 [3/42]"), None);
+    assert_eq!(parse("2026-11-21-nothing"), None);
+}

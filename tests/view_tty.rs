@@ -238,7 +238,143 @@ fn indexed(home: &Path, text: &str, hours: u64) {
     let now = std::time::SystemTime::now();
     let then = now.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() - u128::from(hours) * 3_600_000;
     add(&home.join("build.log"), text);
-    add(&home.join("build.log.times"), &format!("{then} {}\n", text.len()));
+    let index = home.join("build.log.times");
+    add(&index, &format!("{then} {}\n", text.len()));
+    let then = std::time::UNIX_EPOCH + Duration::from_millis(u64::try_from(then).unwrap());
+    for path in [index, home.join("build.log")] {
+        let file = File::options().append(true).open(path).unwrap();
+        file.set_modified(then).unwrap();
+    }
+}
+
+#[test]
+fn an_index_that_is_not_written_any_more_says_no_times_of_what_comes() {
+    let home = tempfile::tempdir().unwrap();
+    indexed(home.path(), "a line of the past\n", 50);
+    let mut pty = start(home.path(), &["-f", "build.log"]);
+    pty.answer("line 1 of 1", "t");
+    pty.wait("its time", |s| {
+        s.contents().contains(": a line") || s.contents().contains(" a line")
+    });
+    let time = |line: &str| {
+        let screen = pty.screen();
+        let row = screen.lines().find(|row| row.contains(line)).unwrap_or_default();
+        row.split_once(line)
+            .map(|(time, _)| time.trim().to_owned())
+            .unwrap_or_default()
+    };
+    let past = time("a line of the past");
+    assert!(!past.is_empty(), "{}", pty.screen());
+    add(&home.path().join("build.log"), "a line of today\n");
+    pty.wait_for("a line of today");
+    let now = time("a line of today");
+    assert!(!now.is_empty() && now != past, "{past} {now}");
+    // Another log of the same name: the index knows more bytes than there are.
+    std::fs::write(home.path().join("build.log"), "new\n").unwrap();
+    pty.wait_for("was cut");
+    assert_eq!(time("new"), "", "{}", pty.screen());
+    pty.send("q");
+    assert_eq!(pty.end(), 0);
+}
+
+#[test]
+fn another_program_begins_at_the_line_that_is_looked_at() {
+    let home = tempfile::tempdir().unwrap();
+    let less = home.path().join("less");
+    let script = "#!/bin/sh\necho \"$@\" >> seen; sed -n \"${2#+}p\" \"$3\" >> seen\n";
+    std::fs::write(&less, script).unwrap();
+    std::fs::set_permissions(&less, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    // What is a bar on the way to one line is one line of the copy.
+    add(
+        &home.path().join("a.log"),
+        &("10 %\r20 %\r30 %\n".to_owned() + &numbered(200)),
+    );
+    let seen = || std::fs::read_to_string(home.path().join("seen")).unwrap_or_default();
+    let mut command = halolab(home.path(), NOBODY);
+    command.args(["view", "a.log"]);
+    command.cwd(home.path());
+    command.env("PAGER", format!("{} -R", less.display()));
+    command.env("EDITOR", format!("{} -x", less.display()));
+    command.env("TMPDIR", home.path());
+    let mut pty = Pty::start(command, 80, 24);
+    pty.answer("line 1 of 201", ":101\r");
+    pty.answer("line 101 of 201", "o");
+    pty.wait("the pager", |_| seen().lines().count() == 2);
+    pty.answer("line 101 of 201", "/number 150\r");
+    pty.answer("hit 1 of 1", "O");
+    pty.wait("the editor", |_| seen().lines().count() == 4);
+    pty.answer("hit 1 of 1", "&number 1[0-9]0\r");
+    pty.answer("only number 1[0-9]0: 10 lines", "o");
+    pty.wait("the pager", |_| seen().lines().count() == 6);
+    pty.send("q");
+    assert_eq!(pty.end(), 0);
+    let seen = seen();
+    let lines: Vec<&str> = seen.lines().collect();
+    assert!(lines[0].starts_with("-R +101 /"), "{seen}");
+    assert_eq!(lines[1], "line number 100");
+    assert!(lines[2].starts_with("-x +151 /"), "{seen}");
+    assert_eq!(lines[3], "line number 150");
+    assert_eq!(
+        lines[5], "line number 150",
+        "of those that the filter shows: {seen}"
+    );
+}
+
+#[test]
+fn looking_for_what_is_not_there_goes_on_following_and_old_notes_go() {
+    let home = tempfile::tempdir().unwrap();
+    add(&home.path().join("a.log"), &numbered(100));
+    let mut pty = start(home.path(), &["-f", "a.log"]);
+    pty.answer("following", "e");
+    pty.wait_for("no error below");
+    pty.wait_for("following");
+    pty.answer("following", "/nowhere\r");
+    pty.wait_for("not found");
+    pty.wait_for("following");
+    std::fs::write(home.path().join("a.log"), numbered(50)).unwrap();
+    pty.answer("was cut", "k");
+    pty.wait_gone("was cut");
+    pty.send("q");
+    assert_eq!(pty.end(), 0);
+}
+
+#[test]
+fn without_a_name_a_pipe_is_read_and_of_several_files_those_that_are_there() {
+    let home = tempfile::tempdir().unwrap();
+    add(&home.path().join("a.log"), "one line\n");
+    let ran = |arguments: &[&str], input: &[u8]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_halolab"));
+        command
+            .args(arguments)
+            .current_dir(home.path())
+            .env("HALOLAB_HOME", home.path());
+        command.stdin(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let _ = child.stdin.take().unwrap().write_all(input);
+        let ended = child.wait_with_output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (ended.status.code(), text(ended.stdout), text(ended.stderr))
+    };
+    assert_eq!(ran(&["view"], b"piped\n").1, "piped\n");
+    let (code, out, said) = ran(&["view", "nowhere.log", "a.log"], b"");
+    assert_eq!((code, out.as_str()), (Some(2), "one line\n"));
+    assert!(said.contains("nowhere.log cannot be read"), "{said}");
+    let spack = b"==> Error: ProcessError: Command exited with status 2:\n";
+    assert!(ran(&["progress"], spack).1.contains("failed"));
+    let mut packed = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
+    packed.write_all(spack).unwrap();
+    std::fs::write(home.path().join("b.log.gz"), packed.finish().unwrap()).unwrap();
+    assert!(ran(&["progress", "b.log.gz"], b"").1.contains("failed"));
+    let mut pty = Pty::start(halolab_view(home.path()), 80, 24);
+    pty.wait_for("no log is named, and nothing is piped in");
+    assert_eq!(pty.end(), 2);
+}
+
+fn halolab_view(home: &Path) -> CommandBuilder {
+    let mut command = halolab(home, NOBODY);
+    command.args(["view"]);
+    command
 }
 
 /// Nobody says of these logs how their process ended, and their last line is not the one of an end.
@@ -255,9 +391,8 @@ fn of_a_build_that_is_gone_no_clock_runs(#[case] end: &str, #[case] said: &str) 
     pty.wait_for(said);
     pty.wait_gone("50:0");
     pty.wait_gone("time left");
-    // It goes on all the same where somebody writes.
+    // It goes on all the same where somebody writes, though nobody adds to the index.
     let again = format!("==> Installing {id} [1/1]\n==> lab-abcd: Executing phase: 'install'\n");
-    std::fs::remove_file(home.path().join("build.log.times")).unwrap();
     add(&home.path().join("build.log"), &again);
     pty.wait_for("time left unknown");
     pty.send("q");

@@ -257,18 +257,11 @@ fn a_selection_is_copied_saved_and_opened_as_it_is_seen() {
     let over = Save { over: true, ..save };
     assert_eq!(bench.press("y"), [Effect::Save(Box::new(over))]);
     let opened = bench.press("^&error~O");
-    let [
-        Effect::Open {
-            editor: true,
-            range: None,
-            filter: Some(filter),
-            ..
-        },
-    ] = opened.as_slice()
-    else {
+    let [Effect::Open(opened)] = opened.as_slice() else {
         unreachable!("{opened:?}")
     };
-    assert_eq!(filter.query.text, "error");
+    assert!(opened.editor && opened.range.is_none());
+    assert_eq!(opened.filter.as_ref().unwrap().query.text, "error");
 }
 
 #[test]
@@ -465,4 +458,22 @@ fn long_messages_and_wide_characters_are_whole() {
     bench.press("w");
     let first = bench.draw().lines().next().unwrap().to_owned();
     assert!(first.contains('\u{203a}'), "{first}");
+}
+
+#[test]
+fn a_number_and_a_key_go_there_as_in_less() {
+    let mut bench = Bench::new(&[("a.log", &build(200)), ("b.log", "other\n")], (80, 24));
+    for (keys, status) in [
+        ("120G", "line 120 of 200"),
+        ("10j", "line 130 of 200"),
+        ("5k", "line 125 of 200"),
+        ("7g", "line 7 of 200"),
+        // What is typed on is a time or a share.
+        ("50%~", "line 102 of 200"),
+        ("7g:n~", "b.log (2 of 2)"),
+        (":p~", "a.log (1 of 2)"),
+    ] {
+        bench.press(keys);
+        assert!(bench.status().contains(status), "{keys}: {}", bench.status());
+    }
 }

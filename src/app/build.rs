@@ -11,6 +11,7 @@ use std::{
 };
 
 use crate::{
+    log::beside::Beside,
     progress::{Estimate, Exit, Fold, History, Inside, Millis, Tree},
     run::Event,
 };
@@ -51,7 +52,8 @@ pub struct Known {
 pub(super) struct Follower {
     file: Arc<File>,
     /// The index of times beside it, and how much of it was read.
-    index: Option<(PathBuf, u64)>,
+    beside: Beside,
+    read: u64,
     offset: u64,
     /// Nobody knows when what was there before us was written.
     late: bool,
@@ -66,16 +68,12 @@ pub(super) struct Follower {
 impl Follower {
     /// Of a log, with the index beside `path` where one is, and the durations of former builds.
     pub(super) fn new(file: Arc<File>, path: Option<&Path>, memory: Option<&Path>) -> Self {
-        let index = path.map(|path| {
-            let mut name = path.to_owned().into_os_string();
-            name.push(".times");
-            (PathBuf::from(name), 0)
-        });
         let history = memory.and_then(|path| History::load(path).ok());
         Self {
             late: file.metadata().is_ok_and(|found| found.len() > 0),
             file,
-            index,
+            beside: Beside::of(path),
+            read: 0,
             offset: 0,
             behind: true,
             lives: false,
@@ -96,7 +94,12 @@ impl Follower {
                 (self.late, self.behind) = (false, false);
                 return false;
             };
-            let at = (!indexed && !self.late).then(now);
+            let at = match (indexed, self.late) {
+                (true, _) => None,
+                (false, false) => Some(now()),
+                // It was written at some time, and after what an index says that is not written any more.
+                (false, true) => self.beside.file().and_then(|_| self.written()),
+            };
             let begin = self.offset;
             self.offset += count as u64;
             if let Some(at) = at {
@@ -108,26 +111,33 @@ impl Follower {
         true
     }
 
-    /// Reads on in the index of times; whether there is one.
+    /// Reads on in the index of times; whether there is one that goes on with the log.
     fn read_index(&mut self) -> bool {
-        let Some((path, read)) = &mut self.index else {
-            return false;
-        };
-        let Ok(file) = File::open(path) else { return false };
-        let Ok(length) = file.metadata().map(|found| found.len()) else {
-            return false;
-        };
-        if length < *read {
+        if let Ok(log) = self.file.metadata() {
+            self.beside.judge(&log);
+        }
+        let index = self.beside.file();
+        let length = index.map(|file| file.metadata().map_or(0, |found| found.len()));
+        if self.read > length.unwrap_or(0) {
             // The job began anew, and the log with it.
-            *read = 0;
+            self.read = 0;
             self.fold.forget_times();
         }
-        let wanted = usize::try_from((length - *read).min(TIMES)).unwrap_or(0);
+        let (Some(file), Some(length)) = (index, length) else {
+            return false;
+        };
+        let wanted = usize::try_from((length - self.read).min(TIMES)).unwrap_or(0);
         let mut bytes = vec![0; wanted];
-        if file.read_exact_at(&mut bytes, *read).is_ok() {
-            *read += self.fold.read_times(&String::from_utf8_lossy(&bytes)) as u64;
+        if file.read_exact_at(&mut bytes, self.read).is_ok() {
+            self.read += self.fold.read_times(&String::from_utf8_lossy(&bytes)) as u64;
         }
-        true
+        self.beside.follows()
+    }
+
+    /// When the log was written last.
+    fn written(&self) -> Option<Millis> {
+        let written = self.file.metadata().and_then(|found| found.modified());
+        written.ok().and_then(millis)
     }
 
     /// The process behind it ended, with a code or by a signal.
@@ -176,12 +186,12 @@ impl Follower {
         if self.lives || self.behind {
             return Duration::ZERO;
         }
-        let written = || self.file.metadata().and_then(|found| found.modified()).ok();
-        let last = self
-            .fold
-            .last()
-            .or_else(|| written().and_then(millis))
-            .unwrap_or_default();
+        let told = self.fold.last();
+        // An index that is not written any more knows nothing of what came after.
+        let last = match told.filter(|_| self.beside.follows() || self.beside.file().is_none()) {
+            Some(last) => last,
+            None => told.max(self.written()).unwrap_or_default(),
+        };
         Duration::from_millis(u64::try_from(now().saturating_sub(last)).unwrap_or(0))
     }
 

@@ -207,9 +207,14 @@ impl Performer {
         self.shared.jobs()
     }
 
-    /// Options of every verb.
-    pub fn global(&self) -> Global {
-        self.shared.around.global.clone()
+    /// How a job's log is shown.
+    pub(super) fn viewing(&self) -> super::job_view::Viewing {
+        let around = &self.shared.around;
+        super::job_view::Viewing {
+            global: around.global.clone(),
+            stuck: around.config.job.stuck_minutes,
+            notify: around.config.notify,
+        }
     }
 
     /// The daemon, for a shell.

@@ -11,8 +11,10 @@ pub struct JobRow {
     pub lab: String,
     /// How it stands.
     pub state: State,
-    /// Without output for longer than the setting says, or without a word from its runner.
+    /// Without output for longer than the setting says.
     pub stuck: bool,
+    /// Nothing was heard of it for a while: it may run or not.
+    pub silent: bool,
     /// Its lab is frozen, and it with it.
     pub frozen: bool,
     /// What people call it.
@@ -42,7 +44,8 @@ impl JobRow {
             id: safe(&glance.id),
             lab: safe(&glance.lab),
             state: glance.state,
-            stuck: glance.stuck || known.is_silent(),
+            stuck: glance.stuck,
+            silent: known.is_silent(),
             frozen: glance.frozen,
             title: safe(&known.mirror.job.title),
             created: safe(&known.mirror.job.created_at),

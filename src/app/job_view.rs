@@ -1,45 +1,69 @@
-//! The log of a job in the viewer, while what it writes is fetched behind it; and what else the screens do with jobs.
+//! The log of a job in the viewer, while what it writes is fetched behind it.
 
 use std::{
-    path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use jiff::Zoned;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     backend::Backend,
     cli::Global,
-    job::{self, Known, Mirror, State, Watch},
+    job::{Known, Mirror, State, Watch},
     log::sanitize,
+    view::Standing,
 };
 
-use super::{
-    effect::Shared,
-    job_list::JobRow,
-    msg::{JobWish, Msg},
-    viewer::{self, Request},
-};
+use super::viewer::{self, News, Request};
 
 /// How often it is looked whether a job that has just begun has a log.
 const LOOK: Duration = Duration::from_millis(50);
+/// How often it is looked whether it still writes.
+const QUIET: Duration = Duration::from_secs(5);
 
-/// Shows a job's log on the user's terminal until they leave; the job goes on.
+/// How a job's log is shown.
+pub(crate) struct Viewing {
+    /// Options of every verb.
+    pub(crate) global: Global,
+    /// Minutes without output after which it is called stuck.
+    pub(crate) stuck: u64,
+    /// The terminal is told when it ends.
+    pub(crate) notify: bool,
+}
+
+/// Shows a job's log on the user's terminal until they leave; the job goes on. Without an engine, what is here of it is
+/// shown, and why that is all.
 ///
 /// # Errors
-/// There is no terminal, or the job is not known; or what came last could not be fetched, which is said when they leave.
-pub(super) async fn show(backend: &dyn Backend, jobs: &Path, id: &str, global: Global) -> Result<(), String> {
-    let words = |error: &dyn std::fmt::Display| sanitize(&error.to_string());
-    let mirror = job::find(jobs, id).map_err(|e| words(&e))?;
+/// There is no terminal, or nothing of the log is here; or what came last could not be fetched, which is said when they
+/// leave.
+pub(crate) async fn show(
+    engine: Result<&dyn Backend, String>,
+    mirror: &Mirror,
+    viewing: Viewing,
+) -> Result<(), String> {
+    let over = mirror.status().is_over();
+    if let Err(why) = &engine
+        && !mirror.log().exists()
+    {
+        let id = mirror.id();
+        return Err(match why.as_str() {
+            "" => format!("nothing of the log of {id} is here"),
+            why => sanitize(why),
+        });
+    }
+    let news = Arc::new(News::default());
     let request = Request {
         files: vec![mirror.log()],
-        title: Some(id.to_owned()),
+        title: Some(mirror.id().to_string()),
         follow: true,
         build: mirror.status().progress.total.is_some(),
-        global,
+        news: Some(Arc::clone(&news)),
+        global: viewing.global,
     };
-    let viewing = async {
+    let shown = async {
         while !mirror.log().exists() {
             tokio::time::sleep(LOOK).await;
         }
@@ -48,117 +72,143 @@ pub(super) async fn show(backend: &dyn Backend, jobs: &Path, id: &str, global: G
             ended.map(drop).map_err(|stop| sanitize(&stop.text))
         })
     };
-    // What keeps it from being fetched, until more of it comes.
-    let wrong: Mutex<Option<String>> = Mutex::default();
-    let set = |why: Option<String>| *wrong.lock().unwrap_or_else(PoisonError::into_inner) = why;
-    let watching = async {
-        let mut watch = Watch {
-            backend,
-            mirror: &mirror,
-            cancel: CancellationToken::new(),
-            patience: None,
-            notice: &mut |why| set(Some(sanitize(why))),
-            grown: &mut || set(None),
-        };
-        match watch.to_the_end().await {
-            // What is here of it may still be shown; where nothing is, nothing will come.
-            Err(error) if mirror.length() == 0 => return Err(words(&error)),
-            Err(error) => set(Some(words(&error))),
-            Ok(_) => set(None),
-        }
-        Ok(())
+    let teller = Teller {
+        mirror,
+        news: &news,
+        stuck: viewing.stuck,
+        notify: viewing.notify,
+        away: Mutex::default(),
     };
-    tokio::pin!(viewing);
-    tokio::select! {
-        shown = &mut viewing => shown?,
-        watched = watching => {
-            watched?;
-            viewing.await?;
+    let watched = async {
+        match engine {
+            _ if over => {}
+            Ok(backend) => teller.watch(backend).await?,
+            Err(why) => teller.stopped(sanitize(&why)),
         }
+        teller.ended(over);
+        Ok::<(), String>(())
+    };
+    tokio::pin!(shown);
+    tokio::select! {
+        shown = &mut shown => shown?,
+        watched = watched => {
+            watched?;
+            shown.await?;
+        }
+        () = teller.looks() => {}
     }
-    match wrong.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        Some(why) => Err(format!("{id} was not shown to its end: {why}")),
+    match teller.away().take() {
+        Some(why) => Err(format!("{} was not shown to its end: {why}", mirror.id())),
         None => Ok(()),
     }
 }
 
-/// The signal that a stop on the screen begins with, and the seconds before SIGKILL.
-const STOP: (&str, u32) = ("TERM", 10);
+/// Tells the viewer how the job stands whose log it shows.
+struct Teller<'a> {
+    mirror: &'a Mirror,
+    news: &'a News,
+    stuck: u64,
+    notify: bool,
+    /// What keeps its log from being fetched.
+    away: Mutex<Option<String>>,
+}
 
-impl Shared {
-    /// Does what is wished about jobs.
-    pub(super) async fn about_jobs(&self, wish: JobWish) {
-        match wish {
-            JobWish::List => self.list_jobs().await,
-            JobWish::Stop(id) => self.stop_job(&id).await,
-            JobWish::Forget => self.forget_jobs().await,
+impl Teller<'_> {
+    /// Fetches what it writes until it has ended.
+    async fn watch(&self, backend: &dyn Backend) -> Result<(), String> {
+        let mut watch = Watch {
+            backend,
+            mirror: self.mirror,
+            cancel: CancellationToken::new(),
+            patience: None,
+            notice: &mut |why| self.hear(why),
+            grown: &mut || {},
+        };
+        match watch.to_the_end().await {
+            Ok(_) => self.hear(None),
+            // Nothing is shown, and nothing will come.
+            Err(error) if !self.mirror.log().exists() => return Err(sanitize(&error.to_string())),
+            Err(error) => self.stopped(sanitize(&error.to_string())),
+        }
+        Ok(())
+    }
+
+    /// It is not heard of, and why; or it is.
+    fn hear(&self, why: Option<&str>) {
+        let mut away = self.away();
+        let Some(why) = why.map(sanitize) else {
+            if away.take().is_some() {
+                let said = "it is heard of again: its log goes on where it stopped";
+                self.news.tell(None, Some(said.into()));
+            }
+            return;
+        };
+        let first = away.is_none();
+        if away.as_ref() == Some(&why) {
+            return;
+        }
+        let said = format!("{why}; the job goes on, and it is tried again");
+        *away = Some(why);
+        drop(away);
+        if first {
+            let now = Zoned::now().strftime("%H:%M:%S");
+            self.tell(&format!("no word since {now}, trying again"), false, Some(said));
+        } else {
+            self.news.say(said);
         }
     }
 
-    /// Reads the jobs; steps that ended well are in their runs.
-    async fn list_jobs(&self) {
-        let jobs = self.jobs();
-        let known = if job::ids(&jobs).is_empty() {
-            vec![]
-        } else {
-            let backend = self.backend().await.ok();
-            let address = match &backend {
-                Some(backend) => backend.server().await.ok().map(|server| server.address),
-                None => None,
-            };
-            let engine = backend.as_deref().zip(address.as_deref());
-            Known::all(&jobs, engine).await
-        };
-        let minutes = self.around.config.job.stuck_minutes;
-        let shown = known
-            .iter()
-            .filter(|k| !k.mirror.id().is_step() || k.status.state != State::Succeeded);
-        let rows = shown.map(|k| JobRow::of(k, minutes)).collect();
-        self.tell(Msg::Jobs(rows)).await;
+    /// Nothing more of it is fetched.
+    fn stopped(&self, why: String) {
+        let said = format!("what is here of it is shown: {why}");
+        *self.away() = Some(why);
+        self.tell("not fetched any more", false, Some(said));
     }
 
-    /// Stops a job and waits for its end.
-    async fn stop_job(&self, id: &str) {
-        let stopped = async {
-            let mirror = job::find(&self.jobs(), id)?;
-            let backend = self.backend().await?;
-            let status = job::end(backend.as_ref(), &mirror, STOP.0, STOP.1).await?;
-            Ok::<_, job::Error>(format!("{id} {}: {}", status.state.word(), status.ending()))
-        };
-        let done = stopped.await.map_err(|error| sanitize(&error.to_string()));
-        self.tell(Msg::JobDone(done)).await;
+    /// It has ended, long ago or just now.
+    fn ended(&self, long_ago: bool) {
+        let status = self.mirror.status();
+        if !status.state.is_final() || self.away().is_some() {
+            return;
+        }
+        let how = sanitize(&format!("{}: {}", status.state.word(), status.ending()));
+        let words = format!("{} in {} {how}", self.mirror.id(), sanitize(&self.mirror.job.lab));
+        let said = (!long_ago).then(|| words.clone());
+        self.tell(&how, status.state == State::Succeeded, said);
+        if self.notify && !long_ago {
+            self.news.ring(words);
+        }
     }
 
-    /// Forgets the jobs that ended.
-    async fn forget_jobs(&self) {
-        let jobs = self.jobs();
-        let mirrors = job::ids(&jobs)
-            .into_iter()
-            .filter_map(|id| Mirror::open(&jobs, &id).ok());
-        let ended = mirrors.filter(|m| m.status().state.is_final());
-        let forgotten = async {
-            let backend = self.backend().await.ok();
-            let mut count = 0;
-            let mut left = String::new();
-            for mirror in ended {
-                match job::forget(backend.as_deref(), &mirror).await {
-                    Ok(None) => count += 1,
-                    Ok(Some(why)) => {
-                        count += 1;
-                        left = format!("; {why}");
-                    }
-                    // The others can be forgotten all the same.
-                    Err(error) => left = format!("; {error}"),
-                }
+    /// Looks now and then whether it still writes.
+    async fn looks(&self) {
+        loop {
+            tokio::time::sleep(QUIET).await;
+            if self.away().is_some() {
+                continue;
             }
-            Ok::<_, job::Error>(sanitize(&format!("{count} jobs are forgotten{left}")))
-        };
-        let done = forgotten.await.map_err(|error| sanitize(&error.to_string()));
-        self.tell(Msg::JobDone(done)).await;
+            let known = Known {
+                status: self.mirror.status(),
+                mirror: self.mirror.clone(),
+                stale: String::new(),
+                frozen: false,
+            };
+            if known.status.state.is_final() {
+                continue;
+            }
+            match known.output_age().filter(|_| known.glance(self.stuck).stuck) {
+                Some(age) => self.tell(&format!("no output for {} min", age / 60), false, None),
+                None => self.news.tell(None, None),
+            }
+        }
     }
 
-    /// Folder of all jobs.
-    pub(super) fn jobs(&self) -> PathBuf {
-        self.around.paths.state.join("jobs")
+    fn tell(&self, text: &str, well: bool, said: Option<String>) {
+        let text = text.to_owned();
+        self.news.tell(Some(Standing { text, well }), said);
+    }
+
+    fn away(&self) -> MutexGuard<'_, Option<String>> {
+        self.away.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

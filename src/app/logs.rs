@@ -81,15 +81,12 @@ impl Shared {
                     let result = hands::save(saving, &save);
                     Msg::Saved(save, result)
                 }),
-            view::Effect::Open {
-                editor,
-                range,
-                filter,
-                ..
-            } => self
-                .with_log(lab, |log| hands::saving(log, range, filter.as_ref(), false))
-                .map(|saving| match hands::copy(saving) {
-                    Ok(path) => Msg::Copied(path, editor),
+            view::Effect::Open(what) => self
+                .with_log(lab, |log| {
+                    hands::saving(log, what.range, what.filter.as_ref(), false)
+                })
+                .map(|saving| match hands::copy(saving, what.at) {
+                    Ok(copied) => Msg::Copied(copied, what.editor),
                     Err(error) => Msg::Said(format!("the log cannot be copied for another program: {error}")),
                 }),
             view::Effect::Build(_) | view::Effect::Suspend | view::Effect::Redraw | view::Effect::Quit => {

@@ -18,6 +18,7 @@ mod guard;
 mod inventory;
 mod job_list;
 mod job_view;
+mod job_wish;
 mod jobs;
 pub mod keys;
 pub(crate) mod logs;
@@ -38,6 +39,7 @@ pub mod tuning;
 mod update;
 pub mod viewer;
 
+pub(crate) use job_view::{Viewing, show as show_job};
 pub(crate) use jobs::perform as perform_job;
 pub(crate) use screens::menu;
 

@@ -1,7 +1,7 @@
 //! What can happen to the model, and what it asks to be done. Log lines are no messages: a page of
 //! visible ones is asked for and answered.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::collections::BTreeMap;
 
 use crossterm::event::Event as Input;
 
@@ -9,6 +9,7 @@ use crate::{
     backend::InstanceState,
     host::{Facts, Finding},
     labs::{SnapshotRow, World, identity::Seen},
+    log::document::save::Copied,
     log::page::{Ask, Page},
     plan::{Losses, Plan},
     run::{Event, Outcome, aftermath::Amendment, journal::Record, lock::Holder},
@@ -85,7 +86,7 @@ pub enum Msg {
     /// Lines of a log for the clipboard, and whether that is not all of them.
     Lines(String, bool),
     /// A copy of a log that another program is to show: in an editor, or a pager.
-    Copied(PathBuf, bool),
+    Copied(Copied, bool),
     /// The jobs were read, newest first.
     Jobs(Vec<JobRow>),
     /// A job was stopped, or jobs were forgotten: what came of it.
@@ -216,7 +217,7 @@ pub enum Errand {
     /// Put a text on the clipboard.
     Clipboard(String),
     /// Show a file in `$EDITOR` or `$PAGER`, and remove it.
-    Open(PathBuf, bool),
+    Open(Copied, bool),
     /// Take mouse events, or leave them to the terminal.
     Mouse(bool),
 }

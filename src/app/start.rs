@@ -141,21 +141,22 @@ async fn run_errand(
             session.take_back()?;
         }
         Errand::Clipboard(text) => session.send(hands::clipboard(text).as_bytes())?,
-        Errand::Open(path, editor) => {
-            return show_copy(session, path.clone(), *editor).await;
+        Errand::Open(copied, editor) => {
+            return show_copy(session, copied.clone(), *editor).await;
         }
         Errand::Edit(_, _, script) => {
             return edit(session, script.clone()).await;
         }
         Errand::Job(id) => {
-            let backend = match performer.backend().await {
-                Ok(backend) => backend,
+            let mirror = match crate::job::find(&performer.jobs(), id) {
+                Ok(mirror) => mirror,
                 Err(error) => return Ok(Err(error.to_string())),
             };
+            let backend = performer.backend().await.map_err(|error| error.to_string());
+            let engine = backend.as_deref().map_err(Clone::clone);
             session.lend();
-            let (jobs, global) = (performer.jobs(), performer.global());
             let ended = tokio::select! {
-                shown = job_view::show(backend.as_ref(), &jobs, id, global) => shown.map(|()| String::new()),
+                shown = job_view::show(engine, &mirror, performer.viewing()) => shown.map(|()| String::new()),
                 () = ordered.cancelled() => Ok(String::new()),
             };
             session.take_back()?;
@@ -193,11 +194,11 @@ async fn edit(session: &mut Session, script: String) -> io::Result<Result<String
 /// Lets another program show a copy of a log.
 async fn show_copy(
     session: &mut Session,
-    path: std::path::PathBuf,
+    copied: crate::log::document::save::Copied,
     editor: bool,
 ) -> io::Result<Result<String, String>> {
     session.lend();
-    let shown = tokio::task::spawn_blocking(move || hands::show(&path, editor)).await;
+    let shown = tokio::task::spawn_blocking(move || hands::show(&copied, editor)).await;
     session.take_back()?;
     Ok(shown.unwrap_or(Ok(())).map(|()| String::new()))
 }

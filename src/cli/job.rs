@@ -34,6 +34,11 @@ pub enum JobVerb {
     /// Watch a job until it ends, from its last lines on: what is before them is copied and not shown. Ctrl-C only ends
     /// the watching.
     Attach(AttachArgs),
+    /// A job's log in the viewer of `halolab view`, fetched as it grows. Leaving it leaves the job alone.
+    View {
+        /// The job, or how its id begins; the newest one that runs without.
+        id: Option<String>,
+    },
     /// What a job wrote: raw bytes into a file or pipe, safe text on a terminal.
     Logs {
         /// The job, or how its id begins.
@@ -110,6 +115,7 @@ pub(super) async fn run(setup: &Setup, verb: JobVerb) -> Result<Code, Stop> {
         JobVerb::List { all } => list::list(setup, all).await,
         JobVerb::Status { id } => list::status(setup, id.as_deref()).await,
         JobVerb::Attach(args) => watch::attach(setup, args).await,
+        JobVerb::View { id } => watch::view(setup, id.as_deref()).await,
         JobVerb::Logs { id, follow } => watch::logs(setup, &id, follow).await,
         JobVerb::Stop { id, signal, grace } => end::stop(setup, &id, &signal, grace).await,
         JobVerb::Wait { id, notify } => watch::wait(setup, &id, notify).await,

@@ -37,6 +37,7 @@ pub mod view;
 mod zephyr;
 
 pub use exit::{Code, Stop};
+pub(crate) use job::show::ringing;
 pub use setup::Setup;
 pub use shell::login;
 pub(crate) use table::note;

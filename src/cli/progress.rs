@@ -14,7 +14,10 @@ use clap::Args;
 use tokio::sync::Notify;
 
 use crate::{
-    log::source::{Change, Source},
+    log::{
+        beside::Beside,
+        source::{Change, Source},
+    },
     paths::Paths,
     progress::{Event, Held, History, Lock, Millis, Reader, Summary, Times, Tool, Tree, estimate},
 };
@@ -40,14 +43,15 @@ Exit: 0 done, or running and nothing failed so far; 1 failed or interrupted, or 
 Examples:
   halolab progress build.log --json
   halolab progress -f build.log                  a line for each change, until the tool ends
+  halolab progress build.log.gz                  .gz and .zst too
   make -j8 2>&1 | halolab progress -f -";
 
 /// Arguments of `progress`.
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
 pub struct ProgressArgs {
-    /// The log of a build, beside it `FILE.times` where there is one; `-` is the standard input.
-    #[arg(value_name = "FILE")]
+    /// The log of a build, beside it `FILE.times` where there is one; `-`, or nothing behind a pipe, is the standard input.
+    #[arg(value_name = "FILE", default_value = "-", hide_default_value = true)]
     file: PathBuf,
     /// Go on while the log grows, with a line for each change.
     #[arg(short, long)]
@@ -100,6 +104,7 @@ pub(super) async fn progress(global: Global, args: ProgressArgs) -> Result<Code,
             "--learn writes a file, and --read-only forbids it; leave one of them away",
         ));
     }
+    super::view::refuse_terminal("progress", [&args.file])?;
     let mut log = Log::open(&args.file)?;
     let mut session = Session::new(args)?;
     let mut last = String::new();
@@ -193,7 +198,10 @@ impl Session {
         let beside = || {
             let mut name = self.args.file.clone().into_os_string();
             name.push(".times");
-            Some(PathBuf::from(name)).filter(|path| path.exists())
+            let mut beside = Beside::of(Some(&self.args.file));
+            beside.judge(&std::fs::metadata(&self.args.file).ok()?);
+            // One that is of another log says nothing of this one.
+            beside.file().map(|_| PathBuf::from(name))
         };
         let Some(path) = self.args.times.clone().or_else(beside) else {
             return Ok(());

@@ -1,6 +1,6 @@
 //! `halolab view`: logs of any size on the screen, or as text where there is no terminal.
 
-use std::path::PathBuf;
+use std::{io::IsTerminal as _, path::PathBuf};
 
 use clap::Parser;
 
@@ -17,8 +17,8 @@ pub struct ViewArgs {
     /// Begin with the build beside its log: packages, phases, time left (key T).
     #[arg(short, long)]
     pub build: bool,
-    /// The logs; `-` is the standard input. Also `.gz` and `.zst`.
-    #[arg(required = true, value_name = "FILE")]
+    /// The logs; `-`, or nothing behind a pipe, is the standard input. Also `.gz` and `.zst`.
+    #[arg(value_name = "FILE", default_value = "-", hide_default_value = true)]
     pub files: Vec<PathBuf>,
 }
 
@@ -33,8 +33,22 @@ with files of the form of the built-in rules in ~/.config/halolab/log/NAME.toml.
 Examples:
   halolab view build.log
   halolab view -f build.log
-  make 2>&1 | halolab view -
+  make 2>&1 | halolab view
   halolab view old.log.gz new.log                tab goes to the other one, | shows both";
+
+/// The standard input is read where it is named, or no log is: a terminal is none.
+pub(super) fn refuse_terminal<'a>(
+    verb: &str,
+    files: impl IntoIterator<Item = &'a PathBuf>,
+) -> Result<(), Stop> {
+    let input = files.into_iter().any(|file| file.as_os_str() == "-");
+    if input && std::io::stdin().is_terminal() {
+        return Err(Stop::usage(format!(
+            "no log is named, and nothing is piped in: type `halolab {verb} FILE`, or `COMMAND | halolab {verb}`"
+        )));
+    }
+    Ok(())
+}
 
 /// Logs of any size: search, filter, errors, times, builds.
 #[derive(Debug, Parser)]
@@ -65,11 +79,13 @@ pub fn at_once() -> Option<Result<Code, Stop>> {
 /// # Errors
 /// None can be read, or the terminal cannot be used.
 pub(super) fn view(global: Global, args: ViewArgs) -> Result<Code, Stop> {
+    refuse_terminal("view", &args.files)?;
     let request = Request {
         files: args.files,
         title: None,
         follow: args.follow,
         build: args.build,
+        news: None,
         global,
     };
     start(&request).map(Code)

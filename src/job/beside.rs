@@ -23,14 +23,14 @@ impl Watch<'_> {
             }
             if let Some(error) = self.mirror.suspended() {
                 let since = suspended.get_or_insert_with(|| {
-                    (self.notice)(&error.to_string());
+                    (self.notice)(Some(&error.to_string()));
                     Instant::now()
                 });
                 if self.patience.is_some_and(|patience| since.elapsed() > patience) {
                     return Err(error);
                 }
-            } else {
-                suspended = None;
+            } else if suspended.take().is_some() {
+                (self.notice)(None);
             }
             tokio::select! {
                 () = sleep(LOOK) => {}

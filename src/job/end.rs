@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, Known, Mirror, Result, State, Status, Watch, inside::Inside, order};
+use super::{Error, JobId, Known, Mirror, Result, State, Status, Watch, inside::Inside, order};
 use crate::backend::{Backend, Status as Power};
 
 /// How long a job that was stopped may take to end after its grace: SIGKILL was sent by then.
@@ -16,16 +16,48 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How often it is looked whether something of a job is left.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// How a job stands that was told to end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct End {
+    /// How it ended.
+    pub status: Status,
+    /// It had ended before: nothing was stopped.
+    pub before: bool,
+}
+
+impl End {
+    /// What is said of it.
+    pub fn words(&self, id: &JobId) -> String {
+        let how = format!("{}: {}", self.status.state.word(), self.status.ending());
+        if self.before {
+            format!("{id} had ended before, so nothing was stopped: {how}")
+        } else {
+            format!("{id} {how}")
+        }
+    }
+}
+
+/// What is known here of a job that has ended: no engine is needed for that. None where it runs, as far as is known, or
+/// where something of it may run that lost its runner.
+pub fn ended_before(mirror: &Mirror) -> Option<End> {
+    let status = mirror.status();
+    let over = status.state.is_final() && status.state != State::Lost;
+    over.then_some(End { status, before: true })
+}
+
 /// Tells a job to end and waits for it: how it ended. One that has ended is left alone.
 ///
 /// # Errors
 /// The engine does not answer, or the job outlives a SIGKILL.
-pub async fn end(backend: &dyn Backend, mirror: &Mirror, signal: &str, grace: u32) -> Result<Status> {
+pub async fn end(backend: &dyn Backend, mirror: &Mirror, signal: &str, grace: u32) -> Result<End> {
+    if let Some(end) = ended_before(mirror) {
+        return Ok(end);
+    }
     mirror.compare_engine(backend).await?;
     let known = Known::of(mirror.clone(), Some((backend, &mirror.job.engine))).await;
     let status = known.status;
     if status.state.is_final() && status.state != State::Lost {
-        return Ok(status);
+        return Ok(End { status, before: true });
     }
     let patience = Duration::from_secs(u64::from(grace.saturating_add(MARGIN)));
     let undead = || Error::Undead {
@@ -36,13 +68,17 @@ pub async fn end(backend: &dyn Backend, mirror: &Mirror, signal: &str, grace: u3
     match stop(backend, mirror, signal, grace).await {
         Err(error) if status.state == State::Lost => {
             tracing::debug!(%error, "nothing left to stop");
-            return Ok(status);
+            return Ok(End { status, before: true });
         }
         Ok(true) => {}
         Ok(false) => return Err(undead()),
         Err(error) => return Err(error),
     }
-    ended(backend, mirror, patience).await?.ok_or_else(undead)
+    let status = ended(backend, mirror, patience).await?.ok_or_else(undead)?;
+    Ok(End {
+        status,
+        before: false,
+    })
 }
 
 /// How a job ended, within so much time; none where it did not.
@@ -201,7 +237,7 @@ mod tests {
     use super::*;
     use crate::{
         backend::{self, InstanceSpec, Power as Switch, fake::Fake},
-        job::{JobId, Order, inside::Command},
+        job::{Order, inside::Command},
     };
 
     #[tokio::test]

@@ -28,7 +28,7 @@ mod tell;
 mod watch;
 mod writer;
 
-pub use end::{end, forget, stop};
+pub use end::{End, end, ended_before, forget, stop};
 pub use error::{Error, Result};
 pub use id::JobId;
 pub use mirror::{Mirror, find, ids};

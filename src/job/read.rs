@@ -173,7 +173,10 @@ impl Known {
             eta: status.progress.eta.filter(|_| !ended),
             // Of one that wrote nothing yet there is no last output.
             output_age: output_age.filter(|_| bytes > 0),
-            stuck: !self.frozen && output_age.is_some_and(|age| age >= stuck.saturating_mul(60).max(1)),
+            // While nobody can be asked, it may write.
+            stuck: !self.frozen
+                && self.stale.is_empty()
+                && output_age.is_some_and(|age| age >= stuck.saturating_mul(60).max(1)),
             frozen: self.frozen,
             code: ended.then(|| status.code()),
             why,
@@ -219,13 +222,16 @@ mod tests {
                 synced_at: "-009999-01-02T01:59:59Z".into(),
                 ..mirror.status()
             };
-            let known = Known {
+            let mut known = Known {
                 mirror: mirror.clone(),
                 status,
                 stale: String::new(),
                 frozen: false,
             };
             assert!(known.output_age().is_some(), "{last} {heartbeat}");
+            assert!(known.glance(1).stuck, "{last} {heartbeat}");
+            known.stale = "there is no engine to ask".into();
+            assert!(!known.glance(1).stuck, "nobody knows");
         }
     }
 }

@@ -35,8 +35,8 @@ pub struct Watch<'a> {
     pub cancel: CancellationToken,
     /// How long the engine may be away; none for ever.
     pub patience: Option<Duration>,
-    /// Is told once each time that the engine is away, and why.
-    pub notice: &'a mut (dyn FnMut(&str) + Send),
+    /// Is told why nothing is heard, at each try; and none each time that the job is heard of.
+    pub notice: &'a mut (dyn FnMut(Option<&str>) + Send),
     /// Is called when more of the log is in the mirror, and must not wait; what another watcher adds is not told.
     pub grown: &'a mut (dyn FnMut() + Send),
 }
@@ -170,24 +170,30 @@ impl<'a> Watch<'a> {
         // A disk that takes no more ends the question: what comes after is asked for again.
         let stop = self.cancel.child_token();
         let (asker, grown) = (self.inside(), &mut *self.grown);
-        let mut take = |heard: Heard<'_>| match heard {
-            Heard::Bytes(_) | Heard::Time(..) if round.anew => {}
-            _ if writer.has_failed() => stop.cancel(),
-            Heard::Bytes(bytes) => add(writer, bytes, grown),
-            Heard::Status(line) => {
-                let before = writer.length();
-                if let Err(error) = writer.told(line) {
-                    writer.fail(error);
-                }
-                if writer.length() < before {
-                    round.anew = true;
-                }
+        let (notice, mut heard_of) = (&mut *self.notice, false);
+        let mut take = |heard: Heard<'_>| {
+            if !std::mem::replace(&mut heard_of, true) {
+                notice(None);
             }
-            Heard::Time(ms, bytes) => writer.time(ms, bytes),
-            Heard::Inside(stage, step) => writer.inside(stage, step),
-            Heard::Sum(bytes, sum) => round.sum = Some((bytes, sum.to_owned())),
-            Heard::Gone => round.gone = true,
-            Heard::NoJob => round.no_job = true,
+            match heard {
+                Heard::Bytes(_) | Heard::Time(..) if round.anew => {}
+                _ if writer.has_failed() => stop.cancel(),
+                Heard::Bytes(bytes) => add(writer, bytes, grown),
+                Heard::Status(line) => {
+                    let before = writer.length();
+                    if let Err(error) = writer.told(line) {
+                        writer.fail(error);
+                    }
+                    if writer.length() < before {
+                        round.anew = true;
+                    }
+                }
+                Heard::Time(ms, bytes) => writer.time(ms, bytes),
+                Heard::Inside(stage, step) => writer.inside(stage, step),
+                Heard::Sum(bytes, sum) => round.sum = Some((bytes, sum.to_owned())),
+                Heard::Gone => round.gone = true,
+                Heard::NoJob => round.no_job = true,
+            }
         };
         asker.follow(cursor, (seconds, inside), &mut take, &stop).await?;
         Ok(round)
@@ -225,6 +231,10 @@ impl<'a> Watch<'a> {
         // What came is not what is there, as after a power cut of this host: once more from the beginning.
         tracing::warn!(job = %self.mirror.id(), "the copy of its log differs and is fetched anew");
         writer.begin_anew()?;
+        // Its times come with what is told, and not with its bytes.
+        if self.round(writer, 0).await.is_err() {
+            return Ok(false);
+        }
         let whole = self.drain(writer, bytes).await?;
         if whole && !writer.verify(bytes, &sum)? {
             writer.finish();
@@ -278,7 +288,7 @@ impl<'a> Watch<'a> {
             backend::Error::Cancelled { .. } => return Err(Error::Detached),
             backend::Error::Missing { .. } | backend::Error::Refused { .. } => {}
             _ => {
-                (self.notice)(&error.to_string());
+                (self.notice)(Some(&error.to_string()));
                 return Ok(Next::Again);
             }
         }
@@ -309,11 +319,11 @@ impl<'a> Watch<'a> {
         }
         if instance.status == Power::Frozen {
             let frozen = self.frozen().to_string();
-            (self.notice)(&frozen);
+            (self.notice)(Some(&frozen));
             return Ok(Next::Frozen);
         }
         if instance.status != Power::Stopped {
-            (self.notice)(&error.to_string());
+            (self.notice)(Some(&error.to_string()));
         }
         Ok(Next::Again)
     }
@@ -333,6 +343,11 @@ impl<'a> Watch<'a> {
             let have = usize::try_from(writer.length()).unwrap_or(usize::MAX);
             add(writer, log.get(have..).unwrap_or_default(), self.grown);
             writer.check()?;
+            let times = self
+                .backend
+                .pull(&name, &format!("{FOLDER}/{id}/log.raw.times"))
+                .await;
+            writer.add_times(&times.unwrap_or_default());
             let (sum, length) = super::read::sum(&log);
             writer.verify(length, &sum)?;
         }

@@ -147,6 +147,20 @@ impl Writer {
         self.reader.time(i64::try_from(ms).unwrap_or(i64::MAX), bytes);
     }
 
+    /// Takes the times that are not here yet out of the lab's own file.
+    pub(super) fn add_times(&mut self, all: &[u8]) {
+        let known = usize::try_from(self.times_bytes).unwrap_or(usize::MAX);
+        let text = String::from_utf8_lossy(all.get(known..).unwrap_or_default()).into_owned();
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        for line in text.get(..whole).unwrap_or_default().lines() {
+            if let Some((ms, bytes)) = line.split_once(' ')
+                && let (Ok(ms), Ok(bytes)) = (ms.parse(), bytes.parse())
+            {
+                self.time(ms, bytes);
+            }
+        }
+    }
+
     /// Whether packages are in work that have logs of their own.
     pub(super) fn is_building(&self) -> bool {
         self.reader.is_building()

@@ -57,6 +57,8 @@ pub struct Document {
     rules: SharedRules,
     wake: Wake,
     note: Option<String>,
+    /// The note is of what happened once, and was shown: whoever goes on has seen it.
+    seen: Option<bool>,
     generation: u64,
     /// Pages that were read.
     turns: u64,
@@ -71,12 +73,13 @@ impl Document {
         let source = Source::open(path, wake)?;
         Ok(Self {
             blocks: Blocks::new(Arc::clone(source.handle()), source.len()),
-            times: Times::of(source.path()),
+            times: Times::of(source.path(), source.handle()),
             index: None,
             scans: vec![],
             rules: Arc::clone(rules),
             wake: Arc::clone(wake),
             note: None,
+            seen: None,
             generation: 0,
             turns: 0,
             source,
@@ -130,9 +133,13 @@ impl Document {
             }
             Change::Cut => self.begin_anew("was cut: this is its new beginning"),
             Change::Replaced => self.begin_anew("was replaced: this is the new file"),
-            Change::Gone => self.note = Some("no file has this name any more".into()),
+            Change::Gone => {
+                self.note = Some("no file has this name any more".into());
+                self.seen = None;
+            }
             Change::Back => self.note = None,
         }
+        self.times.judge(self.source.handle());
         true
     }
 
@@ -149,9 +156,9 @@ impl Document {
 
     fn begin_anew(&mut self, note: &str) {
         self.generation += 1;
-        self.note = Some(note.to_owned());
+        (self.note, self.seen) = (Some(note.to_owned()), Some(false));
         self.blocks = Blocks::new(Arc::clone(self.source.handle()), self.source.len());
-        self.times = Times::of(self.source.path());
+        self.times.forget_arrivals();
         self.scans.clear();
         if self.index.take().is_some() {
             self.count();
@@ -211,6 +218,9 @@ impl Document {
     /// Begins the searches that the page needs.
     fn prepare(&mut self, ask: &Ask) {
         self.turns += 1;
+        if self.seen == Some(true) && ask.motion != Motion::Stay {
+            (self.note, self.seen) = (None, None);
+        }
         let turns = self.turns;
         self.scans
             .retain(|(_, s)| turns - s.used < FORGOTTEN || s.hits().1);
@@ -375,6 +385,7 @@ impl Document {
         let fault = fault.map(|e| format!("a part cannot be read: {}", super::sanitize(&e.to_string())));
         let note = self.source.note().filter(|n| !n.is_empty());
         page.note = fault.or(note).or_else(|| self.note.clone());
+        self.seen = self.seen.map(|_| true);
     }
 
     /// The raw bytes of some lines: from the one that begins at `from` to the one at `to`, that one included.

@@ -325,7 +325,8 @@ mod tests {
         for pattern in ["[^/]+ failed", "\\s+failed$", "thing(.|\n)*failed"] {
             let regex = build(pattern, false).unwrap();
             let found = lines_of_pattern(&regex, text.as_bytes(), &mut vec![]);
-            assert_eq!(found, [text.len() - 22..text.len()], "{pattern}");
+            let last = text.len() - 22..text.len();
+            assert_eq!(found, [last], "{pattern}");
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+pub mod beside;
 pub mod blocks;
 pub mod clock;
 pub mod document;

@@ -43,6 +43,17 @@ impl Archive {
             _ => None,
         }
     }
+
+    /// What is in it.
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub fn open(self, file: File) -> io::Result<Box<dyn Read + Send>> {
+        Ok(match self {
+            Self::Gzip => Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(file))),
+            Self::Zstandard => Box::new(zstd::Decoder::new(file)?),
+        })
+    }
 }
 
 #[derive(Debug, Default)]
@@ -93,9 +104,8 @@ impl Spool {
     /// # Errors
     /// The file cannot be made.
     pub fn archive(file: File, kind: Archive, wake: &Wake) -> io::Result<Self> {
-        Self::fill(wake, Some("reading the archive"), move |out| match kind {
-            Archive::Gzip => copy(flate2::read::MultiGzDecoder::new(BufReader::new(file)), out),
-            Archive::Zstandard => copy(zstd::Decoder::new(file).map_err(|e| broken(&e))?, out),
+        Self::fill(wake, Some("reading the archive"), move |out| {
+            copy(kind.open(file).map_err(|e| broken(&e))?, out)
         })
     }
 

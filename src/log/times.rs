@@ -10,7 +10,7 @@ use std::{
 
 use jiff::{Timestamp, Zoned, civil, tz::TimeZone};
 
-use super::{blocks::Blocks, lines::Lines};
+use super::{beside::Beside, blocks::Blocks, lines::Lines};
 
 /// Arrivals that are remembered; then every second one is forgotten.
 const ARRIVALS: usize = 16 * 1024;
@@ -34,22 +34,31 @@ pub fn now() -> i64 {
 /// What is known of the times of a log.
 #[derive(Debug, Default)]
 pub struct Times {
-    table: Option<File>,
+    beside: Beside,
     /// When bytes arrived: up to which offset, and when.
     arrivals: Vec<(u64, i64)>,
 }
 
 impl Times {
-    /// Looks for the table beside a log.
-    pub fn of(path: Option<&Path>) -> Self {
-        let beside = path.map(|p| {
-            let mut name = p.as_os_str().to_owned();
-            name.push(".times");
-            name
-        });
-        Self {
-            table: beside.and_then(|p| File::open(p).ok()),
+    /// Of a log with the table beside it, where one is there and is its own.
+    pub fn of(path: Option<&Path>, log: &File) -> Self {
+        let mut times = Self {
+            beside: Beside::of(path),
             arrivals: vec![],
+        };
+        times.judge(log);
+        times
+    }
+
+    /// The log begins anew: what came before is not of it.
+    pub fn forget_arrivals(&mut self) {
+        self.arrivals.clear();
+    }
+
+    /// Looks at the table again: the log changed.
+    pub fn judge(&mut self, log: &File) {
+        if let Ok(log) = log.metadata() {
+            self.beside.judge(&log);
         }
     }
 
@@ -70,8 +79,13 @@ impl Times {
 
     /// When the line at this offset was written; `text` is how it begins.
     pub fn of_line(&self, offset: u64, text: &str) -> Option<i64> {
-        if let Some(table) = &self.table {
-            return written(table, offset);
+        let told = self.beside.file().and_then(|table| written(table, offset));
+        if let Some((time, true)) = told {
+            return Some(time);
+        }
+        // What is longer than all that the table tells was written after its last line; while that follows, just after.
+        if let Some((time, _)) = told.filter(|_| self.beside.follows()) {
+            return Some(time);
         }
         parse(text).or_else(|| {
             let after = self.arrivals.partition_point(|(from, _)| *from <= offset);
@@ -85,17 +99,29 @@ impl Times {
             let end = blocks.len();
             timed_line(offset, end, blocks).map(|(_, time, _)| time)
         };
-        if self.table.is_some() {
-            return self.of_line(offset, "");
+        if self.beside.follows()
+            && let Some(time) = self.of_line(offset, "")
+        {
+            return Some(time);
         }
         of_text(blocks).or_else(|| self.of_line(offset, ""))
     }
 
+    /// The table with its first and its last time; an empty one tells nothing.
+    fn table(&self) -> Option<(&File, i64, i64)> {
+        let table = self.beside.file()?;
+        let (first, ..) = table_line(table, 0)?;
+        Some((table, first, lookup(table, |_, _| true)?.0))
+    }
+
     /// The first and the last time that the log tells.
     pub fn span(&self, blocks: &mut Blocks) -> Option<(i64, i64)> {
-        if let Some(table) = &self.table {
-            let (first, ..) = table_line(table, 0)?;
-            return Some((first, lookup(table, |_, _| true)?.0));
+        if let Some((_, first, last)) = self.table() {
+            if self.beside.follows() {
+                return Some((first, last));
+            }
+            let came = self.arrivals.last().map(|(_, at)| *at);
+            return Some((first, last.max(last_time(blocks).or(came).unwrap_or(last))));
         }
         let end = blocks.len();
         if let Some((_, first, _)) = timed_line(0, end, blocks) {
@@ -106,7 +132,9 @@ impl Times {
 
     /// The first line that was not written before this time.
     pub fn offset_at(&self, time: i64, blocks: &mut Blocks) -> Option<u64> {
-        if let Some(table) = &self.table {
+        if let Some((table, _, last)) = self.table()
+            && (time <= last || self.beside.follows())
+        {
             return Some(lookup(table, |at, _| at < time).map_or(0, |(_, offset)| offset));
         }
         if let Some(at) = search_lines(time, blocks) {
@@ -121,13 +149,13 @@ impl Times {
     }
 }
 
-/// When the byte at an offset was there: the first time at which the log was longer. What is longer than all that the
-/// table tells was written after its last line, and nothing better is known of it.
-fn written(table: &File, offset: u64) -> Option<i64> {
+/// When the byte at an offset was there: the first time at which the log was longer, or else the last time that is told,
+/// which is before it; whether it was the first.
+fn written(table: &File, offset: u64) -> Option<(i64, bool)> {
     let shorter = halves(table, |_, bytes| bytes <= offset);
     let next = shorter.map_or(0, |(.., end)| end);
-    let longer = table_line(table, next).map(|(time, ..)| time);
-    longer.or_else(|| shorter.map(|(time, ..)| time))
+    let longer = table_line(table, next).map(|(time, ..)| (time, true));
+    longer.or_else(|| shorter.map(|(time, ..)| (time, false)))
 }
 
 /// The last line of the table for which `before` holds: it holds for the first ones only.
@@ -252,6 +280,8 @@ fn timed_line(start: u64, before: u64, blocks: &mut Blocks) -> Option<(u64, i64,
 
 /// The time that a line begins with: ISO 8601, with or without brackets, or as syslog writes it.
 pub fn parse(text: &str) -> Option<i64> {
+    // Spack: `==> [2026-11-21-23:28:48.126332] ...`
+    let text = text.strip_prefix("==> ").unwrap_or(text);
     let text = text.strip_prefix('[').unwrap_or(text);
     let first = *text.as_bytes().first()?;
     if first.is_ascii_digit() {
@@ -262,6 +292,8 @@ pub fn parse(text: &str) -> Option<i64> {
         let day = words.next()?;
         let joined = if day.len() == 10 {
             format!("{day}T{}", words.next()?)
+        } else if day.as_bytes().get(10) == Some(&b'-') {
+            format!("{}T{}", day.get(..10)?, day.get(11..)?)
         } else {
             day.to_owned()
         };

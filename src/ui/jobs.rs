@@ -114,7 +114,11 @@ fn row(model: &Model, job: &JobRow, width: u16) -> Line<'static> {
         Span::styled(column(&job.progress, progress, more), styles.text),
         Span::styled(
             column(&quiet, output, more),
-            if job.stuck { styles.warn } else { styles.text },
+            if job.stuck || job.silent {
+                styles.warn
+            } else {
+                styles.text
+            },
         ),
         Span::styled(job.title.clone(), styles.dim),
     ])
@@ -125,6 +129,7 @@ fn standing(model: &Model, job: &JobRow) -> (&'static str, &'static str, Style) 
     let (glyphs, styles) = (&model.look.glyphs, model.look.styles());
     match job.state {
         _ if job.frozen => (glyphs.warn, "frozen", styles.warn),
+        _ if job.runs() && job.silent => (glyphs.unknown, "running?", styles.warn),
         _ if job.runs() && job.stuck => (glyphs.warn, "stuck", styles.warn),
         State::Queued | State::Starting | State::Running | State::Stopping => {
             (glyphs.running, job.state.word(), styles.ok)

@@ -17,7 +17,7 @@ use ratatui::{
     Frame,
     layout::Rect,
     style::Style,
-    text::{Line, Span},
+    text::{Line, Span, Text},
     widgets::{Block, BorderType, Borders},
 };
 use unicode_width::UnicodeWidthStr as _;
@@ -195,7 +195,11 @@ pub fn view(look: &Look, pane: ProgressPane<'_>, frame: &mut Frame<'_>, area: Re
     }
     let listing = pane.listing(look, parts.list.width);
     listing.draw_in_box(look, frame, parts.list, inside);
-    frame.render_widget(pane.detail(look, parts.foot.width.into()), parts.foot);
+    let foot = [
+        pane.detail(look, parts.foot.width.into()),
+        pane.own_log(look, parts.foot.width.into()),
+    ];
+    frame.render_widget(Text::from_iter(foot), parts.foot);
 }
 
 fn block(look: &Look, pane: ProgressPane<'_>) -> Block<'static> {
@@ -364,6 +368,30 @@ impl ProgressPane<'_> {
             spans.push(Span::styled(format!("{time:>time_room$}"), look.styles().dim));
         }
         Line::from(spans)
+    }
+
+    /// Where the log is that a failed package has of its own, where something else is said of it first.
+    fn own_log(&self, look: &Look, width: usize) -> Line<'static> {
+        let Some(Row::Package(at)) = self.position.row(self.tree) else {
+            return Line::default();
+        };
+        let package = self
+            .tree
+            .packages()
+            .get(at)
+            .filter(|package| place::has_two(package));
+        let path = package
+            .and_then(|package| package.log.as_deref())
+            .unwrap_or_default();
+        let (more, room) = (look.glyphs.more, width.saturating_sub(look.glyphs.more.width()));
+        let text = if path.width() <= width {
+            path.to_owned()
+        } else {
+            // Its end tells which one it is.
+            let seen = crate::log::page::window_of(path, path.width().saturating_sub(room), room);
+            format!("{more}{}", path.get(seen).unwrap_or_default())
+        };
+        Line::styled(text, look.styles().dim)
     }
 
     /// Why the package under the cursor is as it is.

@@ -148,7 +148,7 @@ pub const KEYS: &[Key] = &[
     key(
         &[c(':'), c('p'), c('%')],
         Intent::Goto,
-        "go to a line (120), a share (50%) or a time (12:30, -10m)",
+        "go to a line (120, also 120G), a share (50%) or a time (12:30, -10m); :n, :p: the next log, the log before",
     ),
     key(
         &[c('/')],

@@ -25,4 +25,4 @@ pub use draw::{Palette, Screen};
 pub use keys::Intent;
 pub use pane::Pane;
 pub use prompt::{Prompt, PromptKind};
-pub use viewer::{Effect, Range, Viewer};
+pub use viewer::{Effect, Opening, Range, Standing, Viewer};

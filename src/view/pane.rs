@@ -33,6 +33,8 @@ pub struct Pane {
     pub number: Option<u64>,
     /// The end was followed, and will be again where a way down reaches it.
     pub followed: bool,
+    /// It was followed when something was looked for: where there is nothing, it still is.
+    resume: bool,
     /// How often its log was begun anew when these places were remembered.
     pub generation: u64,
 }
@@ -88,6 +90,7 @@ impl Pane {
     /// The same, remembering where it was.
     pub fn jump(&mut self, motion: Motion) {
         self.before = Some(self.ask.spot);
+        self.resume = self.ask.follow && matches!(motion, Motion::Hit(_) | Motion::Problem(..));
         self.go(motion);
     }
 
@@ -193,6 +196,10 @@ impl Pane {
         };
         if stay {
             self.ask.motion = Motion::Stay;
+            let nothing = matches!(page.landing, Landing::Nowhere);
+            if std::mem::take(&mut self.resume) && nothing {
+                self.follow();
+            }
         }
         said
     }
@@ -224,6 +231,15 @@ impl Pane {
             }
             self.hit = Some(at);
         }
+    }
+
+    /// The line that is looked at: the end of the selection, the hit where it is in view, else the first one in view.
+    pub(super) fn looked_at(&self) -> u64 {
+        let in_view = |at: &u64| self.page.rows.iter().any(|r| r.offset == *at);
+        self.ask
+            .cursor
+            .or_else(|| self.hit.filter(in_view))
+            .unwrap_or(self.page.spot.offset)
     }
 
     /// The lines that are selected, first and last.

@@ -88,6 +88,26 @@ impl Prompt {
     }
 }
 
+/// A number and a key, as in less: `120G`, `50p`, `10j`.
+fn counted(prompt: &Prompt, key: KeyCode) -> Option<Motion> {
+    let text = prompt.entry.text();
+    if prompt.kind != PromptKind::Goto || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let (count, rows) = (text.parse().ok()?, text.parse().ok()?);
+    match key {
+        KeyCode::Char('g' | 'G') => Some(Motion::Line(count)),
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a share: nobody types that many digits"
+        )]
+        KeyCode::Char('p') => Some(Motion::Percent(count as f64)),
+        KeyCode::Char('j') | KeyCode::Down => Some(Motion::Rows(rows)),
+        KeyCode::Char('k') | KeyCode::Up => Some(Motion::Rows(-rows)),
+        _ => None,
+    }
+}
+
 impl Viewer {
     /// Takes a key while something is asked.
     pub(super) fn prompt_key(&mut self, key: KeyEvent) -> Vec<Effect> {
@@ -102,6 +122,16 @@ impl Viewer {
                 return self.save(path, raw, true);
             }
             self.message = Some("nothing was written".into());
+            return vec![];
+        }
+        if let Some(motion) = counted(prompt, key.code).filter(|_| !control) {
+            self.prompt = None;
+            if let Some(pane) = self.pane_mut() {
+                match motion {
+                    Motion::Rows(by) => pane.step(by),
+                    motion => pane.jump(motion),
+                }
+            }
             return vec![];
         }
         match key.code {
@@ -207,6 +237,11 @@ impl Viewer {
         let text = text.trim();
         if matches!(text, "q" | "q!" | "quit") && !self.inside {
             return vec![Effect::Quit];
+        }
+        // As in less.
+        if matches!(text, "n" | "p") {
+            self.next_log(text == "n");
+            return vec![];
         }
         let percent = text.strip_suffix('%').and_then(|n| n.trim().parse::<f64>().ok());
         let motion = if let Some(percent) = percent.filter(|p| p.is_finite()) {

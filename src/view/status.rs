@@ -18,6 +18,8 @@ use super::{
 
 /// Columns that a long note leaves for where in the log the page is.
 const PLACE: u16 = 24;
+/// A note that is cut to less than this tells nothing.
+const SHORT: u16 = 14;
 
 /// Draws it; returns where the cursor is, where something is typed.
 pub(super) fn draw(
@@ -51,14 +53,16 @@ pub(super) fn draw(
         x = tell(message, palette, buffer, line, base);
     }
     let parts = parts(viewer, pane, palette);
-    for (index, (text, style)) in parts.iter().enumerate() {
+    let note = note(viewer, pane, palette);
+    for (index, part) in parts.iter().enumerate() {
+        let (text, style) = part;
         let mut room = line.right().saturating_sub(x);
         // Of what does not fit the name and a note are cut, and the rest is left out.
-        let note = index > 0
-            && *style == palette.warn
-            && pane.page.note.as_ref().is_some_and(|n| own(n, palette) == *text);
-        if note {
+        if index > 0 && Some(part) == note.as_ref() {
             room = room.saturating_sub(PLACE.min(room / 2));
+            if room < SHORT && text.width() + 2 > usize::from(room) {
+                continue;
+            }
         } else if text.width() + 2 > usize::from(room) && index > 0 {
             continue;
         }
@@ -164,16 +168,15 @@ fn parts(viewer: &Viewer, pane: &Pane, palette: &Palette) -> Vec<(String, Style)
     };
     let mut parts = vec![(name, plain)];
     let found = hits(pane);
-    let note = page.note.as_ref().map(|note| own(note, palette));
     // What was just asked for stands before what was told long ago.
     parts.extend(found.map(|text| (text, palette.accent)));
-    parts.extend(note.map(|text| (text, palette.warn)));
+    parts.extend(note(viewer, pane, palette));
     if pane.selected().is_some() {
         parts.push(("selecting: y copies, s saves".into(), palette.key));
     }
     if pane.ask.follow {
         parts.push(("following".into(), palette.ok));
-    } else if page.new_lines > 0 {
+    } else if page.new_lines > 0 && !page.at_end {
         parts.push((format!("+{} new", thousands(page.new_lines)), palette.warn));
     } else if pane.followed {
         parts.push(("paused".into(), palette.warn));
@@ -196,6 +199,16 @@ fn parts(viewer: &Viewer, pane: &Pane, palette: &Palette) -> Vec<(String, Style)
         parts.push((text, plain));
     }
     parts
+}
+
+/// What is to be known of the log: how what writes it stands, or what became of the file.
+fn note(viewer: &Viewer, pane: &Pane, palette: &Palette) -> Option<(String, Style)> {
+    if let Some(standing) = viewer.standing.as_ref().filter(|_| pane.log == 0) {
+        let style = if standing.well { palette.ok } else { palette.warn };
+        return Some((own(&standing.text, palette), style));
+    }
+    let note = pane.page.note.as_ref()?;
+    Some((own(note, palette), palette.warn))
 }
 
 /// Which line is the first one in view, of how many.

@@ -8,7 +8,7 @@ use crate::log::{page::Motion, rules::Level};
 use super::{
     keys::{self, Intent},
     prompt::{Prompt, PromptKind},
-    viewer::{Effect, Viewer},
+    viewer::{Effect, Opening, Viewer},
 };
 
 /// Rows that a turn of the wheel moves.
@@ -27,9 +27,18 @@ impl Viewer {
             }
             return vec![];
         }
-        match keys::find(&key) {
-            Some(intent) => self.update(intent),
-            None => vec![],
+        let Some(intent) = keys::find(&key) else {
+            self.refuse(&key);
+            return vec![];
+        };
+        self.update(intent)
+    }
+
+    /// Says that a letter is no key, where no screen around it has its own.
+    fn refuse(&mut self, key: &KeyEvent) {
+        if matches!(key.code, KeyCode::Char(_)) && !self.inside && self.help.is_none() {
+            let name = crate::log::sanitize(&keys::name(keys::chord(key)));
+            self.message = Some(format!("{name} is no key here; h shows them"));
         }
     }
 
@@ -189,12 +198,13 @@ impl Viewer {
         };
         let (log, selected) = (pane.log, pane.selected());
         if intent != Intent::Copy {
-            return vec![Effect::Open {
+            return vec![Effect::Open(Box::new(Opening {
                 log,
                 editor: intent == Intent::Editor,
                 range: selected,
                 filter: pane.ask.filter.clone(),
-            }];
+                at: pane.looked_at(),
+            }))];
         }
         let rows = &pane.page.rows;
         let page = rows.first().zip(rows.last()).map(|(a, b)| (a.offset, b.offset));
@@ -205,7 +215,7 @@ impl Viewer {
         range.map(|range| Effect::Copy(log, range)).into_iter().collect()
     }
 
-    /// Ctrl-C: stops following or searching first, as in less.
+    /// Ctrl-C: ends a selection or a search first.
     fn interrupt(&mut self) -> Vec<Effect> {
         let Some(pane) = self.pane_mut() else {
             return vec![];

@@ -23,16 +23,7 @@ pub enum Effect {
     /// Write a part of a log to a file.
     Save(Box<Save>),
     /// Show a log in another program, with the terminal given to it.
-    Open {
-        /// The log.
-        log: usize,
-        /// `$EDITOR`, not `$PAGER`.
-        editor: bool,
-        /// These lines, or all.
-        range: Option<Range>,
-        /// What the filter lets through.
-        filter: Option<Filter>,
-    },
+    Open(Box<Opening>),
     /// Show the build that a log is of, or hide it.
     Build(usize),
     /// Stop until the shell's `fg`.
@@ -41,6 +32,30 @@ pub enum Effect {
     Redraw,
     /// Leave.
     Quit,
+}
+
+/// How what writes a log stands, where somebody knows: its writer has ended, or cannot be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// In words that are safe to draw.
+    pub text: String,
+    /// It is as one would wish.
+    pub well: bool,
+}
+
+/// What another program is to show.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Opening {
+    /// The log.
+    pub log: usize,
+    /// `$EDITOR`, not `$PAGER`.
+    pub editor: bool,
+    /// These lines, or all.
+    pub range: Option<Range>,
+    /// What the filter lets through.
+    pub filter: Option<Filter>,
+    /// Where the line begins that is looked at.
+    pub at: u64,
 }
 
 /// What is to be saved, and where.
@@ -81,6 +96,8 @@ pub struct Viewer {
     pub letter: Option<bool>,
     /// What is told, until the next key.
     pub message: Option<String>,
+    /// How what writes the first log stands.
+    pub standing: Option<Standing>,
     /// Searches, the last one at the end.
     pub history: Vec<String>,
     /// Leave is none of its keys: the screen around it has it.

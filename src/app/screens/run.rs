@@ -210,9 +210,8 @@ impl Model {
         let Some(run) = &self.run else { return vec![] };
         let lab = |log: usize| run.labs.get(log).cloned().unwrap_or_default();
         let outside = |effect: view::Effect| match &effect {
-            view::Effect::Copy(log, _) | view::Effect::Open { log, .. } => {
-                Some(Effect::HandOut(lab(*log), effect))
-            }
+            view::Effect::Copy(log, _) => Some(Effect::HandOut(lab(*log), effect)),
+            view::Effect::Open(what) => Some(Effect::HandOut(lab(what.log), effect)),
             view::Effect::Save(save) => Some(Effect::HandOut(lab(save.log), effect)),
             // Those keys are the screen's own here.
             view::Effect::Build(_) | view::Effect::Suspend | view::Effect::Redraw | view::Effect::Quit => {

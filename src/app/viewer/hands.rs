@@ -11,7 +11,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use crate::{
     log::{
         Document,
-        document::save::{Saving, Seen},
+        document::save::{Copied, Saving, Seen},
         page::Filter,
         sanitize, spool,
     },
@@ -75,14 +75,18 @@ pub fn save(saving: Saving, save: &Save) -> Result<u64, (String, bool)> {
     })
 }
 
-/// A copy for another program, as it is seen, in a file of ours alone.
+/// A copy for another program, as it is seen, in a file of ours alone; it is to begin at the line with this place.
 ///
 /// # Errors
 /// It cannot be written.
-pub fn copy(mut saving: Saving) -> io::Result<PathBuf> {
+pub fn copy(mut saving: Saving, at: u64) -> io::Result<Copied> {
     let (file, path) = spool::private_file(".log")?;
+    saving.mark = at;
     match saving.write(file) {
-        Ok(_) => Ok(path),
+        Ok(_) => Ok(Copied {
+            path,
+            line: saving.marked(),
+        }),
         Err(error) => {
             let _ = std::fs::remove_file(&path);
             Err(error)
@@ -90,18 +94,39 @@ pub fn copy(mut saving: Saving) -> io::Result<PathBuf> {
     }
 }
 
-/// Shows a file in `$EDITOR` or `$PAGER` on the terminal, which must have been given to it, and removes the file.
+/// Shows a copy at its line in `$EDITOR` or `$PAGER` on the terminal, which must have been given to it, and removes it.
 ///
 /// # Errors
 /// There is no such program.
-pub fn show(path: &Path, editor: bool) -> Result<(), String> {
-    let ended = open_in(path, editor);
-    let _ = std::fs::remove_file(path);
+pub fn show(copied: &Copied, editor: bool) -> Result<(), String> {
+    let ended = open_in(&copied.path, editor, copied.line);
+    let _ = std::fs::remove_file(&copied.path);
     ended.map(|_| ())
 }
 
-/// Whether the program ended well.
-fn open_in(path: &Path, editor: bool) -> Result<bool, String> {
+/// How a program is told to begin at a line: what it is given before the file, and what after the file's name.
+fn at_line(program: &str, line: u64) -> (String, String) {
+    let name = program.split_whitespace().next().unwrap_or_default();
+    let name = name.rsplit('/').next().unwrap_or_default();
+    let (before, behind) = match name {
+        _ if line < 2 => (String::new(), String::new()),
+        "less" | "more" | "most" | "moar" | "moor" | "view" | "vi" | "vim" | "nvi" | "nvim" | "vimdiff"
+        | "gvim" | "ex" | "elvis" | "vile" | "nano" | "pico" | "rnano" | "emacs" | "emacsclient" | "mg"
+        | "zile" | "jmacs" | "joe" | "jstar" | "jpico" | "ne" | "kak" | "mcedit" | "dte" | "gedit" => {
+            (format!("+{line}"), String::new())
+        }
+        "micro" => (format!("+{line}:1"), String::new()),
+        "code" | "codium" | "code-insiders" | "cursor" | "windsurf" => ("-g".into(), format!(":{line}")),
+        "hx" | "helix" | "subl" | "zed" | "zeditor" => (String::new(), format!(":{line}")),
+        "lnav" => (format!("-c :goto {}", line - 1), String::new()),
+        // Others would take it for the name of a file.
+        _ => (String::new(), String::new()),
+    };
+    (before, behind)
+}
+
+/// Whether the program ended well that was to begin at a line.
+fn open_in(path: &Path, editor: bool, line: u64) -> Result<bool, String> {
     let (names, usual): (&[&str], _) = if editor {
         (&["VISUAL", "EDITOR"], "vi")
     } else {
@@ -111,7 +136,7 @@ fn open_in(path: &Path, editor: bool) -> Result<bool, String> {
         .iter()
         .find_map(|n| std::env::var(n).ok().filter(|v| !v.trim().is_empty()));
     let program = named.unwrap_or_else(|| usual.to_owned());
-    let ended = run(&program, path);
+    let ended = run(&program, path, line);
     let variable = names.last().copied().unwrap_or_default();
     match ended {
         Ok(status) if status.code() == Some(127) || status.code() == Some(126) => Err(format!(
@@ -134,7 +159,7 @@ pub fn edit(text: &str) -> Result<String, String> {
         .write_all(text.as_bytes())
         .and_then(|()| file.sync_all())
         .map_err(failed)
-        .and_then(|()| open_in(&path, true))
+        .and_then(|()| open_in(&path, true, 1))
         .and_then(|well| {
             let gone = "the editor ended with an error; nothing of what it did is used";
             well.then_some(()).ok_or_else(|| gone.to_owned())
@@ -144,17 +169,40 @@ pub fn edit(text: &str) -> Result<String, String> {
     edited
 }
 
-fn run(program: &str, path: &Path) -> io::Result<ExitStatus> {
+fn run(program: &str, path: &Path, line: u64) -> io::Result<ExitStatus> {
     #[expect(
         clippy::disallowed_methods,
         reason = "it takes the terminal, which was given to it, for as long as it likes"
     )]
     let mut command = std::process::Command::new("/bin/sh");
     // The variable may hold arguments, as in `less -R`; the path may hold anything.
-    command
-        .arg("-c")
-        .arg(format!("exec {program} \"$1\""))
-        .arg("sh")
-        .arg(path);
+    command.arg("-c").arg(format!("exec {program} \"$@\"")).arg("sh");
+    let (before, behind) = at_line(program, line);
+    if !before.is_empty() {
+        command.arg(before);
+    }
+    let mut file = path.as_os_str().to_owned();
+    file.push(behind);
+    command.arg(file);
     command.status()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_told_their_line_in_their_own_way_or_not_at_all() {
+        for (program, before, behind) in [
+            ("less -R", "+7", ""),
+            ("/usr/bin/vim", "+7", ""),
+            ("code --wait", "-g", ":7"),
+            ("hx", "", ":7"),
+            ("cat", "", ""),
+            ("sh /home/me/pager.sh -x", "", ""),
+        ] {
+            assert_eq!(at_line(program, 7), (before.into(), behind.into()), "{program}");
+        }
+        assert_eq!(at_line("less", 1), Default::default());
+    }
 }

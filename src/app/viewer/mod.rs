@@ -8,6 +8,7 @@ mod build;
 mod ears;
 pub mod hands;
 mod lean;
+mod news;
 mod plain;
 mod serve;
 
@@ -32,6 +33,7 @@ use crate::{
 
 use super::terminal::Session;
 use ears::Ears;
+pub use news::News;
 use serve::Serving;
 
 /// What to show, and how.
@@ -45,6 +47,8 @@ pub struct Request {
     pub follow: bool,
     /// Begin with the build beside its log.
     pub build: bool,
+    /// What is told of the first log while it is shown.
+    pub news: Option<Arc<News>>,
     /// Options of every verb.
     pub global: Global,
 }
@@ -94,6 +98,9 @@ pub fn start(request: &Request) -> Result<u8, Stop> {
     let folders = paths.map(|p| p.logs);
     let mut serving = Serving::new(viewer, logs, session, look, ears);
     serving.remember(memory);
+    if let Some(news) = &request.news {
+        serving.hear(Arc::clone(news));
+    }
     if request.build {
         serving.show_build(0, false);
     }

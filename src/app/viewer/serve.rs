@@ -31,6 +31,7 @@ use super::{
     build::{Build, Did},
     ears::Ears,
     hands, lean,
+    news::News,
 };
 
 /// Between two frames at least.
@@ -66,6 +67,8 @@ pub(super) struct Serving {
     beside: Rect,
     /// Where durations of former builds are.
     memory: Option<PathBuf>,
+    /// What is told of the first log.
+    news: Option<Arc<News>>,
     aside: Aside,
     /// Something changed since the last frame, and whether it was a key.
     dirty: bool,
@@ -93,6 +96,7 @@ impl Serving {
             build: None,
             beside: Rect::default(),
             memory: None,
+            news: None,
             aside: Aside::default(),
             dirty: true,
             keyed: false,
@@ -150,6 +154,7 @@ impl Serving {
             if heard.threads {
                 self.viewer.spoil();
                 self.take_ended()?;
+                self.take_news()?;
             }
             if heard.window {
                 // Of a storm of sizes only the last one is seen, while the terminal lost what it showed.
@@ -186,6 +191,24 @@ impl Serving {
     /// Durations of former builds are in this file.
     pub(super) fn remember(&mut self, memory: Option<PathBuf>) {
         self.memory = memory;
+    }
+
+    /// Listens to what is told of the first log.
+    pub(super) fn hear(&mut self, news: Arc<News>) {
+        news.listen(self.ears.wake());
+        self.news = Some(news);
+    }
+
+    fn take_news(&mut self) -> io::Result<()> {
+        let Some(told) = self.news.as_ref().and_then(|news| news.take()) else {
+            return Ok(());
+        };
+        self.viewer.standing = told.standing;
+        self.viewer.message = told.said.or_else(|| self.viewer.message.take());
+        match told.ring {
+            Some(text) => self.session.send(crate::cli::ringing(&text).as_bytes()),
+            None => Ok(()),
+        }
     }
 
     /// Shows the build that a log is of.
@@ -377,12 +400,7 @@ impl Serving {
                 }
             }
             Effect::Save(save) => self.save(save),
-            Effect::Open {
-                log,
-                editor,
-                range,
-                filter,
-            } => self.open(log, editor, range, filter.as_ref()),
+            Effect::Open(opening) => self.open(&opening),
         }
         Ok(())
     }

@@ -13,13 +13,19 @@ use super::{
 pub(super) async fn stop(setup: &Setup, id: &str, signal: &str, grace: u32) -> Result<Code, Stop> {
     setup.may_change()?;
     let mirror = find(setup, id)?;
-    let backend = engine_of(setup, &mirror).await?;
-    let status = job::end(backend.as_ref(), &mirror, signal, grace).await?;
-    if setup.global.json {
-        json(&serde_json::json!({"v": 1, "id": mirror.id().as_str(), "state": status.state}))?;
+    let end = if let Some(end) = job::ended_before(&mirror) {
+        end
     } else {
-        let words = format!("{} {}: {}", mirror.id(), status.state.word(), status.ending());
-        out(&crate::log::sanitize(&words));
+        let backend = engine_of(setup, &mirror).await?;
+        job::end(backend.as_ref(), &mirror, signal, grace).await?
+    };
+    if setup.global.json {
+        let (state, before) = (end.status.state, end.before);
+        json(&serde_json::json!({
+            "v": 1, "id": mirror.id().as_str(), "state": state, "before": before, "why": end.status.ending(),
+        }))?;
+    } else {
+        out(&crate::log::sanitize(&end.words(mirror.id())));
     }
     Ok(Code::OK)
 }

@@ -177,10 +177,12 @@ pub(super) fn notify(text: &str) {
     if !stderr.is_terminal() {
         return;
     }
-    let inside_tmux = std::env::var_os("TMUX").is_some();
-    let _ = stderr
-        .lock()
-        .write_all(notification(text, inside_tmux).as_bytes());
+    let _ = stderr.lock().write_all(ringing(text).as_bytes());
+}
+
+/// What tells this terminal that something ended.
+pub(crate) fn ringing(text: &str) -> String {
+    notification(text, std::env::var_os("TMUX").is_some())
 }
 
 /// What is written to a terminal. tmux keeps what it does not know to itself, unless it is told to hand it on (its

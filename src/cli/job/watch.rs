@@ -1,10 +1,13 @@
 //! `halolab job attach`, `logs` and `wait`.
 
-use std::{sync::mpsc, thread, time::Duration};
+use std::{io::IsTerminal as _, sync::mpsc, thread, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::job::{self, Known, Mirror, Status, Tail, Watch};
+use crate::{
+    app::Viewing,
+    job::{self, Known, Mirror, Status, Tail, Watch},
+};
 
 use super::{
     super::{
@@ -33,6 +36,33 @@ pub(super) async fn attach(setup: &Setup, args: AttachArgs) -> Result<Code, Stop
         ));
     }
     watch(setup, &mirror, tail, args.notify || setup.config.notify).await
+}
+
+pub(super) async fn view(setup: &Setup, id: Option<&str>) -> Result<Code, Stop> {
+    let mirror = match id {
+        Some(id) => find(setup, id)?,
+        None => newest(setup).await?,
+    };
+    if !std::io::stdout().is_terminal() || setup.global.plain {
+        return logs(setup, mirror.id().as_str(), true).await;
+    }
+    let engine = if mirror.status().is_over() {
+        Err(String::new())
+    } else {
+        engine_of(setup, &mirror).await.map_err(|stop| stop.text)
+    };
+    let viewing = Viewing {
+        global: setup.global.clone(),
+        stuck: setup.config.job.stuck_minutes,
+        notify: setup.config.notify,
+    };
+    let engine = engine.as_deref().map_err(Clone::clone);
+    let shown = crate::app::show_job(engine, &mirror, viewing).await;
+    shown.map_err(|why| Stop::new(Code::FAILED, why))?;
+    if !mirror.status().state.is_final() && !setup.global.quiet {
+        note(&goes_on(&mirror, "view"));
+    }
+    Ok(Code::OK)
 }
 
 /// The newest job that runs.
@@ -75,6 +105,14 @@ pub(super) async fn watch(setup: &Setup, mirror: &Mirror, tail: Tail, notify: bo
     }
 }
 
+/// What is said to who lets go of a job.
+fn goes_on(mirror: &Mirror, verb: &str) -> String {
+    let (id, lab) = (mirror.id(), crate::log::sanitize(&mirror.job.container));
+    format!(
+        "{id} goes on in {lab}; come back with `halolab job {verb} {id}`, end it with `halolab job stop {id}`"
+    )
+}
+
 /// Does something until a signal says to let go: then with the signal's code.
 async fn unless_told<T>(
     mirror: &Mirror,
@@ -84,11 +122,7 @@ async fn unless_told<T>(
     tokio::select! {
         done = work => done.map(Ok),
         code = ear.hear() => {
-            let id = mirror.id();
-            note(&format!(
-                "\n{id} goes on in {}; come back with `halolab job attach {id}`, end it with `halolab job stop {id}`",
-                mirror.job.container
-            ));
+            note(&format!("\n{}", goes_on(mirror, "attach")));
             Ok(Err(Code(code)))
         }
     }
@@ -115,12 +149,18 @@ async fn to_the_end(
         }
     })?;
     let mut told = String::new();
-    let mut notice = |why: &str| {
-        if told != why {
-            let text = crate::log::sanitize(&format!("{why}; trying again, Ctrl-C leaves"));
-            let _ = notes.send(text);
-            why.clone_into(&mut told);
+    let mut notice = |why: Option<&str>| {
+        let why = why.unwrap_or_default();
+        if told == why {
+            return;
         }
+        let text = if why.is_empty() {
+            format!("{} is heard of again", mirror.id())
+        } else {
+            format!("{why}; trying again, Ctrl-C leaves")
+        };
+        let _ = notes.send(crate::log::sanitize(&text));
+        why.clone_into(&mut told);
     };
     let mut watch = Watch {
         backend: backend.as_ref(),

@@ -4,7 +4,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, BufWriter, ErrorKind, Write},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -24,6 +24,15 @@ const CHUNK: usize = 256 * 1024;
 /// A sequence that is longer than this is not put together again where a line is cut.
 const SEQUENCE: usize = 128;
 
+/// A copy of a log for another program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The line of it that was looked at, counted from 1.
+    pub line: u64,
+}
+
 /// A save that is ready to be done.
 #[derive(Debug)]
 pub struct Saving {
@@ -33,6 +42,11 @@ pub struct Saving {
     range: (u64, u64),
     /// As it is in the file, sequences and all.
     pub raw: bool,
+    /// A place in the log whose line is to be known afterwards.
+    pub mark: u64,
+    /// Lines that were written, and of them the one with that place or the last before it.
+    lines: u64,
+    marked: u64,
     /// Whoever sets it stops it: what was written is removed.
     pub given_up: Arc<AtomicBool>,
 }
@@ -44,6 +58,9 @@ impl Saving {
             filter,
             range: (0, len),
             raw: false,
+            mark: 0,
+            lines: 0,
+            marked: 1,
             given_up: Arc::default(),
         }
     }
@@ -84,6 +101,11 @@ impl Saving {
             let _ = fs::remove_file(&beside);
         }
         written
+    }
+
+    /// Which of the lines that were written is the one with the mark, counted from 1.
+    pub fn marked(&self) -> u64 {
+        self.marked
     }
 
     /// Writes it.
@@ -129,7 +151,12 @@ impl Saving {
             if self.raw {
                 out.write_all(&bytes)?;
             } else {
-                seen.write(out, &bytes, next < to && !bytes.ends_with(b"\n"))?;
+                let goes_on = next < to && !bytes.ends_with(b"\n");
+                seen.write(out, &bytes, goes_on)?;
+                if at <= self.mark {
+                    self.marked = self.lines + 1;
+                }
+                self.lines += u64::from(!goes_on);
             }
             at = next;
         }

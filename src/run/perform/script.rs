@@ -160,11 +160,16 @@ impl Hand<'_> {
         let mut tail = Tail::new(mirror, from);
         let grown = Notify::new();
         let mut told = false;
-        let mut notice = |why: &str| {
-            if !told {
+        let mut notice = |why: Option<&str>| match why {
+            Some(why) if !told => {
                 progress.say(format!("{why}; the script goes on, trying again"), None);
                 told = true;
             }
+            None if told => {
+                progress.say("the engine answers again".to_owned(), None);
+                told = false;
+            }
+            _ => {}
         };
         let mut watch = Watch {
             backend,

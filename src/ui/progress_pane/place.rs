@@ -3,7 +3,7 @@
 use ratatui::layout::{Constraint, Direction, Layout, Rect};
 
 use super::{Position, ProgressPane, Row, rows};
-use crate::progress::Tree;
+use crate::progress::{Package, State, Tree};
 
 /// With fewer columns the pane is below the log.
 const WIDE: u16 = 90;
@@ -56,23 +56,22 @@ impl<'a> ProgressPane<'a> {
     /// Rows that show all of it, with its border.
     pub fn height(&self) -> u16 {
         let (rows, about) = self.wanted();
-        let inside = rows.max(1) + u16::from(self.has_header()) + u16::from(about);
+        let inside = rows.max(1) + u16::from(self.has_header()) + about;
         inside.saturating_add(BORDER)
     }
 
-    /// Rows of the list, and whether there is something to say about one of them.
-    fn wanted(&self) -> (u16, bool) {
+    /// Rows of the list, and rows of what is to be said about one of them.
+    fn wanted(&self) -> (u16, u16) {
         let rows = rows(self.tree, &self.position.open);
-        let is_told = |row: &Row| match row {
-            Row::Package(at) => self
-                .tree
-                .packages()
-                .get(*at)
-                .is_some_and(|p| p.reason.is_some() || p.log.is_some() || !p.errors.is_empty()),
-            Row::Target(_) => true,
-            Row::Group(_) => false,
+        let told = |row: &Row| match row {
+            Row::Package(at) => self.tree.packages().get(*at).map_or(0, |p| {
+                let any = p.reason.is_some() || p.log.is_some() || !p.errors.is_empty();
+                u16::from(any) + u16::from(has_two(p))
+            }),
+            Row::Target(_) => 1,
+            Row::Group(_) => 0,
         };
-        let about = rows.iter().any(is_told);
+        let about = rows.iter().map(told).max().unwrap_or(0);
         (u16::try_from(rows.len()).unwrap_or(u16::MAX / 2), about)
     }
 
@@ -80,13 +79,19 @@ impl<'a> ProgressPane<'a> {
         let (rows, about) = self.wanted();
         let head = u16::from(self.has_header());
         // The rows come first, as long as there are few.
-        let foot = about && inside.height > head + rows.min(2);
+        let foot = about.min(inside.height.saturating_sub(head + rows.min(2)));
         let [head, list, foot] = Layout::vertical([
             Constraint::Length(head),
             Constraint::Fill(1),
-            Constraint::Length(foot.into()),
+            Constraint::Length(foot),
         ])
         .areas(inside);
         Parts { head, list, foot }
     }
+}
+
+/// Whether a failed package has an error and a log of its own to be told.
+pub(super) fn has_two(package: &Package) -> bool {
+    let why = package.reason.is_some() || !package.errors.is_empty();
+    package.state == State::Failed && why && package.log.is_some()
 }

@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -16,8 +15,8 @@ use super::Serving;
 use crate::{
     app::viewer::hands,
     document::Problem,
-    log::{page::Filter, sanitize},
-    view::{Range, viewer::Save},
+    log::{document::save::Copied, sanitize},
+    view::viewer::{Opening, Save},
 };
 
 /// How long a save may take to remove what it wrote.
@@ -26,7 +25,7 @@ const CLEAN: Duration = Duration::from_millis(500);
 /// What a thread ended.
 pub(super) enum Ended {
     Saved(Box<Save>, Result<u64, (String, bool)>),
-    Copied(Result<PathBuf, String>, bool),
+    Copied(Result<Copied, String>, bool),
     /// The rules were read, but for these.
     Ruled(Vec<Problem>),
 }
@@ -71,17 +70,18 @@ impl Serving {
         });
     }
 
-    pub(super) fn open(&mut self, log: usize, editor: bool, range: Option<Range>, filter: Option<&Filter>) {
-        let Some(log) = self.logs.get(log) else {
+    pub(super) fn open(&mut self, opening: &Opening) {
+        let Some(log) = self.logs.get(opening.log) else {
             return;
         };
-        let saving = hands::saving(log, range, filter, false);
+        let (at, editor) = (opening.at, opening.editor);
+        let saving = hands::saving(log, opening.range, opening.filter.as_ref(), false);
         if self.aside.copying.is_some() {
             return;
         }
         self.aside.copying = Some(Arc::clone(&saving.given_up));
         self.viewer.message = Some("making a copy for the other program".into());
-        self.begin(move || Ended::Copied(hands::copy(saving).map_err(|e| e.to_string()), editor));
+        self.begin(move || Ended::Copied(hands::copy(saving, at).map_err(|e| e.to_string()), editor));
     }
 
     /// Whether nothing is under way that leaving would cut short; the second time it is given up.
@@ -109,8 +109,8 @@ impl Serving {
         }
         for _ in all {
             match aside.ended.1.recv_timeout(CLEAN) {
-                Ok(Ended::Copied(Ok(path), _)) => {
-                    let _ = std::fs::remove_file(path);
+                Ok(Ended::Copied(Ok(copied), _)) => {
+                    let _ = std::fs::remove_file(copied.path);
                 }
                 Ok(_) => {}
                 Err(_) => return,
@@ -152,7 +152,7 @@ impl Serving {
                 Ended::Copied(result, editor) => {
                     self.aside.copying = None;
                     match result {
-                        Ok(path) => self.show(&path, editor)?,
+                        Ok(copied) => self.show(&copied, editor)?,
                         Err(why) => self.viewer.message = Some(format!("no copy could be made: {why}")),
                     }
                 }
@@ -162,9 +162,9 @@ impl Serving {
         Ok(())
     }
 
-    fn show(&mut self, path: &Path, editor: bool) -> io::Result<()> {
+    fn show(&mut self, copied: &Copied, editor: bool) -> io::Result<()> {
         self.session.lend();
-        let shown = hands::show(path, editor);
+        let shown = hands::show(copied, editor);
         self.ears.forget_interrupts();
         self.session.take_back()?;
         self.viewer.message = shown.err();
