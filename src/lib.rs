@@ -39,3 +39,4 @@ pub mod spack;
 pub mod stage;
 pub mod ui;
 pub mod view;
+pub mod zephyr;

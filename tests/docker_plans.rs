@@ -306,6 +306,26 @@ async fn zephyr_is_a_lab_of_docker_whose_stores_outlive_it() {
         !profile.devices.contains_key("gpu") && notes.contains("no GPU gets into zephyr"),
         "{notes}"
     );
+    // A driver that is too old for the image switches the GPU off, and says so.
+    let mut old = world.clone();
+    let facts = &mut old.docker.as_mut().unwrap().facts;
+    facts.insert("docker_gpu".into(), "cdi".into());
+    let too_old = "CUDA 12.9 needs NVIDIA's driver 575 or later; an image of CUDA 12.4 runs here";
+    facts.insert("docker_unfit_12_9".into(), too_old.into());
+    let of = |base: &str| {
+        let plan = plan::plan(&old, &Catalog::shipped(), &[request(&[("base", base)])]).unwrap();
+        let has_gpu = plan.actions().any(|a| match &a.step {
+            Step::PutProfile { profile, .. } => profile.devices.contains_key("gpu"),
+            _ => false,
+        });
+        (has_gpu, plan.labs[0].notes.concat())
+    };
+    let (gpu, notes) = of("nvidia/cuda:12.9.1-cudnn-devel-ubuntu24.04");
+    assert!(
+        !gpu && notes.contains(too_old) && notes.contains("switched off"),
+        "{notes}"
+    );
+    assert!(of("nvidia/cuda:12.4.1-devel-ubuntu22.04").0);
     // Who insists on a GPU hears of it from the engine, and has no lab that only seems to have one.
     let (profile, _, _) = plan(&[("gpu", "on")]);
     assert!(profile.devices.contains_key("gpu-needed") && !profile.devices.contains_key("workspace"));

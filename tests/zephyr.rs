@@ -424,6 +424,46 @@ fn facts_are_one_line_of_json() {
     assert_eq!(facts["os"], "arch");
 }
 
+#[test]
+fn what_was_built_says_whether_it_sees_the_gpu() {
+    let home = Home::new();
+    let bin = home.path("store/views/zephyr/bin");
+    fs::create_dir_all(&bin).unwrap();
+    fs::create_dir_all(home.path("config/spack")).unwrap();
+    let which = Command::new("sh")
+        .args(["-c", "command -v python3"])
+        .output()
+        .unwrap();
+    std::os::unix::fs::symlink(text(&which.stdout).trim(), bin.join("python3")).unwrap();
+    let torch = "class version: cuda = '12.9'\nclass cuda:\n    is_available = staticmethod(lambda: False)\n__version__ = '2.9.0'\n";
+    fs::write(home.path("torch.py"), torch).unwrap();
+    let verify = |gpu: &str, lock: &str| {
+        fs::write(home.path("config/spack/spack.lock"), lock).unwrap();
+        let mut script = home.script("entrypoints/verify.sh", &["--json"]);
+        let ended = script
+            .env("ZEPHYR_GPU", gpu)
+            .env("PYTHONPATH", home.0.path())
+            .output()
+            .unwrap();
+        let found: Value = serde_json::from_slice(&ended.stdout)
+            .unwrap_or_else(|e| unreachable!("{e}: {}", text(&ended.stderr)));
+        (ended.status.code(), found["checks"].clone())
+    };
+    let torch = r#"{"name": "py-torch"}"#;
+    let (code, checks) = verify("off", torch);
+    assert_eq!((code, &checks[0]["ok"]), (Some(0), &true.into()), "{checks}");
+    assert!(
+        checks[0]["said"]
+            .as_str()
+            .unwrap()
+            .contains("has CUDA 12.9, and sees no GPU"),
+        "{checks}"
+    );
+    assert_eq!(verify("on", torch).0, Some(1), "it was asked for");
+    let (code, checks) = verify("off", r#"{"name":"py-numpy"}"#);
+    assert_eq!((code, checks.as_array().map(Vec::len)), (Some(0), Some(0)));
+}
+
 /// The program's own verbs on the entrypoints: they are the files of the stage.
 #[test]
 fn entrypoints_are_listed_and_the_launcher_is_handed_out() {
@@ -460,7 +500,7 @@ fn entrypoints_are_listed_and_the_launcher_is_handed_out() {
     let unknown = run(&["run", "spack-biuld"]);
     assert_eq!(unknown.status.code(), Some(2));
     assert!(
-        text(&unknown.stderr).contains("there are: default, "),
+        text(&unknown.stderr).contains("there are: build-env, default, "),
         "{}",
         text(&unknown.stderr)
     );

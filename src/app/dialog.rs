@@ -2,7 +2,9 @@
 
 use crate::{labs::identity::Seen, plan::Choice, run::aftermath::Amendment};
 
-use super::{entry::Entry, machine::ChangeView, msg::Job, reading::Reading, resume::Unfinished};
+use super::{
+    entry::Entry, machine::ChangeView, msg::Job, reading::Reading, resume::Unfinished, zephyr::Wanted,
+};
 
 /// What lies over the screen and has the keys.
 #[derive(Clone, Debug)]
@@ -53,6 +55,8 @@ pub struct Confirm {
 pub enum Then {
     /// A job.
     Do(Job),
+    /// An entrypoint of Zephyr is begun.
+    Zephyr(Box<Wanted>),
     /// A job is stopped.
     StopJob(String),
     /// The jobs that ended are forgotten.
@@ -132,6 +136,8 @@ pub enum PromptThen {
     Note(String, String),
     /// Another name: lab, snapshot, and what was seen.
     Rename(String, String, Seen),
+    /// What an entrypoint of Zephyr takes.
+    Zephyr(Box<Wanted>),
     /// The secrets of the run that goes on.
     Secrets,
 }

@@ -171,6 +171,9 @@ impl Performer {
             Effect::Jobs(wish) => {
                 tokio::spawn(async move { shared.about_jobs(wish).await });
             }
+            Effect::Zephyr(wish) => {
+                tokio::spawn(async move { Box::pin(shared.zephyr(wish)).await });
+            }
             Effect::SaveTheme(name) => {
                 tokio::task::spawn_blocking(move || {
                     if let Err(error) = set_theme(&shared.around.paths, &name) {

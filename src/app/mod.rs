@@ -38,6 +38,7 @@ pub mod terminal;
 pub mod tuning;
 mod update;
 pub mod viewer;
+pub mod zephyr;
 
 pub(crate) use job_view::{Viewing, show as show_job};
 pub(crate) use jobs::perform as perform_job;

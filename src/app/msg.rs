@@ -22,6 +22,7 @@ use super::job_list::JobRow;
 use super::machine::{Agreed, Aim, Machine, Proposed};
 use super::reading::Subject;
 use super::stages::Stages;
+use super::zephyr::{News, Wish};
 
 /// Why a run was not begun.
 #[derive(Clone, Debug)]
@@ -91,6 +92,8 @@ pub enum Msg {
     Jobs(Vec<JobRow>),
     /// A job was stopped, or jobs were forgotten: what came of it.
     JobDone(Result<String, String>),
+    /// What came of an entrypoint of Zephyr.
+    Zephyr(News),
     /// An errand of the loop ended.
     Returned(Errand, Result<String, String>),
     /// A report of a run was saved, or not: what to say.
@@ -182,6 +185,8 @@ pub enum Effect {
     HandOut(String, view::Effect),
     /// Something about jobs.
     Jobs(JobWish),
+    /// Something about entrypoints of Zephyr.
+    Zephyr(Wish),
     /// Remember the theme.
     SaveTheme(String),
     /// Something for the loop, which owns the terminal.

@@ -9,6 +9,7 @@ use super::{
     keys::{Intent, Place},
     model::{Model, Screen},
     msg::{Effect, Errand, Msg, Tone},
+    zephyr::Wish,
 };
 
 impl Model {
@@ -58,6 +59,7 @@ impl Model {
             Msg::Build(lab, known) => self.take_build(&lab, known),
             Msg::Jobs(rows) => self.take_jobs(rows),
             Msg::JobDone(done) => self.take_job_done(done),
+            Msg::Zephyr(news) => self.take_zephyr(news),
             Msg::Bundled(result) => self.take_bundled(result),
             Msg::Returned(errand, result) => self.take_returned(&errand, result),
             Msg::Said(text) => {
@@ -105,7 +107,11 @@ impl Model {
             Errand::Sudo if well => self.start_run(),
             // Whatever was done inside may have changed what the lists say.
             Errand::Shell(_) => vec![Effect::Look],
-            Errand::Job(_) => self.read_jobs(),
+            Errand::Job(id) => {
+                let mut effects = self.read_jobs();
+                effects.push(Effect::Zephyr(Wish::After(id.clone())));
+                effects
+            }
             Errand::Sudo
             | Errand::Suspend
             | Errand::Redraw

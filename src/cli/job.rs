@@ -12,7 +12,7 @@ use super::{Code, Setup, Stop};
 mod end;
 mod list;
 pub(super) mod show;
-mod start;
+pub(super) mod start;
 mod watch;
 
 /// Verbs on jobs.

@@ -275,7 +275,9 @@ fn connect(global: &Global, config: &Config, paths: &Paths, daemon: &Daemon) -> 
         let (named, trust, daemon, places) = (named.clone(), trust.clone(), daemon.clone(), places.clone());
         Box::pin(async move {
             if engine == Engine::Docker {
-                return Ok(Arc::new(Docker::connect(&places).await?) as Arc<dyn Backend>);
+                let found = Docker::connect(&places).await?;
+                daemon.docker_answered(found.identity());
+                return Ok(Arc::new(found) as Arc<dyn Backend>);
             }
             let found = lxd::connect_with(named.as_deref(), &trust).await?;
             daemon.answered(found.identity());

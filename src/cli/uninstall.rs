@@ -12,7 +12,7 @@ use crate::{
     backend::{self, lxd},
     host::{
         command::Command,
-        made::{Ledger, Made},
+        made::{DOCKER_IMAGE, Made},
     },
     labs::{Presence, World},
     plan::{
@@ -31,12 +31,19 @@ use super::{
     table::{json, note, out},
 };
 
+mod images;
+
+use images::{images, remove_images};
+
 /// Arguments of `uninstall`.
 #[derive(Debug, Args)]
 pub struct UninstallArgs {
     /// Labs that go too, with all that is inside and their snapshots.
     #[arg(long, value_name = "NAME", num_args = 1..)]
     with_labs: Vec<String>,
+    /// Images that halolab built or fetched in Docker that go too.
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    with_images: Vec<String>,
     /// Also remove these folders of halolab's own.
     #[arg(long, value_name = "WHICH", value_delimiter = ',')]
     files: Vec<Own>,
@@ -45,6 +52,13 @@ pub struct UninstallArgs {
     keep_program: bool,
     #[command(flatten)]
     consent: Consent,
+}
+
+impl UninstallArgs {
+    /// Whether neither folders nor images are named.
+    fn names_nothing(&self) -> bool {
+        self.files.is_empty() && self.with_images.is_empty()
+    }
 }
 
 /// Folders of halolab's own.
@@ -94,10 +108,11 @@ pub(super) async fn uninstall(setup: &Setup, args: UninstallArgs) -> Result<Code
     let needed = state_is_needed(&world, &args, stays.len());
     let needed = needed.filter(|_| args.files.contains(&Own::State));
     keeps.extend(needed.clone());
+    let images = images(setup, &args, &mut keeps).await?;
     if args.consent.dry_run || !setup.global.json {
         show(setup, (&plan, &keeps), &program, &args)?;
     }
-    if args.consent.dry_run || (plan.is_empty() && program.is_empty() && args.files.is_empty()) {
+    if args.consent.dry_run || (plan.is_empty() && program.is_empty() && args.names_nothing()) {
         return Ok(Code::OK);
     }
     setup.may_change()?;
@@ -121,6 +136,7 @@ pub(super) async fn uninstall(setup: &Setup, args: UninstallArgs) -> Result<Code
         }
     }
     let _lock = setup.hold_all("uninstall")?;
+    remove_images(setup, &images, &args).await?;
     // Somebody may have begun a job since; an engine that is gone by now has none.
     let now = Box::pin(setup.world_or_asleep(&[])).await.unwrap_or(world);
     let left = ledger(setup)?.len();
@@ -172,13 +188,11 @@ async fn look(setup: &Setup, args: &UninstallArgs) -> Result<(World, Wish), Stop
     Ok((world, wish))
 }
 
-/// What halolab made and did not take back.
+/// What halolab made and did not take back; Docker's images are asked about by themselves.
 fn ledger(setup: &Setup) -> Result<Vec<Made>, Stop> {
-    Ledger::new(&setup.paths.state).read().map_err(|error| {
-        Stop::blocked(format!(
-            "nothing was changed: what halolab made cannot be read ({error}), and nothing is guessed"
-        ))
-    })
+    let mut all = images::ledger(setup)?;
+    all.retain(|made| made.kind != DOCKER_IMAGE);
+    Ok(all)
 }
 
 /// Why the folder `state` stays: what is only written there is still needed.
@@ -217,6 +231,11 @@ fn show(
         out(&format!("Nothing to take back on this machine{and}."));
     } else if args.consent.dry_run || args.consent.yes {
         out(&consent::text(plan, &consent::Done::new()));
+    }
+    for image in &args.with_images {
+        out(&crate::log::sanitize(&format!(
+            "  then remove the image {image} of Docker"
+        )));
     }
     for path in program {
         out(&format!(

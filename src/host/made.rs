@@ -20,6 +20,10 @@ use crate::paths::{FileError, private_folder, write_private};
 /// The variable that names the file to a script.
 pub const VARIABLE: &str = "HALOLAB_RECEIPT";
 
+/// The kind of an image in Docker. Labs of other engines do not need it, and Docker's may be made of it again: it stays
+/// unless it is named.
+pub const DOCKER_IMAGE: &str = "docker-image";
+
 /// Begins a line that names its engine.
 const OF: &str = "of";
 

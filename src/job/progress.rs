@@ -3,16 +3,12 @@
 
 use std::{
     collections::BTreeMap,
-    fs::OpenOptions,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    paths::open_private,
-    progress::{self, Fold, History, HistoryError, Inside, Millis, Package, Summary, Tree},
-};
+use crate::progress::{self, Fold, History, HistoryError, Inside, Millis, Package, Summary, Tree};
 
 /// Packages whose own logs are told of at most.
 const MOST: usize = 8;
@@ -177,15 +173,8 @@ impl Reader {
 
     /// Adds to what others have remembered meanwhile; what cannot be read is not written over.
     fn remember(&mut self) -> Result<(), HistoryError> {
-        let mut options = OpenOptions::new();
-        options.create(true).write(true).truncate(false);
-        let lock = open_private(&mut options, &self.memory.with_extension("lock"));
-        // Where no lock can be had, two builds that end together lose one of their durations.
-        let _held = lock.and_then(|file| file.lock().map(|()| file));
-        let mut history = History::load(&self.memory)?;
-        if history.learn(self.fold.tree(), None) {
-            history.save(&self.memory)?;
-        }
+        let tree = self.fold.tree();
+        let ((), history) = History::change(&self.memory, |history| ((), history.learn(tree, None)))?;
         self.history = history;
         Ok(())
     }

@@ -128,8 +128,7 @@ impl World {
         let mut found = found?;
         found.engine = Engine::Docker;
         if let Some(passing) = passing {
-            let known = passing.facts().map(|(name, fact)| (name.to_owned(), fact));
-            found.facts.extend(known);
+            found.facts.extend(passing.facts());
         }
         Ok(found)
     }

@@ -53,7 +53,7 @@ pub(super) fn alias_of(case: &Case<'_>, image: &Image) -> String {
 }
 
 /// The values of the `ARG`s of a build.
-fn arguments(case: &Case<'_>, image: &Image) -> BTreeMap<String, String> {
+pub(super) fn arguments(case: &Case<'_>, image: &Image) -> BTreeMap<String, String> {
     let ImageSource::Build { arguments, .. } = &image.source else {
         return BTreeMap::new();
     };

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{event::State, package::Package, times::Millis, tree::Tree};
-use crate::paths::{FileError, write_private};
+use crate::paths::{FileError, open_private, write_private};
 
 /// The version that we write.
 const VERSION: u32 = 1;
@@ -83,6 +83,9 @@ struct File {
     version: u32,
     #[serde(default)]
     packages: BTreeMap<String, Builds>,
+    /// Bytes of packages that were installed here.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    sizes: BTreeMap<String, u64>,
     #[serde(flatten)]
     other: Map<String, Value>,
 }
@@ -92,6 +95,7 @@ impl Default for File {
         Self {
             version: VERSION,
             packages: BTreeMap::new(),
+            sizes: BTreeMap::new(),
             other: Map::new(),
         }
     }
@@ -241,6 +245,39 @@ impl History {
         let (low, high) = (*totals.first()?, *totals.last()?);
         let median = *totals.get(totals.len() / 2)?;
         Some(Usual { low, median, high })
+    }
+
+    /// Bytes that a package took when it was installed here last.
+    pub fn size(&self, name: &str) -> Option<u64> {
+        self.file.sizes.get(name).copied()
+    }
+
+    /// Remembers how large a package is; tells whether that is new.
+    pub fn learn_size(&mut self, name: &str, bytes: u64) -> bool {
+        let full = self.file.sizes.len() >= PACKAGES && !self.file.sizes.contains_key(name);
+        !full && self.file.sizes.insert(name.to_owned(), bytes) != Some(bytes)
+    }
+
+    /// Changes the file, together with others who do; what cannot be read is not written over. `change` tells whether
+    /// anything is new.
+    ///
+    /// # Errors
+    /// It cannot be read or written.
+    pub fn change<T>(
+        path: &Path,
+        change: impl FnOnce(&mut Self) -> (T, bool),
+    ) -> Result<(T, Self), HistoryError> {
+        let mut options = fs::OpenOptions::new();
+        options.create(true).write(true).truncate(false);
+        let lock = open_private(&mut options, &path.with_extension("lock"));
+        // Where no lock can be had, two builds that end together lose one of their durations.
+        let _held = lock.and_then(|file| file.lock().map(|()| file));
+        let mut history = Self::load(path)?;
+        let (value, new) = change(&mut history);
+        if new {
+            history.save(path)?;
+        }
+        Ok((value, history))
     }
 
     /// The last total of each package that is known.

@@ -44,13 +44,22 @@ pub struct Locked {
 pub struct Lock {
     packages: Arc<BTreeMap<String, Locked>>,
     roots: Arc<Vec<String>>,
+    /// What was asked for, as it is written in the environment.
+    asked: Arc<Vec<String>>,
 }
 
 #[derive(Deserialize)]
 struct LockFile {
     #[serde(default)]
-    roots: Vec<Need>,
+    roots: Vec<Root>,
     concrete_specs: BTreeMap<String, Spec>,
+}
+
+#[derive(Deserialize)]
+struct Root {
+    hash: String,
+    #[serde(default)]
+    spec: String,
 }
 
 #[derive(Deserialize)]
@@ -108,6 +117,7 @@ impl Lock {
         });
         Ok(Self {
             packages: Arc::new(packages.collect()),
+            asked: Arc::new(file.roots.iter().map(|root| root.spec.clone()).collect()),
             roots: Arc::new(file.roots.into_iter().map(|root| root.hash).collect()),
         })
     }
@@ -115,6 +125,17 @@ impl Lock {
     /// Hashes of what was asked for by name.
     pub fn roots(&self) -> &[String] {
         &self.roots
+    }
+
+    /// How a package was asked for: `py-torch@2.9.0 +cuda +nccl`.
+    pub fn asked(&self, package: &str) -> impl Iterator<Item = &str> {
+        let is_it = move |spec: &&str| {
+            let rest = spec.strip_prefix(package);
+            rest.is_some_and(|rest| {
+                !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+            })
+        };
+        self.asked.iter().map(|spec| spec.trim()).filter(is_it)
     }
 
     /// All packages, by hash.

@@ -193,7 +193,8 @@ impl Summary {
 }
 
 impl Failure {
-    fn of(package: &Package) -> Self {
+    /// Of a package.
+    pub fn of(package: &Package) -> Self {
         Self {
             name: package.title(),
             hash: hash(package),

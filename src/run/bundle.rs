@@ -43,12 +43,21 @@ pub fn save(record: &Record, extra: &Extra, to: &Path) -> io::Result<()> {
         files.push((name.to_owned(), end(&record.folder.join(name), LARGEST)?));
     }
     files.extend(logs(record));
+    pack(&format!("halolab-{}", record.id), files, extra, to)
+}
+
+/// Writes these files and the further ones as a report (0600) with one folder in it, each cleaned of secrets and of what
+/// could drive a terminal; replaces a file that is there.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn pack(folder: &str, mut files: Vec<(String, String)>, extra: &Extra, to: &Path) -> io::Result<()> {
     files.extend(extra.files.iter().cloned());
     let cleaned = files.into_iter().map(|(name, text)| {
         let text = clean(&name, &text, extra);
         (name, text)
     });
-    let bytes = archive(&format!("halolab-{}", record.id), cleaned)?;
+    let bytes = archive(folder, cleaned)?;
     write_private(to, &bytes)?;
     Ok(())
 }

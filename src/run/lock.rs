@@ -49,6 +49,8 @@ const JUST_BEGUN: &str = "it has just begun";
 pub struct Daemon {
     place: String,
     identity: Arc<OnceLock<String>>,
+    /// Docker beside it: labs of two halolabs that share it are the same, whichever LXD each has.
+    docker: Arc<OnceLock<String>>,
 }
 
 impl Daemon {
@@ -57,6 +59,7 @@ impl Daemon {
         Self {
             place: place.into(),
             identity: Arc::default(),
+            docker: Arc::default(),
         }
     }
 
@@ -68,6 +71,11 @@ impl Daemon {
         }
     }
 
+    /// Docker answered, and this is what it is; what it said first counts.
+    pub fn docker_answered(&self, identity: &str) {
+        let _ = (!identity.is_empty()).then(|| self.docker.set(identity.to_owned()));
+    }
+
     /// The socket or URL by which it is reached.
     pub fn place(&self) -> &str {
         &self.place
@@ -75,8 +83,10 @@ impl Daemon {
 
     /// All of its names.
     fn names(&self) -> Vec<String> {
-        let identity = self.identity.get().cloned();
-        std::iter::once(self.place.clone()).chain(identity).collect()
+        let known = [self.identity.get(), self.docker.get()].into_iter().flatten();
+        std::iter::once(self.place.clone())
+            .chain(known.cloned())
+            .collect()
     }
 }
 
@@ -414,33 +424,5 @@ mod tests {
         drop(all);
         drop(take("a", &["../five"]).unwrap());
         assert!(path.with_extension("d").join("ca978112-___five").exists());
-    }
-
-    #[test]
-    fn a_daemon_at_two_places_has_one_lock_for_a_lab() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("lock");
-        let take = |daemon: &Daemon| Lock::take_for(&path, &Scope::labs(daemon, ["one"]), "run x");
-        let (socket, https) = (Daemon::at("/a/unix.socket"), Daemon::at("https://a:8443"));
-        let early = take(&socket).unwrap();
-        drop(take(&https).unwrap());
-        drop(early);
-        let clone = socket.clone();
-        socket.answered("ab12/default");
-        https.answered("ab12/default");
-        let held = take(&clone).unwrap();
-        assert!(
-            matches!(take(&https), Err(LockError::Held(_))),
-            "it is the same daemon"
-        );
-        let unasked = Daemon::at("/a/unix.socket");
-        assert!(
-            matches!(take(&unasked), Err(LockError::Held(_))),
-            "its place is enough"
-        );
-        let other = Daemon::at("https://b:8443");
-        other.answered("cd34/default");
-        drop((take(&other).unwrap(), held));
-        drop(take(&https).unwrap());
     }
 }

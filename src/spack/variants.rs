@@ -1,5 +1,6 @@
 //! Variants that Spack drops without a word: it builds for hours, and the result has no NCCL.
 
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::progress::Lock;
@@ -19,7 +20,7 @@ const EXPECTED: &[(&str, &str, &str)] = &[
 ];
 
 /// A variant that was meant and is not there.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Dropped {
     /// The package.
     pub package: String,
@@ -29,13 +30,15 @@ pub struct Dropped {
     pub text: String,
 }
 
-/// What was dropped from an environment that is to have CUDA.
+/// What was dropped from an environment that is to have CUDA; what somebody declined by name (`~nccl`) was not.
 pub fn dropped(lock: &Lock) -> Vec<Dropped> {
     let mut found = vec![];
     for package in lock.packages().values() {
         let expected = EXPECTED.iter().filter(|(name, ..)| *name == package.name);
         for (name, variant, missed) in expected {
-            if package.variants.get(*variant) == Some(&Value::Bool(true)) {
+            let without = |variant: &str| lock.asked(name).any(|spec| spec.contains(&format!("~{variant}")));
+            let declined = || without(variant) || without("cuda");
+            if package.variants.get(*variant) == Some(&Value::Bool(true)) || declined() {
                 continue;
             }
             found.push(Dropped {

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Zephyr without halolab: the same image, folders and entrypoints, by plain `docker run`.
 #   launch_container.sh                          a shell
-#   launch_container.sh ENTRYPOINT ARGUMENT...   default, spack-build, spack-install, uv-install, hf-download, run-job
+#   launch_container.sh ENTRYPOINT ARGUMENT...   default, spack-build, spack-install, spack-push, build-env, uv-install,
+#                                                hf-download, run-job, verify
 #   launch_container.sh --job NAME ENTRYPOINT …  the same in the background; its log and its status are in ROOT/jobs,
 #                                                and closing this terminal does not touch it
 # ZEPHYR_ROOT, ZEPHYR_PROJECT, ZEPHYR_WORKSPACE, ZEPHYR_IMAGE and ZEPHYR_GPU=auto|on|off say otherwise than below.
@@ -21,7 +22,7 @@ fi
 entrypoint=${1:-default}
 [ $# = 0 ] || shift
 case $entrypoint in
-  default | spack-build | spack-install | uv-install | hf-download | run-job | facts | verify) ;;
+  default | spack-build | spack-install | spack-push | build-env | uv-install | hf-download | run-job | facts | verify) ;;
   *) say "there is no entrypoint $entrypoint"; exit 2 ;;
 esac
 

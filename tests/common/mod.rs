@@ -13,6 +13,7 @@
 
 pub mod daemon;
 pub mod daemons;
+pub mod docking;
 pub mod https;
 pub mod jobs;
 pub mod program;

@@ -7,6 +7,7 @@ use crate::{
         model::Model,
         msg::{Effect, Job, JobWish, Tone},
         update::moved,
+        zephyr::Wish,
     },
     plan::Choice,
     ui::look::Look,
@@ -85,6 +86,7 @@ impl Model {
 
     fn then(&mut self, then: Then) -> Vec<Effect> {
         match then {
+            Then::Zephyr(wanted) => vec![Effect::Zephyr(Wish::Begin(*wanted))],
             Then::Do(job) => self.start_job(job),
             Then::StopJob(id) => vec![Effect::Jobs(JobWish::Stop(id))],
             Then::ForgetJobs => vec![Effect::Jobs(JobWish::Forget)],
@@ -157,6 +159,7 @@ impl Model {
         match then {
             PromptThen::Copy(lab, snapshot) => self.plan_for(&lab, Choice::RestoreAs(snapshot, first)),
             PromptThen::NewSnapshot(lab) => self.start_job(Job::NewSnapshot(lab, first, second)),
+            PromptThen::Zephyr(wanted) => self.run_typed(*wanted, &first),
             PromptThen::Secrets => vec![],
             PromptThen::Note(lab, snapshot) => self.start_job(Job::Note(lab, snapshot, first)),
             PromptThen::Rename(_, from, _) if from == first => vec![],
@@ -183,6 +186,9 @@ impl Model {
         };
         match then {
             PromptThen::Note(..) | PromptThen::Secrets => None,
+            PromptThen::Zephyr(wanted) => name
+                .is_empty()
+                .then(|| format!("it takes {}", wanted.entry.takes)),
             PromptThen::Copy(..) => wrong_name(name).or_else(|| {
                 let world = self.world.as_ref()?;
                 let taken = world.instance(name).is_some();

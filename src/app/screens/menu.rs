@@ -62,6 +62,8 @@ pub(crate) enum Entry {
     Start,
     Stop,
     Shell,
+    /// An entrypoint of Zephyr.
+    Run(crate::zephyr::Entry),
 }
 
 /// The menu of a lab: first the run that stopped in the middle of it, where there is one.
@@ -126,6 +128,9 @@ fn items(lab: &Lab, world: &World, catalog: &Catalog, disk: Disk<'_>) -> Vec<Men
             // A proof of a GPU that was taken away is made anew, too.
             if !is_provable(lab, catalog) && !moved.iter().any(Moved::is_taken) {
                 items.retain(|item| item.entry != Entry::Prove);
+            }
+            if let Some(at) = items.iter().position(|item| item.entry == Entry::Shell) {
+                items.splice(at..at, crate::app::zephyr::items(lab, catalog));
             }
             if catalog.get(&lab.stage).is_some_and(updates_by_image) {
                 for item in items.iter_mut().filter(|item| item.entry == Entry::Update) {
@@ -318,6 +323,7 @@ impl Model {
             }
             Entry::Start => return self.start_job(Job::Start(lab.name)),
             Entry::Stop => return self.stop_lab(lab.name),
+            Entry::Run(entry) => return self.run_entry(lab.name, entry),
             Entry::Shell => return vec![Effect::Errand(Errand::Shell(lab.name))],
             Entry::Skip | Entry::Restore | Entry::Unended(_) => return vec![],
         };

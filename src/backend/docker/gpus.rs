@@ -1,6 +1,7 @@
 //! How the GPUs that a device asks for get in: decided by [`crate::host::docker`], out of what this machine is.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
@@ -11,7 +12,8 @@ use super::Docker;
 use crate::{
     backend::{Result, about::About},
     host::{
-        Root, detect,
+        Root,
+        detect::{self, Machine},
         docker::{Choice, HostConfig, Kind, Passing, Surroundings, pass},
         matrix::Matrix,
     },
@@ -38,8 +40,10 @@ impl Docker {
         if self.engine() == "podman" {
             around.engine.kind = Kind::Podman;
         }
-        pass(&machine, &around, matrix, &Choice::of(wanted), None)
-            .map_err(|unknown| about.no(unknown.to_string()))
+        let mut passing = pass(&machine, &around, matrix, &Choice::of(wanted), None)
+            .map_err(|unknown| about.no(unknown.to_string()))?;
+        passing.unfit = unfit(&machine, &around, matrix);
+        Ok(passing)
     }
 
     /// How all GPUs of this machine get in; none where that is not known in time. Lists are read again after each change on
@@ -68,4 +72,25 @@ impl Docker {
         }
         Ok(passing.host_config)
     }
+}
+
+/// Why images of each CUDA that is known do not run on this machine's NVIDIA GPUs, with the nearest one that does; none of
+/// those that do, and none at all where there is no such GPU: images run there as they do without one.
+fn unfit(machine: &Machine, around: &Surroundings, matrix: &Matrix) -> BTreeMap<String, String> {
+    let nvidia = Choice::of(&["nvidia".to_owned()]);
+    let why = |cuda: &str| {
+        let image = pass(machine, around, matrix, &nvidia, Some(cuda)).ok()?.image?;
+        let instead = image
+            .nearest
+            .map(|near| format!("; an image of CUDA {near} runs here"));
+        Some(format!("{}{}", image.why?, instead.unwrap_or_default()))
+    };
+    let cards = machine
+        .gpus
+        .iter()
+        .any(|gpu| gpu.vendor == "nvidia" && gpu.is_driven());
+    let known = matrix.cuda.iter().filter(|_| cards);
+    known
+        .filter_map(|row| Some((row.toolkit.clone(), why(&row.toolkit)?)))
+        .collect()
 }

@@ -244,7 +244,12 @@ fn info(told: ImageInspect) -> ImageInfo {
     .into_iter()
     .filter_map(|(key, value)| Some((key.to_owned(), value.filter(|value| !value.is_empty())?)))
     .collect();
-    let labels = told.config.and_then(|config| config.labels).unwrap_or_default();
+    let config = told.config.unwrap_or_default();
+    // What images with CUDA say of themselves, for whoever starts them.
+    let mut env = config.env.iter().flatten();
+    let cuda = env.find_map(|pair| pair.strip_prefix("CUDA_VERSION=").map(str::to_owned));
+    properties.extend(cuda.map(|cuda| ("cuda".to_owned(), cuda)));
+    let labels = config.labels.unwrap_or_default();
     let foreign = labels
         .into_iter()
         .filter(|(key, _)| !key.starts_with("io.halolab."));

@@ -159,6 +159,11 @@ impl Docker {
         Ok(server)
     }
 
+    /// What it is known by, wherever it is reached; empty where it does not say.
+    pub fn identity(&self) -> &str {
+        &self.server.identity
+    }
+
     /// `docker` or `podman`.
     fn engine(&self) -> &str {
         &self.server.product

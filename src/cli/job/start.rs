@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     backend::Status,
-    job::{self, JobId, Order, inside::Command},
+    job::{self, JobId, Mirror, Order, inside::Command},
     labs::Presence,
     plan::PlanError,
     run::{
@@ -23,10 +23,52 @@ use super::{
 };
 
 pub(super) async fn run(setup: &Setup, args: RunArgs) -> Result<Code, Stop> {
+    let attach = args.attach;
+    let mirror = begin(setup, args).await?;
+    if attach {
+        return follow(setup, &mirror).await;
+    }
+    told(setup, &mirror)?;
+    Ok(Code::OK)
+}
+
+/// Watches a job that has just begun; the code is the job's.
+pub(in crate::cli) async fn follow(setup: &Setup, mirror: &Mirror) -> Result<Code, Stop> {
+    let (id, lab) = (mirror.id(), &mirror.job.lab);
+    if setup.global.json {
+        json(&begun(mirror))?;
+    }
+    note(&format!("{id} runs in {lab}; Ctrl-C only ends the watching"));
+    watch::watch(setup, mirror, job::Tail::new(mirror, 0), setup.config.notify).await
+}
+
+fn begun(mirror: &Mirror) -> serde_json::Value {
+    serde_json::json!({"v": 1, "id": mirror.id().as_str(), "lab": mirror.job.lab, "folder": mirror.folder()})
+}
+
+/// Says which job has begun, and what to type about it.
+pub(in crate::cli) fn told(setup: &Setup, mirror: &Mirror) -> Result<(), Stop> {
+    let id = mirror.id();
+    if setup.global.json {
+        return json(&begun(mirror));
+    }
+    out(id.as_str());
+    if !setup.global.quiet {
+        note(&format!(
+            "it goes on by itself; watch it with `halolab job attach {id}`, end it with `halolab job stop {id}`"
+        ));
+    }
+    Ok(())
+}
+
+/// Begins a job in a lab that is whole and runs.
+pub(in crate::cli) async fn begin(setup: &Setup, args: RunArgs) -> Result<Mirror, Stop> {
     setup.may_change()?;
     // Before anything is asked for.
     JobId::new(&args.name)?;
     let lab = &args.lab;
+    // Its answer says which daemon it is.
+    let _ = setup.backend().await;
     // Before the look: what is seen then stays until the job has begun.
     let _begins = may_begin(setup, lab)?;
     let world = setup.world(&[]).await?;
@@ -60,23 +102,7 @@ pub(super) async fn run(setup: &Setup, args: RunArgs) -> Result<Code, Stop> {
         stuck_minutes: Some(setup.config.job.stuck_minutes),
         step: None,
     };
-    let mirror = job::start_new(backend.as_ref(), &setup.jobs(), &args.name, instance, &order).await?;
-    let id = mirror.id();
-    if setup.global.json {
-        json(&serde_json::json!({"v": 1, "id": id.as_str(), "lab": lab, "folder": mirror.folder()}))?;
-    } else if !args.attach {
-        out(id.as_str());
-    }
-    if args.attach {
-        note(&format!("{id} runs in {lab}; Ctrl-C only ends the watching"));
-        return watch::watch(setup, &mirror, job::Tail::new(&mirror, 0), setup.config.notify).await;
-    }
-    if !setup.global.json && !setup.global.quiet {
-        note(&format!(
-            "it goes on by itself; watch it with `halolab job attach {id}`, end it with `halolab job stop {id}`"
-        ));
-    }
-    Ok(Code::OK)
+    Ok(job::start_new(backend.as_ref(), &setup.jobs(), &args.name, instance, &order).await?)
 }
 
 /// Holds the lab's lock while the job begins, so that no change of it looks for jobs meanwhile. Where another halolab

@@ -31,11 +31,10 @@ pub(super) async fn menu(setup: &Setup, world: &World, lab: &Lab) -> Result<Opti
     let name = lab.name.clone();
     Ok(Some(match item.entry {
         Entry::Skip => return Ok(None),
-        Entry::Shell => {
-            say(&format!(
-                "A shell is a command of its own: `halolab shell {name}`."
-            ));
-            return Ok(None);
+        Entry::Shell => return Ok(by_itself(&format!("halolab shell {name}"))),
+        Entry::Run(entry) => {
+            let command = format!("halolab zephyr run {} --lab {name}", entry.name);
+            return Ok(by_itself(&command));
         }
         Entry::Start => return snapshots::change(setup, Job::Start(name)).await.map(|()| None),
         Entry::Stop => return stop(setup, lab).await.map(|()| None),
@@ -74,6 +73,12 @@ pub(super) async fn menu(setup: &Setup, world: &World, lab: &Lab) -> Result<Opti
             Choice::Remove
         }
     }))
+}
+
+/// Says the command that does it; there is nothing to plan.
+fn by_itself(command: &str) -> Option<Choice> {
+    say(&format!("That is a command of its own: `{command}`."));
+    None
 }
 
 pub(super) async fn type_name(name: &str, what: &str) -> Result<(), Left> {

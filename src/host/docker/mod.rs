@@ -144,6 +144,12 @@ pub struct Image {
     pub nearest: Option<String>,
 }
 
+/// The fact that says why images of a CUDA, `12.9` or `12.9.1`, do not run here.
+pub fn unfit_fact(cuda: &str) -> String {
+    let line: Vec<&str> = cuda.split('.').take(2).collect();
+    format!("docker_unfit_{}", line.join("_"))
+}
+
 /// How a container gets its GPUs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Passing {
@@ -167,6 +173,10 @@ pub struct Passing {
     pub arguments: Vec<String>,
     /// The same for a service of a compose file.
     pub compose: String,
+    /// For each CUDA (`12.9`) that images may bring and that does not run here: why, and which does. Looked at where labs
+    /// are planned, before it is known which image it will be.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub unfit: BTreeMap<String, String>,
 }
 
 impl Passing {
@@ -177,9 +187,9 @@ impl Passing {
         reasons.chain(self.why.clone()).collect::<Vec<_>>().join("; ")
     }
 
-    /// Facts for conditions: the way of the first GPU (`cdi`, `nvidia`, `nodes`; empty where none gets in), and why none
-    /// does.
-    pub fn facts(&self) -> [(&'static str, Fact); 2] {
+    /// Facts for conditions: the way of the first GPU (`cdi`, `nvidia`, `nodes`; empty where none gets in), why none
+    /// does, and why an image of some CUDA does not run here (`docker_unfit_12_9`).
+    pub fn facts(&self) -> impl Iterator<Item = (String, Fact)> {
         let way = self.gpus.first().map_or("", |passed| match passed.way {
             Way::Cdi => "cdi",
             Way::Nvidia => "nvidia",
@@ -190,7 +200,15 @@ impl Passing {
         } else {
             String::new()
         };
-        [("docker_gpu", way.into()), ("docker_gpu_why", why.into())]
+        let unfit = self
+            .unfit
+            .iter()
+            .map(|(cuda, why)| (unfit_fact(cuda), why.as_str().into()));
+        let both = [
+            ("docker_gpu".to_owned(), way.into()),
+            ("docker_gpu_why".to_owned(), why.into()),
+        ];
+        both.into_iter().chain(unfit)
     }
 
     /// What is worth a word to somebody who did not ask for it: an engine that is here and cannot pass an NVIDIA GPU in

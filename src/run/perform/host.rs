@@ -13,7 +13,7 @@ use crate::{
     backend::{Backend, Engine, Error, Profile},
     host::{
         command::{Command, quote},
-        made::{Ledger, Made, VARIABLE, engine_name},
+        made::{DOCKER_IMAGE, Ledger, Made, VARIABLE, engine_name},
     },
     labs::tag,
     plan::{Step, planner},
@@ -77,9 +77,14 @@ impl Hand<'_> {
 
     /// An image that was there before is not ours, even if a newer one is fetched under its alias.
     pub(super) async fn note_image(&self, backend: &dyn Backend, alias: &str) -> Result<(), Failure> {
-        // Docker is not ours to take away, and its images go with `docker image prune`.
-        if self.engine == Engine::Lxd && backend.image(alias).await?.is_none() {
-            self.note(backend, "image", alias).await?;
+        if backend.image(alias).await?.is_none() {
+            // Docker itself is not ours to take away; its images stay unless they are named.
+            let kind = if self.engine == Engine::Lxd {
+                "image"
+            } else {
+                DOCKER_IMAGE
+            };
+            self.note(backend, kind, alias).await?;
         }
         Ok(())
     }

@@ -58,11 +58,37 @@ environment_ready() {
 }
 
 # A shell starts what is in its background deaf to SIGINT, by which Spack alone is stopped without leaving builds behind.
-interruptible() { env --default-signal=INT,QUIT "$@"; }
+# An `env` that cannot undo that (BusyBox') leaves them deaf, and a stop goes on to SIGTERM after its grace.
+hearing=
+! env --default-signal=INT true 2>/dev/null || hearing='env --default-signal=INT,QUIT'
+# shellcheck disable=SC2086
+interruptible() { $hearing "$@"; }
 
 # The Python that Spack built; nothing where there is none yet.
 built_python() {
   for bp_python in "$ZEPHYR_STORE"/views/*/bin/python3; do
     [ ! -x "$bp_python" ] || { printf '%s\n' "$bp_python"; return; }
   done
+}
+
+# What the review of a build is made of, beside the lock: what build caches hold (Spack's own list, and the files of those
+# that are folders), and how large what is installed is. A prefix is measured once, when its installation is complete.
+review_ready() { # ENVIRONMENT
+  : >"$1/cached.new"
+  if grep -q '"url"' "$environment/machine.yaml"; then
+    spack -e "$1" buildcache list --allarch --very-long >>"$1/cached.new" 2>/dev/null </dev/null || true
+    sed -n 's|.*"url": *"file://\(/[^"]*\)".*|\1|p' "$environment/machine.yaml" | while read -r rr_folder; do
+      [ ! -d "$rr_folder" ] || find "$rr_folder" -name '*.spec.manifest.json' -o -name '*.spec.json' -o -name '*.spec.json.sig'
+    done | sed 's|.*/||' >>"$1/cached.new"
+  fi
+  mv -f "$1/cached.new" "$1/cached"
+  touch "$environment/sizes"
+  : >"$environment/sizes.new"
+  for rr_prefix in "$ZEPHYR_STORE"/*-???????; do
+    [ -f "$rr_prefix/.spack/install_manifest.json" ] || continue
+    rr_name=${rr_prefix##*/}
+    rr_known=$(grep -m 1 "^$rr_name " "$environment/sizes" || true)
+    printf '%s\n' "${rr_known:-$rr_name $(du -sk "$rr_prefix" | cut -f 1)}" >>"$environment/sizes.new"
+  done
+  mv -f "$environment/sizes.new" "$environment/sizes"
 }

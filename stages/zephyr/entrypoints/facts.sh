@@ -19,8 +19,14 @@ gcc=$(gcc -dumpfullversion 2>/dev/null || true)
 fortran=false
 ! command -v gfortran >/dev/null 2>&1 || fortran=true
 spack=$(spack --version 2>/dev/null | sed 's/ .*//' || true)
+# The loader knows which level of x86-64 this processor has.
+target=$(uname -m)
+level=$(/lib64/ld-linux-x86-64.so.2 --help 2>/dev/null | sed -n 's/^ *x86-64-\(v[234]\) (supported.*/\1/p' | sort | tail -n 1 || true)
+[ -z "$level" ] || target=${target}_$level
+mkdir -p "$ZEPHYR_STORE"
+free=$(df -Pk "$ZEPHYR_STORE" | awk 'NR == 2 { print $4 }')
 # Rolling distributions have no version.
 . "${ZEPHYR_OS_RELEASE:-/etc/os-release}"
-printf '{"schema":1,"os":%s,"cuda":%s,"cuda_folder":%s,"cudnn":%s,"gcc":%s,"fortran":%s,"spack":%s,"processors":%s}\n' \
+printf '{"schema":1,"os":%s,"cuda":%s,"cuda_folder":%s,"cudnn":%s,"gcc":%s,"fortran":%s,"spack":%s,"processors":%s,"target":%s,"free_kib":%s}\n' \
   "$(text "${ID:-linux}${VERSION_ID:-}")" "$(or_null "$cuda")" "$(or_null "$cuda_folder")" "$(or_null "$cudnn")" "$(or_null "$gcc")" \
-  "$fortran" "$(or_null "$spack")" "$(nproc)"
+  "$fortran" "$(or_null "$spack")" "$(nproc)" "$(text "$target")" "${free:-null}"

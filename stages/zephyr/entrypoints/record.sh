@@ -34,7 +34,8 @@ status running null
 mkfifo "$jobs/.$name.input" 2>/dev/null || true
 exec 8<>"$jobs/.$name.input"
 rm -f "$jobs/.$name.input"
-setsid env --default-signal=INT,QUIT "$@" <&8 >>"$log" 2>&1 &
+# shellcheck disable=SC2086
+setsid $hearing "$@" <&8 >>"$log" 2>&1 &
 child=$!
 [ -z "$stopped" ] || stop
 (
@@ -50,6 +51,7 @@ child=$!
 ) >/dev/null 2>&1 &
 beat=$!
 tail -n +1 -F --pid="$child" "$log" 2>/dev/null &
+copy=$!
 # A signal of ours ends the waiting, not the command, and what it ends with then is the signal's: it is asked again. Where
 # the command's own code was told all the same, nobody knows it the second time (127).
 code=0 again=
@@ -68,5 +70,8 @@ state=succeeded
 [ "$code" = 0 ] || state=failed
 [ -z "$stopped" ] || state=killed
 status "$state" "$code"
-wait
+copied=0
+wait "$copy" || copied=$?
+# BusyBox' tail waits for nobody, and ended at once.
+[ "$copied" != 1 ] || cat "$log" 2>/dev/null || true
 exit "$code"

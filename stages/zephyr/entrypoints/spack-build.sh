@@ -25,7 +25,10 @@ if [ -n "$again" ] || [ ! -f "$environment/spack.lock" ] || ! cmp -s "$environme
   spack -e "$environment" concretize --force </dev/null
   mv -f "$environment/machine.locked.new" "$environment/machine.locked"
 fi
-[ -z "$plan" ] || exit 0
+if [ -n "$plan" ]; then
+  review_ready "$environment"
+  exit 0
+fi
 say "building into $ZEPHYR_STORE; what is there already is not built again"
 # On pipes, so that each state is a line; the pipe as input because Spack 1.1's new installer refuses /dev/null.
 # shellcheck disable=SC2086

@@ -1,18 +1,36 @@
 #!/bin/sh
-# Whether what was built sees the GPU, one line a library: zephyr-verify. Ends with 0 where all that is there works.
+# Whether what was built sees the GPU, a line each: zephyr-verify [--json]
+# Ends with 0 where all that was asked for works; --json says it as one line of JSON.
 
 . "${ZEPHYR_ENTRYPOINTS:-/opt/zephyr/entrypoints}/common.sh"
+case ${1:-} in '' | --json) ;; *) usage ;; esac
+# What the environment has is looked at; without one, both.
+if [ -z "${ZEPHYR_VERIFY:-}" ] && [ -f "$environment/spack.lock" ]; then
+  ZEPHYR_VERIFY=none
+  for pair in py-torch:torch py-jax:jax; do
+    ! grep -q "\"name\": *\"${pair%%:*}\"" "$environment/spack.lock" || ZEPHYR_VERIFY="$ZEPHYR_VERIFY ${pair##*:}"
+  done
+  export ZEPHYR_VERIFY
+fi
 python=$(built_python)
 [ -n "$python" ] || die "nothing is built yet: there is no Python in $ZEPHYR_STORE/views; run spack-build first"
-exec "$python" -u - <<'PYTHON'
+exec "$python" -u - "$@" <<'PYTHON'
 import importlib
+import json
 import os
 import sys
 
-wanted = [name for name in os.environ.get("ZEPHYR_VERIFY", "torch jax").split() if name]
+wanted = [name for name in os.environ.get("ZEPHYR_VERIFY", "torch jax").split() if name != "none"]
 nodes = [node for node in ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg") if os.path.exists(node)]
-gpu = os.environ.get("ZEPHYR_GPU", "on") != "off"
-bad = 0
+gpu = os.environ.get("ZEPHYR_GPU", "on")
+as_json = "--json" in sys.argv[1:]
+checks = []
+
+
+def tell(name, version, good, said):
+    checks.append({"name": name, "version": str(version), "ok": bool(good), "said": said})
+    if not as_json:
+        print(f"{name} {version}: {said}")
 
 
 def torch_says(torch):
@@ -42,20 +60,22 @@ for name in wanted:
     try:
         module = importlib.import_module(name)
     except Exception as error:
-        print(f"{name}: cannot be imported: {type(error).__name__}: {error}")
-        bad = 1
+        tell(name, "", False, f"cannot be imported: {type(error).__name__}: {error}")
         continue
-    version = getattr(module, "__version__", "?")
     try:
         good, said = (torch_says if name == "torch" else jax_says)(module)
     except Exception as error:
         good, said = False, f"failed: {type(error).__name__}: {error}"
-    if not good and not gpu:
+    if not good and gpu == "off":
         said += "; the GPU is switched off for this lab"
         good = True
     elif not good and not nodes:
         said += "; no GPU is passed into this container"
-    print(f"{name} {version}: {said}")
-    bad |= 0 if good else 1
-sys.exit(bad)
+        good = gpu == "auto"
+    tell(name, getattr(module, "__version__", "?"), good, said)
+if as_json:
+    print(json.dumps({"schema": 1, "checks": checks}))
+elif not checks:
+    print("neither PyTorch nor JAX is in this environment")
+sys.exit(0 if all(check["ok"] for check in checks) else 1)
 PYTHON
