@@ -1,8 +1,7 @@
-//! `assets/job/*.sh` by themselves, without a daemon: under this machine's sh and programs, and under BusyBox alone.
+//! `assets/job/*.sh` by themselves, without a daemon: under this machine's sh and programs, and under `BusyBox` alone.
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
-    clippy::panic,
     reason = "a test fails by panicking, and starts shells itself"
 )]
 
@@ -44,7 +43,7 @@ impl Drop for Machine {
     }
 }
 
-/// One with this machine's programs, and one with those of BusyBox alone.
+/// One with this machine's programs, and one with those of `BusyBox` alone.
 fn machines() -> [Machine; 2] {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let id = || {

@@ -31,7 +31,7 @@ impl Watch<'_> {
         };
         let (ended, lost) = (
             writer.status().state.is_final(),
-            round.no_job || round.gone || round.unbegun,
+            round.over.is_some() || round.unbegun,
         );
         // The rest of one that ended is a question of its own: it comes with the sum.
         let all = async {

@@ -69,7 +69,12 @@ pub async fn start(
     let before = Mirror::open(jobs, id).ok();
     let attempt = before.as_ref().map_or(0, |mirror| mirror.status().attempt);
     let attempt = attempt.saturating_add(1);
-    let mirror = mirror_of(backend, jobs, id, instance, order, !id.is_step()).await?;
+    let job = job_of(backend, instance, order).await?;
+    let mirror = if id.is_step() {
+        Mirror::create(jobs, id, job)?
+    } else {
+        Mirror::create_new(jobs, id, job)?
+    };
     if attempt > 1 {
         // How an earlier attempt ended is not how this one stands.
         mirror.set_asked_for(Some(attempt))?;
@@ -168,26 +173,19 @@ pub async fn go_on(
     let address = backend.server_of(&instance.name).await?.address;
     let mirror = match Mirror::open(jobs, id) {
         Ok(mirror) if mirror.job.engine == address => mirror,
-        _ => mirror_of(backend, jobs, id, instance, order, false).await?,
+        _ => Mirror::create(jobs, id, job_of(backend, instance, order).await?)?,
     };
     Ok((mirror, false))
 }
 
-/// The folder of a job on this host, which must not be there where its id is new.
-async fn mirror_of(
-    backend: &dyn Backend,
-    jobs: &Path,
-    id: &JobId,
-    instance: &Instance,
-    order: &Order,
-    new: bool,
-) -> Result<Mirror> {
+/// What is asked for, as it is written down.
+async fn job_of(backend: &dyn Backend, instance: &Instance, order: &Order) -> Result<JobFile> {
     let (run, action) = order.step.clone().unzip();
     let argv = match &order.command.script {
         Some(_) => ["/bin/sh", "-eu", "script"].map(str::to_owned).to_vec(),
         None => order.command.argv.clone(),
     };
-    let job = JobFile {
+    Ok(JobFile {
         title: order.title.clone(),
         lab: order.lab.clone(),
         container: instance.name.clone(),
@@ -201,12 +199,7 @@ async fn mirror_of(
         run,
         action,
         ..JobFile::default()
-    };
-    if new {
-        Mirror::create_new(jobs, id, job)
-    } else {
-        Mirror::create(jobs, id, job)
-    }
+    })
 }
 
 /// How a job stands inside; none where the lab says that there is none, or that its runner is gone.

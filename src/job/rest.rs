@@ -14,13 +14,10 @@ impl Watch<'_> {
     /// Nobody will begin it any more: who asked for it was ended. Its command may hold secrets, and is removed; an attempt
     /// before it stands.
     pub(super) async fn never_began(&mut self, writer: &mut Writer) -> Result<bool> {
-        match self.inside().clear().await {
-            Ok(true) => {}
+        if !self.inside().clear().await.unwrap_or(false) {
             // It runs after all, or the engine is away.
-            Ok(false) | Err(_) => {
-                sleep(SHORTEST).await;
-                return Ok(false);
-            }
+            sleep(SHORTEST).await;
+            return Ok(false);
         }
         if writer.status().attempt > 0 {
             self.mirror.set_asked_for(None)?;

@@ -45,14 +45,23 @@ pub struct Watch<'a> {
 /// What one question brought.
 #[derive(Default)]
 pub(super) struct Round {
-    pub(super) gone: bool,
-    pub(super) no_job: bool,
+    /// Nobody goes on with it, and why.
+    pub(super) over: Option<Over>,
     /// The log begins anew: what came after that was asked for from the wrong place.
     anew: bool,
     /// How long the log is that has ended.
     ended: Option<u64>,
     /// The command that was asked for last is not begun: it lies there, or what is told is of an attempt before it.
     pub(super) unbegun: bool,
+}
+
+/// Why nobody goes on with a job of which no end was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Over {
+    /// Its runner is gone.
+    Gone,
+    /// There is no such job.
+    NoJob,
 }
 
 /// What follows from a failed question.
@@ -198,8 +207,8 @@ impl<'a> Watch<'a> {
             Heard::Ended(bytes) => round.ended = Some(bytes),
             Heard::Sum(..) => {}
             Heard::Unbegun => round.unbegun = true,
-            Heard::Gone => round.gone = true,
-            Heard::NoJob => round.no_job = true,
+            Heard::Gone => round.over = Some(Over::Gone),
+            Heard::NoJob => round.over = Some(Over::NoJob),
         };
         let mut take = |heard: Heard<'_>| {
             if !std::mem::replace(&mut heard_of, true) {
@@ -214,19 +223,19 @@ impl<'a> Watch<'a> {
     /// Whether nothing more is to be had: the job has ended, and its log is here.
     pub(super) async fn is_finished(&mut self, writer: &mut Writer, round: Round) -> Result<bool> {
         let is_asked_for = writer.status().state == State::Queued;
-        if (round.no_job || round.gone || round.unbegun) && self.is_beginning(writer.status()) {
+        if (round.over.is_some() || round.unbegun) && self.is_beginning(writer.status()) {
             sleep(SHORTEST).await;
             return Ok(false);
         }
         if round.unbegun && is_asked_for {
             return self.never_began(writer).await;
         }
-        if round.no_job {
+        if round.over == Some(Over::NoJob) {
             writer.lost("the lab was restored or made anew: the job is not in it any more")?;
             return Ok(true);
         }
         let status = writer.status().clone();
-        if round.gone {
+        if round.over == Some(Over::Gone) {
             if !self.drain(writer, u64::MAX).await? {
                 return Ok(false);
             }

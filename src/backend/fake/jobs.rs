@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     Fake, lock,
-    world::{World, refused},
+    world::{Machine, World, refused},
 };
 use crate::backend::{ExecSpec, Result, Status};
 
@@ -69,43 +69,50 @@ impl World {
                     .files
                     .insert(file(id, "status.json"), status.to_string().into_bytes());
             }
-            ["follow", id, from, _, seconds, _] => {
-                let unbegun = machine.files.contains_key(&file(id, "spec"));
-                let Some(status) = machine.files.get(&file(id, "status.json")) else {
-                    said.told = if unbegun { b"c\n".to_vec() } else { b"n\n".to_vec() };
-                    return Ok(said);
-                };
-                let log = machine
-                    .files
-                    .get(&file(id, "log.raw"))
-                    .cloned()
-                    .unwrap_or_default();
-                let first: &[u8] = if unbegun { b"c\ns " } else { b"s " };
-                said.told = [first, status.as_slice(), b"\n"].concat();
-                if *seconds != "0" {
-                    said.told.extend(format!("e {}\n", log.len()).into_bytes());
-                    said.out = log.get(number(from)..).unwrap_or_default().to_vec();
-                }
-            }
-            ["sum", id, count] => {
-                let log = machine.files.get(&file(id, "log.raw"));
-                let whole = log.map(Vec::as_slice).unwrap_or_default();
-                let sum = Sha256::digest(whole.get(..number(count)).unwrap_or(whole));
-                said.told = format!("w\nh {count} {}\n", hex::encode(sum)).into_bytes();
-            }
-            ["read", id, from, count] => {
-                let log = machine
-                    .files
-                    .get(&file(id, "log.raw"))
-                    .cloned()
-                    .unwrap_or_default();
-                let rest = log.get(number(from)..).unwrap_or_default();
-                said.out = rest.iter().take(number(count)).copied().collect();
-            }
+            ["follow" | "sum" | "read", ..] => said = machine.told(&words),
             ["clear", id] => drop(machine.files.remove(&file(id, "spec"))),
             ["forget", id, _] => machine.files.retain(|path, _| !path.starts_with(&file(id, ""))),
             _ => {}
         }
         Ok(said)
+    }
+}
+
+impl Machine {
+    /// What is only looked at.
+    fn told(&self, words: &[&str]) -> Said {
+        let number = |text: &str| text.parse::<usize>().unwrap_or_default();
+        let file = |id: &str, name: &str| self.files.get(&format!("{FOLDER}/{id}/{name}"));
+        let log = |id: &str| file(id, "log.raw").map(Vec::as_slice).unwrap_or_default();
+        let mut said = Said::default();
+        match words {
+            ["follow", id, from, _, seconds, _] => {
+                if file(id, "spec").is_some() {
+                    said.told.extend(b"c\n");
+                }
+                match file(id, "status.json") {
+                    None if said.told.is_empty() => said.told.extend(b"n\n"),
+                    None => {}
+                    Some(status) => {
+                        said.told.extend([b"s ", status.as_slice(), b"\n"].concat());
+                        if *seconds != "0" {
+                            said.told.extend(format!("e {}\n", log(id).len()).into_bytes());
+                            said.out = log(id).get(number(from)..).unwrap_or_default().to_vec();
+                        }
+                    }
+                }
+            }
+            ["sum", id, count] => {
+                let whole = log(id);
+                let sum = Sha256::digest(whole.get(..number(count)).unwrap_or(whole));
+                said.told = format!("w\nh {count} {}\n", hex::encode(sum)).into_bytes();
+            }
+            ["read", id, from, count] => {
+                let rest = log(id).get(number(from)..).unwrap_or_default();
+                said.out = rest.iter().take(number(count)).copied().collect();
+            }
+            _ => {}
+        }
+        said
     }
 }
