@@ -1,11 +1,6 @@
 //! Labs of Docker by the program itself, on the private daemon of `tests/run.sh`: made, broken, put back, made anew and
 //! removed as labs of LXD are, and what is said where one of the two engines is away.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "a test fails by panicking, and starts the program itself"
-)]
+#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod common;
 

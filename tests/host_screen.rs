@@ -122,7 +122,7 @@ impl Copy {
                 Aim::TakeBack(entry) => self.keeper().undo(&entry, &proposal).await.unwrap(),
                 Aim::Firewall(_) => panic!("no firewall here"),
             }
-        })
+        });
     }
 
     fn press(&self, model: &mut Model, keys: &str) {

@@ -1,5 +1,4 @@
 //! Who excludes whom: halolabs that reach the same engine, whatever way each of them does.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use halolab::run::lock::{Daemon, Lock, LockError, Scope};
 

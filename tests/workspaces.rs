@@ -2,9 +2,12 @@
 //! of them side by side, of which one is made anew while the other one's session goes on.
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
-    reason = "a test fails by panicking, and starts the program itself"
+    clippy::too_many_lines,
+    reason = "a test fails by panicking, starts the program itself, and tells a story in which each step needs the one before"
 )]
 
 mod common;
@@ -363,7 +366,7 @@ fn fifty_users_have_a_map_without_a_collision() {
     let home = Home::new();
     let mut file = home.read("config/workspaces.toml");
     for number in 0..49 {
-        file += &format!("\n[user.user{number}]\n");
+        file.extend(["\n[user.user", &number.to_string(), "]\n"]);
     }
     home.put("config/workspaces.toml", &file);
     let slots: Vec<String> = (0..49)

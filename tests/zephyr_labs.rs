@@ -1,6 +1,10 @@
 //! What the program does around a build of Spack in a lab, by the program itself on the private daemon of `tests/run.sh`,
 //! with a stand-in for Spack inside: what it comes to, consent, failures, build caches, the check of what was built.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 mod common;
 
