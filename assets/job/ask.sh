@@ -98,9 +98,12 @@ case $verb in
       if [ -n "$begun" ] && lives runner.id; then
         [ $tries -le 3000 ] || break
       elif [ $tries -gt 500 ] || { [ -n "$begun" ] && [ -e spec ]; }; then
+        why=$(head -c 300 runner.said 2>/dev/null)
+        # On a full disk it could not even say that.
+        if [ -z "$why" ] && ! { echo room >room; } 2>/dev/null; then why="the disk of the lab is full, or read-only"; fi
         # The command may hold secrets.
-        rm -f spec
-        echo "the runner did not begin: $(head -c 300 runner.said)" >&2
+        rm -f room spec
+        echo "the runner did not begin: ${why:-it said nothing}" >&2
         exit 2
       fi
       pause 0.02

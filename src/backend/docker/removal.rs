@@ -4,6 +4,8 @@
 //! A removal is: the name `LAB.gone`, a record that the identity goes, the container, its images, the record. So one that
 //! fails or is cut leaves either the container with all its snapshots, or a record by which the images are found.
 
+use std::time::Duration;
+
 use bollard::{models::ImageSummary, query_parameters::RemoveContainerOptions};
 
 use super::{
@@ -22,6 +24,11 @@ use crate::backend::{
 
 /// Seconds after which a copy that has no container is taken for one that was cut.
 const ABANDONED: i64 = 3600;
+
+/// How long an engine may take to forget what a container stood on that it does not list any more, and how often it is
+/// asked: 10 s in all.
+const LATE: u32 = 50;
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Which images of an identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,7 +137,7 @@ impl Docker {
         let all = self.containers(&about).await?;
         let users: Vec<&Container> = all.iter().filter(|user| user.image == image).collect();
         if users.is_empty() {
-            return Err(refused);
+            return self.untag_late(tag, refused).await;
         }
         for user in users {
             if !user.ours {
@@ -142,6 +149,18 @@ impl Docker {
             self.tag_root(image, &user.uuid, &about).await?;
         }
         self.drop_image(tag).await
+    }
+
+    /// No container that is listed stands on it: the engine still removes the one that did.
+    async fn untag_late(&self, tag: &str, mut refused: Error) -> Result<()> {
+        for _ in 0..LATE {
+            tokio::time::sleep(LOOK).await;
+            match self.drop_image(tag).await {
+                Err(again @ Error::Refused { .. }) => refused = again,
+                done => return done,
+            }
+        }
+        Err(refused)
     }
 
     /// Removes the names of images of an identity: its snapshots, and what it was made anew from. What a container that is
