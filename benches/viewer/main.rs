@@ -1,7 +1,7 @@
 //! `halolab view` beside the viewers that people know, in one run, as medians and ratios.
 //!
-//! `cargo bench --bench viewer [-- --size MB --rounds N --only TEST]`: peers that are not installed are left out
-//! (`less`, `most`, `lnav`, `sp`, `tail`). Each round runs every program once, in rotating order, on a pseudo-terminal
+//! `cargo bench --bench viewer [-- --size MB --rounds N --only TEST --peers less,tail]`: peers that are not installed
+//! are left out (`less`, `most`, `lnav`, `sp`, `tail`). Each round runs every program once, in rotating order, on a pseudo-terminal
 //! of 200x60 with an emulator behind it: "on the screen" means there, not in the stream. The files lie in
 //! `target/tmp/viewer` and are made once (1 GB takes some seconds).
 #![expect(
@@ -164,7 +164,10 @@ fn main() {
     let only = option("--only");
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("viewer");
     std::fs::create_dir_all(&folder).unwrap();
-    let viewers: Vec<&Viewer> = VIEWERS.iter().filter(|v| v.is_here()).collect();
+    let peers = option("--peers");
+    let wanted =
+        |name: &str| name == "halolab" || peers.as_ref().is_none_or(|all| all.split(',').any(|n| n == name));
+    let viewers: Vec<&Viewer> = VIEWERS.iter().filter(|v| wanted(v.name) && v.is_here()).collect();
     let mut figures = Figures::default();
     for (name, test) in tests::ALL {
         if only.as_ref().is_none_or(|only| only == name) {

@@ -31,7 +31,8 @@ pub(crate) struct Ground<'a> {
 
 type Test = fn(&Ground<'_>, &mut Figures);
 
-pub(crate) const ALL: [(&str, Test); 8] = [
+pub(crate) const ALL: [(&str, Test); 9] = [
+    ("first", first),
     ("session", session),
     ("keys", keys),
     ("scroll", scroll),
@@ -71,6 +72,18 @@ impl Ground<'_> {
 
 fn millis(from: Instant, to: Option<Instant>) -> Option<f64> {
     to.map(|to| to.saturating_duration_since(from).as_secs_f64() * 1e3)
+}
+
+/// The first screen alone: it is short, and so needs more trials than a session can give it.
+fn first(ground: &Ground<'_>, figures: &mut Figures) {
+    let path = ground.log();
+    for _ in 0..10 {
+        ground.each(true, |viewer| {
+            let screen = Screen::start(&viewer.argv(&path, false));
+            let shown = millis(screen.began, screen.filled(40, PATIENCE));
+            figures.put("first screen", "40 rows", viewer, shown);
+        });
+    }
 }
 
 /// First screen, end, top, a word at 90 %, one with colour codes in it, a pattern; then the memory.

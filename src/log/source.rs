@@ -111,8 +111,7 @@ impl Source {
     pub fn open(path: &Path, wake: &Wake) -> Result<Self, OpenError> {
         let name = sanitize(&path.to_string_lossy());
         if path == Path::new("-") {
-            let input = Box::new(io::stdin());
-            return Self::spooled("standard input".into(), Spool::pipe(input, wake));
+            return Self::spooled("standard input".into(), Spool::pipe(io::stdin(), wake));
         }
         let failed = |source| OpenError::Io {
             name: name.clone(),
@@ -128,7 +127,7 @@ impl Source {
             if !(known.is_file() || kind.is_fifo() || kind.is_char_device() || kind.is_socket()) {
                 return Err(failed(io::ErrorKind::InvalidInput.into()));
             }
-            return Self::spooled(name, Spool::pipe(Box::new(file), wake));
+            return Self::spooled(name, Spool::pipe(file, wake));
         }
         if let Some(archive) = Archive::of(&file) {
             return Self::spooled(name, Spool::archive(file, archive, wake));

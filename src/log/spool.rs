@@ -4,7 +4,10 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, BufReader, Read, Write as _},
-    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
+    os::{
+        fd::AsFd,
+        unix::fs::{FileExt as _, OpenOptionsExt as _},
+    },
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
@@ -14,7 +17,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::fs::{FallocateFlags, fallocate};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    fs::{FallocateFlags, fallocate},
+};
 
 use super::Wake;
 
@@ -87,10 +93,9 @@ impl Spool {
     ///
     /// # Errors
     /// The file cannot be made.
-    pub fn pipe(input: Box<dyn Read + Send>, wake: &Wake) -> io::Result<Self> {
-        let mut input = input;
+    pub fn pipe(mut input: impl Read + AsFd + Send + 'static, wake: &Wake) -> io::Result<Self> {
         Self::fill(wake, None, move |out| {
-            copy(&mut input, out).inspect_err(|text| {
+            copy(&mut input, out, is_quiet).inspect_err(|text| {
                 // Whoever writes must not wait for a reader that keeps nothing any more.
                 out.shared.say(Some(text.clone()));
                 (out.wake)();
@@ -105,7 +110,8 @@ impl Spool {
     /// The file cannot be made.
     pub fn archive(file: File, kind: Archive, wake: &Wake) -> io::Result<Self> {
         Self::fill(wake, Some("reading the archive"), move |out| {
-            copy(kind.open(file).map_err(|e| broken(&e))?, out)
+            let mut input = kind.open(file).map_err(|e| broken(&e))?;
+            copy(&mut input, out, |_| false)
         })
     }
 
@@ -123,6 +129,7 @@ impl Spool {
             shared: Arc::clone(&shared),
             wake: Arc::clone(&wake),
             told: Instant::now(),
+            untold: false,
         };
         thread::Builder::new().name("read-log".into()).spawn(move || {
             let note = work(&mut filler).err();
@@ -187,6 +194,8 @@ struct Filler {
     shared: Arc<Shared>,
     wake: Wake,
     told: Instant,
+    /// Bytes came since.
+    untold: bool,
 }
 
 impl Filler {
@@ -200,30 +209,39 @@ impl Filler {
                 folder().display()
             )
         })?;
+        self.untold = true;
         if self.told.elapsed() >= TELL {
-            self.told = Instant::now();
-            (self.wake)();
+            self.tell();
         }
         Ok(())
     }
+
+    fn tell(&mut self) {
+        (self.told, self.untold) = (Instant::now(), false);
+        (self.wake)();
+    }
 }
 
-fn copy(mut input: impl Read, out: &mut Filler) -> Result<(), String> {
+/// Copies to the end; where `pauses` says that the next read would wait, what came is told first.
+fn copy<R: Read>(input: &mut R, out: &mut Filler, pauses: impl Fn(&R) -> bool) -> Result<(), String> {
     let mut bytes = vec![0; CHUNK];
     loop {
+        if out.untold && pauses(input) {
+            out.tell();
+        }
         match input.read(&mut bytes) {
             Ok(0) => return Ok(()),
-            Ok(read) => {
-                out.put(bytes.get(..read).unwrap_or_default())?;
-                // A pipe pauses after what it brought: that is shown at once.
-                if read < CHUNK {
-                    (out.wake)();
-                }
-            }
+            Ok(read) => out.put(bytes.get(..read).unwrap_or_default())?,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(broken(&error)),
         }
     }
+}
+
+/// Whether a pipe has nothing now.
+fn is_quiet(input: &impl AsFd) -> bool {
+    let mut fds = [PollFd::new(input, PollFlags::IN)];
+    !matches!(poll(&mut fds, Some(&Timespec::default())), Ok(1..))
 }
 
 fn broken(error: &impl std::fmt::Display) -> String {
