@@ -583,6 +583,26 @@ async fn one_is_made_anew_while_the_others_session_goes_on() {
     }
     home.ends(0, &["workspace", "start", "--all"]);
     let (her, his) = (format!("ws-{anna}"), format!("ws-{bob}"));
+    // Asked inside, where this image has no supervisor, and at its ports, which the private engine opens elsewhere.
+    let asked = home.json(&["workspace", "status", &anna]);
+    assert_eq!(asked["well"], false, "{asked}");
+    let services = asked["users"][0]["services"].as_array().unwrap();
+    for (service, name) in services.iter().zip(["ssh", "code"]) {
+        assert_eq!(
+            (&service["service"], &service["probed"]["answer"]),
+            (&name.into(), &"closed".into()),
+            "{asked}"
+        );
+        assert!(
+            service["words"]
+                .as_str()
+                .unwrap()
+                .contains("supervisor cannot be asked"),
+            "{asked}"
+        );
+    }
+    assert_eq!(services.len(), 2, "{asked}");
+    home.ends(1, &["workspace", "status", &anna]);
     let inside = |user: &str, script: &str| {
         let said = home.ends(0, &["workspace", "shell", user, "--", "sh", "-c", script]);
         said.out.trim().to_owned()

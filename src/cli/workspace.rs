@@ -25,6 +25,7 @@ use super::{Code, Setup, Stop, plan::Consent, table::note};
 mod build;
 mod change;
 mod files;
+mod health;
 mod list;
 mod power;
 mod secret;
@@ -45,6 +46,12 @@ pub enum WorkspaceVerb {
     Show {
         /// The user.
         user: String,
+    },
+    /// The state of each service: supervisor is asked, and each port in its own protocol. Exit 1 where one does not
+    /// answer.
+    Status {
+        /// The users; all of them without.
+        users: Vec<String>,
     },
     /// Change a user; what is running gets it with `workspace restart`.
     Edit(EditArgs),
@@ -243,6 +250,7 @@ pub(super) async fn run(mut setup: Setup, verb: WorkspaceVerb) -> Result<Code, S
         WorkspaceVerb::Add(args) => users::add(&setup, args),
         WorkspaceVerb::List => list::list(&setup).await,
         WorkspaceVerb::Show { user } => list::show(&setup, &user).await,
+        WorkspaceVerb::Status { users } => health::status(&setup, &users).await,
         WorkspaceVerb::Edit(args) => users::edit(&setup, args),
         WorkspaceVerb::Disable { user, yes } => users::disable(&setup, &user, yes).await,
         WorkspaceVerb::Enable { user } => users::enable(&setup, &user),
