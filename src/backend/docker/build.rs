@@ -191,12 +191,13 @@ impl Reader {
         }
         // Its own words about images and containers on the way.
         let own = [" ---> ", "Removing intermediate container "];
-        if !own.iter().any(|words| line.starts_with(words)) && !line.trim().is_empty() {
+        // What a tool colours ends in the line after it.
+        let said = crate::log::sanitize(&line);
+        if !own.iter().any(|words| said.starts_with(words)) && !said.trim().is_empty() {
             if self.last.len() == LAST {
                 self.last.remove(0);
             }
-            let line = line.trim_end();
-            self.last.push(line.chars().take(SHOWN).collect());
+            self.last.push(said.trim_end().chars().take(SHOWN).collect());
         }
         tell(BuildEvent::Output(line.into_bytes()));
     }
@@ -271,7 +272,7 @@ mod tests {
 
     #[test]
     fn steps_cache_and_the_last_words_of_a_failure_are_read_whatever_the_pieces() {
-        let text = "Step 1/2 : FROM x\n ---> 123\nStep 2/2 : RUN make\n ---> Running in 9\nout\n\u{1b}[91mmake: *** [all] Error 2\n\u{1b}[0m";
+        let text = "Step 1/2 : FROM x\n ---> 123\nStep 2/2 : RUN make\n ---> Running in 9\nout\n\u{1b}[91mmake: *** [all] Error 2\n\u{1b}[0mRemoving intermediate container 9\n";
         for size in [1, 7, 1000] {
             let mut reader = Reader::default();
             let mut told = vec![];
@@ -289,10 +290,10 @@ mod tests {
             assert_eq!(steps.count(), 2);
             let error = reader.failed("returned a non-zero code: 2");
             assert!(
-                error.contains("step 2/2 (RUN make)") && error.contains("make: *** [all] Error 2"),
+                error.contains("step 2/2 (RUN make)") && error.ends_with("out; make: *** [all] Error 2"),
                 "{error}"
             );
-            assert!(!error.contains('\u{1b}'), "{error}");
+            assert!(!error.contains('\u{1b}') && !error.contains("[91m"), "{error}");
         }
     }
 }
