@@ -8,8 +8,9 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use halolab::workspace::probe::{
-    Answer, Health, Inside, Probed, Protocol, Report, Target, judge, probe, supervisor::State,
+use halolab::workspace::{
+    Service,
+    probe::{Answer, Health, Inside, Probed, Report, Target, judge, probe, supervisor::State},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -59,19 +60,19 @@ fn http(status: &str, head: &str, body: &str) -> Vec<(bool, Vec<u8>)> {
     answers(format!("HTTP/1.1 {status}\r\n{head}\r\n{body}").as_bytes())
 }
 
-async fn asked(protocol: Protocol, pieces: Vec<(bool, Vec<u8>)>, deadline: Duration) -> Probed {
+async fn asked(protocol: Service, pieces: Vec<(bool, Vec<u8>)>, deadline: Duration) -> Probed {
     let address = server(pieces).await;
     probe(&[Target { protocol, address }], deadline).await.remove(0)
 }
 
-async fn said(protocol: Protocol, pieces: Vec<(bool, Vec<u8>)>) -> (Answer, String) {
+async fn said(protocol: Service, pieces: Vec<(bool, Vec<u8>)>) -> (Answer, String) {
     let probed = asked(protocol, pieces, LONG).await;
     (probed.answer, probed.said)
 }
 
 #[tokio::test]
 async fn ssh_is_known_by_its_line() {
-    let of = |text: &str| said(Protocol::Ssh, greets(text.as_bytes()));
+    let of = |text: &str| said(Service::Ssh, greets(text.as_bytes()));
     let good = of("SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n").await;
     assert_eq!(good, (Answer::Speaks, "SSH-2.0-OpenSSH_9.2p1 Debian-2".into()));
     let announced = of("Only for friends\r\nof SSH-2.0\r\nSSH-2.0-dropbear\r\n").await;
@@ -102,7 +103,7 @@ async fn a_piece_at_a_time_is_enough() {
         let _ = stream.read(&mut [0; 64]).await;
     });
     let target = Target {
-        protocol: Protocol::Ssh,
+        protocol: Service::Ssh,
         address,
     };
     assert_eq!(probe(&[target], LONG).await[0].said, "SSH-2.0-slow");
@@ -112,7 +113,7 @@ async fn a_piece_at_a_time_is_enough() {
 async fn vnc_shakes_hands_and_tells_what_it_asks_for() {
     let of = |after: &[u8]| {
         let pieces = vec![(true, b"RFB 003.008\n".to_vec()), (false, after.to_vec())];
-        asked(Protocol::Vnc, pieces, LONG)
+        asked(Service::Vnc, pieces, LONG)
     };
     let good = of(&[1, 2]).await;
     assert_eq!(
@@ -125,13 +126,13 @@ async fn vnc_shakes_hands_and_tells_what_it_asks_for() {
     assert_eq!(locked.said, "RFB 003.008, refused: Too many security failures");
     assert_eq!(of(&[5]).await.answer, Answer::Silent, "it hangs up in the middle");
     let old = vec![(true, b"RFB 003.003\n".to_vec()), (false, vec![0, 0, 0, 2])];
-    assert_eq!(said(Protocol::Vnc, old).await.0, Answer::Speaks);
+    assert_eq!(said(Service::Vnc, old).await.0, Answer::Speaks);
     assert_eq!(
-        said(Protocol::Vnc, greets(b"RFB 004.000\n")).await.0,
+        said(Service::Vnc, greets(b"RFB 004.000\n")).await.0,
         Answer::Stranger
     );
     assert_eq!(
-        said(Protocol::Vnc, greets(b"SSH-2.0-x\r\n...")).await.0,
+        said(Service::Vnc, greets(b"SSH-2.0-x\r\n...")).await.0,
         Answer::Stranger
     );
 }
@@ -139,22 +140,22 @@ async fn vnc_shakes_hands_and_tells_what_it_asks_for() {
 #[tokio::test]
 async fn remote_desktop_confirms() {
     let confirm = [3, 0, 0, 19, 14, 0xd0, 0, 0, 0x12, 0x34, 0, 2, 0, 8, 0, 1, 0, 0, 0];
-    assert_eq!(said(Protocol::Rdp, answers(&confirm)).await.0, Answer::Speaks);
+    assert_eq!(said(Service::Rdp, answers(&confirm)).await.0, Answer::Speaks);
     let refused = [3, 0, 0, 11, 6, 0x80, 0, 0, 0, 0, 0];
-    assert_eq!(said(Protocol::Rdp, answers(&refused)).await.0, Answer::Fails);
+    assert_eq!(said(Service::Rdp, answers(&refused)).await.0, Answer::Fails);
     assert_eq!(
-        said(Protocol::Rdp, answers(b"HTTP/1.0 400 Bad Request\r\n\r\n"))
+        said(Service::Rdp, answers(b"HTTP/1.0 400 Bad Request\r\n\r\n"))
             .await
             .0,
         Answer::Stranger
     );
-    assert_eq!(said(Protocol::Rdp, answers(b"")).await.0, Answer::Silent);
+    assert_eq!(said(Service::Rdp, answers(b"")).await.0, Answer::Silent);
 }
 
 #[tokio::test]
 async fn pages_logins_and_redirects_are_understood() {
     let json = "Content-Type: application/json\r\n";
-    let code = |status, head, body| said(Protocol::Code, http(status, head, body));
+    let code = |status, head, body| said(Service::Code, http(status, head, body));
     let alive = code("200 OK", json, r#"{"status":"alive"}"#).await;
     assert_eq!(alive, (Answer::Speaks, "code-server, HTTP 200".into()));
     let login = code("302 Found", "Location: ./login?to=%2F\r\n", "").await;
@@ -175,7 +176,7 @@ async fn pages_logins_and_redirects_are_understood() {
     assert_eq!(code("200 OK", "", "<h1>It works!</h1>").await.0, Answer::Stranger);
     assert_eq!(code("2", "", "").await.0, Answer::Stranger);
 
-    let jupyter = |status, body| said(Protocol::Jupyter, http(status, "", body));
+    let jupyter = |status, body| said(Service::Jupyter, http(status, "", body));
     assert_eq!(
         jupyter("200 OK", r#"{"version": "2.21.0"}"#).await.0,
         Answer::Speaks
@@ -183,7 +184,7 @@ async fn pages_logins_and_redirects_are_understood() {
     assert_eq!(jupyter("403 Forbidden", "").await.0, Answer::Speaks);
     assert_eq!(jupyter("404 Not Found", "").await.0, Answer::Fails);
 
-    let board = |status, body| asked(Protocol::Tensorboard, http(status, "", body), LONG);
+    let board = |status, body| asked(Service::Tensorboard, http(status, "", body), LONG);
     let behind = board("200 OK", r#"{"scalars": {"enabled": true}}"#).await;
     assert_eq!((behind.answer, behind.open), (Answer::Speaks, false));
     assert_eq!(board("502 Bad Gateway", "").await.answer, Answer::Fails);
@@ -226,7 +227,7 @@ async fn the_screen_behind_the_page_is_asked_too() {
     let of = async |pages, screen| {
         let address = site(pages, screen).await;
         let target = Target {
-            protocol: Protocol::Novnc,
+            protocol: Service::Novnc,
             address,
         };
         let probed = probe(&[target], LONG).await.remove(0);
@@ -246,7 +247,7 @@ async fn the_screen_behind_the_page_is_asked_too() {
 async fn a_tensorboard_without_a_door_is_open_to_everybody() {
     let address = site(&[("/", "HTTP/1.1 200 OK\r\n\r\n<title>TensorBoard</title>")], b"").await;
     let target = Target {
-        protocol: Protocol::Tensorboard,
+        protocol: Service::Tensorboard,
         address,
     };
     let probed = probe(&[target], LONG).await.remove(0);
@@ -277,7 +278,7 @@ async fn who_says_nothing_is_waited_for_until_the_deadline_and_all_at_once() {
     });
     let targets: Vec<Target> = [silent, drop_by_drop]
         .into_iter()
-        .flat_map(|address| Protocol::ALL.map(|protocol| Target { protocol, address }))
+        .flat_map(|address| Service::ALL.map(|protocol| Target { protocol, address }))
         .collect();
     let all = tokio::time::timeout(LONG, probe(&targets, SHORT)).await.unwrap();
     assert_eq!(all.len(), 14);
@@ -290,7 +291,7 @@ async fn who_says_nothing_is_waited_for_until_the_deadline_and_all_at_once() {
     drop(gone);
     let closed = probe(
         &[Target {
-            protocol: Protocol::Ssh,
+            protocol: Service::Ssh,
             address,
         }],
         LONG,
@@ -316,7 +317,7 @@ async fn no_bytes_do_harm() {
         &noise,
     ];
     for bytes in hostile {
-        for protocol in Protocol::ALL {
+        for protocol in Service::ALL {
             for first in [true, false] {
                 let probed = asked(protocol, vec![(first, bytes.to_vec())], SHORT).await;
                 let shown = probed.said.chars().all(|c| !c.is_control() && c != '\u{202e}');
@@ -335,7 +336,7 @@ fn running(name: &str, uptime: u32) -> Inside {
     Inside::read(line.as_bytes())
 }
 
-fn closed(service: Protocol) -> Probed {
+fn closed(service: Service) -> Probed {
     Probed {
         service,
         address: "127.0.0.1:10000".parse().unwrap(),
@@ -352,7 +353,7 @@ fn one(service: &str, inside: &Inside, probed: &[Probed]) -> Report {
 
 #[test]
 fn supervisors_word_alone_is_not_believed_and_what_to_type_is_said() {
-    let vnc = [closed(Protocol::Vnc)];
+    let vnc = [closed(Service::Vnc)];
     assert_eq!(one("vnc", &running("vnc", 5), &vnc).health, Health::Starting);
     let old = one("vnc", &running("vnc", 500), &vnc);
     assert_eq!(old.health, Health::Down);
@@ -364,7 +365,7 @@ fn supervisors_word_alone_is_not_believed_and_what_to_type_is_said() {
     let up = Probed {
         answer: Answer::Speaks,
         said: "RFB 003.008".into(),
-        ..closed(Protocol::Vnc)
+        ..closed(Service::Vnc)
     };
     // it answers, so it is there, whatever supervisor says
     assert_eq!(
@@ -374,7 +375,7 @@ fn supervisors_word_alone_is_not_believed_and_what_to_type_is_said() {
     let stranger = Probed {
         answer: Answer::Stranger,
         said: "220 mail".into(),
-        ..closed(Protocol::Vnc)
+        ..closed(Service::Vnc)
     };
     let report = one("vnc", &running("vnc", 500), &[stranger]);
     assert!(report.advice.contains("ss -ltnp"), "{report:?}");
@@ -387,7 +388,7 @@ fn supervisors_word_alone_is_not_believed_and_what_to_type_is_said() {
     );
     assert!(report.words.contains("Exited too quickly"));
     let left = Inside::read(b"ssh RUNNING pid 1, uptime 0:00:09\nrefused code there is no password\n");
-    let report = one("code", &left, &[closed(Protocol::Code)]);
+    let report = one("code", &left, &[closed(Service::Code)]);
     assert_eq!(
         (report.health, report.words.as_str()),
         (Health::LeftOut, "left out: there is no password")

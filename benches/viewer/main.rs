@@ -1,9 +1,9 @@
 //! `halolab view` beside the viewers that people know, in one run, as medians and ratios.
 //!
 //! `cargo bench --bench viewer [-- --size MB --rounds N --only TEST --peers less,tail]`: peers that are not installed
-//! are left out (`less`, `most`, `lnav`, `sp`, `tail`). Each round runs every program once, in rotating order, on a pseudo-terminal
-//! of 200x60 with an emulator behind it: "on the screen" means there, not in the stream. The files lie in
-//! `target/tmp/viewer` and are made once (1 GB takes some seconds).
+//! are left out (`less`, `most`, `lnav`, `sp`, `tail`). Each round runs every program once, in rotating order, on a
+//! pseudo-terminal of 200x60 with an emulator behind it: "on the screen" means there, not in the stream. The files lie
+//! in `target/tmp/viewer` and are made once (1 GB takes some seconds).
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,

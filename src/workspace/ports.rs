@@ -51,6 +51,11 @@ impl Service {
         }
     }
 
+    /// By that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|service| service.name() == name)
+    }
+
     /// Its place in the block.
     pub fn offset(self) -> u16 {
         match self {

@@ -17,8 +17,9 @@ use halolab::{
     backend::{Progress, docker::Docker},
     host::certificates::added,
     workspace::{
+        Service,
         image::{Base, Choice, Recipe, recipe},
-        probe::{ASK, DEADLINE, Health, Inside, Protocol, Report, Target, judge, probe},
+        probe::{ASK, DEADLINE, Health, Inside, Report, Target, judge, probe},
     },
 };
 use tempfile::TempDir;
@@ -161,15 +162,12 @@ impl Engine {
     }
 
     fn targets(&self, user: &User) -> Vec<Target> {
-        let protocols = user
-            .services
-            .iter()
-            .filter_map(|service| Protocol::named(service));
+        let protocols = user.services.iter().filter_map(|service| Service::named(service));
         let offset = |protocol| match protocol {
-            Protocol::Ssh => 22,
-            other => Protocol::ALL.iter().position(|each| *each == other).unwrap(),
+            Service::Ssh => 22,
+            other => Service::ALL.iter().position(|each| *each == other).unwrap(),
         };
-        let target = |protocol: Protocol| Target {
+        let target = |protocol: Service| Target {
             protocol,
             address: SocketAddr::new(
                 self.address.parse().unwrap(),
@@ -388,8 +386,8 @@ async fn two_users_have_workspaces_of_one_image_that_outlive_their_containers() 
     let engine = Engine::up();
     let made = made(&engine, &wanted).await;
     // what needs rights of its own is left out here: it has no port
-    let known = made.services().into_iter().filter_map(Protocol::named);
-    let services: Vec<&'static str> = known.map(Protocol::name).collect();
+    let known = made.services().into_iter().filter_map(Service::named);
+    let services: Vec<&'static str> = known.map(Service::name).collect();
     let user = |name, id, base| User {
         name,
         id,

@@ -97,7 +97,7 @@ pub struct SetupArgs {
 }
 
 fn service(text: &str) -> Result<Service, String> {
-    let found = Service::ALL.into_iter().find(|service| service.name() == text);
+    let found = Service::named(text);
     found.ok_or_else(|| {
         let all = Service::ALL.map(Service::name);
         format!("there are: {}", all.join(", "))

@@ -11,7 +11,7 @@ use crate::{
     backend::{Backend, ExecSpec, Progress},
     workspace::{
         User, ports,
-        probe::{ASK, DEADLINE, Health, Inside, Protocol, Report, Target, judge, probe},
+        probe::{ASK, DEADLINE, Health, Inside, Report, Target, judge, probe},
         spec,
     },
 };
@@ -43,7 +43,7 @@ pub(super) async fn reports(setup: &Setup, ground: &Ground, name: &str, user: &U
         .filter_map(|service| {
             let port = ports::port(&ground.settings, slot?, *service)?;
             Some(Target {
-                protocol: Protocol::named(service.name())?,
+                protocol: *service,
                 address: SocketAddr::new(address, port),
             })
         })

@@ -16,80 +16,17 @@ use std::{
 use futures_util::future::join_all;
 use serde::Serialize;
 
+use super::Service;
 pub use supervisor::{ASK, Inside};
 
 /// How long a service may take to answer, as a rule.
 pub const DEADLINE: Duration = Duration::from_secs(5);
 
-/// What is spoken at a port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Protocol {
-    /// A shell.
-    Ssh,
-    /// The screen.
-    Vnc,
-    /// The screen in a browser.
-    Novnc,
-    /// code-server.
-    Code,
-    /// `JupyterLab`.
-    Jupyter,
-    /// `TensorBoard`, behind a door with a password.
-    Tensorboard,
-    /// Remote desktop.
-    Rdp,
-}
-
-impl Protocol {
-    /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Ssh,
-        Self::Vnc,
-        Self::Novnc,
-        Self::Code,
-        Self::Jupyter,
-        Self::Tensorboard,
-        Self::Rdp,
-    ];
-
-    /// As in `WS_SERVICES`, and as supervisor calls its program.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ssh => "ssh",
-            Self::Vnc => "vnc",
-            Self::Novnc => "novnc",
-            Self::Code => "code",
-            Self::Jupyter => "jupyter",
-            Self::Tensorboard => "tensorboard",
-            Self::Rdp => "rdp",
-        }
-    }
-
-    /// By that name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|protocol| protocol.name() == name)
-    }
-
-    /// The port inside the workspace.
-    pub fn inside(self) -> u16 {
-        match self {
-            Self::Ssh => 22,
-            Self::Vnc => 5900,
-            Self::Novnc => 6080,
-            Self::Code => 8080,
-            Self::Jupyter => 8888,
-            Self::Tensorboard => 6006,
-            Self::Rdp => 3389,
-        }
-    }
-}
-
 /// Where a service is to be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target {
     /// What should be spoken there.
-    pub protocol: Protocol,
+    pub protocol: Service,
     /// The mapped port.
     pub address: SocketAddr,
 }
@@ -116,7 +53,7 @@ pub enum Answer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Probed {
     /// What should be there.
-    pub service: Protocol,
+    pub service: Service,
     /// Where.
     pub address: SocketAddr,
     /// What is there.

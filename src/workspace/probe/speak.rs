@@ -10,7 +10,7 @@ use tokio::{
 };
 use tokio_tungstenite::{client_async_with_config, tungstenite::protocol::WebSocketConfig};
 
-use super::{Answer, Protocol, Target};
+use super::{super::Service, Answer, Target};
 
 /// Bytes of a page that are read.
 const PAGE: usize = 64 << 10;
@@ -55,13 +55,13 @@ pub(super) async fn speak(target: Target) -> Heard {
         Err(error) => return Heard::new(Answer::Unreachable, error.to_string()),
     };
     let heard = match target.protocol {
-        Protocol::Ssh => ssh(stream).await,
-        Protocol::Vnc => vnc(stream).await,
-        Protocol::Rdp => rdp(stream).await,
-        Protocol::Novnc => novnc(stream, target.address).await,
-        Protocol::Code => code(stream, target.address).await,
-        Protocol::Jupyter => jupyter(stream, target.address).await,
-        Protocol::Tensorboard => tensorboard(stream, target.address).await,
+        Service::Ssh => ssh(stream).await,
+        Service::Vnc => vnc(stream).await,
+        Service::Rdp => rdp(stream).await,
+        Service::Novnc => novnc(stream, target.address).await,
+        Service::Code => code(stream, target.address).await,
+        Service::Jupyter => jupyter(stream, target.address).await,
+        Service::Tensorboard => tensorboard(stream, target.address).await,
     };
     heard.unwrap_or_else(|error| match error.kind() {
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
