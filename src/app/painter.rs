@@ -167,18 +167,15 @@ fn colour(out: &mut Vec<u8>, colour: Color, ground: u16) {
         Color::LightMagenta => 95,
         Color::LightCyan => 96,
         Color::White => 97,
-        Color::Indexed(index) => {
-            [38 + ground, 5, u16::from(index)].map(|part| argument(out, part));
-            return;
-        }
-        Color::Rgb(red, green, blue) => {
-            argument(out, 38 + ground);
-            argument(out, 2);
-            [red, green, blue].map(|part| argument(out, u16::from(part)));
-            return;
-        }
+        Color::Indexed(_) | Color::Rgb(..) => 38,
     };
     argument(out, code + ground);
+    // Writing to memory does not fail.
+    let _ = match colour {
+        Color::Indexed(index) => write!(out, ";5;{index}"),
+        Color::Rgb(red, green, blue) => write!(out, ";2;{red};{green};{blue}"),
+        _ => Ok(()),
+    };
 }
 
 fn argument(out: &mut Vec<u8>, value: u16) {
