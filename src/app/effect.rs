@@ -225,6 +225,11 @@ impl Performer {
         self.shared.backend().await
     }
 
+    /// The same, for something that is on the engine at this address; an error in words.
+    pub(super) async fn backend_for(&self, address: &str) -> Result<Arc<dyn Backend>, String> {
+        self.shared.engines.all_for(address).await
+    }
+
     /// Brings a run to a safe end before the program leaves.
     pub async fn finish(mut self, messages: mpsc::Receiver<Msg>) {
         // Nobody reads them any more: who waits to send one goes on.

@@ -152,7 +152,7 @@ async fn run_errand(
                 Ok(mirror) => mirror,
                 Err(error) => return Ok(Err(error.to_string())),
             };
-            let connect = async || performer.backend().await.map_err(|error| error.to_string());
+            let connect = async || performer.backend_for(&mirror.job.engine).await;
             session.lend();
             let ended = tokio::select! {
                 shown = job_view::show(connect, &mirror, performer.viewing()) => shown.map(|()| String::new()),
