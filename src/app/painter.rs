@@ -194,6 +194,10 @@ mod tests {
 
     use super::*;
 
+    fn nonzero(number: u16) -> std::num::NonZero<u16> {
+        std::num::NonZero::new(number).unwrap()
+    }
+
     fn painted(before: &Buffer, after: &Buffer) -> Vec<u8> {
         let mut out = vec![];
         paint(&mut out, before.diff_iter(after));
@@ -213,7 +217,7 @@ mod tests {
             bold.add_modifier(Modifier::BOLD | Modifier::REVERSED),
         );
         page.set_string(3, 2, "red", Style::new().fg(Color::LightRed).bg(Color::Blue));
-        let mut parser = vt100::Parser::new(3, 12, 0);
+        let mut parser = vt100::Parser::new(nonzero(3), nonzero(12), 0);
         parser.process(&painted(&blank, &page));
         let screen = parser.screen();
         assert_eq!(screen.contents(), " plain\n日本 x\n   red");
