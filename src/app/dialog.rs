@@ -3,7 +3,8 @@
 use crate::{labs::identity::Seen, plan::Choice, run::aftermath::Amendment};
 
 use super::{
-    entry::Entry, machine::ChangeView, msg::Job, reading::Reading, resume::Unfinished, zephyr::Wanted,
+    entry::Entry, machine::ChangeView, msg::Job, reading::Reading, resume::Unfinished, workspaces::Asked,
+    zephyr::Wanted,
 };
 
 /// What lies over the screen and has the keys.
@@ -57,6 +58,8 @@ pub enum Then {
     Do(Job),
     /// An entrypoint of Zephyr is begun.
     Zephyr(Box<Wanted>),
+    /// Something about a user of a workspace.
+    Workspace(Asked),
     /// A job is stopped.
     StopJob(String),
     /// The jobs that ended are forgotten.

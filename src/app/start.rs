@@ -39,6 +39,7 @@ use super::{
     stages::Stages,
     terminal::Session,
     viewer::hands,
+    workspaces::logs::show_logs,
 };
 
 /// Exit code where the terminal is gone: 128 and the number of SIGHUP.
@@ -161,6 +162,20 @@ async fn run_errand(
             session.take_back()?;
             return Ok(ended);
         }
+        Errand::Logs(user, service) => {
+            let backend = match performer.backend().await {
+                Ok(backend) => backend,
+                Err(error) => return Ok(Err(error.to_string())),
+            };
+            let around = &performer.shared().around;
+            session.lend();
+            let shown = tokio::select! {
+                shown = show_logs(backend.as_ref(), (user, service.as_deref()), &around.paths, around.global.clone()) => shown,
+                () = ordered.cancelled() => Ok(()),
+            };
+            session.take_back()?;
+            return Ok(shown.map(|()| String::new()));
+        }
         Errand::Shell(lab) => {
             let backend = match performer.backend().await {
                 Ok(backend) => backend,
@@ -168,7 +183,7 @@ async fn run_errand(
             };
             session.lend();
             let ended = tokio::select! {
-                code = attach(backend.as_ref(), lab, cli::login()) => match code {
+                code = attach(backend.as_ref(), lab, performer.shared().login(lab)) => match code {
                     // The code is the last command's of the shell, and no news of ours.
                     Ok(_) => Ok(String::new()),
                     Err(error) => Err(error.to_string()),

@@ -219,6 +219,8 @@ impl From<Instance> for types::Snapshot {
 #[serde(default)]
 pub(super) struct State {
     #[serde(deserialize_with = "lenient")]
+    cpu: Use,
+    #[serde(deserialize_with = "lenient")]
     disk: BTreeMap<String, Use>,
     #[serde(deserialize_with = "lenient")]
     memory: Use,
@@ -271,6 +273,7 @@ impl From<State> for types::InstanceState {
             memory: bytes(&told.memory).unwrap_or_default(),
             disk: told.disk.get("root").and_then(bytes),
             processes: told.processes.max(0),
+            processor: u64::try_from(told.cpu.usage).unwrap_or_default(),
         }
     }
 }
