@@ -3,7 +3,12 @@
 use crate::{labs::identity::Seen, plan::Choice, run::aftermath::Amendment};
 
 use super::{
-    entry::Entry, machine::ChangeView, msg::Job, reading::Reading, resume::Unfinished, zephyr::Wanted,
+    entry::Entry,
+    machine::ChangeView,
+    msg::Job,
+    reading::Reading,
+    resume::Unfinished,
+    zephyr::{FailedBuild, Wanted},
 };
 
 /// What lies over the screen and has the keys.
@@ -17,6 +22,8 @@ pub enum Dialog {
     Themes(ThemePicker),
     /// A run that was not finished.
     Unfinished(Unfinished),
+    /// A build of Zephyr that failed.
+    FailedBuild(Box<FailedBuild>),
     /// What an action of the plan runs.
     Script(ScriptView),
     /// A change of the machine, as a diff.

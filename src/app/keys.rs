@@ -18,8 +18,8 @@ pub use crate::view::keys::{Chord, chord, name};
 use build::BUILD;
 use host::HOST;
 use overlays::{
-    CHANGE, CONFIRM, CONFIRM_TYPING, DIALOG, DIFFERENCE, FILTER, HELP, PAGED, PROMPT, SCRIPT, SEARCH, SMALL,
-    STRANGER, THEMES,
+    CHANGE, CONFIRM, CONFIRM_TYPING, DIALOG, DIFFERENCE, FAILED_BUILD, FILTER, HELP, PAGED, PROMPT, SCRIPT,
+    SEARCH, SMALL, STRANGER, THEMES,
 };
 use tables::{
     COMMON, CONTROL, JOBS, LABS, MENU, OPTIONS, OPTIONS_TYPING, RESULT, RESULT_OPEN, REVIEW, RUN, SNAPSHOTS,
@@ -95,6 +95,7 @@ pub enum Place {
     Small,
     Help,
     Themes,
+    FailedBuild,
     Script,
     Difference,
     Stranger,
@@ -137,6 +138,7 @@ impl Place {
     pub fn under_help(model: &Model) -> Self {
         match &model.dialog {
             Some(Dialog::Themes(_)) => return Self::Themes,
+            Some(Dialog::FailedBuild(_)) => return Self::FailedBuild,
             Some(Dialog::Script(_)) => return Self::Script,
             Some(Dialog::Change(_)) => return Self::Change,
             Some(Dialog::Text(reading)) => {
@@ -187,6 +189,7 @@ impl Place {
             Self::Small => SMALL,
             Self::Help => HELP,
             Self::Themes => THEMES,
+            Self::FailedBuild => FAILED_BUILD,
             Self::Script => SCRIPT,
             Self::Difference => DIFFERENCE,
             Self::Stranger => STRANGER,
@@ -217,7 +220,7 @@ impl Place {
         match self {
             Self::Small => &[],
             Self::Help | Self::Script | Self::Difference | Self::Stranger => PAGED,
-            Self::Confirm | Self::Themes | Self::Change => DIALOG,
+            Self::Confirm | Self::Themes | Self::FailedBuild | Self::Change => DIALOG,
             _ if self.is_typing() => CONTROL,
             _ => COMMON,
         }

@@ -39,6 +39,7 @@ pub mod tuning;
 mod update;
 pub mod viewer;
 pub mod zephyr;
+mod zephyr_wish;
 
 pub(crate) use job_view::{Viewing, show as show_job};
 pub(crate) use jobs::perform as perform_job;

@@ -209,6 +209,8 @@ pub enum JobWish {
 pub enum Errand {
     /// A shell inside this lab.
     Shell(String),
+    /// A program inside this lab that needs the terminal.
+    Program(String, Vec<String>),
     /// The log of this job.
     Job(String),
     /// Change a script in `$EDITOR`: the run, its action, and the text.
