@@ -93,7 +93,7 @@ tail -n +1 -F --pid="$child" "$log" 2>/dev/null &
 copy=$!
 # What runs beside a container's first process is in `docker logs` all the same.
 logs=''
-if [ -e /.dockerenv ] && [ -p /proc/1/fd/1 ] && [ -w /proc/1/fd/1 ] && ! [ /proc/1/fd/1 -ef /proc/self/fd/1 ]; then
+if [ -e /.dockerenv ] && [ -p /proc/1/fd/1 ] && [ -w /proc/1/fd/1 ] && [ "$(readlink /proc/1/fd/1)" != "$(readlink /proc/$$/fd/1)" ]; then
   tail -n +1 -F --pid="$child" "$log" >/proc/1/fd/1 2>/dev/null &
   logs=$!
 fi
