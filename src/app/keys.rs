@@ -21,8 +21,8 @@ use build::BUILD;
 use host::HOST;
 use jobs::JOBS;
 use overlays::{
-    CHANGE, CONFIRM, CONFIRM_TYPING, DIALOG, DIFFERENCE, FILTER, HELP, PAGED, PROMPT, SCRIPT, SEARCH, SMALL,
-    STRANGER, THEMES,
+    CHANGE, CONFIRM, CONFIRM_TYPING, DIALOG, DIFFERENCE, FAILED_BUILD, FILTER, HELP, PAGED, PROMPT, SCRIPT,
+    SEARCH, SMALL, STRANGER, THEMES,
 };
 use tables::{
     COMMON, CONTROL, LABS, MENU, OPTIONS, OPTIONS_TYPING, RESULT, RESULT_OPEN, REVIEW, RUN, SNAPSHOTS,
@@ -110,6 +110,7 @@ pub enum Place {
     Small,
     Help,
     Themes,
+    FailedBuild,
     Script,
     Difference,
     Stranger,
@@ -154,6 +155,7 @@ impl Place {
     pub fn under_help(model: &Model) -> Self {
         match &model.dialog {
             Some(Dialog::Themes(_)) => return Self::Themes,
+            Some(Dialog::FailedBuild(_)) => return Self::FailedBuild,
             Some(Dialog::Script(_)) => return Self::Script,
             Some(Dialog::Change(_)) => return Self::Change,
             Some(Dialog::Text(reading)) => {
@@ -208,6 +210,7 @@ impl Place {
             Self::Small => SMALL,
             Self::Help => HELP,
             Self::Themes => THEMES,
+            Self::FailedBuild => FAILED_BUILD,
             Self::Script => SCRIPT,
             Self::Difference => DIFFERENCE,
             Self::Stranger => STRANGER,
@@ -240,7 +243,7 @@ impl Place {
         match self {
             Self::Small => &[],
             Self::Help | Self::Script | Self::Difference | Self::Stranger => PAGED,
-            Self::Confirm | Self::Themes | Self::Change => DIALOG,
+            Self::Confirm | Self::Themes | Self::FailedBuild | Self::Change => DIALOG,
             _ if self.is_typing() => CONTROL,
             _ => COMMON,
         }

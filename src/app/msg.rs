@@ -214,6 +214,8 @@ pub enum JobWish {
 pub enum Errand {
     /// A shell inside this lab.
     Shell(String),
+    /// A program inside this lab that needs the terminal.
+    Program(String, Vec<String>),
     /// The log of this job.
     Job(String),
     /// What a service of a user writes, or all of them.

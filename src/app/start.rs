@@ -177,24 +177,36 @@ async fn run_errand(
             return Ok(shown.map(|()| String::new()));
         }
         Errand::Shell(lab) => {
-            let backend = match performer.backend().await {
-                Ok(backend) => backend,
-                Err(error) => return Ok(Err(error.to_string())),
-            };
-            session.lend();
-            let ended = tokio::select! {
-                code = attach(backend.as_ref(), lab, performer.shared().login(lab)) => match code {
-                    // The code is the last command's of the shell, and no news of ours.
-                    Ok(_) => Ok(String::new()),
-                    Err(error) => Err(error.to_string()),
-                },
-                () = ordered.cancelled() => Ok(String::new()),
-            };
-            session.take_back()?;
-            return Ok(ended);
+            let login = performer.shared().login(lab);
+            return inside(session, (performer, ordered), lab, login).await;
         }
+        Errand::Program(lab, argv) => return inside(session, (performer, ordered), lab, argv.clone()).await,
     }
     Ok(Ok(String::new()))
+}
+
+/// Lends the terminal to a program inside a lab.
+async fn inside(
+    session: &mut Session,
+    (performer, ordered): (&Performer, &CancellationToken),
+    lab: &str,
+    argv: Vec<String>,
+) -> io::Result<Result<String, String>> {
+    let backend = match performer.backend().await {
+        Ok(backend) => backend,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    session.lend();
+    let ended = tokio::select! {
+        code = attach(backend.as_ref(), lab, argv) => match code {
+            // The code is the last command's of the shell, and no news of ours.
+            Ok(_) => Ok(String::new()),
+            Err(error) => Err(error.to_string()),
+        },
+        () = ordered.cancelled() => Ok(String::new()),
+    };
+    session.take_back()?;
+    Ok(ended)
 }
 
 /// Lets the user change a script in an editor.

@@ -109,7 +109,7 @@ impl Model {
             }
             Errand::Sudo if well => self.start_run(),
             // Whatever was done inside may have changed what the lists say.
-            Errand::Shell(_) => vec![Effect::Look],
+            Errand::Shell(_) | Errand::Program(..) => vec![Effect::Look],
             Errand::Job(id) => {
                 let mut effects = self.read_jobs();
                 effects.push(Effect::Zephyr(Wish::After(id.clone())));
@@ -194,6 +194,7 @@ impl Model {
             Place::Small | Place::Search => vec![],
             Place::Help => self.on_help(intent),
             Place::Themes => self.on_themes(intent),
+            Place::FailedBuild => self.on_failed_build(intent),
             Place::Script => self.on_script(intent),
             Place::Difference | Place::Stranger => self.on_text(intent),
             Place::Change => self.on_change(intent),
@@ -253,6 +254,7 @@ impl Model {
         match place {
             Place::Help
             | Place::Themes
+            | Place::FailedBuild
             | Place::Script
             | Place::Difference
             | Place::Stranger

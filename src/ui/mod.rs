@@ -2,6 +2,7 @@
 
 pub(crate) mod change;
 mod dialog;
+mod failed_build;
 mod help;
 mod host;
 mod jobs;
@@ -62,6 +63,7 @@ pub fn view(model: &Model, frame: &mut Frame<'_>) {
         Some(Dialog::Confirm(confirm)) => dialog::confirm(model, confirm, frame),
         Some(Dialog::Prompt(prompt)) => dialog::prompt(model, prompt, frame),
         Some(Dialog::Themes(picker)) => dialog::themes(model, picker, frame),
+        Some(Dialog::FailedBuild(menu)) => failed_build::view(model, menu, frame),
         Some(Dialog::Unfinished(asked)) => unfinished::view(model, asked, frame),
         Some(Dialog::Script(view)) => script::view(model, view, frame),
         Some(Dialog::Change(view)) => change::view(model, view, frame),

@@ -41,10 +41,11 @@ use tokio::sync::mpsc;
 
 pub use build::{Build, BuildEvent, Built};
 pub use events::Usage;
+pub use images::IMAGE_CUDA;
 pub use locate::Places;
 pub use places::ISOLATED;
 pub use snapshots::NOT_HELD;
-pub use volumes::{Unnamed, Volume};
+pub use volumes::Volume;
 
 use super::{
     Backend, ConfigEdit, Error, ExecSpec, ImageInfo, Instance, InstanceSpec, InstanceState, Network, Output,

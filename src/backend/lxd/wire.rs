@@ -197,6 +197,7 @@ impl From<Instance> for types::Instance {
             expanded_config: told.expanded_config,
             expanded_devices: told.expanded_devices,
             location: told.location,
+            unnamed: vec![],
         }
     }
 }
