@@ -202,8 +202,15 @@ fn the_open_viewer_says_that_the_engine_is_away_and_back(home: &Home, engine: &E
         pty.send("k");
         pty.screen().contains("no word since")
     });
+    // One that is opened meanwhile goes on as well.
+    let mut command = halolab(home.folder.path(), &home.socket);
+    command.args(["job", "view", &id]);
+    let mut late = Pty::start(command, 100, 24);
+    late.wait_for("it is tried again");
+    late.wait_for("line 2");
     engine.again();
     pty.wait_for("it is heard of again");
+    late.wait_for("it is heard of again");
     until("nothing to stay", || {
         pty.send("f");
         let screen = pty.screen();
@@ -211,8 +218,11 @@ fn the_open_viewer_says_that_the_engine_is_away_and_back(home: &Home, engine: &E
     });
     home.ends(0, &["shell", home.lab(), "--", "touch", "/go"]);
     pty.wait_for("failed: exit code 3");
-    pty.send("q");
-    assert_eq!(pty.end(), 0);
+    late.wait_for("failed: exit code 3");
+    for pty in [&mut pty, &mut late] {
+        pty.send("q");
+        assert_eq!(pty.end(), 0);
+    }
     home.ends(3, &["job", "wait", &id]);
     let log = String::from_utf8(home.copied(&id)).unwrap();
     let whole: String = (1..=log.lines().count()).map(|n| format!("line {n}\n")).collect();

@@ -357,11 +357,7 @@ fn supervisors_word_alone_is_not_believed_and_what_to_type_is_said() {
     assert_eq!(one("vnc", &running("vnc", 5), &vnc).health, Health::Starting);
     let old = one("vnc", &running("vnc", 500), &vnc);
     assert_eq!(old.health, Health::Down);
-    assert!(
-        old.advice
-            .contains("halolab shell ws-anna -- supervisorctl tail vnc"),
-        "{old:?}"
-    );
+    assert!(old.advice.contains("halolab workspace logs anna vnc"), "{old:?}");
     let up = Probed {
         answer: Answer::Speaks,
         said: "RFB 003.008".into(),

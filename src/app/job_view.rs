@@ -20,8 +20,11 @@ use super::viewer::{self, News, Request};
 
 /// How often it is looked whether a job that has just begun has a log.
 const LOOK: Duration = Duration::from_millis(50);
-/// How often it is looked whether it still writes.
+/// How often it is looked whether it still writes, and whether an engine that was away is back.
 const QUIET: Duration = Duration::from_secs(5);
+
+/// An engine, or why it does not answer.
+pub(crate) type Reached = Result<Arc<dyn Backend>, String>;
 
 /// How a job's log is shown.
 pub(crate) struct Viewing {
@@ -33,26 +36,25 @@ pub(crate) struct Viewing {
     pub(crate) notify: bool,
 }
 
-/// Shows a job's log on the user's terminal until they leave; the job goes on. Without an engine, what is here of it is
-/// shown, and why that is all.
+/// Shows a job's log on the user's terminal until they leave; the job goes on. While its engine does not answer, what is
+/// here of it is shown, and it is tried again.
 ///
 /// # Errors
 /// There is no terminal, or nothing of the log is here; or what came last could not be fetched, which is said when they
 /// leave.
 pub(crate) async fn show(
-    engine: Result<&dyn Backend, String>,
+    connect: impl AsyncFn() -> Reached,
     mirror: &Mirror,
     viewing: Viewing,
 ) -> Result<(), String> {
     let over = mirror.status().is_over();
-    if let Err(why) = &engine
-        && !mirror.log().exists()
-    {
-        let id = mirror.id();
-        return Err(match why.as_str() {
-            "" => format!("nothing of the log of {id} is here"),
-            why => sanitize(why),
-        });
+    let engine = if over { None } else { Some(connect().await) };
+    if !mirror.log().exists() {
+        match &engine {
+            None => return Err(format!("nothing of the log of {} is here", mirror.id())),
+            Some(Err(why)) => return Err(sanitize(why)),
+            Some(Ok(_)) => {}
+        }
     }
     let news = Arc::new(News::default());
     let request = Request {
@@ -80,10 +82,9 @@ pub(crate) async fn show(
         away: Mutex::default(),
     };
     let watched = async {
-        match engine {
-            _ if over => {}
-            Ok(backend) => teller.watch(backend).await?,
-            Err(why) => teller.stopped(sanitize(&why)),
+        if let Some(engine) = engine {
+            let backend = teller.reach(engine, &connect).await;
+            teller.watch(backend.as_ref()).await?;
         }
         teller.ended(over);
         Ok::<(), String>(())
@@ -114,6 +115,21 @@ struct Teller<'a> {
 }
 
 impl Teller<'_> {
+    /// The engine, as soon as it answers.
+    async fn reach(&self, mut engine: Reached, connect: &impl AsyncFn() -> Reached) -> Arc<dyn Backend> {
+        loop {
+            match engine {
+                Ok(backend) => {
+                    self.hear(None);
+                    return backend;
+                }
+                Err(why) => self.hear(Some(&why)),
+            }
+            tokio::time::sleep(QUIET).await;
+            engine = connect().await;
+        }
+    }
+
     /// Fetches what it writes until it has ended.
     async fn watch(&self, backend: &dyn Backend) -> Result<(), String> {
         let mut watch = Watch {

@@ -26,6 +26,7 @@ pub mod machine;
 pub mod model;
 pub mod msg;
 pub mod others;
+pub mod painter;
 pub mod reading;
 pub(crate) mod report;
 pub mod resume;

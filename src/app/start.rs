@@ -152,11 +152,10 @@ async fn run_errand(
                 Ok(mirror) => mirror,
                 Err(error) => return Ok(Err(error.to_string())),
             };
-            let backend = performer.backend().await.map_err(|error| error.to_string());
-            let engine = backend.as_deref().map_err(Clone::clone);
+            let connect = async || performer.backend().await.map_err(|error| error.to_string());
             session.lend();
             let ended = tokio::select! {
-                shown = job_view::show(engine, &mirror, performer.viewing()) => shown.map(|()| String::new()),
+                shown = job_view::show(connect, &mirror, performer.viewing()) => shown.map(|()| String::new()),
                 () = ordered.cancelled() => Ok(String::new()),
             };
             session.take_back()?;

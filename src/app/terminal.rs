@@ -20,9 +20,9 @@ use crossterm::{
         Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
     },
 };
-use ratatui::{Frame, Terminal, backend::CrosstermBackend, layout::Rect};
+use ratatui::{Frame, Terminal, layout::Rect};
 
-use super::guard;
+use super::{guard, painter::Painter};
 
 /// One write a frame instead of one a kilobyte.
 const FRAME_BYTES: usize = 128 * 1024;
@@ -58,7 +58,7 @@ impl Write for Output {
 #[derive(Debug)]
 pub struct Session {
     /// Where frames are drawn.
-    pub terminal: Terminal<CrosstermBackend<Output>>,
+    pub terminal: Terminal<Painter<Output>>,
     mouse: bool,
     held: Arc<AtomicBool>,
 }
@@ -73,7 +73,7 @@ impl Session {
             out: BufWriter::with_capacity(FRAME_BYTES, stdout()),
             held: Arc::clone(&held),
         };
-        match Terminal::new(CrosstermBackend::new(out)) {
+        match Terminal::new(Painter::new(out)) {
             Ok(terminal) => Ok(Self {
                 terminal,
                 mouse,

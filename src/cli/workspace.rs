@@ -29,6 +29,7 @@ mod health;
 mod list;
 mod power;
 mod secret;
+mod service;
 mod users;
 
 use change::{Limits, SetupArgs};
@@ -89,8 +90,10 @@ pub enum WorkspaceVerb {
     Start(NamesArgs),
     /// Stop workspaces; what is in them stays.
     Stop(NamesArgs),
-    /// Start them anew with what was changed; what is inside stays.
-    Restart(ChangeArgs),
+    /// Start them anew with what was changed; what is inside stays. With a service behind one user, that service alone.
+    Restart(RestartArgs),
+    /// What the services of a workspace write: the end of each log, or of one.
+    Logs(LogsArgs),
     /// Make them anew from the image of now, one user after the other. The one of before is kept.
     Update(ChangeArgs),
     /// Make one anew from its image; the one of before is kept.
@@ -227,6 +230,34 @@ pub struct ChangeArgs {
     consent: Consent,
 }
 
+/// Arguments of `workspace restart`.
+#[derive(Debug, Args)]
+pub struct RestartArgs {
+    /// The users; or one, and a service of theirs: ssh, vnc, novnc, code, jupyter, tensorboard, rdp, dind.
+    #[arg(value_name = "USER [SERVICE]", required_unless_present = "all")]
+    users: Vec<String>,
+    /// All who are not disabled.
+    #[arg(long, conflicts_with = "users")]
+    all: bool,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+/// Arguments of `workspace logs`.
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    /// The user.
+    user: String,
+    /// The service; all of them without.
+    service: Option<String>,
+    /// Go on with what comes, until Ctrl-C.
+    #[arg(short, long)]
+    follow: bool,
+    /// So many lines from the end of each log.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 100)]
+    lines: u32,
+}
+
 /// One user, and how one agrees.
 #[derive(Debug, Args)]
 pub struct OneArgs {
@@ -261,7 +292,8 @@ pub(super) async fn run(mut setup: Setup, verb: WorkspaceVerb) -> Result<Code, S
         WorkspaceVerb::Build { anew, consent } => build::build(&setup, anew, &consent).await,
         WorkspaceVerb::Start(args) => power::start(&mut setup, args).await,
         WorkspaceVerb::Stop(args) => power::stop(&setup, args).await,
-        WorkspaceVerb::Restart(args) => power::restart(&mut setup, args).await,
+        WorkspaceVerb::Restart(args) => service::restart(&mut setup, args).await,
+        WorkspaceVerb::Logs(args) => service::logs(&setup, args).await,
         WorkspaceVerb::Update(args) => power::update(&mut setup, args).await,
         WorkspaceVerb::Recreate(args) => power::recreate(&mut setup, args).await,
         WorkspaceVerb::Backup { user, file } => files::backup(&setup, &user, &file),

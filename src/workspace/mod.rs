@@ -15,6 +15,7 @@ pub mod ports;
 pub mod probe;
 pub mod resources;
 pub mod secrets;
+pub mod services;
 pub mod settings;
 pub mod sockets;
 pub mod spec;

@@ -424,9 +424,7 @@ async fn two_users_have_workspaces_of_one_image_that_outlive_their_containers() 
     let report = reports.iter().find(|report| report.service == "ssh").unwrap();
     assert_eq!(report.health, Health::Down);
     assert!(
-        report
-            .advice
-            .contains("halolab shell ws-ben -- supervisorctl restart ssh"),
+        report.advice.contains("halolab workspace restart ben ssh"),
         "{report:?}"
     );
 

@@ -85,7 +85,7 @@ fn show_all(mut tail: Tail, gone: &CancellationToken, is_last: &AtomicBool) -> R
 }
 
 /// Standard output. When nobody reads it any more, or it cannot be written, the token is cancelled.
-pub(super) struct Show {
+pub(in crate::cli) struct Show {
     terminal: bool,
     piece: Vec<u8>,
     seen: Seen,
@@ -95,7 +95,7 @@ pub(super) struct Show {
 
 impl Show {
     /// Writes from now on.
-    pub(super) fn new(gone: CancellationToken) -> Self {
+    pub(in crate::cli) fn new(gone: CancellationToken) -> Self {
         Self {
             terminal: std::io::stdout().is_terminal(),
             piece: vec![],
@@ -106,7 +106,7 @@ impl Show {
     }
 
     /// Shows the next bytes.
-    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+    pub(in crate::cli) fn bytes(&mut self, bytes: &[u8]) {
         let text = if self.terminal {
             self.safe(bytes)
         } else {
@@ -119,7 +119,7 @@ impl Show {
     ///
     /// # Errors
     /// Something could not be written, for another reason than that nobody reads it.
-    pub(super) fn end(mut self) -> Result<(), Stop> {
+    pub(in crate::cli) fn end(mut self) -> Result<(), Stop> {
         let rest = std::mem::take(&mut self.piece);
         if !rest.is_empty() {
             let mut text = vec![];

@@ -46,18 +46,13 @@ pub(super) async fn view(setup: &Setup, id: Option<&str>) -> Result<Code, Stop> 
     if !std::io::stdout().is_terminal() || setup.global.plain {
         return logs(setup, mirror.id().as_str(), true).await;
     }
-    let engine = if mirror.status().is_over() {
-        Err(String::new())
-    } else {
-        engine_of(setup, &mirror).await.map_err(|stop| stop.text)
-    };
+    let connect = async || engine_of(setup, &mirror).await.map_err(|stop| stop.text);
     let viewing = Viewing {
         global: setup.global.clone(),
         stuck: setup.config.job.stuck_minutes,
         notify: setup.config.notify,
     };
-    let engine = engine.as_deref().map_err(Clone::clone);
-    let shown = crate::app::show_job(engine, &mirror, viewing).await;
+    let shown = crate::app::show_job(connect, &mirror, viewing).await;
     shown.map_err(|why| Stop::new(Code::FAILED, why))?;
     if !mirror.status().state.is_final() && !setup.global.quiet {
         note(&goes_on(&mirror, "view"));

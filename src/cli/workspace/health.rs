@@ -1,19 +1,11 @@
 //! How the services of workspaces are.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    time::Duration,
-};
-
 use serde_json::json;
 
-use crate::{
-    backend::{Backend, ExecSpec, Progress},
-    workspace::{
-        User, ports,
-        probe::{ASK, DEADLINE, Health, Inside, Report, Target, judge, probe},
-        spec,
-    },
+use crate::workspace::{
+    User,
+    probe::{Health, Inside, Report, judge},
+    services, spec,
 };
 
 use super::{
@@ -24,69 +16,16 @@ use super::{
     Ground, seen,
 };
 
-/// How long supervisor may take to answer.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// Bytes of its answer that are read.
-const MOST: usize = 64 * 1024;
-
 /// The services of one user, asked inside and at their ports.
 pub(super) async fn reports(setup: &Setup, ground: &Ground, name: &str, user: &User) -> Vec<Report> {
-    let address = match ground.settings.bind_of(user) {
-        IpAddr::V4(all) if all.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(all) if all.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        address => address,
-    };
-    let slot = ground.ledger.slot(name);
-    let targets: Vec<Target> = user
-        .services
-        .iter()
-        .filter_map(|service| {
-            let port = ports::port(&ground.settings, slot?, *service)?;
-            Some(Target {
-                protocol: *service,
-                address: SocketAddr::new(address, port),
-            })
-        })
-        .collect();
-    let lab = spec::lab(name);
-    let (inside, probed) = tokio::join!(inside(setup, &lab), probe(&targets, DEADLINE));
-    let mut services: Vec<&str> = user.services.iter().map(|service| service.name()).collect();
-    if user.docker {
-        services.push("dind");
-    }
-    judge(&lab, &services, &inside, &probed)
-}
-
-/// What supervisor says of them.
-async fn inside(setup: &Setup, lab: &str) -> Inside {
     let backend = match setup.docker_or_away().await {
         Ok(backend) => backend,
-        Err(away) => return Inside::away(&away.why),
+        Err(away) => {
+            let inside = Inside::away(&away.why);
+            return judge(&spec::lab(name), &services::wanted(user), &inside, &[]);
+        }
     };
-    match run(backend.as_ref(), lab, &ASK).await {
-        Ok((_, said)) => Inside::read(&said),
-        Err(why) => Inside::away(&why),
-    }
-}
-
-/// A short command as root inside: its code, and what it wrote, bounded.
-async fn run(backend: &dyn Backend, lab: &str, argv: &[&str]) -> Result<(i32, Vec<u8>), String> {
-    let spec = ExecSpec {
-        argv: argv.iter().map(|word| (*word).to_owned()).collect(),
-        ..ExecSpec::default()
-    };
-    let mut said = vec![];
-    let mut take = |_: u8, bytes: &[u8]| {
-        let room = MOST.saturating_sub(said.len());
-        said.extend(bytes.iter().take(room));
-    };
-    let progress = Progress::default();
-    let ran = backend.exec(lab, &spec, &mut take, &progress);
-    match tokio::time::timeout(PATIENCE, ran).await {
-        Ok(Ok(code)) => Ok((code, said)),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
-    }
+    services::reports(backend.as_ref(), (&ground.settings, &ground.ledger), (name, user)).await
 }
 
 /// A row for each service; what to do about one is said below.

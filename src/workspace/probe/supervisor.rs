@@ -34,6 +34,11 @@ pub enum State {
 }
 
 impl State {
+    /// Whether supervisor begins it no more by itself.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Fatal | Self::Stopped)
+    }
+
     fn named(word: &str) -> Option<Self> {
         Some(match word {
             "STOPPED" => Self::Stopped,

@@ -1,6 +1,7 @@
 //! What the answers of a service mean, and what to do about it.
 
 use super::{
+    super::spec::user_of,
     Answer, Health, Inside, Probed, Report,
     supervisor::{Program, State},
 };
@@ -57,6 +58,16 @@ fn judged(lab: &str, service: &str, inside: &Inside, probed: Option<&Probed>) ->
     }
 }
 
+fn log_of(lab: &str, service: &str) -> String {
+    let user = user_of(lab).unwrap_or(lab);
+    format!("`halolab workspace logs {user} {service}` shows what it wrote")
+}
+
+fn anew(lab: &str, service: &str) -> String {
+    let user = user_of(lab).unwrap_or(lab);
+    format!("`halolab workspace restart {user} {service}` begins it anew")
+}
+
 fn speaks(lab: &str, service: &str, probed: &Probed) -> (Health, String, String) {
     if !probed.open {
         return (Health::Up, probed.said.clone(), String::new());
@@ -77,7 +88,7 @@ fn running(lab: &str, program: &Program, probed: Option<&Probed>) -> (Health, St
     let service = program.name.as_str();
     let young = program.uptime.is_some_and(|uptime| uptime < STARTING);
     let words = told(probed);
-    let log = format!("`halolab shell {lab} -- supervisorctl tail {service}` shows what it wrote");
+    let log = log_of(lab, service);
     match probed.answer {
         Answer::Closed | Answer::Silent | Answer::Fails if young => (Health::Starting, words, String::new()),
         Answer::Closed => {
@@ -108,7 +119,7 @@ fn running(lab: &str, program: &Program, probed: Option<&Probed>) -> (Health, St
             "VNC locks out for some seconds after wrong passwords: wait, then try again".to_owned(),
         ),
         _ => {
-            let restart = format!("`halolab shell {lab} -- supervisorctl restart {service}` begins it anew");
+            let restart = anew(lab, service);
             (Health::Down, words, format!("{log}; {restart}"))
         }
     }
@@ -118,7 +129,7 @@ fn dead(lab: &str, program: &Program) -> (Health, String, String) {
     let Program {
         name, state, detail, ..
     } = program;
-    let log = format!("`halolab shell {lab} -- supervisorctl tail {name}` shows what it wrote");
+    let log = log_of(lab, name);
     let hint = match name.as_str() {
         "vnc" => "; a screen that another program holds is freed by a restart of the workspace",
         "rdp" => "; its keys are below /var/lib/state/xrdp, which must be writable",
@@ -126,7 +137,7 @@ fn dead(lab: &str, program: &Program) -> (Health, String, String) {
         "code" | "jupyter" | "tensorboard" => "; a full home ends it at its start: see `df -h`",
         _ => "",
     };
-    let restart = format!("`halolab shell {lab} -- supervisorctl restart {name}` begins it anew");
+    let restart = anew(lab, name);
     let words = match state {
         State::Fatal => format!("it ended too soon again and again, and is not begun anew: {detail}"),
         State::Backoff => format!("it ends too soon, and is begun again: {detail}"),
@@ -145,7 +156,7 @@ fn dind(lab: &str, program: &Program, answer: Option<&str>) -> (Health, String, 
             String::new(),
         ),
         (State::Running, _) => {
-            let log = format!("`halolab shell {lab} -- supervisorctl tail dind` shows what it wrote");
+            let log = log_of(lab, "dind");
             (Health::Down, "the engine inside does not answer".to_owned(), log)
         }
         (State::Starting, _) => (Health::Starting, "it is being started".to_owned(), String::new()),
