@@ -375,7 +375,10 @@ mod tests {
 
     #[test]
     fn no_path_leads_out_of_the_image_however_long_it_is() {
-        for path in ["rootfs/../x".to_owned(), format!("rootfs/{}/../../../x", "long".repeat(60))] {
+        for path in [
+            "rootfs/../x".to_owned(),
+            format!("rootfs/{}/../../../x", "long".repeat(60)),
+        ] {
             let mut header = tar::Header::new_gnu();
             header.set_size(0);
             let mut packed = tar::Builder::new(vec![]);
@@ -386,7 +389,9 @@ mod tests {
             long.set_size(name.len() as u64);
             long.set_cksum();
             packed.append(&long, name.as_bytes()).unwrap();
-            packed.append_data(&mut header, "rootfs/short", std::io::empty()).unwrap();
+            packed
+                .append_data(&mut header, "rootfs/short", std::io::empty())
+                .unwrap();
             let packed = packed.into_inner().unwrap();
             let error = repack(packed.as_slice(), &mut tar::Builder::new(vec![])).unwrap_err();
             assert!(error.to_string().contains("leads out of the image"), "{error}");
