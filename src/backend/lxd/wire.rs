@@ -388,32 +388,3 @@ impl From<Network> for types::Network {
         }
     }
 }
-
-/// Reads bytes as each kind of answer and turns what is read into our own words, for the fuzzer.
-#[cfg(fuzzing)]
-pub fn read_any(bytes: &[u8]) {
-    fn read<T: serde::de::DeserializeOwned + Default>(bytes: &[u8]) -> T {
-        serde_json::from_slice(bytes).unwrap_or_default()
-    }
-    let envelope: Envelope = read(bytes);
-    let raw = envelope.metadata.as_deref().map_or(bytes, |m| m.get().as_bytes());
-    for bytes in [bytes, raw] {
-        let _ = read::<Operation>(bytes).ended();
-        let event: Event = read(bytes);
-        let _ = (
-            event.kind,
-            read::<Operation>(event.metadata.to_string().as_bytes()),
-        );
-        let _ = read::<Server>(bytes).into_server("/a", true);
-        let _ = types::Instance::from(read::<Instance>(bytes));
-        let _ = types::Snapshot::from(read::<Instance>(bytes));
-        let _ = types::InstanceState::from(read::<State>(bytes));
-        let _ = types::ImageInfo::from(read::<Image>(bytes));
-        let _ = types::Profile::from(read::<Profile>(bytes));
-        let _ = types::Network::from(read::<Network>(bytes));
-        let _ = (read::<Pool>(bytes), read::<Resources>(bytes));
-        for instance in read::<Vec<Instance>>(bytes) {
-            let _ = types::Instance::from(instance);
-        }
-    }
-}
