@@ -21,6 +21,7 @@ mod origin;
 mod places;
 mod power;
 mod profiles;
+mod proxy;
 mod record;
 mod removal;
 mod replace;
@@ -43,6 +44,7 @@ pub use build::{Build, BuildEvent, Built};
 pub use events::Usage;
 pub use locate::Places;
 pub use places::ISOLATED;
+pub use proxy::{ENVIRONMENT, Proxy};
 pub use snapshots::NOT_HELD;
 pub use volumes::{Unnamed, Volume};
 

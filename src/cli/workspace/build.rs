@@ -33,7 +33,9 @@ pub(super) async fn build(setup: &Setup, anew: bool, consent: &Consent) -> Resul
         authorities: certificates::added(std::path::Path::new("/")),
         code_server: None,
     };
-    let recipe = image::recipe(&choice, &settings.image_name()).map_err(Stop::usage)?;
+    let mut recipe = image::recipe(&choice, &settings.image_name()).map_err(Stop::usage)?;
+    recipe.build.network.clone_from(&settings.build.network);
+    recipe.build.proxy = settings.build.proxy();
     setup.docker().await.map_err(Stop::blocked)?;
     note(&format!(
         "the image {} with {}: {}",
@@ -69,7 +71,10 @@ fn action(recipe: Recipe, anew: bool) -> Action {
     let arguments: Vec<String> = arguments
         .map(|(key, value)| format!("--build-arg {key}={value}"))
         .collect();
-    let arguments = arguments.join(" ");
+    let mut arguments = arguments.join(" ");
+    if !recipe.build.network.is_empty() {
+        arguments = format!("--network {} {arguments}", recipe.build.network);
+    }
     Action {
         id: format!("{}/workspace-image", planner::HOST),
         sentence: format!(
