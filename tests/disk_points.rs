@@ -29,13 +29,19 @@ mod common {
     pub(super) mod raw;
 }
 
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 
 use common::faults::{
     disk::{Disk, Harm, named_for},
     ground::Ground,
     picture::{Picture, lost},
-    points::{Workers, choose, scenarios},
+    points::{Workers, choose, scenarios, telling},
+    proxy::Call,
     scenario::{LONG, Scenario, tail},
     table::{Row, Table, Verdict},
     trial::{converges, judge_run},
@@ -137,6 +143,94 @@ fn whatever_it_writes_when_it_is_killed_or_the_disk_fails_it_goes_on() {
             scenario,
             point,
             verdict,
+            notes,
+            seconds: began.elapsed().as_secs_f32(),
+        });
+    });
+    table.end();
+}
+
+/// A call by which something that was there is gone, or is something else: what is removed, renamed, put back or rewritten.
+fn destroys(call: &Call) -> bool {
+    let words: Vec<&str> = call.path.trim_matches('/').split('/').collect();
+    let of_instance = matches!(
+        words.as_slice(),
+        [_, "instances", _] | [_, "instances", _, "snapshots", _]
+    );
+    of_instance && ["DELETE", "PUT", "PATCH", "POST"].contains(&call.method.as_str())
+}
+
+/// Why a call may not be made yet, as the journal below a home and the calls by which it was written say; none where what
+/// is begun stands in it, on the disk.
+fn unwritten(home: &Path, calls: &Path) -> Option<String> {
+    let runs = fs::read_dir(home.join("state/runs"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let journals = runs.map(|run| run.path().join("journal.jsonl"));
+    let Some(newest) = journals.filter(|file| file.exists()).max() else {
+        return Some("there is no journal".to_owned());
+    };
+    let text = fs::read_to_string(newest).unwrap_or_default();
+    let (mut begun, mut ended) = (0, 0);
+    for line in text.lines() {
+        begun += usize::from(line.contains(r#""entry":"started""#));
+        ended += usize::from(line.contains(r#""entry":"finished""#));
+    }
+    if begun <= ended {
+        return Some(format!("{begun} actions are begun and {ended} ended"));
+    }
+    let calls = fs::read_to_string(calls).unwrap_or_default();
+    let last = calls.lines().rfind(|call| call.contains("journal.jsonl"));
+    let last = last.unwrap_or("no write").to_owned();
+    (!last.starts_with("sync ")).then_some(last)
+}
+
+#[test]
+fn nothing_is_destroyed_before_the_journal_that_says_so_is_on_the_disk() {
+    let Some(workers) = Workers::new() else { return };
+    let disk = Disk::new();
+    let mut wanted = telling();
+    wanted.retain(|s| s.name != "create" && !s.name.starts_with("snapshot"));
+    let table = Table::new("order");
+    workers.each(wanted, |ground, scenario| {
+        let began = Instant::now();
+        ground.reset(scenario.from);
+        let seen: Arc<Mutex<Vec<(String, Option<String>)>>> = Arc::default();
+        let (found, home, calls) = (
+            Arc::clone(&seen),
+            ground.home.folder.path().to_owned(),
+            disk.log(ground),
+        );
+        ground.proxy.watch(Some(Arc::new(move |call: &Call| {
+            if destroys(call) {
+                let why = unwritten(&home, &calls);
+                found.lock().unwrap().push((call.to_string(), why));
+            }
+        })));
+        let (ran, _, _) = disk.run(ground, &scenario.arguments(ground), None, LONG);
+        ground.proxy.watch(None);
+        assert_eq!(ran.code, Some(0), "{}: {}", scenario.name, ran.said);
+        let seen = seen.lock().unwrap();
+        assert!(!seen.is_empty(), "{}: it destroys nothing", scenario.name);
+        let notes: Vec<String> = seen
+            .iter()
+            .filter_map(|(call, why)| Some(format!("{call}: {}", why.as_ref()?)))
+            .collect();
+        println!(
+            "{}: {} calls that destroy something, {} before their line",
+            scenario.name,
+            seen.len(),
+            notes.len()
+        );
+        table.add(Row {
+            scenario: scenario.name.into(),
+            point: format!("{} calls", seen.len()),
+            verdict: if notes.is_empty() {
+                Verdict::Ok
+            } else {
+                Verdict::Differs
+            },
             notes,
             seconds: began.elapsed().as_secs_f32(),
         });

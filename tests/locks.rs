@@ -2,6 +2,11 @@
 
 use halolab::run::lock::{Daemon, Lock, LockError, Scope};
 
+/// What a daemon is, in no other process that runs these tests.
+fn identity(name: &str) -> String {
+    format!("{name}{}", std::process::id())
+}
+
 #[test]
 fn a_daemon_at_two_places_has_one_lock_for_a_lab() {
     let folder = tempfile::tempdir().unwrap();
@@ -12,8 +17,9 @@ fn a_daemon_at_two_places_has_one_lock_for_a_lab() {
     drop(take(&https).unwrap());
     drop(early);
     let clone = socket.clone();
-    socket.answered("ab12/default");
-    https.answered("ab12/default");
+    let known = identity("ab12/default");
+    socket.answered(&known);
+    https.answered(&known);
     let held = take(&clone).unwrap();
     assert!(
         matches!(take(&https), Err(LockError::Held(_))),
@@ -25,7 +31,7 @@ fn a_daemon_at_two_places_has_one_lock_for_a_lab() {
         "its place is enough"
     );
     let other = Daemon::at("https://b:8443");
-    other.answered("cd34/default");
+    other.answered(&identity("cd34/default"));
     drop((take(&other).unwrap(), held));
     drop(take(&https).unwrap());
 }
@@ -37,14 +43,40 @@ fn two_that_share_docker_exclude_each_other() {
     let path = folder.path().join("lock");
     let take = |daemon: &Daemon| Lock::take_for(&path, &Scope::labs(daemon, ["one"]), "run x");
     let (one, other) = (Daemon::at("/a/unix.socket"), Daemon::at("/nonexistent"));
-    one.docker_answered("d0ck/");
+    let known = identity("d0ck/");
+    one.docker_answered(&known);
     let held = take(&one).unwrap();
     drop(take(&other).unwrap());
-    other.docker_answered("d0ck/");
+    other.docker_answered(&known);
     assert!(
         matches!(take(&other), Err(LockError::Held(_))),
         "it is the same Docker"
     );
     drop(held);
     drop(take(&other).unwrap());
+}
+
+/// The locks of two users are in folders of their own; what both see is the machine's place for locks.
+#[test]
+fn two_users_exclude_each_other_on_a_lab_of_one_daemon() {
+    let folder = tempfile::tempdir().unwrap();
+    let (daemon, elsewhere) = (Daemon::at("/a/unix.socket"), Daemon::at("/a/unix.socket"));
+    daemon.answered(&identity("users/default"));
+    elsewhere.answered(&identity("others/default"));
+    let take = |user: &str, daemon: &Daemon, lab: &str| {
+        Lock::take_for(
+            &folder.path().join(user).join("lock"),
+            &Scope::labs(daemon, [lab]),
+            "run x",
+        )
+    };
+    let held = take("anna", &daemon, "one").unwrap();
+    let Err(LockError::Held(who)) = take("bob", &daemon, "one") else {
+        panic!("two work on one lab");
+    };
+    assert!(who.contains(&format!("pid {}", std::process::id())), "{who}");
+    drop(take("bob", &daemon, "two").unwrap());
+    drop(take("bob", &elsewhere, "one").unwrap());
+    drop(held);
+    drop(take("bob", &daemon, "one").unwrap());
 }

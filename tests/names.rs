@@ -75,7 +75,7 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         let lock = folder.path().join("run/lock");
         let daemon = Daemon::at(daemon);
-        daemon.answered("../../identity");
+        daemon.answered(&format!("../../identity{}", std::process::id()));
         let held = Lock::take_for(&lock, &Scope::labs(&daemon, [lab]), "x\u{1b}[2J\n../y");
         prop_assert!(held.is_ok(), "{:?}", held);
         let made = std::fs::read_dir(folder.path().join("run/lock.d")).unwrap().count();

@@ -2,13 +2,21 @@
 
 #![no_main]
 
-use halolab::log::{redact, row, sanitize, sanitize_line, sanitize_text, severity, strip};
+use std::sync::LazyLock;
+
+use halolab::log::{redact, row, sanitize, sanitize_line, sanitize_text, severity, spelled_out, strip};
 use libfuzzer_sys::fuzz_target;
 use ratatui::style::Style;
+use regex::Regex;
+
+/// What Unicode itself says of characters that no reader sees; a list that is not the sanitiser's own.
+static HIDDEN: LazyLock<Regex> = LazyLock::new(|| {
+    let class = r"[[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\p{Variation_Selector}\p{Bidi_Control}]--\p{Prepended_Concatenation_Mark}]";
+    Regex::new(class).expect("a class of characters")
+});
 
 fn is_safe(text: &str) -> bool {
-    let hidden = |c: char| c.is_control() || matches!(c, '\u{200b}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    !text.chars().any(hidden)
+    text.is_ascii() && !text.contains(|c: char| c.is_ascii_control()) || !HIDDEN.is_match(text)
 }
 
 fuzz_target!(|bytes: &[u8]| {
@@ -16,6 +24,9 @@ fuzz_target!(|bytes: &[u8]| {
     let clean = sanitize(&text);
     assert!(is_safe(&clean), "{clean:?}");
     assert_eq!(sanitize(&clean), clean);
+    let told = spelled_out(&text);
+    assert!(is_safe(&told), "{told:?}");
+    assert!(told.chars().count() >= text.chars().count(), "nothing is left out");
     let lines = sanitize_text(&text);
     assert!(lines.split('\n').all(is_safe), "{lines:?}");
     assert_eq!(sanitize_text(&lines), lines);

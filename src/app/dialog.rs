@@ -8,6 +8,7 @@ use super::{
     msg::Job,
     reading::Reading,
     resume::Unfinished,
+    workspaces::Asked,
     zephyr::{FailedBuild, Wanted},
 };
 
@@ -64,6 +65,8 @@ pub enum Then {
     Do(Job),
     /// An entrypoint of Zephyr is begun.
     Zephyr(Box<Wanted>),
+    /// Something about a user of a workspace.
+    Workspace(Asked),
     /// A job is stopped.
     StopJob(String),
     /// The jobs that ended are forgotten.

@@ -39,6 +39,7 @@ pub mod terminal;
 pub mod tuning;
 mod update;
 pub mod viewer;
+pub mod workspaces;
 pub mod zephyr;
 mod zephyr_wish;
 

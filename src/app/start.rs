@@ -39,6 +39,7 @@ use super::{
     stages::Stages,
     terminal::Session,
     viewer::hands,
+    workspaces::logs::show_logs,
 };
 
 /// Exit code where the terminal is gone: 128 and the number of SIGHUP.
@@ -152,7 +153,7 @@ async fn run_errand(
                 Ok(mirror) => mirror,
                 Err(error) => return Ok(Err(error.to_string())),
             };
-            let connect = async || performer.backend().await.map_err(|error| error.to_string());
+            let connect = async || performer.backend_for(&mirror.job.engine).await;
             session.lend();
             let ended = tokio::select! {
                 shown = job_view::show(connect, &mirror, performer.viewing()) => shown.map(|()| String::new()),
@@ -161,7 +162,24 @@ async fn run_errand(
             session.take_back()?;
             return Ok(ended);
         }
-        Errand::Shell(lab) => return inside(session, (performer, ordered), lab, cli::login()).await,
+        Errand::Logs(user, service) => {
+            let backend = match performer.backend().await {
+                Ok(backend) => backend,
+                Err(error) => return Ok(Err(error.to_string())),
+            };
+            let around = &performer.shared().around;
+            session.lend();
+            let shown = tokio::select! {
+                shown = show_logs(backend.as_ref(), (user, service.as_deref()), &around.paths, around.global.clone()) => shown,
+                () = ordered.cancelled() => Ok(()),
+            };
+            session.take_back()?;
+            return Ok(shown.map(|()| String::new()));
+        }
+        Errand::Shell(lab) => {
+            let login = performer.shared().login(lab);
+            return inside(session, (performer, ordered), lab, login).await;
+        }
         Errand::Program(lab, argv) => return inside(session, (performer, ordered), lab, argv.clone()).await,
     }
     Ok(Ok(String::new()))

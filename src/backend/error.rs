@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::log::sanitize::is_hidden;
+
 /// An engine's no. The text says what to do next.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -287,10 +289,8 @@ fn some(list: &[String]) -> String {
 fn plain(c: char) -> char {
     match c {
         c if c.is_control() => ' ',
-        // Zero-width and direction characters: a name must not look like another one.
-        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => {
-            '\u{fffd}'
-        }
+        // A name must not look like another one.
+        c if is_hidden(c) => '\u{fffd}',
         c => c,
     }
 }

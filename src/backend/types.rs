@@ -177,6 +177,8 @@ pub struct InstanceState {
     pub disk: Option<u64>,
     /// Processes inside.
     pub processes: i64,
+    /// Nanoseconds of processors' time since its start; 0 where nobody says.
+    pub processor: u64,
 }
 
 /// A snapshot.

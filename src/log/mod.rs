@@ -29,7 +29,7 @@ pub use document::Document;
 pub use matcher::Query;
 pub use page::{Ask, Motion, Page, Spot};
 pub use row::sanitize_line;
-pub use sanitize::{clean, sanitize, sanitize_text, shortened};
+pub use sanitize::{clean, sanitize, sanitize_text, shortened, spelled_out};
 pub use severity::{Severity, severity};
 
 /// Called by threads when there is something new to show.

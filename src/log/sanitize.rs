@@ -55,6 +55,35 @@ pub fn sanitize_text(text: &str) -> String {
     lines.join("\n")
 }
 
+/// A line in which nothing is left out: whatever [`sanitize`] would drop or a reader could not see is spelled, so that who
+/// must decide about a text sees each character of it. Tabs become spaces.
+pub fn spelled_out(line: &str) -> String {
+    let mut out = String::new();
+    let mut before = None;
+    let mut marks = 0;
+    for c in line.chars() {
+        match shown(c, before, marks) {
+            _ if c == '\t' => {
+                out.push_str("    ");
+                (before, marks) = (Some(' '), 0);
+            }
+            Shown::Drop | Shown::Spelled(_) => {
+                out.push_str(&spelled(c));
+                (before, marks) = (Some('>'), 0);
+            }
+            Shown::Mark(c) => {
+                out.push(c);
+                marks += 1;
+            }
+            Shown::Cell(c) => {
+                out.push(c);
+                (before, marks) = (Some(c), 0);
+            }
+        }
+    }
+    out
+}
+
 fn plain(bytes: &[u8]) -> String {
     let mut text = Plain::default();
     Parser::new().advance(&mut text, bytes);
@@ -62,13 +91,13 @@ fn plain(bytes: &[u8]) -> String {
 }
 
 /// Whether a reader could not see this character, or it changes how others are seen.
-fn is_hidden(c: char) -> bool {
+pub(crate) fn is_hidden(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{70f}'
         | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
         | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
         | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
-        | '\u{fff0}'..='\u{fffc}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{fff0}'..='\u{fffc}' | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
         | '\u{e0000}'..='\u{e0fff}')
         || (u32::from(c) & 0xfffe) == 0xfffe
         || matches!(c, '\u{fdd0}'..='\u{fdef}')
@@ -132,5 +161,72 @@ impl Perform for Plain {
                 self.marks = 0;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_hidden, sanitize, spelled_out};
+
+    /// What Unicode itself calls a control, a format character, a separator of lines, or one that is not to be seen. The
+    /// few format characters that are drawn around the digits after them are seen.
+    fn hidden() -> impl Iterator<Item = char> {
+        let class = r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\p{Variation_Selector}\p{Bidi_Control}]";
+        let hidden = regex::Regex::new(class).unwrap();
+        let seen = regex::Regex::new(r"\p{Prepended_Concatenation_Mark}").unwrap();
+        let is = |with: &regex::Regex, c: char| with.is_match(c.encode_utf8(&mut [0; 4]));
+        ('\0'..=char::MAX).filter(move |c| is(&hidden, *c) && !is(&seen, *c))
+    }
+
+    #[test]
+    fn every_character_that_unicode_hides_is_spelled_or_dropped_wherever_it_stands() {
+        let all: Vec<char> = hidden().collect();
+        assert!(all.len() > 4000, "{}", all.len());
+        for c in all {
+            assert!(is_hidden(c) || c.is_control(), "U+{:04X}", u32::from(c));
+            for text in [
+                format!("{c}"),
+                format!("a{c}b"),
+                format!("\u{1f600}{c}\u{1f600}"),
+                format!("{c}{c}"),
+            ] {
+                let clean = sanitize(&text);
+                assert!(!clean.contains(c), "U+{:04X} in {clean:?}", u32::from(c));
+                let shown = spelled_out(&text);
+                let said = if c == '\t' {
+                    "    ".to_owned()
+                } else {
+                    format!("<U+{:04X}>", u32::from(c))
+                };
+                assert!(
+                    !shown.contains(c) && shown.contains(&said),
+                    "U+{:04X} in {shown:?}",
+                    u32::from(c)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn spelled_out_nothing_is_left_out() {
+        let marks = format!("e{}", "\u{301}".repeat(10));
+        for (text, wanted) in [
+            (
+                "echo \u{1f468}\u{200d}\u{1f4bb}",
+                "echo \u{1f468}<U+200D>\u{1f4bb}",
+            ),
+            ("\u{4e2d}\u{fe0f}x", "\u{4e2d}<U+FE0F>x"),
+            ("\u{301}a", "<U+0301>a"),
+            ("caf\u{e9}", "caf\u{e9}"),
+        ] {
+            assert_eq!(spelled_out(text), wanted);
+            assert_eq!(sanitize(wanted), wanted);
+        }
+        let shown = spelled_out(&marks);
+        assert_eq!(
+            shown.matches('\u{301}').count() + shown.matches("<U+0301>").count(),
+            10,
+            "{shown}"
+        );
     }
 }

@@ -3,7 +3,9 @@
 //!
 //! `lock` is held alone by the first kind, and together by all of the second kind; those hold `lock.d/DAEMON-LAB` for each
 //! of their labs, too, under each name of the daemon. Who holds a file is written in it, for people; that it is held at all
-//! only the kernel says.
+//! only the kernel says. Other users of the machine are kept away by [`shared`].
+
+mod shared;
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -93,7 +95,7 @@ impl Daemon {
 /// What is going to be changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope {
-    /// The names of the daemon of the labs.
+    /// The names of the daemon of the labs: the place where it is reached, then what it says that it is.
     pub daemon: Vec<String>,
     /// Labs, and nothing that others share; empty for everything.
     pub labs: Vec<String>,
@@ -137,11 +139,17 @@ impl Scope {
 
     /// The files of its labs.
     fn files(&self, lock: &Path) -> Vec<PathBuf> {
+        let names = self.file_names(&self.daemon);
+        names.into_iter().map(|name| folder(lock).join(name)).collect()
+    }
+
+    /// Each lab under each of these names of the daemon, as files are called.
+    fn file_names(&self, daemon: &[String]) -> Vec<String> {
         let short = |name: &String| {
             let sum = hex::encode(Sha256::digest(name.as_bytes()));
             sum.get(..8).unwrap_or_default().to_owned()
         };
-        let daemons: Vec<String> = self.daemon.iter().map(short).collect();
+        let daemons: Vec<String> = daemon.iter().map(short).collect();
         let plain = |c: char| {
             if c.is_ascii_alphanumeric() || c == '-' {
                 c
@@ -152,8 +160,7 @@ impl Scope {
         let mut files = vec![];
         for lab in &self.labs {
             let lab: String = lab.chars().map(plain).collect();
-            let names = daemons.iter().map(|daemon| format!("{daemon}-{lab}"));
-            files.extend(names.map(|name| folder(lock).join(name)));
+            files.extend(daemons.iter().map(|daemon| format!("{daemon}-{lab}")));
         }
         files
     }
@@ -170,6 +177,8 @@ pub struct Lock {
     ours: Vec<File>,
     /// Held together with others.
     _together: Option<File>,
+    /// Kept from other users of this machine.
+    _shared: Option<shared::Shared>,
 }
 
 impl Drop for Lock {
@@ -293,6 +302,7 @@ impl Lock {
             return Ok(Self {
                 ours: vec![held],
                 _together: None,
+                _shared: None,
             });
         }
         match gate.try_lock_shared() {
@@ -305,9 +315,13 @@ impl Lock {
             // Those that were had are given back where one is not.
             ours.push(take(open(&file)?, &file, who, || None)?);
         }
+        // Another user's name of the place may lead to another daemon: what counts is what it is.
+        let known = scope.file_names(scope.daemon.get(1..).unwrap_or_default());
+        let shared = shared::place().map(|place| shared::Shared::take(&place, known));
         Ok(Self {
             ours,
             _together: Some(gate),
+            _shared: shared.transpose().map_err(LockError::Held)?,
         })
     }
 }

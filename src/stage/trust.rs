@@ -6,7 +6,6 @@
 
 use std::{
     collections::BTreeMap,
-    fmt::Write as _,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -15,7 +14,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::schema::Stage;
-use crate::paths::{FileError, private_folder, write_private};
+use crate::{
+    log::spelled_out,
+    paths::{FileError, private_folder, write_private},
+};
 
 /// The name of the text itself among a stage's files.
 const STAGE: &str = "stage.toml";
@@ -175,7 +177,7 @@ fn read(path: &Path) -> io::Result<Trusted> {
 fn whole(files: &BTreeMap<String, String>) -> Vec<String> {
     let mut lines = vec![];
     for (name, text) in files {
-        lines.push(format!("==> {}", plain(name)));
+        lines.push(format!("==> {}", spelled_out(name)));
         let shown = text.split_terminator('\n').flat_map(in_pieces);
         lines.extend(shown.map(|line| format!("    {line}")));
     }
@@ -185,7 +187,7 @@ fn whole(files: &BTreeMap<String, String>) -> Vec<String> {
 /// A line with everything in it that a shell would run: what a terminal would act on, or hide, is spelled, and a long
 /// line goes on in the next one. A reader who decides must see each byte.
 fn in_pieces(line: &str) -> Vec<String> {
-    let shown = plain(line);
+    let shown = spelled_out(line);
     let mut pieces = vec![String::new()];
     for (count, letter) in shown.chars().enumerate() {
         if count > 0 && count.is_multiple_of(PIECE) {
@@ -196,21 +198,6 @@ fn in_pieces(line: &str) -> Vec<String> {
         }
     }
     pieces
-}
-
-fn plain(text: &str) -> String {
-    let mut shown = String::new();
-    for letter in text.chars() {
-        match letter {
-            '\t' => shown.push_str("    "),
-            letter if letter.is_control() => {
-                // Writing to memory does not fail.
-                let _ = write!(shown, "<U+{:04X}>", u32::from(letter));
-            }
-            letter => shown.push(letter),
-        }
-    }
-    shown
 }
 
 fn diff(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> Vec<String> {
@@ -229,6 +216,21 @@ fn diff(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> Vec<S
         }
     }
     lines
+}
+
+/// A stage's file and a script of it as they are shown, alone and where others were trusted before, for the fuzzer.
+#[cfg(fuzzing)]
+pub fn shown(before: Option<(&str, &str)>, text: &str, script: &str) -> Vec<String> {
+    let texts = |(text, script): (&str, &str)| {
+        BTreeMap::from([
+            (STAGE.to_owned(), text.to_owned()),
+            ("a.sh".to_owned(), script.to_owned()),
+        ])
+    };
+    match before {
+        Some(before) => diff(&texts(before), &texts((text, script))),
+        None => whole(&texts((text, script))),
+    }
 }
 
 #[cfg(test)]

@@ -31,15 +31,17 @@ const HEAD: &str = "# Workspaces: a container for each user. `halolab workspace 
 /// # Errors
 /// The user's settings are wrong, or the file cannot be read or written.
 pub fn put_user(path: &Path, name: &str, user: &User) -> Result<Settings, EditError> {
-    change(path, |document| {
-        let Some(users) = table(document.as_table_mut(), "user") else {
-            return;
-        };
-        users.set_implicit(true);
-        if let Some(entry) = table(users, name) {
-            lay(entry, user, &User::default());
-        }
-    })
+    change(path, |document| lay_user(document, name, user))
+}
+
+fn lay_user(document: &mut DocumentMut, name: &str, user: &User) {
+    let Some(users) = table(document.as_table_mut(), "user") else {
+        return;
+    };
+    users.set_implicit(true);
+    if let Some(entry) = table(users, name) {
+        lay(entry, user, &User::default());
+    }
 }
 
 /// Takes a user out.
@@ -76,15 +78,31 @@ fn change(path: &Path, edit: impl FnOnce(&mut DocumentMut)) -> Result<Settings, 
         _ => read_text(&path).map_err(LoadError::from)?,
     };
     let file = path.display().to_string();
+    let (text, settings) = changed(&file, &text, edit)?;
+    write_private(&path, text.as_bytes())?;
+    Ok(settings)
+}
+
+/// A text with a change in it, and what it says then.
+fn changed(
+    file: &str,
+    text: &str,
+    edit: impl FnOnce(&mut DocumentMut),
+) -> Result<(String, Settings), LoadError> {
     let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| {
         let span = error.span().unwrap_or(0..0);
-        LoadError::from(Problem::at(&file, &text, span, error.message()))
+        LoadError::from(Problem::at(file, text, span, error.message()))
     })?;
     edit(&mut document);
     let text = document.to_string();
-    let settings = Settings::parse(&file, &text)?;
-    write_private(&path, text.as_bytes())?;
-    Ok(settings)
+    let settings = Settings::parse(file, &text)?;
+    Ok((text, settings))
+}
+
+/// A text with a user in it, new or changed, for the fuzzer.
+#[cfg(fuzzing)]
+pub fn with_user(text: &str, name: &str, user: &User) -> Result<(String, Settings), LoadError> {
+    changed("workspaces.toml", text, |document| lay_user(document, name, user))
 }
 
 /// The table of a key, made where there is none. What is no table is refused when the file is read.

@@ -143,7 +143,7 @@ fn options(build: &Build, dockerfile: &str) -> BuildImageOptions {
 
 /// Reads what the classic builder writes.
 #[derive(Default)]
-struct Reader {
+pub(super) struct Reader {
     /// A line that is not whole yet.
     line: String,
     steps: u32,
@@ -156,7 +156,12 @@ struct Reader {
 }
 
 impl Reader {
-    fn read(&mut self, told: &BuildInfo, tell: &mut (dyn FnMut(BuildEvent) + Send), progress: &Progress) {
+    pub(super) fn read(
+        &mut self,
+        told: &BuildInfo,
+        tell: &mut (dyn FnMut(BuildEvent) + Send),
+        progress: &Progress,
+    ) {
         let Some(text) = &told.stream else {
             if let Some(status) = &told.status {
                 progress.say(fold(status), self.percent());
@@ -209,7 +214,7 @@ impl Reader {
     }
 
     /// The engine's words about a failure, with the step and what it wrote.
-    fn failed(&self, message: &str) -> String {
+    pub(super) fn failed(&self, message: &str) -> String {
         if self.step.is_empty() {
             return message.to_owned();
         }

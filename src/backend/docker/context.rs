@@ -22,7 +22,7 @@ impl Ignored {
         }
     }
 
-    fn parse(text: &str) -> io::Result<Self> {
+    pub(super) fn parse(text: &str) -> io::Result<Self> {
         let lines = text.lines().map(str::trim);
         let rules = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
         let rules = rules.map(|line| {
@@ -37,7 +37,7 @@ impl Ignored {
     }
 
     /// Whether a path below the folder stays here.
-    fn leaves_out(&self, path: &str) -> bool {
+    pub(super) fn leaves_out(&self, path: &str) -> bool {
         let last = self.0.iter().rev().find(|(rule, _)| rule.is_match(path));
         last.is_some_and(|(_, keep)| !keep)
     }

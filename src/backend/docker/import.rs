@@ -4,7 +4,7 @@
 use std::{
     fs::File,
     io::{self, BufReader, Read, Write},
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     time::Duration,
 };
 
@@ -246,13 +246,20 @@ fn inner(path: &Path) -> Option<PathBuf> {
 }
 
 /// Copies what is below `rootfs`, with owners, modes, links and extended attributes.
-fn repack<W: Write>(from: impl Read, into: &mut tar::Builder<W>) -> io::Result<()> {
+pub(super) fn repack<W: Write>(from: impl Read, into: &mut tar::Builder<W>) -> io::Result<()> {
     let mut archive = tar::Archive::new(from);
     for entry in archive.entries()? {
         let mut entry = entry?;
         let Some(path) = inner(&entry.path()?) else {
             continue;
         };
+        // Long names pass what writes the archive unseen.
+        if path.components().any(|part| part == Component::ParentDir) {
+            return Err(io::Error::other(format!(
+                "`{}` leads out of the image; take another image",
+                path.display()
+            )));
+        }
         let mut attributes: Vec<(String, Vec<u8>)> = vec![];
         if let Some(all) = entry.pax_extensions()? {
             for one in all {
@@ -364,6 +371,31 @@ mod tests {
         let packed = packed.into_inner().unwrap();
         let error = repack(packed.as_slice(), &mut tar::Builder::new(vec![])).unwrap_err();
         assert!(error.to_string().contains("--sparse"), "{error}");
+    }
+
+    #[test]
+    fn no_path_leads_out_of_the_image_however_long_it_is() {
+        for path in [
+            "rootfs/../x".to_owned(),
+            format!("rootfs/{}/../../../x", "long".repeat(60)),
+        ] {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(0);
+            let mut packed = tar::Builder::new(vec![]);
+            // The name as an archive of somebody else may have it.
+            let name = format!("{path}\0");
+            let mut long = tar::Header::new_gnu();
+            long.set_entry_type(tar::EntryType::GNULongName);
+            long.set_size(name.len() as u64);
+            long.set_cksum();
+            packed.append(&long, name.as_bytes()).unwrap();
+            packed
+                .append_data(&mut header, "rootfs/short", std::io::empty())
+                .unwrap();
+            let packed = packed.into_inner().unwrap();
+            let error = repack(packed.as_slice(), &mut tar::Builder::new(vec![])).unwrap_err();
+            assert!(error.to_string().contains("leads out of the image"), "{error}");
+        }
     }
 
     #[test]

@@ -10,6 +10,8 @@ mod devices;
 mod events;
 mod exec;
 mod files;
+#[cfg(fuzzing)]
+pub mod fuzzed;
 mod gpus;
 mod images;
 mod import;

@@ -164,7 +164,7 @@ impl Docker {
     }
 }
 
-fn encode<T: Serialize>(content: &T) -> std::result::Result<String, String> {
+pub(super) fn encode<T: Serialize>(content: &T) -> std::result::Result<String, String> {
     let json = serde_json::to_vec(content).map_err(|error| error.to_string())?;
     let mut packed = vec![];
     DeflateEncoder::new(json.as_slice(), Compression::best())
@@ -180,7 +180,7 @@ fn encode<T: Serialize>(content: &T) -> std::result::Result<String, String> {
     Ok(text)
 }
 
-fn decode<T: DeserializeOwned>(text: &str) -> Option<T> {
+pub(super) fn decode<T: DeserializeOwned>(text: &str) -> Option<T> {
     let packed = URL_SAFE_NO_PAD.decode(text).ok()?;
     let mut json = vec![];
     DeflateDecoder::new(packed.as_slice())

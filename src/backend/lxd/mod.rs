@@ -5,6 +5,8 @@ mod deadlines;
 mod events;
 mod exec;
 mod files;
+#[cfg(fuzzing)]
+mod fuzzed;
 mod images;
 mod instances;
 mod locate;
@@ -28,12 +30,12 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 use deadlines::Deadlines;
+#[cfg(fuzzing)]
+pub use fuzzed::read_any;
 pub use locate::{Elsewhere, address_of, check_address, connect, connect_with, elsewhere};
 pub use tls::Trust;
 pub(super) use tls::of_server as tls_of_server;
 use transport::{About, Target, Transport};
-#[cfg(fuzzing)]
-pub use wire::read_any;
 
 use crate::host::membership::Relay;
 

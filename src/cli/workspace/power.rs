@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     labs::Presence,
     plan::{Choice, Request},
-    workspace::{self, spec},
+    workspace::{self, ground::no_image, spec, users},
 };
 
 use super::{
@@ -18,7 +18,6 @@ use super::{
         table::{json, note, out},
     },
     ChangeArgs, Ground, NamesArgs, OneArgs, check_ports, seen,
-    users::make_folders,
 };
 
 /// Agreed to by the verb itself: nothing is lost by it.
@@ -48,14 +47,9 @@ fn chosen(ground: &Ground, users: &[String], all: bool) -> Result<Vec<String>, S
 }
 
 /// Slots, folders and secrets of users that are to start: who was written into the file by hand has none yet.
-fn ready(setup: &mut Setup, users: &[String]) -> Result<Ground, Stop> {
+fn ready(setup: &mut Setup, names: &[String]) -> Result<Ground, Stop> {
     let (mut ground, _guard) = Ground::hold(setup)?;
-    for name in users {
-        let user = ground.user(name)?.clone();
-        let slot = ground.slot(name)?;
-        make_folders(&ground, name, &user, slot)?;
-        ground.secrets(name).complete().map_err(Stop::blocked)?;
-    }
+    users::ready(&mut ground, names)?;
     setup.catalog = workspace::catalog(&setup.paths);
     Ok(ground)
 }
@@ -67,10 +61,7 @@ async fn has_image(setup: &Setup, ground: &Ground) -> Result<(), Stop> {
     if docker.image(&name).await?.is_some() {
         return Ok(());
     }
-    Err(Stop::blocked(format!(
-        "nothing was started: Docker has no image `{name}`; build it with `halolab workspace build`, or name one that is here \
-         with `halolab workspace setup --image NAME:TAG`"
-    )))
+    Err(Stop::blocked(no_image(&name)))
 }
 
 /// Plans these choices, and carries them out once the user agrees.
@@ -223,9 +214,7 @@ pub(super) async fn recreate(setup: &mut Setup, args: OneArgs) -> Result<Code, S
 pub(super) async fn shell(setup: &Setup, user: &str, command: Vec<String>) -> Result<Code, Stop> {
     Ground::look(setup)?.user(user)?;
     let command = if command.is_empty() {
-        // The name is of letters that mean nothing to a shell.
-        let login = format!("if id {user} >/dev/null 2>&1; then exec su - {user}; fi; exec sh -l");
-        vec!["/bin/sh".into(), "-c".into(), login]
+        spec::login(user)
     } else {
         command
     };

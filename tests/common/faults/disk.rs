@@ -102,7 +102,8 @@ impl Disk {
         (ran, calls, hit)
     }
 
-    fn log(&self, ground: &Ground) -> PathBuf {
+    /// Where the calls are written while it runs.
+    pub fn log(&self, ground: &Ground) -> PathBuf {
         self.folder.path().join(ground.lab())
     }
 }

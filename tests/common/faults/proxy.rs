@@ -62,6 +62,9 @@ impl Phase {
 /// Called at a call, once.
 pub type Hook = Arc<dyn Fn() + Send + Sync>;
 
+/// Told of each call that changes something, before the daemon hears of it.
+pub type Watcher = Arc<dyn Fn(&Call) + Send + Sync>;
+
 /// What is done to a call.
 #[derive(Clone)]
 pub enum Act {
@@ -93,6 +96,7 @@ struct Shared {
     /// The same for the so manyth call that changes something or waits.
     nth: Option<(usize, Act)>,
     hit: bool,
+    watcher: Option<Watcher>,
     /// Hooks that have not returned.
     hooks: usize,
 }
@@ -153,6 +157,11 @@ impl Proxy {
         self.shared.lock().unwrap().nth = Some((nth, act));
     }
 
+    /// Who is told of each change from now on.
+    pub fn watch(&self, watcher: Option<Watcher>) {
+        self.shared.lock().unwrap().watcher = watcher;
+    }
+
     /// The calls since then, in the order in which they came.
     pub fn calls(&self) -> Vec<Call> {
         self.shared.lock().unwrap().calls.clone()
@@ -192,6 +201,9 @@ impl Shared {
             nth: *count,
         };
         self.calls.push(call.clone());
+        if let Some(watcher) = self.watcher.as_ref().filter(|_| call.changes()) {
+            watcher(&call);
+        }
         let counted = self.calls.iter().filter(|c| c.changes() || c.waits()).count();
         let here = |nth: &mut (usize, Act)| nth.0 == counted;
         let act = match self.rule.take_if(|(wanted, _)| *wanted == call) {
