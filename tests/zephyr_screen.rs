@@ -10,6 +10,7 @@ use halolab::{
         Effect, Errand, Model, Msg,
         zephyr::{News, Wish},
     },
+    stage::Catalog,
     zephyr::{Broken, Failed},
 };
 use sample::{draw, press};
@@ -27,12 +28,14 @@ fn failed(reasons: usize) -> Failed {
         entry: "spack-build".into(),
         arguments: vec!["--again".into()],
         broken: (0..reasons).map(broken).collect(),
+        last: String::new(),
     }
 }
 
 /// The labs' screen with that menu over it.
 fn menu(size: (u16, u16), reasons: usize) -> Model {
     let mut model = sample::labs(size.0, size.1);
+    model.setup.catalog = Catalog::shipped().into();
     model.update(Msg::Zephyr(News::Failed(Box::new(failed(reasons)))));
     model
 }

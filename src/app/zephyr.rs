@@ -6,7 +6,7 @@ use crate::{
     labs::Lab as Known,
     log::sanitize,
     stage::Catalog,
-    zephyr::{Comes, Entry, Failed, Way, entries},
+    zephyr::{Comes, Entry, Failed, STAGE, Way, entries},
 };
 
 use super::{
@@ -221,7 +221,10 @@ impl Model {
         if self.refuse_read_only() {
             return vec![];
         }
-        let known = entries(&self.setup.catalog, &self.stage_of(&failed.lab));
+        let mut known = entries(&self.setup.catalog, &self.stage_of(&failed.lab));
+        if known.is_empty() {
+            known = entries(&self.setup.catalog, STAGE);
+        }
         let named = |name: &str| known.iter().find(|entry| entry.name == name).cloned();
         if let Way::Shell(spec) = way {
             return match named("build-env") {

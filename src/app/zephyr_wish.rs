@@ -80,7 +80,7 @@ impl Shared {
         let argv = wanted.entry.recorded(&wanted.arguments);
         let order = Order {
             lab: wanted.lab.clone(),
-            title: argv.join(" "),
+            title: wanted.entry.title(&wanted.arguments),
             command: Command {
                 argv,
                 script: None,

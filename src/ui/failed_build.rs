@@ -37,7 +37,8 @@ pub(super) fn view(model: &Model, menu: &FailedBuild, frame: &mut Frame<'_>) {
     let title = crate::log::sanitize(&title);
     let inside = popup(look, frame, &title, (width, height));
     // The ways matter most: of a long list of reasons there is the rest by scrolling.
-    let ways = ways.min(inside.height.saturating_sub(4).max(3));
+    let reasons = tall.min(3);
+    let ways = ways.min(inside.height.saturating_sub(reasons + 1).max(3));
     let [above, _, below] = Layout::vertical([
         Constraint::Fill(1),
         Constraint::Length(1),

@@ -21,10 +21,25 @@ pub const IMAGE_CUDA: &str = "image.cuda";
 impl Docker {
     /// A local image by its name, or by its identifier.
     pub(super) async fn find_image(&self, alias: &str) -> Result<Option<ImageInfo>> {
+        // Podman takes a bare identifier for a name.
+        let is_bare = alias.len() == 64 && alias.bytes().all(|b| b.is_ascii_hexdigit());
+        let asked = match is_bare {
+            true => format!("sha256:{alias}"),
+            false => alias.to_owned(),
+        };
         let found = self
-            .find(&about_image(alias), self.api.inspect_image(alias))
+            .find(&about_image(alias), self.api.inspect_image(&asked))
             .await?;
         Ok(found.map(info))
+    }
+
+    /// Name and tag of an image that is imported, as the engine takes them: Podman 4 leaves a tag away that is not in the
+    /// name.
+    pub(super) fn named(&self, repository: &str, tag: &str) -> (String, Option<String>) {
+        match self.engine() {
+            "podman" => (format!("{repository}:{tag}"), None),
+            _ => (repository.to_owned(), Some(tag.to_owned())),
+        }
     }
 
     /// Fetches an image from a registry, and names it `alias` too.
@@ -169,10 +184,11 @@ impl Docker {
         // What nobody looked into has no name until somebody did.
         let opaque = import::is_opaque(file.to_path_buf()).await.map_err(unreadable)?;
         let (repository, tag) = split(alias);
+        let (repository, tag) = self.named(repository, tag);
         let options = CreateImageOptions {
             from_src: Some("-".to_owned()),
-            repo: (!opaque).then(|| repository.to_owned()),
-            tag: (!opaque).then(|| tag.to_owned()),
+            repo: (!opaque).then_some(repository),
+            tag: tag.filter(|_| !opaque),
             changes: vec![format!("LABEL {}={sum}", labels::SHA256)],
             ..CreateImageOptions::default()
         };

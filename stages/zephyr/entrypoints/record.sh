@@ -38,7 +38,7 @@ tell() { # alive | end
     { tail -c "+$((from + 1))" "$log" | head -c "$((size - from))"; [ "$1" = alive ] || echo; echo; echo; } | tr '\000' '?' |
       LC_ALL=C awk -v at="$from" -v now="$(date -u +%Y-%m-%dT%H:%M:%SZ)" -v events="$events" -v told="$told" '
         function say(ev, text) {
-          if (++said > 50) return
+          if (ev == "error" && ++said > 50) return
           gsub(/\033\[[0-9;?]*[A-Za-z]/, "", text); gsub(/[^ -~]/, "?", text); gsub(/["\\]/, "?", text)
           printf "{\"v\":1,\"t\":\"%s\",\"ev\":\"%s\",\"off\":%d,\"text\":\"%s\"}\n", now, ev, at, substr(text, 1, 400) >>events
         }
