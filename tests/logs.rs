@@ -490,9 +490,10 @@ fn a_time_of_the_day_is_the_logs_own() {
     let bench = Bench::new(format!("{text}{tail}").as_bytes());
     let mut log = bench.open();
     let mut go = |typed_text: &str, from: u64| {
-        let motion = match typed(typed_text, 0).unwrap() {
+        let motion = match typed(typed_text).unwrap() {
             Typed::Clock(clock) => Motion::Clock(clock, from),
             Typed::At(at) => Motion::Time(at),
+            Typed::Ago(ago) => Motion::Ago(ago),
         };
         log.turn(&Ask { motion, ..ask(1) }).landing
     };
@@ -515,6 +516,8 @@ fn a_time_of_the_day_is_the_logs_own() {
         "out of lines without times"
     );
     assert_eq!(go("2024-02-29 4:00", 0), place("29 04:00"));
+    assert_eq!(go("-9m", 0), place("29 05:50"), "before the last line, however old it is");
+    assert_eq!(go("-3d", 0), Landing::Found(0));
     let zoned = |at: jiff::civil::DateTime| at.to_zoned(jiff::tz::TimeZone::system()).unwrap();
     let first = zoned(start).timestamp().as_millisecond();
     let last = zoned(at("2024-02-29T05:59:00")).timestamp().as_millisecond();
