@@ -49,8 +49,8 @@ pub struct Workspaces {
     pub scroll: usize,
     /// What is being filled in.
     pub form: Option<Box<UserForm>>,
-    /// What is to be planned once the engine was looked at anew.
-    pub pending: Option<Pick>,
+    /// What is to be planned once the engine was looked at anew, and what is to be said then.
+    pub pending: Option<(Pick, Vec<String>)>,
     /// Who is taken out of the file once the plan that removes their container has ended well, and whether their data goes.
     pub removal: Option<(String, bool)>,
 }
