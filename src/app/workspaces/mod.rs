@@ -248,7 +248,9 @@ impl Model {
                 _ => Standing::Stopped,
             };
         }
-        if world.docker_away.as_ref().is_some_and(|away| !away.absent) {
+        // Without a word on Docker nobody looked: LXD sleeps, and Docker did not answer beside it.
+        let absent = world.docker_away.as_ref().is_some_and(|away| away.absent);
+        if world.docker.is_none() && !absent {
             return Standing::Unknown;
         }
         match (world.kept(&lab).is_empty(), known) {
