@@ -437,8 +437,19 @@ fn start_restart_and_update_are_plans_of_the_lab() {
     let Wish::Ready(pick) = wish(&restart).clone() else {
         panic!()
     };
-    model.update(Msg::Workspaces(News::Ready(pick, vec![])));
+    let news = News::Ready(pick, vec!["note: anna: port 10022 may be taken".into()]);
+    assert_eq!(model.update(Msg::Workspaces(news)), [Effect::Look]);
+    assert_eq!(
+        model.screen(),
+        Screen::Workspaces,
+        "the engine is looked at first"
+    );
+    model.update(Msg::World(Ok(Box::new(world(vec![container(
+        "anna",
+        Status::Running,
+    )])))));
     assert_eq!(model.screen(), Screen::Review, "{}", draw(&model));
+    assert!(draw(&model).contains("may be taken"), "{}", draw(&model));
 }
 
 #[test]

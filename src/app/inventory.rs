@@ -215,7 +215,7 @@ async fn until_changed(shared: &Shared, known: &Known, backend: Arc<dyn Backend>
         let again = tokio::select! {
             () = shared.look.notified() => true,
             alive = changed(&mut changes) => alive,
-            () = pulse(backend.as_ref()) => {
+            () = pulse(shared, backend.as_ref()) => {
                 // Connecting anew may take as long again before it says the same.
                 let seconds = PULSE_WAIT.as_secs();
                 let text = format!("the engine takes connections and gives no answer for {seconds} s; is it stopped or overloaded?");
@@ -233,13 +233,24 @@ async fn until_changed(shared: &Shared, known: &Known, backend: Arc<dyn Backend>
 }
 
 /// Ends when the engine does not answer any more: one that is stopped, or behind a network that is gone, says nothing.
-async fn pulse(backend: &dyn Backend) {
+async fn pulse(shared: &Shared, backend: &dyn Backend) {
     loop {
         tokio::time::sleep(PULSE).await;
-        if !matches!(timeout(PULSE_WAIT, backend.server()).await, Ok(Ok(_))) {
-            return;
+        match timeout(PULSE_WAIT, backend.server()).await {
+            Ok(Ok(_)) => {}
+            // That LXD is away was told with the lists; labs of Docker need none.
+            Ok(Err(_)) if answers(shared).await => {}
+            _ => return,
         }
     }
+}
+
+/// Whether Docker answers.
+async fn answers(shared: &Shared) -> bool {
+    let Ok(docker) = shared.engines.docker().await else {
+        return false;
+    };
+    matches!(timeout(PULSE_WAIT, docker.server()).await, Ok(Ok(_)))
 }
 
 /// Waits for the end of a burst of changes; false where the connection is lost.

@@ -128,7 +128,8 @@ impl Model {
         edited.sort();
         edited.dedup();
         if edited.is_empty() {
-            return vec![];
+            // What no stage is made of may be another: who is disabled, reserved ports.
+            return vec![Effect::Workspaces(Wish::Read)];
         }
         // What halolab itself makes of workspaces.toml needs no word.
         let own = |id: &String| {

@@ -390,6 +390,8 @@ async fn seen(setup: &Setup, ground: &Ground) -> Seen {
 /// What stands in the way of users' ports ends it before anything starts; what only may is said.
 fn check_ports(collisions: &[Collision], users: &[String]) -> Result<(), Stop> {
     let notes = ground::check_ports(collisions, users).map_err(Stop::blocked)?;
-    notes.iter().for_each(|text| note(text));
+    for text in notes {
+        note(&text);
+    }
     Ok(())
 }

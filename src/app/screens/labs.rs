@@ -110,7 +110,7 @@ impl Model {
 
     /// The menu of a lab.
     pub(in crate::app) fn open_menu_of(&mut self, lab: &str) -> Vec<Effect> {
-        self.picker.lab = lab.to_owned();
+        lab.clone_into(&mut self.picker.lab);
         self.picker.rows = None;
         self.menu_cursor = 0;
         self.open(Screen::Menu);

@@ -10,7 +10,7 @@ use crate::{
         update::moved,
     },
     plan::{Choice, Request, planner::HOST},
-    stage::Answers,
+    stage::{Answers, BackendKind},
 };
 
 impl Model {
@@ -38,7 +38,12 @@ impl Model {
 
     /// The same, and this machine last, where something is made and its options decide about more than the lab's.
     fn with_host(&mut self, mut picks: Vec<Pick>) -> Vec<Pick> {
-        let makes = |p: &Pick| matches!(p.choice, Choice::Create | Choice::Recreate);
+        // Labs of Docker need neither a pool nor another engine.
+        let of_docker = |p: &Pick| {
+            let stage = self.setup.catalog.get(&p.stage);
+            stage.is_some_and(|stage| stage.backend == BackendKind::Docker)
+        };
+        let makes = |p: &Pick| matches!(p.choice, Choice::Create | Choice::Recreate) && !of_docker(p);
         let form = self.world.as_ref().filter(|_| picks.iter().any(makes));
         let form = form.and_then(|world| Form::of_host(world, &self.setup.catalog));
         if let Some(form) = form {

@@ -71,7 +71,7 @@ impl Model {
         let last = form.rows().len() - 1;
         match intent {
             Intent::Back if form.is_changed() => {
-                self.ask_to_leave(Then::LeaveOptions, "What you filled in is thrown away.")
+                self.ask_to_leave(Then::LeaveOptions, "What you filled in is thrown away.");
             }
             Intent::Back => {
                 self.workspaces.form = None;
@@ -145,7 +145,11 @@ impl Model {
                 Some(key) if self.screen() == Screen::User => self.complain((key, why)),
                 _ => self.say(Tone::Bad, why),
             },
-            News::Ready(pick, notes) => return self.plan_ready(pick, &notes),
+            // Whether the image is there was not looked at for a user who has a slot only now.
+            News::Ready(pick, notes) => {
+                self.workspaces.pending = Some((pick, notes));
+                return vec![Effect::Look];
+            }
             News::Planned(plan, said) => {
                 self.wizard.picks.clear();
                 self.workspaces.removal = None;
@@ -193,33 +197,20 @@ impl Model {
         }
     }
 
-    /// Plans what was made ready; at once, or once the engine was looked at with the new stage.
-    fn plan_ready(&mut self, pick: Pick, notes: &[String]) -> Vec<Effect> {
-        let known = self.labs.get(&pick.lab).is_some();
-        if !known {
-            self.workspaces.pending = Some(pick);
-            return vec![Effect::Look];
+    /// The engine was looked at with what was made ready for a user: that is planned.
+    pub(in crate::app) fn plan_pending(&mut self) -> Vec<Effect> {
+        let known = |(pick, _): &mut (Pick, Vec<String>)| self.labs.get(&pick.lab).is_some();
+        let Some((pick, notes)) = self.workspaces.pending.take_if(known) else {
+            return vec![];
+        };
+        if self.screen() != Screen::Workspaces || self.dialog.is_some() {
+            return vec![];
         }
         let effects = self.begin(vec![pick]);
         if !notes.is_empty() && self.screen() == Screen::Review {
             self.say(Tone::Warning, notes.join("\n"));
         }
         effects
-    }
-
-    /// The engine was looked at: what waited for that is planned.
-    pub(in crate::app) fn plan_pending(&mut self) -> Vec<Effect> {
-        let known = self
-            .workspaces
-            .pending
-            .as_ref()
-            .is_some_and(|pick| self.labs.get(&pick.lab).is_some());
-        match self.workspaces.pending.take_if(|_| known) {
-            Some(pick) if self.screen() == Screen::Workspaces && self.dialog.is_none() => {
-                self.begin(vec![pick])
-            }
-            _ => vec![],
-        }
     }
 
     pub(in crate::app) fn ask_to_disable(&mut self, name: &str) {
@@ -292,8 +283,11 @@ impl Model {
             );
             return vec![];
         }
-        let Some(book) = self.book() else { return vec![] };
-        let (folders, volume) = users::left(&book.ground, name);
+        self.ask_about_removal(name, data, unknown);
+        vec![]
+    }
+
+    fn ask_about_removal(&mut self, name: &str, data: bool, unknown: bool) {
         let labs = self.labs_of(name);
         let shows = if labs.is_empty() {
             "Remove"
@@ -308,15 +302,11 @@ impl Model {
         let then = Then::Workspace(Asked::Remove(name.to_owned(), data));
         let mut confirm = Confirm::new(title, shows, then);
         if unknown {
-            confirm.text.push(
-                "Whether there is a container is not known now. Its user stays known by the slot: remove it again then.".into(),
-            );
+            let text = "Whether there is a container is not known now. Its user stays known by the slot: remove it again then.";
+            confirm.text.push(text.into());
         }
-        let lab = self
-            .labs
-            .get(&spec::lab(name))
-            .filter(|lab| lab.instance.is_some());
-        if let Some(lab) = lab {
+        let lab = self.labs.get(&spec::lab(name));
+        if let Some(lab) = lab.filter(|lab| lab.instance.is_some()) {
             confirm.loses.push(format!(
                 "the container {} with what was installed in it, and {}",
                 lab.name,
@@ -327,6 +317,14 @@ impl Model {
         confirm
             .loses
             .extend(versions.map(|version| format!("the earlier version {version}")));
+        self.tell_data(&mut confirm, name, data);
+        self.dialog = Some(Dialog::Confirm(Box::new(confirm)));
+    }
+
+    /// What of a user's data stays, or goes for ever.
+    fn tell_data(&self, confirm: &mut Confirm, name: &str, data: bool) {
+        let Some(book) = self.book() else { return };
+        let (folders, volume) = users::left(&book.ground, name);
         if data {
             confirm
                 .loses
@@ -340,8 +338,6 @@ impl Model {
             confirm.keeps.push("the ports, for who comes back".into());
         }
         confirm.keeps.extend(volume);
-        self.dialog = Some(Dialog::Confirm(Box::new(confirm)));
-        vec![]
     }
 
     /// After a yes.

@@ -94,28 +94,10 @@ impl Model {
             Intent::New => return self.fill_in_user(true),
             Intent::Settings => return self.fill_in_all(),
             Intent::BuildImage => return self.plan_image(),
-            _ if self.is_about_user(intent) => return self.on_user(intent),
+            _ if is_about_user(intent) => return self.on_user(intent),
             _ => self.move_in_workspaces(intent),
         }
         vec![]
-    }
-
-    fn is_about_user(&self, intent: Intent) -> bool {
-        matches!(
-            intent,
-            Intent::Enter
-                | Intent::Change
-                | Intent::Start
-                | Intent::Stop
-                | Intent::Restart
-                | Intent::Update
-                | Intent::Shell
-                | Intent::Logs
-                | Intent::Toggle
-                | Intent::Delete
-                | Intent::Purge
-                | Intent::Passwords
-        )
     }
 
     fn move_in_workspaces(&mut self, intent: Intent) {
@@ -155,6 +137,15 @@ impl Model {
             return vec![];
         };
         let (name, there) = (row.name.to_owned(), row.user.is_some());
+        if intent == Intent::Enter && self.labs.get(&spec::lab(&name)).is_none() {
+            let text = if there {
+                format!("{name} has no workspace yet; s makes and starts it")
+            } else {
+                format!("{name} was removed, and the data is kept; a with the same name brings it back")
+            };
+            self.say(Tone::Warning, text);
+            return vec![];
+        }
         if intent == Intent::Enter {
             return self.open_menu_of(&spec::lab(&name));
         }
@@ -320,4 +311,23 @@ impl Model {
         let seen = self.seen(&lab);
         Job::Stop(lab, seen)
     }
+}
+
+/// Whether a key is about the user under the cursor.
+fn is_about_user(intent: Intent) -> bool {
+    matches!(
+        intent,
+        Intent::Enter
+            | Intent::Change
+            | Intent::Start
+            | Intent::Stop
+            | Intent::Restart
+            | Intent::Update
+            | Intent::Shell
+            | Intent::Logs
+            | Intent::Toggle
+            | Intent::Delete
+            | Intent::Purge
+            | Intent::Passwords
+    )
 }

@@ -1,6 +1,11 @@
 //! What the services of a workspace write, in the log viewer while it comes.
 
-use std::{fs::OpenOptions, io::Write as _, path::PathBuf, time::Duration};
+use std::{
+    fs::OpenOptions,
+    io::Write as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -73,26 +78,7 @@ pub(in crate::app) async fn show_logs(
     };
     let lab = spec::lab(user);
     let read = services::logs(backend, &lab, wanted, &mut take, &progress);
-    let request = viewer::Request {
-        files: vec![copy.0.clone()],
-        title: Some(title.clone()),
-        follow: true,
-        build: false,
-        news: None,
-        global,
-    };
-    let shown = async {
-        for _ in 0..LOOKS {
-            if std::fs::metadata(&copy.0).is_ok_and(|found| found.len() > 0) {
-                break;
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-        let shown = tokio::task::spawn_blocking(move || viewer::start(&request)).await;
-        shown.map_or(Ok(()), |ended| {
-            ended.map(drop).map_err(|stop| sanitize(&stop.text))
-        })
-    };
+    let shown = view(&copy.0, &title, global);
     tokio::pin!(shown);
     let read = tokio::select! {
         shown = &mut shown => {
@@ -106,4 +92,26 @@ pub(in crate::app) async fn show_logs(
         Ok(true) => shown.await,
         Err(error) => Err(sanitize(&error.to_string())),
     }
+}
+
+/// The viewer on the copy, once something is in it, or nothing came for a while.
+async fn view(copy: &Path, title: &str, global: Global) -> Result<(), String> {
+    for _ in 0..LOOKS {
+        if std::fs::metadata(copy).is_ok_and(|found| found.len() > 0) {
+            break;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    let request = viewer::Request {
+        files: vec![copy.to_owned()],
+        title: Some(title.to_owned()),
+        follow: true,
+        build: false,
+        news: None,
+        global,
+    };
+    let shown = tokio::task::spawn_blocking(move || viewer::start(&request)).await;
+    shown.map_or(Ok(()), |ended| {
+        ended.map(drop).map_err(|stop| sanitize(&stop.text))
+    })
 }

@@ -49,8 +49,8 @@ pub struct Workspaces {
     pub scroll: usize,
     /// What is being filled in.
     pub form: Option<Box<UserForm>>,
-    /// What is to be planned once the engine was looked at anew.
-    pub pending: Option<Pick>,
+    /// What is to be planned once the engine was looked at anew, and what is to be said then.
+    pub pending: Option<(Pick, Vec<String>)>,
     /// Who is taken out of the file once the plan that removes their container has ended well, and whether their data goes.
     pub removal: Option<(String, bool)>,
 }
@@ -248,7 +248,9 @@ impl Model {
                 _ => Standing::Stopped,
             };
         }
-        if world.docker_away.as_ref().is_some_and(|away| !away.absent) {
+        // Without a word on Docker nobody looked: LXD sleeps, and Docker did not answer beside it.
+        let absent = world.docker_away.as_ref().is_some_and(|away| away.absent);
+        if world.docker.is_none() && !absent {
             return Standing::Unknown;
         }
         match (world.kept(&lab).is_empty(), known) {

@@ -137,9 +137,9 @@ impl Limits {
 
 /// What a reader has to know of a user before it is too late.
 pub(super) fn warn(settings: &Settings, name: &str, user: &User) {
-    users::warnings(settings, name, user)
-        .iter()
-        .for_each(|text| note(text));
+    for text in users::warnings(settings, name, user) {
+        note(&text);
+    }
 }
 
 pub(super) fn setup(setup: &Setup, args: SetupArgs) -> Result<Code, Stop> {
@@ -174,7 +174,9 @@ pub(super) fn setup(setup: &Setup, args: SetupArgs) -> Result<Code, Stop> {
     if settings != before {
         let (ground, _guard) = Ground::hold(setup)?;
         let notes = ground.stays(&settings).map_err(Stop::blocked)?;
-        notes.iter().for_each(|text| note(text));
+        for text in notes {
+            note(&text);
+        }
         settings = edit::put_settings(&ground.places.settings, &settings).map_err(Stop::usage)?;
         if let Some(text) = ground::opened(&before, &settings) {
             note(&text);

@@ -47,7 +47,9 @@ pub(super) fn add(setup: &Setup, args: AddArgs) -> Result<Code, Stop> {
 /// What a reader has to know of a user who was added or changed.
 fn tell(ground: &Ground, name: &str, user: &User) {
     change::warn(&ground.settings, name, user);
-    users::hints(ground, name).iter().for_each(|text| note(text));
+    for text in users::hints(ground, name) {
+        note(&text);
+    }
 }
 
 pub(super) fn edit(setup: &Setup, args: EditArgs) -> Result<Code, Stop> {
@@ -56,7 +58,9 @@ pub(super) fn edit(setup: &Setup, args: EditArgs) -> Result<Code, Stop> {
     let mut user = ground.user(name)?.clone();
     args.limits.lay(&mut user)?;
     let (changed, notes) = users::change(&mut ground, name, &user)?;
-    notes.iter().for_each(|text| note(text));
+    for text in notes {
+        note(&text);
+    }
     if changed {
         tell(&ground, name, &user);
     }

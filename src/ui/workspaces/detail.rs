@@ -1,5 +1,7 @@
 //! About one user: how the workspace stands, each service with the way to it, and where the data is.
 
+use std::fmt::Write as _;
+
 use ratatui::{
     Frame,
     layout::Rect,
@@ -58,15 +60,16 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
 fn head(model: &Model, row: Row<'_>, width: u16) -> Lines {
     let look = &model.look;
     let (glyph, word, style) = super::state(model, row);
+    // Writing to memory does not fail.
     let mut text = format!("{glyph} {word}");
     let looked = model.workspaces.health.get(row.name);
     let state = looked.and_then(|looked| looked.state.as_ref());
     if let Some(state) = state.filter(|_| model.standing(row.name) == Standing::Running) {
-        text.push_str(&format!(", {} of memory", bytes(state.memory)));
+        let _ = write!(text, ", {} of memory", bytes(state.memory));
         if let Some(share) = looked.and_then(|looked| looked.share) {
-            text.push_str(&format!(", {share} % of a processor"));
+            let _ = write!(text, ", {share} % of a processor");
         }
-        text.push_str(&format!(", {} processes", state.processes));
+        let _ = write!(text, ", {} processes", state.processes);
     }
     let notes = row
         .user
@@ -74,12 +77,19 @@ fn head(model: &Model, row: Row<'_>, width: u16) -> Lines {
         .unwrap_or_default();
     let notes = notes.into_iter().filter(|note| *note != "disabled");
     for note in notes {
-        text.push_str(&format!(", {note}"));
+        let _ = write!(text, ", {note}");
     }
     if row.user.is_none() {
         text.push_str("; slot and data are kept for who comes back");
     }
-    labelled(look, "State", &text, style, width)
+    let mut lines = labelled(look, "State", &text, style, width);
+    let away = model
+        .docker_away()
+        .filter(|_| model.standing(row.name) == Standing::Unknown);
+    if let Some(why) = away {
+        lines.extend(labelled(look, "Engine", &clean(why), look.styles().error, width));
+    }
+    lines
 }
 
 /// A service: its state, the way to it, what it said; and what to do about it.
