@@ -9,6 +9,7 @@
 
 use std::{
     fs,
+    io::{Read as _, Write as _},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -110,6 +111,42 @@ fn a_file_is_there_only_with_its_own_sum() {
         assert_eq!(code, 1, "{bad}");
         assert!(said.contains("No SHA-256"), "{said}");
     }
+}
+
+/// A server that hangs up in the middle of its first `cuts` answers; its address.
+fn cutting(body: &'static str, cuts: usize) -> String {
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = server.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for (number, client) in server.incoming().enumerate() {
+            let mut client = client.unwrap();
+            let mut asked = [0; 4096];
+            let _ = client.read(&mut asked).unwrap();
+            let sent = if number < cuts {
+                body.get(..body.len() / 3).unwrap()
+            } else {
+                body
+            };
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+            client.write_all((head + sent).as_bytes()).unwrap();
+        }
+    });
+    format!("http://{address}/tool")
+}
+
+#[test]
+fn a_download_that_is_cut_is_fetched_again_and_a_part_is_never_taken_for_the_file() {
+    const BODY: &str = "the whole of a file that was cut in the middle";
+    let lab = Lab::new();
+    let url = cutting(BODY, 1);
+    let (code, out, said) = lab.run(&format!("fetch {url} {} tool && cat downloads/tool", sum(BODY)));
+    assert_eq!(code, 0, "{said}");
+    assert!(out.contains(BODY), "{out}");
+    let url = cutting(BODY, usize::MAX);
+    let (code, _, said) = lab.run(&format!("try words fetch {url} {} tool; touch ran", sum(BODY)));
+    assert_ne!(code, 0);
+    assert!(said.contains("transfer closed"), "{said}");
+    assert!(!lab.path("downloads/tool").exists() && !lab.path("ran").exists());
 }
 
 #[test]

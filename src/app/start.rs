@@ -159,18 +159,7 @@ async fn run_errand(
             return Ok(ended);
         }
         Errand::Logs(user, service) => {
-            let backend = match performer.backend().await {
-                Ok(backend) => backend,
-                Err(error) => return Ok(Err(error.to_string())),
-            };
-            let around = &performer.shared().around;
-            session.lend();
-            let shown = tokio::select! {
-                shown = show_logs(backend.as_ref(), (user, service.as_deref()), &around.paths, around.global.clone()) => shown,
-                () = ordered.cancelled() => Ok(()),
-            };
-            session.take_back()?;
-            return Ok(shown.map(|()| String::new()));
+            return user_logs(session, (performer, ordered), user, service.as_deref()).await;
         }
         Errand::Shell(lab) => {
             let login = performer.shared().login(lab);
@@ -203,6 +192,27 @@ async fn inside(
     };
     session.take_back()?;
     Ok(ended)
+}
+
+/// Shows what a service of a workspace writes.
+async fn user_logs(
+    session: &mut Session,
+    (performer, ordered): (&Performer, &CancellationToken),
+    user: &str,
+    service: Option<&str>,
+) -> io::Result<Result<String, String>> {
+    let backend = match performer.backend().await {
+        Ok(backend) => backend,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let around = &performer.shared().around;
+    session.lend();
+    let shown = tokio::select! {
+        shown = show_logs(backend.as_ref(), (user, service), &around.paths, around.global.clone()) => shown,
+        () = ordered.cancelled() => Ok(()),
+    };
+    session.take_back()?;
+    Ok(shown.map(|()| String::new()))
 }
 
 /// Lets the user change a script in an editor.

@@ -27,12 +27,15 @@ mod files;
 mod health;
 mod list;
 mod power;
+mod roll;
 mod secret;
 mod service;
+mod settle;
 mod users;
 
 pub(crate) use build::workspace_image;
 use change::{Limits, SetupArgs};
+use service::{LogsArgs, RestartArgs};
 
 /// Verbs on workspaces.
 #[derive(Debug, Subcommand)]
@@ -86,7 +89,7 @@ pub enum WorkspaceVerb {
         #[command(flatten)]
         consent: Consent,
     },
-    /// Make and start workspaces.
+    /// Make and start workspaces, and wait until their services answer.
     Start(NamesArgs),
     /// Stop workspaces; what is in them stays.
     Stop(NamesArgs),
@@ -94,7 +97,8 @@ pub enum WorkspaceVerb {
     Restart(RestartArgs),
     /// What the services of a workspace write: the end of each log, or of one.
     Logs(LogsArgs),
-    /// Make them anew from the image of now, one user after the other. The one of before is kept.
+    /// Make them anew from the image of now, one user after the other. The one of before is kept, and comes back by
+    /// itself where a service that answered does not answer any more; the users after that one are not touched.
     Update(ChangeArgs),
     /// Make one anew from its image; the one of before is kept.
     Recreate(OneArgs),
@@ -230,34 +234,6 @@ pub struct ChangeArgs {
     consent: Consent,
 }
 
-/// Arguments of `workspace restart`.
-#[derive(Debug, Args)]
-pub struct RestartArgs {
-    /// The users; or one, and a service of theirs: ssh, vnc, novnc, code, jupyter, tensorboard, rdp, dind.
-    #[arg(value_name = "USER [SERVICE]", required_unless_present = "all")]
-    users: Vec<String>,
-    /// All who are not disabled.
-    #[arg(long, conflicts_with = "users")]
-    all: bool,
-    #[command(flatten)]
-    consent: Consent,
-}
-
-/// Arguments of `workspace logs`.
-#[derive(Debug, Args)]
-pub struct LogsArgs {
-    /// The user.
-    user: String,
-    /// The service; all of them without.
-    service: Option<String>,
-    /// Go on with what comes, until Ctrl-C.
-    #[arg(short, long)]
-    follow: bool,
-    /// So many lines from the end of each log.
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 100)]
-    lines: u32,
-}
-
 /// One user, and how one agrees.
 #[derive(Debug, Args)]
 pub struct OneArgs {
@@ -313,8 +289,8 @@ pub(super) async fn run(mut setup: Setup, verb: WorkspaceVerb) -> Result<Code, S
         WorkspaceVerb::Stop(args) => power::stop(&setup, args).await,
         WorkspaceVerb::Restart(args) => service::restart(&mut setup, args).await,
         WorkspaceVerb::Logs(args) => service::logs(&setup, args).await,
-        WorkspaceVerb::Update(args) => power::update(&mut setup, args).await,
-        WorkspaceVerb::Recreate(args) => power::recreate(&mut setup, args).await,
+        WorkspaceVerb::Update(args) => roll::update(&mut setup, args).await,
+        WorkspaceVerb::Recreate(args) => roll::recreate(&mut setup, args).await,
         WorkspaceVerb::Backup { user, file } => files::backup(&setup, &user, &file),
         WorkspaceVerb::Restore { user, file, replace } => files::restore(&setup, &user, &file, replace).await,
         WorkspaceVerb::Shell { user, command } => power::shell(&setup, &user, command).await,

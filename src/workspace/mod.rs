@@ -6,6 +6,7 @@
 //! file. Secrets are files ([`secrets`]) that only their owner and the container can read.
 
 pub mod backup;
+pub mod building;
 pub mod compose;
 pub mod edit;
 pub mod gpus;

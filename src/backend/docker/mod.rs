@@ -23,6 +23,7 @@ mod origin;
 mod places;
 mod power;
 mod profiles;
+mod proxy;
 mod record;
 mod removal;
 mod replace;
@@ -46,6 +47,7 @@ pub use events::Usage;
 pub use images::IMAGE_CUDA;
 pub use locate::Places;
 pub use places::ISOLATED;
+pub use proxy::{ENVIRONMENT, Proxy};
 pub use snapshots::NOT_HELD;
 pub use volumes::Volume;
 

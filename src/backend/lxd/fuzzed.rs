@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
-    Lxd,
+    transport::Transport,
     wire::{Envelope, Event, Image, Instance, Network, Operation, Pool, Profile, Resources, Server, State},
 };
 use crate::backend::{about::About, types};
@@ -66,7 +66,7 @@ pub fn read_any(bytes: &[u8]) {
 fn operation(operation: Operation) {
     let about = About::new("try", "operation");
     let code = operation.status_code;
-    match Lxd::finished(operation, &about) {
+    match Transport::finished(operation, &about) {
         Ok(_) => assert_eq!(code, 200, "only a success is one"),
         Err(error) => {
             let said = error.to_string();

@@ -55,7 +55,9 @@ pub(crate) fn workspace_image(
         authorities: certificates::added(std::path::Path::new("/")),
         code_server: None,
     };
-    let recipe = image::recipe(&choice, &settings.image_name())?;
+    let mut recipe = image::recipe(&choice, &settings.image_name())?;
+    recipe.build.network.clone_from(&settings.build.network);
+    recipe.build.proxy = settings.build.proxy();
     let said = format!(
         "the image {} with {}: {}",
         settings.image_name(),
@@ -86,7 +88,10 @@ fn action(recipe: Recipe, anew: bool) -> Action {
     let arguments: Vec<String> = arguments
         .map(|(key, value)| format!("--build-arg {key}={value}"))
         .collect();
-    let arguments = arguments.join(" ");
+    let mut arguments = arguments.join(" ");
+    if !recipe.build.network.is_empty() {
+        arguments = format!("--network {} {arguments}", recipe.build.network);
+    }
     Action {
         id: format!("{}/workspace-image", planner::HOST),
         sentence: format!(

@@ -94,6 +94,12 @@ pub struct SetupArgs {
     /// A runtime of the engine for Docker inside, as sysbox-runc.
     #[arg(long, value_name = "RUNTIME")]
     nested_runtime: Option<String>,
+    /// The network of the image's build: host, none, one of the engine's; empty is the engine's choice.
+    #[arg(long, value_name = "NETWORK")]
+    build_network: Option<String>,
+    /// The proxy of the image's build: environment (HTTP_PROXY and the like, as halolab has them), none, http://HOST:PORT.
+    #[arg(long, value_name = "PROXY")]
+    build_proxy: Option<String>,
 }
 
 fn service(text: &str) -> Result<Service, String> {
@@ -150,6 +156,8 @@ pub(super) fn setup(setup: &Setup, args: SetupArgs) -> Result<Code, Stop> {
         profiles,
         reserved,
         nested_runtime,
+        build_network,
+        build_proxy,
     } = args;
     settings.root = root.unwrap_or(settings.root);
     settings.base_port = base_port.unwrap_or(settings.base_port);
@@ -161,6 +169,8 @@ pub(super) fn setup(setup: &Setup, args: SetupArgs) -> Result<Code, Stop> {
     settings.profiles = profiles.unwrap_or(settings.profiles);
     settings.reserved = reserved.unwrap_or(settings.reserved);
     settings.nested_runtime = nested_runtime.unwrap_or(settings.nested_runtime);
+    settings.build.network = build_network.unwrap_or(settings.build.network);
+    settings.build.proxy = build_proxy.unwrap_or(settings.build.proxy);
     if settings != before {
         let (ground, _guard) = Ground::hold(setup)?;
         let notes = ground.stays(&settings).map_err(Stop::blocked)?;
@@ -200,6 +210,9 @@ fn show(setup: &Setup, settings: &Settings) -> Result<Code, Stop> {
         ("profiles", dash(&settings.profiles.join(","))),
         ("reserved", dash(&settings.reserved.join(","))),
         ("nested-runtime", dash(&settings.nested_runtime)),
+        ("build.network", dash(&settings.build.network)),
+        ("build.proxy", settings.build.proxy.clone()),
+        ("build.no-proxy", dash(&settings.build.no_proxy)),
     ] {
         out(&crate::log::sanitize(&format!("{key:<14} {value}")));
     }
