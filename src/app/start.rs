@@ -142,12 +142,8 @@ async fn run_errand(
             session.take_back()?;
         }
         Errand::Clipboard(text) => session.send(hands::clipboard(text).as_bytes())?,
-        Errand::Open(copied, editor) => {
-            return show_copy(session, copied.clone(), *editor).await;
-        }
-        Errand::Edit(_, _, script) => {
-            return edit(session, script.clone()).await;
-        }
+        Errand::Open(copied, editor) => return show_copy(session, copied.clone(), *editor).await,
+        Errand::Edit(_, _, script) => return edit(session, script.clone()).await,
         Errand::Job(id) => {
             let mirror = match crate::job::find(&performer.jobs(), id) {
                 Ok(mirror) => mirror,

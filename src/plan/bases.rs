@@ -28,11 +28,11 @@ pub(super) fn bases(stage: &Stage, image: &Image, answers: &Answers, facts: &Fac
     stage
         .files
         .get(file)
-        .map_or_else(Vec::new, |text| named(text, given.collect()))
+        .map_or_else(Vec::new, |text| named(text, &given.collect()))
 }
 
 /// The names of a Dockerfile's `FROM` lines; not its own earlier stages, and nothing that is still a variable.
-fn named(text: &str, given: BTreeMap<String, String>) -> Vec<String> {
+fn named(text: &str, given: &BTreeMap<String, String>) -> Vec<String> {
     let mut values = BTreeMap::new();
     let (mut found, mut own) = (vec![], vec![]);
     for line in text.lines() {
@@ -42,7 +42,9 @@ fn named(text: &str, given: BTreeMap<String, String>) -> Vec<String> {
             Some("ARG") if found.is_empty() => {
                 let word = words.next().unwrap_or_default();
                 let (name, usual) = word.split_once('=').unwrap_or((word, ""));
-                let value = given.get(name).map_or(usual.trim_matches('"'), String::as_str);
+                let value = given
+                    .get(name)
+                    .map_or_else(|| usual.trim_matches('"'), String::as_str);
                 values.insert(name.to_owned(), value.to_owned());
             }
             Some("FROM") => {
@@ -90,7 +92,7 @@ mod tests {
     fn names_come_from_the_lines_that_begin_a_build() {
         let of = |text: &str, given: &[(&str, &str)]| {
             let given = given.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
-            named(text, given.collect())
+            named(text, &given.collect())
         };
         let text = "# x\nARG BASE=nvidia/cuda:12.9.1\nFROM ${BASE}\nARG OTHER=1\nRUN x\n";
         assert_eq!(of(text, &[]), ["nvidia/cuda:12.9.1"]);

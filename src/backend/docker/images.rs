@@ -23,10 +23,8 @@ impl Docker {
     pub(super) async fn find_image(&self, alias: &str) -> Result<Option<ImageInfo>> {
         // Podman takes a bare identifier for a name.
         let is_bare = alias.len() == 64 && alias.bytes().all(|b| b.is_ascii_hexdigit());
-        let asked = match is_bare {
-            true => format!("sha256:{alias}"),
-            false => alias.to_owned(),
-        };
+        let kind = if is_bare { "sha256:" } else { "" };
+        let asked = format!("{kind}{alias}");
         let found = self
             .find(&about_image(alias), self.api.inspect_image(&asked))
             .await?;
