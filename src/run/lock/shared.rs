@@ -54,7 +54,7 @@ impl Shared {
                 Ok(Some(file)) => held.0.push((path, file)),
                 Ok(None) => return Err(holder(&path)),
                 Err(error) => {
-                    tracing::debug!(%error, path = %path.display(), "other users are not locked out")
+                    tracing::debug!(%error, path = %path.display(), "other users are not locked out");
                 }
             }
         }
