@@ -6,7 +6,8 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use halolab::{
     backend::{
-        Backend, Connect, Engine, Engines, Error, ExecSpec, Instance, Power, Progress, Status, fake::Fake,
+        Backend, Connect, Engine, Engines, Error, ExecSpec, ImageInfo, Instance, Power, Progress, Status,
+        Unnamed, fake::Fake,
     },
     config::Config,
     host::Facts,
@@ -326,9 +327,66 @@ async fn zephyr_is_a_lab_of_docker_whose_stores_outlive_it() {
         "{notes}"
     );
     assert!(of("nvidia/cuda:12.4.1-devel-ubuntu22.04").0);
+    // A base whose name says nothing is asked, where it is here.
+    let says = |cuda: &str| {
+        let image = ImageInfo {
+            properties: [("cuda".to_owned(), cuda.to_owned())].into(),
+            ..ImageInfo::default()
+        };
+        let mut world = old.clone();
+        let docker = world.docker.as_mut().unwrap();
+        docker.images.insert("lab/own".into(), image);
+        let plan = plan::plan(&world, &Catalog::shipped(), &[request(&[("base", "lab/own")])]).unwrap();
+        plan.labs[0].notes.concat()
+    };
+    assert!(says("12.9.1").contains(too_old), "{}", says("12.9.1"));
+    assert!(
+        says("12.4.1").contains("by the names of its CDI"),
+        "{}",
+        says("12.4.1")
+    );
+    let asked = plan::aliases(&Catalog::shipped(), &[&request(&[("base", "lab/own")]).answers]);
+    for base in ["lab/own", "nvidia/cuda:12.9.1-cudnn-devel-ubuntu24.04"] {
+        assert!(asked.iter().any(|alias| alias == base), "{asked:?}");
+    }
     // Who insists on a GPU hears of it from the engine, and has no lab that only seems to have one.
     let (profile, _, _) = plan(&[("gpu", "on")]);
     assert!(profile.devices.contains_key("gpu-needed") && !profile.devices.contains_key("workspace"));
+}
+
+#[tokio::test]
+async fn volumes_that_an_image_asked_for_are_said_before_they_are_left_behind() {
+    let both = Both::new();
+    both.apply(&both.plan(&[("built-lab", Choice::Create)]).await, "one")
+        .await;
+    let mut world = both.world(ALL, Facts::new()).await;
+    let docker = world.docker.as_mut().unwrap();
+    let lab = docker
+        .instances
+        .iter_mut()
+        .find(|i| i.name == "built-lab")
+        .unwrap();
+    lab.unnamed = vec![Unnamed {
+        name: "3f2a".into(),
+        path: "/var/lib/data".into(),
+        read_only: false,
+    }];
+    let track = |choice: Choice| {
+        let plan = plan::plan(&world, &catalog(), &requests(&[("built-lab", choice)])).unwrap();
+        plan.labs[0].clone()
+    };
+    for choice in [Choice::Recreate, Choice::Update, Choice::SetAside] {
+        let lost = track(choice.clone()).loses.concat();
+        assert!(
+            lost.contains("/var/lib/data (the volume 3f2a)") && lost.contains("only its name leads to it"),
+            "{choice:?}: {lost}"
+        );
+    }
+    let kept = track(Choice::Restore("clean".into())).keeps.concat();
+    assert!(kept.contains("no snapshot holds it"), "{kept}");
+    let kept = track(Choice::Remove).keeps.concat();
+    assert!(kept.contains("docker volume rm 3f2a"), "{kept}");
+    assert!(!track(Choice::Prove).keeps.concat().contains("3f2a"));
 }
 
 #[tokio::test]

@@ -235,6 +235,60 @@ fn a_recorded_job_loses_no_byte_whoever_stops_listening() {
 }
 
 #[test]
+fn a_recorded_job_tells_what_happened_in_few_lines_with_places_in_its_log() {
+    let home = Home::new();
+    let jobs = home.path("jobs");
+    let lines = "echo '==> Installing a-1 [1/2]'; printf 'caf\\351 \\000 \"x\" error: bad\\n'; sleep 0.5; printf part; \
+                 sleep 0.5; echo 'ial error: second'; i=0; while [ $i -lt 90 ]; do echo \"error: $i\"; i=$((i+1)); done; \
+                 printf '[+] /x/y'; exit 3";
+    let mut script = home.script("entrypoints/record.sh", &["few", "sh", "-c", lines]);
+    let ended = script
+        .env("ZEPHYR_JOBS", &jobs)
+        .env("ZEPHYR_BEAT", "0.2")
+        .output();
+    assert_eq!(ended.unwrap().status.code(), Some(3));
+    let found = |end: &str| {
+        let all = fs::read_dir(&jobs).unwrap().filter_map(Result::ok);
+        let mut all = all.map(|entry| entry.path());
+        all.find(|path| path.extension().is_some_and(|e| e == end))
+            .unwrap()
+    };
+    let log = fs::read(found("log")).unwrap();
+    let told: Vec<Value> = fs::read_to_string(found("jsonl"))
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let of = |ev: &str| told.iter().filter(|line| line["ev"] == *ev).collect::<Vec<_>>();
+    assert_eq!((of("start").len(), of("exit").len()), (1, 1), "{told:?}");
+    assert_eq!(of("exit")[0]["exit"], 3);
+    assert_eq!(of("exit")[0]["off"], log.len());
+    let packages: Vec<_> = of("package").iter().map(|line| line["text"].clone()).collect();
+    assert_eq!(packages, ["==> Installing a-1 [1/2]", "[+] /x/y"]);
+    let errors = of("error");
+    assert!(
+        errors.iter().any(|line| line["text"] == "partial error: second"),
+        "{told:?}"
+    );
+    assert!(
+        (2..92).contains(&errors.len()) && !of("more").is_empty(),
+        "a flood is counted: {told:?}"
+    );
+    for line in errors.iter().chain(&of("package")) {
+        let at = usize::try_from(line["off"].as_u64().unwrap()).unwrap();
+        let text = line["text"].as_str().unwrap().as_bytes();
+        assert_eq!(log[at], text[0], "{line}");
+        assert!(at == 0 || log[at - 1] == b'\n', "it begins there: {line}");
+    }
+    // Nothing of the recorder's own is left.
+    let hidden = fs::read_dir(&jobs).unwrap().filter_map(Result::ok);
+    let hidden: Vec<_> = hidden
+        .filter(|e| e.file_name().as_encoded_bytes()[0] == b'.')
+        .collect();
+    assert!(hidden.is_empty(), "{hidden:?}");
+}
+
+#[test]
 fn a_recorded_job_is_ended_by_an_interrupt_to_all_that_it_started() {
     let home = Home::new();
     let jobs = home.path("jobs");

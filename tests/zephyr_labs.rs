@@ -8,9 +8,12 @@
 
 mod common;
 
-use std::{io::Read, path::Path};
+use std::{io::Read, path::Path, process::Stdio, time::Duration};
 
-use common::docking::Home;
+use common::{
+    docking::Home,
+    jobs::{Numbers, build_log, sum, writer},
+};
 use serde_json::Value;
 
 const STAGES: &[&str] = &["docker-labs/spack-lab"];
@@ -365,4 +368,84 @@ fn images_that_were_made_in_docker_stay_unless_they_are_named() {
     );
     let again = home.ends(0, &["uninstall", "--dry-run", "--keep-program"]).out;
     assert!(!again.contains(image), "{again}");
+}
+
+/// How often halolab is killed: a few times in the suite, `HALOLAB_TEST_KILLS=100` for the figure.
+fn kills() -> u64 {
+    let given = std::env::var("HALOLAB_TEST_KILLS").ok();
+    given.and_then(|number| number.parse().ok()).unwrap_or(6)
+}
+
+/// The job of `run-job`, once it runs; empty before.
+fn begun(home: &Home) -> String {
+    let jobs = std::fs::read_dir(home.folder.path().join("state/jobs"));
+    let names = jobs.into_iter().flatten().filter_map(Result::ok);
+    let mut names = names.map(|entry| entry.file_name().into_string().unwrap());
+    let runs = |id: &String| home.run(&["job", "status", id]).out.contains("running");
+    let found = names.find(|name| name.starts_with("run-job-"));
+    found.filter(runs).unwrap_or_default()
+}
+
+#[test]
+fn killing_halolab_at_random_loses_no_byte_of_what_an_entrypoint_writes() {
+    let Some(home) = Home::new(STAGES) else { return };
+    let lab = home.labs[0].as_str();
+    home.ends(0, &["apply", lab, "--yes"]);
+    let log = build_log(300 + 20 * kills(), 5);
+    let data = home.folder.path().join("data").join(lab);
+    std::fs::write(data.join("config/data.bin"), &log).unwrap();
+    // As long as there were not kills enough it goes on step by step, however slow the machine is.
+    let script = writer("/opt/zephyr_config/data.bin", log.len(), 20)
+        .replace("sleep 0.03", "[ -e /opt/zephyr_config/enough ] || sleep 0.2");
+    let words = [
+        "zephyr", "run", "run-job", "--lab", lab, "--", "sh", "-c", &script,
+    ];
+    let watch = |words: &[&str]| {
+        let mut command = home.command(words);
+        command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let (mut numbers, mut done, mut id) = (Numbers(23), 0, String::new());
+    let mut first = watch(&words);
+    while done < kills() {
+        let mut watcher = match id.is_empty() {
+            true => None,
+            false => Some(watch(&["job", "attach", &id])),
+        };
+        std::thread::sleep(Duration::from_millis(50 + numbers.next(700)));
+        let Some(watcher) = &mut watcher else {
+            id = begun(&home);
+            // It is killed as soon as its job runs.
+            if !id.is_empty() {
+                first.kill().unwrap();
+                first.wait().unwrap();
+                done += 1;
+            }
+            continue;
+        };
+        if watcher.try_wait().unwrap().is_some() {
+            break;
+        }
+        watcher.kill().unwrap();
+        watcher.wait().unwrap();
+        done += 1;
+    }
+    std::fs::write(data.join("config/enough"), b"").unwrap();
+    home.ends(0, &["job", "wait", &id]);
+    assert!(done >= kills(), "only {done} kills: the job was over too soon");
+    let status = std::fs::read(data.join("jobs/run-job.status")).unwrap();
+    let status: Value = serde_json::from_slice(&status).unwrap();
+    assert_eq!(status["state"], "succeeded");
+    let durable = std::fs::read(data.join("jobs").join(status["log"].as_str().unwrap())).unwrap();
+    let copy = std::fs::read(home.folder.path().join("state/jobs").join(&id).join("log.raw")).unwrap();
+    let written = (log.len(), sum(&log));
+    assert_eq!((durable.len(), sum(&durable)), written, "after {done} kills");
+    assert_eq!(
+        (copy.len(), sum(&copy)),
+        written,
+        "the copy of {id} after {done} kills"
+    );
 }

@@ -122,6 +122,7 @@ trap 'echo "INT 10 runner" >stop' INT
       [ $spins -lt 100 ] || sleep 0.01
     done
     # Last: from here on every name is the job's.
+    unset OLDPWD
     ru_exports
     exec "$@"
   ) </dev/null >>"$log" 2>&1 &

@@ -3,7 +3,13 @@
 use crate::{labs::identity::Seen, plan::Choice, run::aftermath::Amendment};
 
 use super::{
-    entry::Entry, machine::ChangeView, msg::Job, reading::Reading, resume::Unfinished, zephyr::Wanted,
+    entry::Entry,
+    machine::ChangeView,
+    msg::Job,
+    reading::Reading,
+    resume::Unfinished,
+    workspaces::Asked,
+    zephyr::{FailedBuild, Wanted},
 };
 
 /// What lies over the screen and has the keys.
@@ -17,6 +23,8 @@ pub enum Dialog {
     Themes(ThemePicker),
     /// A run that was not finished.
     Unfinished(Unfinished),
+    /// A build of Zephyr that failed.
+    FailedBuild(Box<FailedBuild>),
     /// What an action of the plan runs.
     Script(ScriptView),
     /// A change of the machine, as a diff.
@@ -57,6 +65,8 @@ pub enum Then {
     Do(Job),
     /// An entrypoint of Zephyr is begun.
     Zephyr(Box<Wanted>),
+    /// Something about a user of a workspace.
+    Workspace(Asked),
     /// A job is stopped.
     StopJob(String),
     /// The jobs that ended are forgotten.

@@ -36,10 +36,10 @@ use super::{
     build::{Builds, Tell},
     guard,
     inventory::look,
-    jobs,
     logs::Logs,
-    msg::{Effect, Job, Msg, Outdated},
+    msg::{Effect, Msg, Outdated},
     stages,
+    workspaces::Wish,
 };
 
 /// How long a run may take to end its action when the program is told to end.
@@ -116,6 +116,7 @@ impl Performer {
         tokio::spawn(watch_others(Arc::clone(&shared)));
         tokio::spawn(stages::watch(Arc::clone(&shared)));
         tokio::spawn(Arc::clone(&shared).look_at_machine());
+        tokio::spawn(Arc::clone(&shared).workspaces(Wish::Read));
         Self {
             shared,
             run: None,
@@ -174,6 +175,9 @@ impl Performer {
             Effect::Zephyr(wish) => {
                 tokio::spawn(async move { Box::pin(shared.zephyr(wish)).await });
             }
+            Effect::Workspaces(wish) => {
+                tokio::spawn(async move { Box::pin(shared.workspaces(wish)).await });
+            }
             Effect::SaveTheme(name) => {
                 tokio::task::spawn_blocking(move || {
                     if let Err(error) = set_theme(&shared.around.paths, &name) {
@@ -220,9 +224,19 @@ impl Performer {
         }
     }
 
+    /// What effects share.
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     /// The daemon, for a shell.
     pub async fn backend(&self) -> backend::Result<Arc<dyn Backend>> {
         self.shared.backend().await
+    }
+
+    /// The same, for something that is on the engine at this address; an error in words.
+    pub(super) async fn backend_for(&self, address: &str) -> Result<Arc<dyn Backend>, String> {
+        self.shared.engines.all_for(address).await
     }
 
     /// Brings a run to a safe end before the program leaves.
@@ -276,25 +290,8 @@ impl Shared {
         self.tell(Msg::Snapshots(lab, rows)).await;
     }
 
-    async fn job(&self, job: Job) {
-        let scope = Scope::labs(&self.around.daemon, [job.lab()]);
-        let result = match Lock::take_for(&self.around.lock, &scope, &job.doing()) {
-            Ok(_lock) => {
-                let work = async {
-                    match self.backend().await {
-                        Ok(backend) => jobs::perform(backend.as_ref(), &self.jobs(), &job).await,
-                        Err(error) => Err(sanitize_text(&error.to_string())),
-                    }
-                };
-                late::heard(self.listener(), work).await
-            }
-            Err(error) => Err(error.to_string()),
-        };
-        self.tell(Msg::Done(job, result)).await;
-    }
-
     /// Says on the screen that the daemon keeps us waiting.
-    fn listener(&self) -> late::Listener {
+    pub(super) fn listener(&self) -> late::Listener {
         let messages = self.messages.clone();
         late::Listener {
             // Where nobody has time to read it, the next one says the same.

@@ -36,6 +36,8 @@ pub struct Form {
     pub cursor: usize,
     /// What is wrong, by field.
     pub errors: BTreeMap<String, String>,
+    /// The button below, and what it does.
+    pub button: (&'static str, &'static str),
 }
 
 /// A field and what is in it.
@@ -91,6 +93,7 @@ impl Form {
             fields: fields.collect(),
             cursor: 0,
             errors: BTreeMap::new(),
+            button: ("Go on", "shows the plan; nothing happens yet"),
         };
         form.first = form.answers();
         form
@@ -237,16 +240,29 @@ impl Form {
         let Err(error) = answers::resolve(&self.stage, &self.answers(), &self.facts) else {
             return true;
         };
+        self.point_at(&error.option, words(&error.complaint));
+        false
+    }
+
+    /// Says what is wrong with a field, and puts the cursor on it.
+    pub fn point_at(&mut self, field: &str, why: String) {
         let at = self.rows().iter().position(|row| match row {
-            Row::Field(index, _) | Row::Item(index, _) => self
-                .fields
-                .get(*index)
-                .is_some_and(|f| f.field.id == error.option),
+            Row::Field(index, _) | Row::Item(index, _) => {
+                self.fields.get(*index).is_some_and(|f| f.field.id == field)
+            }
             Row::Continue => false,
         });
         self.cursor = at.unwrap_or(self.cursor);
-        self.errors.insert(error.option, words(&error.complaint));
-        false
+        self.errors.insert(field.to_owned(), why);
+    }
+
+    /// What was typed into a line.
+    pub fn line_of(&self, field: &str) -> String {
+        let found = self.fields.iter().find(|f| f.field.id == field);
+        match found.map(|f| &f.value) {
+            Some(Value::Line(entry)) => entry.text().trim().to_owned(),
+            _ => String::new(),
+        }
     }
 
     /// The help of the row under the cursor: of its choice, else of its field.
@@ -271,6 +287,7 @@ impl Form {
             Row::Item(index, id) => self.fields.get(index).map_or_else(String::new, |field| {
                 of_item(field, &id).unwrap_or_else(|| field.field.help.clone())
             }),
+            Row::Continue if self.button.0 != "Go on" => format!("{}: {}.", self.button.0, self.button.1),
             Row::Continue => "The plan is shown before anything happens.".into(),
         }
     }

@@ -3,20 +3,46 @@
 use std::path::PathBuf;
 
 use crate::{
+    backend::late,
     job::{self, Known, Mirror, State},
-    log::sanitize,
+    log::{sanitize, sanitize_text},
+    run::{Lock, lock::Scope},
 };
 
 use super::{
     effect::Shared,
     job_list::JobRow,
-    msg::{JobWish, Msg},
+    jobs,
+    msg::{Job, JobWish, Msg},
 };
 
 /// The signal that a stop on the screen begins with, and the seconds before SIGKILL.
 const STOP: (&str, u32) = ("TERM", 10);
 
 impl Shared {
+    /// Does a small job, and tells how it went.
+    pub(super) async fn job(&self, job: Job) {
+        let result = self.do_job(&job).await;
+        self.tell(Msg::Done(job, result)).await;
+    }
+
+    /// Does a small job, with the lock of its lab.
+    pub(super) async fn do_job(&self, job: &Job) -> Result<String, String> {
+        let scope = Scope::labs(&self.around.daemon, [job.lab()]);
+        match Lock::take_for(&self.around.lock, &scope, &job.doing()) {
+            Ok(_lock) => {
+                let work = async {
+                    match self.backend().await {
+                        Ok(backend) => jobs::perform(backend.as_ref(), &self.jobs(), job).await,
+                        Err(error) => Err(sanitize_text(&error.to_string())),
+                    }
+                };
+                late::heard(self.listener(), work).await
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
     /// Does what is wished about jobs.
     pub(super) async fn about_jobs(&self, wish: JobWish) {
         match wish {

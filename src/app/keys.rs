@@ -3,8 +3,10 @@
 
 mod build;
 mod host;
+mod jobs;
 mod overlays;
 mod tables;
+mod workspaces;
 
 use crossterm::event::KeyEvent;
 
@@ -17,14 +19,16 @@ use crate::view;
 pub use crate::view::keys::{Chord, chord, name};
 use build::BUILD;
 use host::HOST;
+use jobs::JOBS;
 use overlays::{
-    CHANGE, CONFIRM, CONFIRM_TYPING, DIALOG, DIFFERENCE, FILTER, HELP, PAGED, PROMPT, SCRIPT, SEARCH, SMALL,
-    STRANGER, THEMES,
+    CHANGE, CONFIRM, CONFIRM_TYPING, DIALOG, DIFFERENCE, FAILED_BUILD, FILTER, HELP, PAGED, PROMPT, SCRIPT,
+    SEARCH, SMALL, STRANGER, THEMES,
 };
 use tables::{
-    COMMON, CONTROL, JOBS, LABS, MENU, OPTIONS, OPTIONS_TYPING, RESULT, RESULT_OPEN, REVIEW, RUN, SNAPSHOTS,
+    COMMON, CONTROL, LABS, MENU, OPTIONS, OPTIONS_TYPING, RESULT, RESULT_OPEN, REVIEW, RUN, SNAPSHOTS,
     WELCOME,
 };
+use workspaces::{PORTS, WORKSPACES};
 
 /// What a key means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +75,17 @@ pub enum Intent {
     Less,
     More,
     Place,
+    Workspaces,
+    Change,
+    Start,
+    Restart,
+    Update,
+    Purge,
+    Ports,
+    Passwords,
+    BuildImage,
+    Logs,
+    Settings,
     View(view::Intent),
     Stop,
 }
@@ -95,6 +110,7 @@ pub enum Place {
     Small,
     Help,
     Themes,
+    FailedBuild,
     Script,
     Difference,
     Stranger,
@@ -107,6 +123,8 @@ pub enum Place {
     Labs,
     Menu,
     Jobs,
+    Workspaces,
+    Ports,
     Snapshots,
     Filter,
     Options,
@@ -137,6 +155,7 @@ impl Place {
     pub fn under_help(model: &Model) -> Self {
         match &model.dialog {
             Some(Dialog::Themes(_)) => return Self::Themes,
+            Some(Dialog::FailedBuild(_)) => return Self::FailedBuild,
             Some(Dialog::Script(_)) => return Self::Script,
             Some(Dialog::Change(_)) => return Self::Change,
             Some(Dialog::Text(reading)) => {
@@ -160,10 +179,14 @@ impl Place {
             Screen::Labs => Self::Labs,
             Screen::Menu => Self::Menu,
             Screen::Jobs => Self::Jobs,
+            Screen::Workspaces => Self::Workspaces,
+            Screen::Ports => Self::Ports,
             Screen::Snapshots if model.picker.typing => Self::Filter,
             Screen::Snapshots => Self::Snapshots,
-            Screen::Options if model.form().is_some_and(super::form::Form::is_typing) => Self::OptionsTyping,
-            Screen::Options => Self::Options,
+            Screen::Options | Screen::User if model.form().is_some_and(super::form::Form::is_typing) => {
+                Self::OptionsTyping
+            }
+            Screen::Options | Screen::User => Self::Options,
             Screen::Review => Self::Review,
             Screen::Run if model.run.as_ref().is_some_and(|r| r.viewer.is_typing()) => Self::Search,
             Screen::Run if model.run.as_ref().is_some_and(|r| r.build.shown && r.build.focus) => Self::Build,
@@ -187,6 +210,7 @@ impl Place {
             Self::Small => SMALL,
             Self::Help => HELP,
             Self::Themes => THEMES,
+            Self::FailedBuild => FAILED_BUILD,
             Self::Script => SCRIPT,
             Self::Difference => DIFFERENCE,
             Self::Stranger => STRANGER,
@@ -199,6 +223,8 @@ impl Place {
             Self::Labs => LABS,
             Self::Menu => MENU,
             Self::Jobs => JOBS,
+            Self::Workspaces => WORKSPACES,
+            Self::Ports => PORTS,
             Self::Snapshots => SNAPSHOTS,
             Self::Filter => FILTER,
             Self::Options => OPTIONS,
@@ -217,7 +243,7 @@ impl Place {
         match self {
             Self::Small => &[],
             Self::Help | Self::Script | Self::Difference | Self::Stranger => PAGED,
-            Self::Confirm | Self::Themes | Self::Change => DIALOG,
+            Self::Confirm | Self::Themes | Self::FailedBuild | Self::Change => DIALOG,
             _ if self.is_typing() => CONTROL,
             _ => COMMON,
         }

@@ -39,7 +39,9 @@ pub mod terminal;
 pub mod tuning;
 mod update;
 pub mod viewer;
+pub mod workspaces;
 pub mod zephyr;
+mod zephyr_wish;
 
 pub(crate) use job_view::{Viewing, show as show_job};
 pub(crate) use jobs::perform as perform_job;

@@ -26,6 +26,7 @@ use super::{
     resume::{GoesOn, Resume},
     run_view::RunView,
     seen::Seen,
+    workspaces::Workspaces,
 };
 
 /// The smallest window that everything fits into: columns, rows.
@@ -71,6 +72,9 @@ pub enum Screen {
     Menu,
     Snapshots,
     Jobs,
+    Workspaces,
+    Ports,
+    User,
     Options,
     Review,
     Run,
@@ -227,6 +231,8 @@ pub struct Model {
     pub labs: LabList,
     /// The jobs.
     pub jobs: JobList,
+    /// The workspaces.
+    pub workspaces: Workspaces,
     /// The screens, the last one on top.
     pub stack: Vec<Screen>,
     /// The row of the lab menu.
@@ -285,6 +291,7 @@ impl Model {
             world: None,
             labs: LabList::default(),
             jobs: JobList::default(),
+            workspaces: Workspaces::default(),
             stack: vec![Screen::Welcome],
             menu_cursor: 0,
             picker: Picker::default(),
@@ -319,12 +326,18 @@ impl Model {
 
     /// The form that is shown.
     pub fn form(&self) -> Option<&Form> {
+        if self.screen() == Screen::User {
+            return self.workspaces.form.as_ref().map(|filled| &filled.form);
+        }
         let pick = self.wizard.picks.get(self.wizard.at)?;
         self.wizard.forms.get(&pick.lab)
     }
 
     /// The same, to change it.
     pub fn form_mut(&mut self) -> Option<&mut Form> {
+        if self.screen() == Screen::User {
+            return self.workspaces.form.as_mut().map(|filled| &mut filled.form);
+        }
         let pick = self.wizard.picks.get(self.wizard.at)?;
         self.wizard.forms.get_mut(&pick.lab)
     }
@@ -341,7 +354,12 @@ impl Model {
     /// Whether a clock is on the screen, so that it has to be drawn each second.
     pub fn is_ticking(&self) -> bool {
         let running = self.run.as_ref().is_some_and(RunView::is_running);
-        running || self.job.is_some() || self.host_view.working.is_some() || self.engine == Engine::Looking
+        let watches = self.screen() == Screen::Workspaces;
+        running
+            || watches
+            || self.job.is_some()
+            || self.host_view.working.is_some()
+            || self.engine == Engine::Looking
     }
 
     /// Whether a run is going on.

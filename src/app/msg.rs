@@ -22,6 +22,7 @@ use super::job_list::JobRow;
 use super::machine::{Agreed, Aim, Machine, Proposed};
 use super::reading::Subject;
 use super::stages::Stages;
+use super::workspaces;
 use super::zephyr::{News, Wish};
 
 /// Why a run was not begun.
@@ -94,6 +95,8 @@ pub enum Msg {
     JobDone(Result<String, String>),
     /// What came of an entrypoint of Zephyr.
     Zephyr(News),
+    /// What came of something about workspaces.
+    Workspaces(workspaces::News),
     /// An errand of the loop ended.
     Returned(Errand, Result<String, String>),
     /// A report of a run was saved, or not: what to say.
@@ -187,6 +190,8 @@ pub enum Effect {
     Jobs(JobWish),
     /// Something about entrypoints of Zephyr.
     Zephyr(Wish),
+    /// Something about workspaces.
+    Workspaces(workspaces::Wish),
     /// Remember the theme.
     SaveTheme(String),
     /// Something for the loop, which owns the terminal.
@@ -209,8 +214,12 @@ pub enum JobWish {
 pub enum Errand {
     /// A shell inside this lab.
     Shell(String),
+    /// A program inside this lab that needs the terminal.
+    Program(String, Vec<String>),
     /// The log of this job.
     Job(String),
+    /// What a service of a user writes, or all of them.
+    Logs(String, Option<String>),
     /// Change a script in `$EDITOR`: the run, its action, and the text.
     Edit(String, String, String),
     /// Let sudo ask for its password, where it has to, before a plan that needs root.

@@ -88,11 +88,16 @@ pub(crate) async fn extra(
 pub(crate) async fn save(record: Record, extra: Extra, to: PathBuf) -> Result<String, String> {
     let saved = tokio::task::spawn_blocking(move || bundle::save(&record, &extra, &to).map(|()| to)).await;
     match saved {
-        Ok(Ok(to)) => Ok(format!(
-            "saved as {}, which only you can read; look through it before you share it",
-            to.display()
-        )),
+        Ok(Ok(to)) => Ok(saved_as(&to)),
         Ok(Err(error)) => Err(format!("the report was not saved: {error}")),
         Err(error) => Err(format!("the report was not saved: {error}")),
     }
+}
+
+/// What is said of a report that was saved.
+pub(crate) fn saved_as(to: &Path) -> String {
+    format!(
+        "saved as {}, which only you can read; look through it before you share it",
+        to.display()
+    )
 }

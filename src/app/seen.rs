@@ -87,7 +87,9 @@ impl Model {
             (false, false) => {}
         }
         self.offer_unfinished();
-        self.read_jobs()
+        let mut effects = self.read_jobs();
+        effects.extend(self.plan_pending());
+        effects
     }
 
     /// After a time away: a plan is made anew, because it was made from what was there before.

@@ -14,7 +14,7 @@ use crate::{
     paths::Paths,
     stage::{
         Catalog,
-        trust::{Store, Stranger},
+        trust::{Store, Stranger, WORKSPACE},
     },
     workspace,
 };
@@ -26,6 +26,7 @@ use super::{
     model::{Model, Screen},
     msg::{Effect, Msg, Tone},
     reading::Subject,
+    workspaces::Wish,
 };
 
 /// Between two looks at the folders of stages.
@@ -129,14 +130,21 @@ impl Model {
         if edited.is_empty() {
             return vec![];
         }
+        // What halolab itself makes of workspaces.toml needs no word.
+        let own = |id: &String| {
+            let stage = now.get(id).or_else(|| before.get(id));
+            stage.is_some_and(|stage| stage.origin.starts_with(WORKSPACE))
+        };
+        let told: Vec<String> = edited.iter().filter(|id| !own(id)).cloned().collect();
         let warned = now.warnings().iter().map(ToString::to_string).next();
         match warned {
             Some(wrong) => self.say(Tone::Warning, sanitize_text(&wrong)),
+            None if told.is_empty() => {}
             None => self.say(
                 Tone::Warning,
                 format!(
                     "the text of {} was edited: the new one counts from now on",
-                    edited.join(", ")
+                    told.join(", ")
                 ),
             ),
         }
@@ -156,7 +164,7 @@ impl Model {
         if self.screen() == Screen::Review {
             self.plan_again();
         }
-        vec![]
+        vec![Effect::Workspaces(Wish::Read)]
     }
 
     /// Makes the forms of edited stages anew, with what was filled in as far as it is still asked.

@@ -39,6 +39,7 @@ use super::{
     stages::Stages,
     terminal::Session,
     viewer::hands,
+    workspaces::logs::show_logs,
 };
 
 /// Exit code where the terminal is gone: 128 and the number of SIGHUP.
@@ -152,7 +153,7 @@ async fn run_errand(
                 Ok(mirror) => mirror,
                 Err(error) => return Ok(Err(error.to_string())),
             };
-            let connect = async || performer.backend().await.map_err(|error| error.to_string());
+            let connect = async || performer.backend_for(&mirror.job.engine).await;
             session.lend();
             let ended = tokio::select! {
                 shown = job_view::show(connect, &mirror, performer.viewing()) => shown.map(|()| String::new()),
@@ -161,25 +162,61 @@ async fn run_errand(
             session.take_back()?;
             return Ok(ended);
         }
-        Errand::Shell(lab) => {
-            let backend = match performer.backend().await {
-                Ok(backend) => backend,
-                Err(error) => return Ok(Err(error.to_string())),
-            };
-            session.lend();
-            let ended = tokio::select! {
-                code = attach(backend.as_ref(), lab, cli::login()) => match code {
-                    // The code is the last command's of the shell, and no news of ours.
-                    Ok(_) => Ok(String::new()),
-                    Err(error) => Err(error.to_string()),
-                },
-                () = ordered.cancelled() => Ok(String::new()),
-            };
-            session.take_back()?;
-            return Ok(ended);
+        Errand::Logs(user, service) => {
+            return user_logs(session, (performer, ordered), user, service.as_deref()).await;
         }
+        Errand::Shell(lab) => {
+            let login = performer.shared().login(lab);
+            return inside(session, (performer, ordered), lab, login).await;
+        }
+        Errand::Program(lab, argv) => return inside(session, (performer, ordered), lab, argv.clone()).await,
     }
     Ok(Ok(String::new()))
+}
+
+/// Lends the terminal to a program inside a lab.
+async fn inside(
+    session: &mut Session,
+    (performer, ordered): (&Performer, &CancellationToken),
+    lab: &str,
+    argv: Vec<String>,
+) -> io::Result<Result<String, String>> {
+    let backend = match performer.backend().await {
+        Ok(backend) => backend,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    session.lend();
+    let ended = tokio::select! {
+        code = attach(backend.as_ref(), lab, argv) => match code {
+            // The code is the last command's of the shell, and no news of ours.
+            Ok(_) => Ok(String::new()),
+            Err(error) => Err(error.to_string()),
+        },
+        () = ordered.cancelled() => Ok(String::new()),
+    };
+    session.take_back()?;
+    Ok(ended)
+}
+
+/// Shows what a service of a workspace writes.
+async fn user_logs(
+    session: &mut Session,
+    (performer, ordered): (&Performer, &CancellationToken),
+    user: &str,
+    service: Option<&str>,
+) -> io::Result<Result<String, String>> {
+    let backend = match performer.backend().await {
+        Ok(backend) => backend,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let around = &performer.shared().around;
+    session.lend();
+    let shown = tokio::select! {
+        shown = show_logs(backend.as_ref(), (user, service), &around.paths, around.global.clone()) => shown,
+        () = ordered.cancelled() => Ok(()),
+    };
+    session.take_back()?;
+    Ok(shown.map(|()| String::new()))
 }
 
 /// Lets the user change a script in an editor.

@@ -60,6 +60,7 @@ impl Model {
             Msg::Jobs(rows) => self.take_jobs(rows),
             Msg::JobDone(done) => self.take_job_done(done),
             Msg::Zephyr(news) => self.take_zephyr(news),
+            Msg::Workspaces(news) => self.take_workspaces(news),
             Msg::Bundled(result) => self.take_bundled(result),
             Msg::Returned(errand, result) => self.take_returned(&errand, result),
             Msg::Said(text) => {
@@ -81,6 +82,8 @@ impl Model {
             self.reread_logs()
         } else if self.screen() == Screen::Jobs {
             self.read_jobs()
+        } else if self.screen() == Screen::Workspaces {
+            self.watch_services()
         } else {
             vec![]
         }
@@ -106,13 +109,14 @@ impl Model {
             }
             Errand::Sudo if well => self.start_run(),
             // Whatever was done inside may have changed what the lists say.
-            Errand::Shell(_) => vec![Effect::Look],
+            Errand::Shell(_) | Errand::Program(..) => vec![Effect::Look],
             Errand::Job(id) => {
                 let mut effects = self.read_jobs();
                 effects.push(Effect::Zephyr(Wish::After(id.clone())));
                 effects
             }
-            Errand::Sudo
+            Errand::Logs(..)
+            | Errand::Sudo
             | Errand::Suspend
             | Errand::Redraw
             | Errand::Mouse(_)
@@ -190,6 +194,7 @@ impl Model {
             Place::Small | Place::Search => vec![],
             Place::Help => self.on_help(intent),
             Place::Themes => self.on_themes(intent),
+            Place::FailedBuild => self.on_failed_build(intent),
             Place::Script => self.on_script(intent),
             Place::Difference | Place::Stranger => self.on_text(intent),
             Place::Change => self.on_change(intent),
@@ -199,9 +204,14 @@ impl Model {
             Place::Host => self.on_host(intent),
             Place::Labs => self.on_labs(intent),
             Place::Jobs => self.on_jobs(intent),
+            Place::Workspaces => self.on_workspaces(intent),
+            Place::Ports => self.on_ports(intent),
             Place::Menu => self.on_menu(intent),
             Place::Snapshots => self.on_snapshots(intent),
             Place::Filter => self.on_filter(intent),
+            Place::Options | Place::OptionsTyping if self.screen() == Screen::User => {
+                self.on_user_form(intent)
+            }
             Place::Options | Place::OptionsTyping => self.on_options(intent),
             Place::Review => self.on_review(intent),
             Place::Run => self.on_run(intent),
@@ -244,6 +254,7 @@ impl Model {
         match place {
             Place::Help
             | Place::Themes
+            | Place::FailedBuild
             | Place::Script
             | Place::Difference
             | Place::Stranger
@@ -352,6 +363,7 @@ impl Model {
             Place::Labs => self.labs.cursor = row,
             Place::Host => (self.host_view.cursor, self.host_view.scroll) = (row, 0),
             Place::Jobs => self.jobs.cursor = row,
+            Place::Workspaces => (self.workspaces.cursor, self.workspaces.inside) = (row, None),
             Place::Build => self.select_in_build(row),
             Place::Menu => self.menu_cursor = row,
             Place::Snapshots | Place::Filter => self.picker.cursor = row,
@@ -386,9 +398,17 @@ impl Model {
         }
     }
 
+    /// The lists that were left for a plan: the labs, and the workspaces where they were open.
+    pub(super) fn lists(&self) -> Vec<Screen> {
+        let open = self.stack.contains(&Screen::Workspaces);
+        let mut lists = vec![Screen::Welcome, Screen::Labs];
+        lists.extend(open.then_some(Screen::Workspaces));
+        lists
+    }
+
     /// Back to the labs, wherever they were left.
     pub(super) fn back_to_labs(&mut self) {
-        self.stack = vec![Screen::Welcome, Screen::Labs];
+        self.stack = self.lists();
     }
 }
 

@@ -1,24 +1,22 @@
 //! Entrypoints of Zephyr from a lab's menu: what a build comes to is asked about first, then it is a job that is watched.
-
-use tokio_util::sync::CancellationToken;
+//! After one that failed there is a menu whose first line does nothing; after one that ended well what it built is asked
+//! whether it works.
 
 use crate::{
-    host::matrix,
-    job::{self, JobId, Order, inside::Command},
     labs::Lab as Known,
-    log::{sanitize, sanitize_text},
-    run::{Lock, lock::Scope},
-    stage::{Answers, Catalog},
-    zephyr::{Comes, Entry, Failed, Lab, Way, entries},
+    log::sanitize,
+    stage::Catalog,
+    zephyr::{Comes, Entry, Failed, STAGE, Way, entries},
 };
 
 use super::{
     dialog::{Confirm, Dialog, Prompt, PromptThen, Then},
-    effect::Shared,
     entry,
+    keys::Intent,
     menu::{self, MenuItem},
     model::Model,
-    msg::{Effect, Errand, Msg, Tone},
+    msg::{Effect, Errand, Tone},
+    update::moved,
 };
 
 /// Entrypoints that need a terminal of their own, or are there for programs.
@@ -42,8 +40,12 @@ pub enum Wish {
     Review(Wanted),
     /// Begin it.
     Begin(Wanted),
-    /// Say why a job failed, where it was a build.
+    /// A job is over: of a build, say why it failed, or ask what it built whether it works.
     After(String),
+    /// Ask what was built in a lab whether it works.
+    Verify(String),
+    /// Save a report of a build.
+    Bundle(String),
 }
 
 /// What came of it.
@@ -55,8 +57,41 @@ pub enum News {
     Begun(String),
     /// A build failed.
     Failed(Box<Failed>),
+    /// What was built says so, in lines, and whether all of it works.
+    Verified(Vec<String>, bool),
+    /// A report was saved: what to say of it.
+    Saved(String),
     /// It was not done.
     Not(String),
+}
+
+/// The menu after a build that failed; its first line does nothing.
+#[derive(Clone, Debug)]
+pub struct FailedBuild {
+    /// What failed.
+    pub failed: Failed,
+    /// The way under the cursor.
+    pub cursor: usize,
+    /// First line of the reasons that is shown.
+    pub scroll: usize,
+}
+
+impl FailedBuild {
+    /// The reasons, and what is kept.
+    pub(crate) fn text(&self) -> Vec<String> {
+        let lines = self.failed.lines();
+        lines.into_iter().map(|line| sanitize(&line)).collect()
+    }
+
+    /// The ways: a word, and what comes of it.
+    pub(crate) fn rows(&self) -> Vec<(String, String)> {
+        let ways = self.failed.ways();
+        let words = |way: &Way| {
+            let (title, line) = self.failed.words(way);
+            (sanitize(&title), sanitize(&line))
+        };
+        ways.iter().map(words).collect()
+    }
 }
 
 /// The lines of the menu of a running lab, one an entrypoint.
@@ -97,6 +132,10 @@ impl Model {
     }
 
     fn run_wanted(&mut self, wanted: Wanted) -> Vec<Effect> {
+        // As the check that it is, it becomes the lab's verdict.
+        if wanted.entry.name == "verify" {
+            return self.ask_what_was_built(wanted.lab);
+        }
         if !wanted.entry.is_build() {
             return vec![Effect::Zephyr(Wish::Begin(wanted))];
         }
@@ -123,120 +162,99 @@ impl Model {
                 confirm.text = text.map(|line| sanitize(&line)).collect();
                 self.dialog = Some(Dialog::Confirm(Box::new(confirm)));
             }
-            News::Failed(failed) if self.dialog.is_none() => self.ask_after(&failed),
+            News::Failed(failed) if self.dialog.is_none() => {
+                self.dialog = Some(Dialog::FailedBuild(Box::new(FailedBuild {
+                    failed: *failed,
+                    cursor: 0,
+                    scroll: 0,
+                })));
+            }
             News::Failed(_) => {}
+            News::Verified(lines, ok) => {
+                let tone = if ok { Tone::Good } else { Tone::Bad };
+                self.say(tone, lines.join("\n"));
+                return vec![Effect::Look];
+            }
+            News::Saved(text) => self.say(Tone::Good, text),
         }
         vec![]
     }
 
-    /// Why a build failed, with a retry, and what else to type.
-    fn ask_after(&mut self, failed: &Failed) {
-        let known = entries(&self.setup.catalog, &self.stage_of(&failed.lab));
-        let Some(entry) = known.into_iter().find(|entry| entry.name == failed.entry) else {
-            return;
+    fn ask_what_was_built(&mut self, lab: String) -> Vec<Effect> {
+        self.say(
+            Tone::Good,
+            format!("what was built in {lab} is asked whether it works"),
+        );
+        vec![Effect::Zephyr(Wish::Verify(lab))]
+    }
+
+    /// A key in the menu after a build that failed.
+    pub(super) fn on_failed_build(&mut self, intent: Intent) -> Vec<Effect> {
+        let Some(Dialog::FailedBuild(menu)) = &mut self.dialog else {
+            return vec![];
         };
-        let again = Wanted {
+        let ways = menu.failed.ways();
+        match intent {
+            Intent::Back => self.dialog = None,
+            Intent::Enter => {
+                let (failed, way) = (menu.failed.clone(), ways.get(menu.cursor).cloned());
+                return self.go_on_after(&failed, way.unwrap_or(Way::Leave));
+            }
+            Intent::PageUp | Intent::PageDown => {
+                let rows = menu.text().len();
+                menu.scroll = moved(menu.scroll, intent, rows, 5);
+            }
+            _ => menu.cursor = moved(menu.cursor, intent, ways.len(), 1),
+        }
+        vec![]
+    }
+
+    /// The menu stays where a way does not end it.
+    fn go_on_after(&mut self, failed: &Failed, way: Way) -> Vec<Effect> {
+        if way == Way::Leave {
+            self.dialog = None;
+            return vec![];
+        }
+        if way == Way::Bundle {
+            return vec![Effect::Zephyr(Wish::Bundle(failed.job.clone()))];
+        }
+        if self.refuse_read_only() {
+            return vec![];
+        }
+        let mut known = entries(&self.setup.catalog, &self.stage_of(&failed.lab));
+        if known.is_empty() {
+            known = entries(&self.setup.catalog, STAGE);
+        }
+        let named = |name: &str| known.iter().find(|entry| entry.name == name).cloned();
+        if let Way::Shell(spec) = way {
+            return match named("build-env") {
+                Some(inside) => vec![Effect::Errand(Errand::Program(
+                    failed.lab.clone(),
+                    vec![inside.program(), spec],
+                ))],
+                None => self.not_there(failed, "build-env"),
+            };
+        }
+        let (Some(entry), Some(arguments)) = (named(&failed.entry), failed.again(&way)) else {
+            return self.not_there(failed, &failed.entry);
+        };
+        self.dialog = None;
+        vec![Effect::Zephyr(Wish::Begin(Wanted {
             lab: failed.lab.clone(),
             entry,
-            arguments: failed.again(&Way::Retry).unwrap_or_default(),
-        };
-        let title = format!("{} in {} failed", failed.entry, failed.lab);
-        let mut confirm = Confirm::new(title, "Retry", Then::Zephyr(Box::new(again)));
-        let ways = failed.ways().into_iter().filter(|way| *way != Way::Retry);
-        let typed = ways.filter_map(|way| {
-            let (title, line) = failed.words(&way);
-            Some(format!("{title}, {line}: {}", failed.typed(&way)?))
-        });
-        confirm.text = failed
-            .lines()
-            .into_iter()
-            .chain(typed)
-            .map(|line| sanitize(&line))
-            .collect();
-        confirm.keeps = vec!["what is installed: it is not built again".to_owned()];
-        confirm.no = "Leave it";
-        self.dialog = Some(Dialog::Confirm(Box::new(confirm)));
+            arguments,
+        }))]
+    }
+
+    fn not_there(&mut self, failed: &Failed, entry: &str) -> Vec<Effect> {
+        let text = format!("the stage of {} has no entrypoint {entry} any more", failed.lab);
+        self.say(Tone::Bad, text);
+        vec![]
     }
 
     fn stage_of(&self, lab: &str) -> String {
         self.labs
             .get(lab)
             .map_or_else(String::new, |lab| lab.stage.clone())
-    }
-}
-
-impl Shared {
-    /// Does what is wished about entrypoints.
-    pub(super) async fn zephyr(&self, wish: Wish) {
-        let news = match wish {
-            Wish::Review(wanted) => self.review(wanted).await,
-            Wish::Begin(wanted) => self.begin_entry(&wanted).await,
-            Wish::After(id) => {
-                let mirror = job::find(&self.jobs(), &id).ok();
-                let Some(failed) = mirror.and_then(|mirror| Failed::of(&mirror)) else {
-                    return;
-                };
-                Ok(News::Failed(Box::new(failed)))
-            }
-        };
-        let news = news.unwrap_or_else(|why| News::Not(sanitize_text(&why)));
-        self.tell(Msg::Zephyr(news)).await;
-    }
-
-    async fn review(&self, wanted: Wanted) -> Result<News, String> {
-        let words = |error: crate::zephyr::Error| error.to_string();
-        let backend = self.backend().await.map_err(|error| error.to_string())?;
-        let found = backend
-            .instance(&wanted.lab)
-            .await
-            .map_err(|error| error.to_string())?;
-        let instance = found.ok_or_else(|| format!("{} is gone", wanted.lab))?;
-        let answers: Answers = instance
-            .tag("answers")
-            .and_then(|text| serde_json::from_str(text).ok())
-            .unwrap_or_default();
-        let (jobs, matrix) = (self.jobs(), matrix::overlay(&self.around.paths.matrix).0);
-        let lab = Lab {
-            backend: backend.as_ref(),
-            instance: &instance,
-            jobs: &jobs,
-            state: &self.around.paths.state,
-            matrix: &matrix,
-        };
-        let prepared = lab.prepare(&answers).await.map_err(words)?;
-        let mirror = lab.begin(&wanted.entry, &wanted.arguments).await.map_err(words)?;
-        lab.wait(&mirror, CancellationToken::new()).await.map_err(words)?;
-        let _ = job::forget(Some(backend.as_ref()), &mirror).await;
-        let comes = lab.comes(&wanted.entry, &prepared).await.map_err(words)?;
-        Ok(News::Comes(Box::new(comes), wanted))
-    }
-
-    async fn begin_entry(&self, wanted: &Wanted) -> Result<News, String> {
-        let text = |error: job::Error| error.to_string();
-        let backend = self.backend().await.map_err(|error| error.to_string())?;
-        let scope = Scope::labs(&self.around.daemon, [wanted.lab.as_str()]);
-        let who = format!("job run {}", wanted.lab);
-        let _begins = Lock::take_for(&self.around.lock, &scope, &who).map_err(|error| error.to_string())?;
-        let found = backend
-            .instance(&wanted.lab)
-            .await
-            .map_err(|error| error.to_string())?;
-        let instance = found.ok_or_else(|| format!("{} is gone", wanted.lab))?;
-        let argv = wanted.entry.recorded(&wanted.arguments);
-        let order = Order {
-            lab: wanted.lab.clone(),
-            title: argv.join(" "),
-            command: Command {
-                argv,
-                script: None,
-                env: std::collections::BTreeMap::new(),
-                cwd: "/".to_owned(),
-            },
-            stuck_minutes: Some(self.around.config.job.stuck_minutes),
-            step: None,
-        };
-        let id = JobId::new(&wanted.entry.name).map_err(text)?;
-        let mirror = job::start(backend.as_ref(), &self.jobs(), &id, &instance, &order).await;
-        Ok(News::Begun(mirror.map_err(text)?.id().to_string()))
     }
 }

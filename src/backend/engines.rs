@@ -171,6 +171,25 @@ impl Engines {
         }
     }
 
+    /// As [`Engines::all`], for something that is on the engine at this address: where none answers, why that one does
+    /// not.
+    ///
+    /// # Errors
+    /// Neither answers, in words.
+    pub async fn all_for(&self, address: &str) -> std::result::Result<Arc<dyn Backend>, String> {
+        let error = match self.all().await {
+            Ok(backend) => return Ok(backend),
+            Err(error) => error.to_string(),
+        };
+        let of_docker = ["unix://", "tcp://", "http://"]
+            .iter()
+            .any(|kind| address.starts_with(kind));
+        match self.docker().await {
+            Err(away) if of_docker => Err(away.why),
+            _ => Err(error),
+        }
+    }
+
     /// Forgets what answered: it is looked for anew.
     pub fn forget(&self) {
         *self.lxd.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -186,8 +205,11 @@ impl Engines {
             Ok(lxd) => lxd,
             Err(Error::NotFound { .. }) => return Ok(docker),
             Err(error) => {
-                let there = docker.instance(name).await.is_ok_and(|found| found.is_some());
-                return if there { Ok(docker) } else { Err(error) };
+                return match docker.instance(name).await {
+                    Ok(None) => Err(error),
+                    // Where Docker does not answer either, it says so itself: LXD may never have run here.
+                    Ok(Some(_)) | Err(_) => Ok(docker),
+                };
             }
         };
         let (here, there) = tokio::join!(lxd.instance(name), docker.instance(name));

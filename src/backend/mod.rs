@@ -26,7 +26,7 @@ pub use engines::{Away, Connect, Engine, Engines};
 pub use error::Error;
 pub use types::{
     ConfigEdit, ExecSpec, ImageInfo, Instance, InstanceSpec, InstanceState, Network, Pool, Power, Profile,
-    Progress, RemoteImage, Server, Snapshot, Status, TtyInput,
+    Progress, RemoteImage, Server, Snapshot, Status, TtyInput, Unnamed,
 };
 
 /// Shorthand for what every call answers.

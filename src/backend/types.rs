@@ -123,6 +123,28 @@ pub struct Instance {
     pub expanded_devices: BTreeMap<String, BTreeMap<String, String>>,
     /// Cluster member.
     pub location: String,
+    /// Volumes that no device named: an image asked for them. Docker only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unnamed: Vec<Unnamed>,
+}
+
+/// A volume that the engine made for a container because its image asks for one. It outlives the container, and neither a
+/// snapshot nor a copy has what is in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unnamed {
+    /// Its name, which the engine made up.
+    pub name: String,
+    /// Where it is mounted.
+    pub path: String,
+    /// The instance cannot write it.
+    pub read_only: bool,
+}
+
+impl Unnamed {
+    /// Place and name, for people.
+    pub fn title(&self) -> String {
+        crate::log::sanitize(&format!("{} (the volume {})", self.path, self.name))
+    }
 }
 
 impl Instance {
@@ -155,6 +177,8 @@ pub struct InstanceState {
     pub disk: Option<u64>,
     /// Processes inside.
     pub processes: i64,
+    /// Nanoseconds of processors' time since its start; 0 where nobody says.
+    pub processor: u64,
 }
 
 /// A snapshot.

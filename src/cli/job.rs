@@ -148,7 +148,8 @@ fn find(setup: &Setup, id: &str) -> Result<Mirror, Stop> {
 
 /// The engine that a job runs on, where it is the one that is used now.
 async fn engine_of(setup: &Setup, mirror: &Mirror) -> Result<std::sync::Arc<dyn Backend>, Stop> {
-    let backend = setup.backend().await?;
+    let backend = setup.backend_for(&mirror.job.engine).await;
+    let backend = backend.map_err(|why| Stop::new(Code::FAILED, why))?;
     mirror.compare_engine(backend.as_ref()).await?;
     Ok(backend)
 }

@@ -42,6 +42,7 @@ pub(crate) use job::show::ringing;
 pub use setup::Setup;
 pub use shell::login;
 pub(crate) use table::note;
+pub(crate) use workspace::workspace_image;
 
 /// Sets up AI and development labs on Strix Halo and NVIDIA boxes, and keeps them healthy.
 #[derive(Debug, Parser)]

@@ -96,6 +96,14 @@ impl Setup {
         self.engines.all().await
     }
 
+    /// The same, for something that is on the engine at this address.
+    ///
+    /// # Errors
+    /// Neither answers: why that one does not, in words.
+    pub async fn backend_for(&self, address: &str) -> Result<Arc<dyn Backend>, String> {
+        self.engines.all_for(address).await
+    }
+
     /// LXD or Incus alone.
     ///
     /// # Errors

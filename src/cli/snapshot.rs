@@ -27,7 +27,7 @@ use super::{
     plan::{Consent, PlanArgs, make_and_run},
     signals::Signals,
     status::{room_of, room_text, snapshots_text, unknown},
-    table::{json, out},
+    table::{json, note, out},
 };
 
 /// Verbs on snapshots.
@@ -305,6 +305,10 @@ async fn create(setup: &Setup, lab: &str, name: Option<String>, message: &str) -
     check_name(&name)?;
     let backend = setup.backend().await?;
     snapshots::take(backend.as_ref(), lab, &name, message, SnapshotKind::User).await?;
+    let of = backend.instance(lab).await.ok().flatten();
+    for volume in of.iter().flat_map(|instance| &instance.unnamed) {
+        note(&format!("it does not hold what is in {}", volume.title()));
+    }
     said(setup, &format!("took the snapshot {name} of {lab}"), lab, &name)
 }
 

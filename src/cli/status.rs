@@ -16,7 +16,7 @@ use crate::{
 
 mod lines;
 
-use lines::{away, drifted, half_updated, heading, left_over, with_drift};
+use lines::{away, drifted, half_updated, heading, left_over, unnamed, with_drift};
 
 use super::{
     Code, Setup, Stop,
@@ -199,6 +199,7 @@ fn show(seen: &Looked, all: bool, keep_days: u32) {
         .into_iter()
         .chain(drifted)
         .chain(left)
+        .chain(unnamed(labs))
         .chain(seen.away.clone())
     {
         out(&line);

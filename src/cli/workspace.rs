@@ -9,14 +9,13 @@ use clap::{Args, Subcommand};
 
 use crate::{
     backend::Status,
-    host::{Root, folder},
     labs::{Presence, World},
     workspace::{
-        Ledger, Places, Settings, User,
+        self, User,
+        ground::{self, Fault, Trouble},
         ledger::Guard,
-        ports::{self, Collision, Machine},
-        secrets::Secrets,
-        sockets, spec,
+        ports::Collision,
+        spec,
     },
 };
 
@@ -28,11 +27,15 @@ mod files;
 mod health;
 mod list;
 mod power;
+mod roll;
 mod secret;
 mod service;
+mod settle;
 mod users;
 
+pub(crate) use build::workspace_image;
 use change::{Limits, SetupArgs};
+use service::{LogsArgs, RestartArgs};
 
 /// Verbs on workspaces.
 #[derive(Debug, Subcommand)]
@@ -86,7 +89,7 @@ pub enum WorkspaceVerb {
         #[command(flatten)]
         consent: Consent,
     },
-    /// Make and start workspaces.
+    /// Make and start workspaces, and wait until their services answer.
     Start(NamesArgs),
     /// Stop workspaces; what is in them stays.
     Stop(NamesArgs),
@@ -94,7 +97,8 @@ pub enum WorkspaceVerb {
     Restart(RestartArgs),
     /// What the services of a workspace write: the end of each log, or of one.
     Logs(LogsArgs),
-    /// Make them anew from the image of now, one user after the other. The one of before is kept.
+    /// Make them anew from the image of now, one user after the other. The one of before is kept, and comes back by
+    /// itself where a service that answered does not answer any more; the users after that one are not touched.
     Update(ChangeArgs),
     /// Make one anew from its image; the one of before is kept.
     Recreate(OneArgs),
@@ -230,34 +234,6 @@ pub struct ChangeArgs {
     consent: Consent,
 }
 
-/// Arguments of `workspace restart`.
-#[derive(Debug, Args)]
-pub struct RestartArgs {
-    /// The users; or one, and a service of theirs: ssh, vnc, novnc, code, jupyter, tensorboard, rdp, dind.
-    #[arg(value_name = "USER [SERVICE]", required_unless_present = "all")]
-    users: Vec<String>,
-    /// All who are not disabled.
-    #[arg(long, conflicts_with = "users")]
-    all: bool,
-    #[command(flatten)]
-    consent: Consent,
-}
-
-/// Arguments of `workspace logs`.
-#[derive(Debug, Args)]
-pub struct LogsArgs {
-    /// The user.
-    user: String,
-    /// The service; all of them without.
-    service: Option<String>,
-    /// Go on with what comes, until Ctrl-C.
-    #[arg(short, long)]
-    follow: bool,
-    /// So many lines from the end of each log.
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 100)]
-    lines: u32,
-}
-
 /// One user, and how one agrees.
 #[derive(Debug, Args)]
 pub struct OneArgs {
@@ -268,11 +244,30 @@ pub struct OneArgs {
 }
 
 /// Everything that the verbs look at.
-struct Ground {
-    places: Places,
-    settings: Settings,
-    ledger: Ledger,
-    machine: Machine,
+struct Ground(workspace::Ground);
+
+impl std::ops::Deref for Ground {
+    type Target = workspace::Ground;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Ground {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+impl From<Trouble> for Stop {
+    fn from(trouble: Trouble) -> Self {
+        match trouble.fault() {
+            Fault::Asked => Self::usage(trouble),
+            Fault::Machine => Self::blocked(trouble),
+            Fault::Begun => Self::new(Code::FAILED, trouble),
+        }
+    }
 }
 
 pub(super) async fn run(mut setup: Setup, verb: WorkspaceVerb) -> Result<Code, Stop> {
@@ -294,8 +289,8 @@ pub(super) async fn run(mut setup: Setup, verb: WorkspaceVerb) -> Result<Code, S
         WorkspaceVerb::Stop(args) => power::stop(&setup, args).await,
         WorkspaceVerb::Restart(args) => service::restart(&mut setup, args).await,
         WorkspaceVerb::Logs(args) => service::logs(&setup, args).await,
-        WorkspaceVerb::Update(args) => power::update(&mut setup, args).await,
-        WorkspaceVerb::Recreate(args) => power::recreate(&mut setup, args).await,
+        WorkspaceVerb::Update(args) => roll::update(&mut setup, args).await,
+        WorkspaceVerb::Recreate(args) => roll::recreate(&mut setup, args).await,
         WorkspaceVerb::Backup { user, file } => files::backup(&setup, &user, &file),
         WorkspaceVerb::Restore { user, file, replace } => files::restore(&setup, &user, &file, replace).await,
         WorkspaceVerb::Shell { user, command } => power::shell(&setup, &user, command).await,
@@ -305,70 +300,19 @@ pub(super) async fn run(mut setup: Setup, verb: WorkspaceVerb) -> Result<Code, S
 impl Ground {
     /// Reads settings and slots, and looks who listens on this machine.
     fn look(setup: &Setup) -> Result<Self, Stop> {
-        let places = Places::of(&setup.paths);
-        let settings = Settings::read(&places.settings).map_err(Stop::usage)?;
-        Ok(Self {
-            settings: settings.unwrap_or_default(),
-            ledger: Ledger::read(&places.ledger).map_err(Stop::blocked)?,
-            machine: sockets::look(&Root::new(&folder())),
-            places,
-        })
+        Ok(Self(workspace::Ground::look(&setup.paths)?))
     }
 
     /// The same for a change: nobody else changes them meanwhile.
     fn hold(setup: &Setup) -> Result<(Self, Guard), Stop> {
         setup.may_change()?;
-        let guard = Guard::take(&Places::of(&setup.paths).ledger).map_err(Stop::blocked)?;
-        Ok((Self::look(setup)?, guard))
+        let (ground, guard) = workspace::Ground::hold(&setup.paths)?;
+        Ok((Self(ground), guard))
     }
 
     /// A user who is there.
     fn user(&self, name: &str) -> Result<&User, Stop> {
-        self.settings.users.get(name).ok_or_else(|| {
-            let known: Vec<&str> = self.settings.users.keys().map(String::as_str).collect();
-            let known = if known.is_empty() {
-                "nobody yet".to_owned()
-            } else {
-                known.join(", ")
-            };
-            Stop::usage(crate::log::sanitize(&format!(
-                "there is no user `{name}`; there are: {known}; add one with `halolab workspace add USER`"
-            )))
-        })
-    }
-
-    fn secrets(&self, user: &str) -> Secrets {
-        Secrets::of(&self.places.secrets, user)
-    }
-
-    /// Folders of a user that hold something, and the secrets: what keeps the slot.
-    fn data(&self, user: &str) -> Vec<PathBuf> {
-        let own = spec::folders(&self.settings.root, user)
-            .into_iter()
-            .filter(|folder| folder.id != "shared");
-        let all = own
-            .map(|folder| folder.source)
-            .chain([self.secrets(user).folder().to_owned()]);
-        all.filter(|folder| folder.exists()).collect()
-    }
-
-    /// A slot for a user: the one that they have, or a new one, which is on the disk when this returns.
-    fn slot(&mut self, user: &str) -> Result<u32, Stop> {
-        if let Some(slot) = self.ledger.slot(user) {
-            return Ok(slot);
-        }
-        let mut ledger = self.ledger.clone();
-        let stays = |name: &str| self.settings.users.contains_key(name) || !self.data(name).is_empty();
-        let fits = |slot| ports::fits(&self.settings, &self.machine, slot);
-        let now = jiff::Timestamp::now().to_string();
-        let slot = ledger.assign(user, &now, &stays, &fits).map_err(Stop::blocked)?;
-        ledger.write(&self.places.ledger).map_err(Stop::blocked)?;
-        self.ledger = ledger;
-        Ok(slot)
-    }
-
-    fn collisions(&self, running: &dyn Fn(&str) -> bool) -> Vec<Collision> {
-        ports::collisions(&self.settings, &self.ledger, &self.machine, running)
+        Ok(self.0.user(name)?)
     }
 }
 
@@ -445,20 +389,7 @@ async fn seen(setup: &Setup, ground: &Ground) -> Seen {
 
 /// What stands in the way of users' ports ends it before anything starts; what only may is said.
 fn check_ports(collisions: &[Collision], users: &[String]) -> Result<(), Stop> {
-    let theirs: Vec<&Collision> = collisions.iter().filter(|c| users.contains(&c.user)).collect();
-    let blocking: Vec<String> = theirs
-        .iter()
-        .filter(|c| c.is_blocking())
-        .map(|c| c.text())
-        .collect();
-    if !blocking.is_empty() {
-        return Err(Stop::blocked(format!(
-            "nothing was started, because of ports: {}; see all of them with `halolab workspace ports`",
-            blocking.join("; ")
-        )));
-    }
-    for collision in theirs {
-        note(&format!("note: {}", collision.text()));
-    }
+    let notes = ground::check_ports(collisions, users).map_err(Stop::blocked)?;
+    notes.iter().for_each(|text| note(text));
     Ok(())
 }

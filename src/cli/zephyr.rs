@@ -185,7 +185,7 @@ async fn begin(setup: &Setup, entry: &Entry, order: Order) -> Result<Code, Stop>
     let code = start::follow(setup, &mirror).await?;
     if code == Code::OK {
         if entry.is_build() && mirror.status().state == job::State::Succeeded {
-            verify::afterwards(setup, &order.lab).await;
+            verify::afterwards(setup, &order.lab, &mirror).await;
         }
         return Ok(code);
     }

@@ -150,7 +150,7 @@ impl Error {
 }
 
 fn known(ids: &[String]) -> String {
-    const MOST: usize = 8;
+    const MOST: usize = 4;
     match ids {
         [] => "none is known; start one with `halolab job run LAB -- COMMAND`".into(),
         ids => {

@@ -102,7 +102,13 @@ impl Inside<'_> {
             RUNNER,
             job,
         ];
-        let (code, said) = self.answer(&words).await?;
+        // An engine may end a command, and never tell its end: the real state is looked at then.
+        let answer = tokio::time::timeout(PATIENCE, self.answer(&words)).await;
+        let (code, said) = answer.map_err(|_| backend::Error::Timeout {
+            engine: "the engine".into(),
+            what: format!("begin {id}"),
+            after: PATIENCE,
+        })??;
         match code {
             0 => Ok(true),
             3 => Ok(false),

@@ -221,6 +221,11 @@ impl Writer {
             // The lab's own end stopped it.
             exit.reason = format!("stopped: {doom}");
         }
+        let end = |status: &Status| (status.attempt, status.state, status.exit.clone());
+        if status.state.is_final() && end(&status) == end(&self.status) {
+            // It ended before; the rest of its log is read for its progress when it is here.
+            return Ok(());
+        }
         self.change(status)
     }
 

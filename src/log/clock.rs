@@ -15,10 +15,12 @@ pub enum Typed {
     At(i64),
     /// On a day that the log decides.
     Clock(civil::Time),
+    /// So many milliseconds before the log's last line.
+    Ago(i64),
 }
 
-/// A time as people type it: `12:34`, `3:00`, `12:34:56`, `2026-11-22 12:34`, `-10m` before now.
-pub fn typed(text: &str, now: i64) -> Option<Typed> {
+/// A time as people type it: `12:34`, `3:00`, `12:34:56`, `2026-11-22 12:34`; `-10m`: before the last line.
+pub fn typed(text: &str) -> Option<Typed> {
     let text = text.trim();
     if let Some(ago) = text.strip_prefix('-') {
         let unit = ago.chars().last()?;
@@ -30,8 +32,7 @@ pub fn typed(text: &str, now: i64) -> Option<Typed> {
             _ => return None,
         };
         let count: i64 = ago.strip_suffix(unit)?.parse().ok()?;
-        let ago = count.checked_mul(seconds)?.checked_mul(1000)?;
-        return now.checked_sub(ago).map(Typed::At);
+        return count.checked_mul(seconds)?.checked_mul(1000).map(Typed::Ago);
     }
     if let Some((day, time)) = text.split_once(['T', ' ']) {
         let day: civil::Date = day.parse().ok()?;
@@ -64,6 +65,14 @@ impl Times {
             _ => self
                 .offset_at(time, blocks)
                 .map_or(Landing::Timeless, Landing::Found),
+        }
+    }
+
+    /// The first line of the last so many milliseconds.
+    pub(super) fn reach_ago(&self, ago: i64, blocks: &mut Blocks) -> Landing {
+        match self.span(blocks) {
+            Some((_, last)) => self.reach(last.saturating_sub(ago), blocks),
+            None => Landing::Timeless,
         }
     }
 
@@ -122,11 +131,11 @@ mod tests {
     #[test]
     fn a_time_of_the_day_is_typed_with_one_digit_or_two() {
         let at = |h, m, s| Some(Typed::Clock(civil::time(h, m, s, 0)));
-        assert_eq!(typed("3:00", 0), at(3, 0, 0));
-        assert_eq!(typed("03:00", 0), at(3, 0, 0));
-        assert_eq!(typed(" 23:59:07 ", 0), at(23, 59, 7));
-        assert_eq!(typed("-10m", 600_000), Some(Typed::At(0)));
-        assert_eq!(typed("2026-11-22 3:00", 0), typed("2026-11-22T03:00:00", 0));
+        assert_eq!(typed("3:00"), at(3, 0, 0));
+        assert_eq!(typed("03:00"), at(3, 0, 0));
+        assert_eq!(typed(" 23:59:07 "), at(23, 59, 7));
+        assert_eq!(typed("-10m"), Some(Typed::Ago(600_000)));
+        assert_eq!(typed("2026-11-22 3:00"), typed("2026-11-22T03:00:00"));
         for wrong in [
             "24:00",
             "3:",
@@ -138,7 +147,7 @@ mod tests {
             "a:b",
             "",
         ] {
-            assert_eq!(typed(wrong, 0), None, "{wrong}");
+            assert_eq!(typed(wrong), None, "{wrong}");
         }
     }
 }

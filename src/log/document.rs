@@ -300,6 +300,7 @@ impl Document {
                 uncounted(index.and_then(|i| i.offset_of(number.saturating_sub(1))))
             }
             Motion::Time(at) => self.times.reach(at, &mut self.blocks),
+            Motion::Ago(ago) => self.times.reach_ago(ago, &mut self.blocks),
             Motion::Clock(clock, from) => self.times.reach_clock(clock, from, &mut self.blocks),
             Motion::Hit(leap) => match &ask.search {
                 Some(query) => self.leap(&Aim::Query(query.clone()), leap),

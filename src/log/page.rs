@@ -47,6 +47,8 @@ pub enum Motion {
     Offset(u64),
     /// To the first line not written before this time, in milliseconds since 1970.
     Time(i64),
+    /// To the first line of the last so many milliseconds.
+    Ago(i64),
     /// To the first line not written before this time of the day, from a byte on.
     Clock(jiff::civil::Time, u64),
     /// To the next line that was searched for.

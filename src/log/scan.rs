@@ -7,7 +7,7 @@ use std::{
     fs::File,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
 };
@@ -72,6 +72,8 @@ struct Shared {
     state: Mutex<State>,
     more: Condvar,
     over: AtomicBool,
+    /// Spans whose raw bytes were looked at for the first hit, before the counting.
+    looked: AtomicU64,
 }
 
 impl Shared {
@@ -104,6 +106,7 @@ impl Scan {
             state: Mutex::default(),
             more: Condvar::new(),
             over: AtomicBool::new(false),
+            looked: AtomicU64::new(0),
         });
         shared.lock().wanted = len;
         let (mine, wake) = (Arc::clone(&shared), Arc::clone(wake));
@@ -139,11 +142,17 @@ impl Scan {
         (state.hits, state.done >= state.wanted)
     }
 
-    /// Percent that was searched.
+    /// Percent that was searched; of a text first the raw bytes, then all as it is seen.
     pub fn percent(&self) -> u64 {
         let state = self.shared.lock();
-        (state.known * 100)
-            .checked_div(state.counts.len() as u64)
+        let spans = state.wanted.div_ceil(SPAN);
+        let (looked, passes) = if self.shared.matcher.has_text() {
+            (self.shared.looked.load(Ordering::Relaxed).min(spans), 2)
+        } else {
+            (0, 1)
+        };
+        ((looked + state.known) * 100)
+            .checked_div(spans * passes)
             .unwrap_or(0)
     }
 

@@ -136,7 +136,12 @@ impl Source {
     }
 
     fn file(name: String, path: &Path, file: File, known: &Metadata) -> Self {
-        let note = false_archive(path, &file);
+        let note = false_archive(path, &file).or_else(|| {
+            let program = Archive::foreign(&file)?;
+            Some(format!(
+                "compressed by {program}, shown as it is: `{program} -dc FILE | halolab view`"
+            ))
+        });
         let mut source = Self {
             name,
             origin: Origin::File {

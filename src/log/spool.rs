@@ -50,6 +50,17 @@ impl Archive {
         }
     }
 
+    /// The program that unpacks what is read here only as the bytes that it is.
+    pub fn foreign(file: &File) -> Option<&'static str> {
+        let mut magic = [0; 6];
+        let read = file.read_at(&mut magic, 0).ok()?;
+        match magic.get(..read)? {
+            [0xfd, b'7', b'z', b'X', b'Z', 0] => Some("xz"),
+            [b'B', b'Z', b'h', b'1'..=b'9', b'1', ..] => Some("bzip2"),
+            _ => None,
+        }
+    }
+
     /// What is in it.
     ///
     /// # Errors

@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    backend::{Engine, Profile, docker::NOT_HELD},
+    backend::{
+        Engine, Profile,
+        docker::{IMAGE_CUDA, NOT_HELD},
+    },
     host::{Fact, docker::unfit_fact},
     stage::{BackendKind, Device, Image, ImageSource, Stage},
 };
 
 use super::{
-    Action, Choice, Step,
-    planner::{Case, HOST},
+    Action, Choice, Step, Track,
+    planner::{Case, HOST, former_answers},
     words::Words,
 };
 
@@ -91,20 +94,20 @@ fn unfit(case: &Case<'_>) -> Option<String> {
 /// The CUDA of the lab's image: as the image itself says, or as its name or that of its base does.
 fn cuda(case: &Case<'_>) -> Option<String> {
     let image = case.image?;
-    let alias = super::images::alias_of(case, image);
-    let known = case
-        .world
-        .images
-        .get(&alias)
-        .and_then(|image| image.properties.get("cuda"));
-    let named = || {
-        let arguments = super::images::arguments(case, image);
-        arguments
-            .into_values()
-            .chain([alias.clone()])
-            .find_map(|name| cuda_of(&name))
-    };
-    known.cloned().or_else(named)
+    let facts = &case.world.facts;
+    let mut names = super::bases::bases(case.stage, image, &case.answers, facts);
+    // The image of the lab that is there says it too, as long as it is built on the same.
+    let former = former_answers(case.whole, case.lab);
+    let same = !former.is_empty() && super::bases::bases(case.stage, image, &former, facts) == names;
+    let there = case.world.instance(case.lab).filter(|_| same);
+    let there = there.and_then(|there| there.expanded_config.get(IMAGE_CUDA));
+    names.insert(0, super::images::alias_of(case, image));
+    let told = names
+        .iter()
+        .filter_map(|name| case.world.images.get(name)?.properties.get("cuda"));
+    let mut told = told.chain(there).cloned();
+    let named = || names.iter().find_map(|name| cuda_of(name));
+    told.next().or_else(named)
 }
 
 /// `12.9.1` of `nvidia/cuda:12.9.1-cudnn-devel-ubuntu24.04`.
@@ -156,6 +159,36 @@ pub(super) fn notes(case: &Case<'_>, choice: &Choice) -> Vec<String> {
         _ => "by its device nodes",
     };
     vec![format!("the GPU gets into {} {way}", case.lab)]
+}
+
+/// What becomes of the volumes that an image asked for: no snapshot and no copy has what is in them.
+pub(super) fn unnamed(case: &Case<'_>, choice: &Choice, track: &mut Track) {
+    let found = case.world.instance(case.lab);
+    for volume in found.into_iter().flat_map(|instance| &instance.unnamed) {
+        let (what, lab) = (volume.title(), case.lab);
+        let swaps = matches!(
+            choice,
+            Choice::Recreate | Choice::RecreateFromClean | Choice::BringBack(_) | Choice::SetAside
+        ) || (*choice == Choice::Update && rebuilds(case));
+        match choice {
+            Choice::Remove => track.keeps.push(format!(
+                "{what}: an image asked for it, and it outlives {lab}; `docker volume rm {}` removes it with what is in it",
+                crate::log::sanitize(&volume.name)
+            )),
+            _ if swaps => track.loses.push(format!(
+                "what is in {what}: neither the kept {lab} nor the one in its place has it. The volume stays on this machine, and \
+                 only its name leads to it; copy out what you need, or give the stage a [[mount]] for it"
+            )),
+            Choice::Restore(_) | Choice::Renew | Choice::Update => track.keeps.push(format!(
+                "what is in {what} as it is now: an image asked for it, and no snapshot holds it"
+            )),
+            Choice::RestoreAs(_, copy) => track.notes.push(format!(
+                "{} begins without what is in {what}: an image asked for it, and no snapshot holds it",
+                crate::log::sanitize(copy)
+            )),
+            _ => {}
+        }
+    }
 }
 
 /// What a snapshot of a container does not hold, as a sentence of what stays as it is.

@@ -6,12 +6,17 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     backend::{Engine, RemoteImage, docker::Build, types::short_fingerprint},
-    host::reach,
-    stage::{Answer, Answers, Catalog, Image, ImageSource, answers::IMAGE_FILE, interpolate::interpolate},
+    host::{Facts, reach},
+    stage::{
+        Answer, Answers, Catalog, Image, ImageSource,
+        answers::{IMAGE_FILE, resolve},
+        interpolate::interpolate,
+    },
 };
 
 use super::{
     Action, Step,
+    bases::bases,
     planner::{Case, PlanError},
     words::Words,
 };
@@ -326,13 +331,21 @@ fn remote_image(
     Ok((source, found.certificate.clone()))
 }
 
-/// The aliases of all images that a plan of these stages may ask for, so that the world can say which are here.
+/// The aliases of all images that a plan of these stages may ask for, so that the world can say which are here; of those
+/// that are built here, what they stand on: it says which CUDA it has.
 pub fn aliases(catalog: &Catalog, answers: &[&Answers]) -> Vec<String> {
     let none = Answers::new();
     let mut all = vec![];
-    for image in catalog.iter().flat_map(|s| &s.images) {
+    for (stage, image) in catalog.iter().flat_map(|s| s.images.iter().map(move |i| (s, i))) {
         match image.source {
             ImageSource::File {} => all.extend(answers.iter().map(|a| alias(image, a))),
+            ImageSource::Build { .. } => {
+                for given in answers.iter().copied().chain([&none]) {
+                    let given = resolve(stage, given, &Facts::new());
+                    let given = given.as_ref().unwrap_or(&none);
+                    all.extend(bases(stage, image, given, &Facts::new()));
+                }
+            }
             _ => all.push(alias(image, &none)),
         }
     }

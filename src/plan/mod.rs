@@ -1,5 +1,6 @@
 //! Plans: what a choice comes to, before anything happens. Pure data with a digest.
 
+mod bases;
 mod change;
 mod commands;
 mod containers;

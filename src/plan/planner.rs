@@ -308,6 +308,7 @@ fn track(request: &Request, case: &Case<'_>) -> Result<Track, PlanError> {
     track
         .notes
         .extend(super::containers::notes(case, &request.choice));
+    super::containers::unnamed(case, &request.choice, &mut track);
     jobs::name(case.whole, &mut track);
     Ok(track)
 }

@@ -276,6 +276,12 @@ pub(super) fn about(model: &Model, lab: &Lab, width: u16) -> Lines {
     let mounts = stage.iter().flat_map(|s| &s.mounts);
     let mounts: Vec<String> = mounts.map(|m| clean(&m.title).into_owned()).collect();
     add("Outlives", &mounts.join(", "));
+    let unnamed = lab.instance.iter().flat_map(|instance| &instance.unnamed);
+    let unnamed: Vec<&str> = unnamed.map(|volume| volume.path.as_str()).collect();
+    if !unnamed.is_empty() {
+        let text = format!("{} (volumes of its image: in no snapshot)", unnamed.join(", "));
+        add("Volumes", &clean(&text));
+    }
     lines
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod change;
 mod dialog;
+mod failed_build;
 mod help;
 mod host;
 mod jobs;
@@ -21,6 +22,7 @@ mod unfinished;
 mod welcome;
 mod widgets;
 pub(crate) mod words;
+mod workspaces;
 mod wrap;
 
 use ratatui::{
@@ -49,8 +51,10 @@ pub fn view(model: &Model, frame: &mut Frame<'_>) {
         Screen::Labs => labs::view(model, frame),
         Screen::Menu => menu::view(model, frame),
         Screen::Jobs => jobs::view(model, frame),
+        Screen::Workspaces => workspaces::view(model, frame),
+        Screen::Ports => workspaces::ports_view(model, frame),
         Screen::Snapshots => snapshots::view(model, frame),
-        Screen::Options => options::view(model, frame),
+        Screen::Options | Screen::User => options::view(model, frame),
         Screen::Review => review::view(model, frame),
         Screen::Run => run::view(model, frame),
         Screen::Result => result::view(model, frame),
@@ -59,6 +63,7 @@ pub fn view(model: &Model, frame: &mut Frame<'_>) {
         Some(Dialog::Confirm(confirm)) => dialog::confirm(model, confirm, frame),
         Some(Dialog::Prompt(prompt)) => dialog::prompt(model, prompt, frame),
         Some(Dialog::Themes(picker)) => dialog::themes(model, picker, frame),
+        Some(Dialog::FailedBuild(menu)) => failed_build::view(model, menu, frame),
         Some(Dialog::Unfinished(asked)) => unfinished::view(model, asked, frame),
         Some(Dialog::Script(view)) => script::view(model, view, frame),
         Some(Dialog::Change(view)) => change::view(model, view, frame),
@@ -121,8 +126,9 @@ pub(crate) fn row_at(model: &Model, x: u16, y: u16) -> Option<usize> {
         Screen::Host => host::list(model, body),
         Screen::Menu => menu::list(model, body),
         Screen::Jobs => jobs::list(model, body),
+        Screen::Workspaces => workspaces::list(model, body),
         Screen::Snapshots => snapshots::list(model, body),
-        Screen::Options => options::list(model, body),
+        Screen::Options | Screen::User => options::list(model, body),
         Screen::Result => result::list(model, body),
         _ => return None,
     };
@@ -137,6 +143,9 @@ pub(crate) fn welcome_rows(model: &Model) -> usize {
     let area = body(model);
     widgets::positions(welcome::text(model, area.width).len(), area.height)
 }
+
+/// Scroll positions of the map of ports.
+pub(crate) use workspaces::ports_rows;
 
 /// Scroll positions of the host's details, and the rows of a page of them.
 pub(crate) fn host_details(model: &Model) -> (usize, usize) {

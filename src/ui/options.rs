@@ -20,7 +20,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::{
     app::{
-        Model,
+        Model, Screen,
         form::{Form, FormField, Row, Value},
     },
     log::clean,
@@ -56,7 +56,8 @@ fn label_width(width: u16) -> usize {
 
 pub(super) fn view(model: &Model, frame: &mut Frame<'_>) {
     let Some(form) = model.form() else { return };
-    let asked = model.wizard.picks.iter().filter(|p| p.asks).count();
+    let wizard = model.screen() == Screen::Options;
+    let asked = model.wizard.picks.iter().filter(|p| p.asks && wizard).count();
     let number = model
         .wizard
         .picks
@@ -144,8 +145,8 @@ fn row_line(look: &Look, form: &Form, row: &Row, width: u16) -> Line<'static> {
     let room = usize::from(width).saturating_sub(label + 3);
     match row {
         Row::Continue => Line::from(vec![
-            Span::styled(column("Go on", label, ""), styles.accent),
-            Span::styled("shows the plan; nothing happens yet", styles.dim),
+            Span::styled(column(form.button.0, label, ""), styles.accent),
+            Span::styled(fit(form.button.1, room, look.glyphs.more), styles.dim),
         ]),
         Row::Item(index, id) => {
             let Some(field) = form.fields.get(*index) else {

@@ -18,6 +18,7 @@ use ratatui::{Frame, text::Line};
 use crate::{
     app::{Engine, Model},
     host::{Fact, Facts, Severity},
+    labs::counted,
     log::clean,
 };
 
@@ -40,6 +41,7 @@ pub(super) fn text(model: &Model, width: u16) -> Lines {
     lines.push(Line::default());
     lines.extend(findings(model, width));
     lines.extend(judged(model, width));
+    lines.extend(workspaces(model, width));
     let next = match (&model.engine, model.labs.is_first_run()) {
         (Engine::Looking, _) => "The container engine is being looked for; nothing is changed.",
         (Engine::Ready, true) => {
@@ -214,6 +216,35 @@ fn judged(model: &Model, width: u16) -> Lines {
         );
         lines.extend(point(look.glyphs.failed, &text, styles.error, width));
     }
+    lines.push(Line::default());
+    lines
+}
+
+/// The line of the workspaces: where somebody has one, or could.
+fn workspaces(model: &Model, width: u16) -> Lines {
+    let (look, styles) = (&model.look, model.look.styles());
+    let rows = model.workspace_rows();
+    let written = model.book().is_some_and(|book| book.written);
+    let (text, style) = match &model.workspaces.book {
+        Some(Err(_)) => (
+            "Workspaces: workspaces.toml cannot be read; w says why".to_owned(),
+            styles.warn,
+        ),
+        _ if !rows.is_empty() => {
+            let running = model.running_users().len();
+            let users = counted(rows.len(), "user");
+            (
+                format!("Workspaces: {users}, {running} running; w shows them"),
+                styles.text,
+            )
+        }
+        Some(Ok(_)) if written || model.has_docker() => (
+            "Workspaces: nobody has one yet; w, then a adds the first user".to_owned(),
+            styles.text,
+        ),
+        _ => return vec![],
+    };
+    let mut lines = point(look.glyphs.dot, &text, style, width);
     lines.push(Line::default());
     lines
 }

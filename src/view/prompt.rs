@@ -6,7 +6,7 @@ use crate::log::{
     clock::{self, Typed},
     matcher::Query,
     page::{Filter, Motion},
-    times,
+    sanitize,
 };
 
 use super::{
@@ -106,6 +106,13 @@ fn counted(prompt: &Prompt, key: KeyCode) -> Option<Motion> {
         KeyCode::Char('k') | KeyCode::Up => Some(Motion::Rows(-rows)),
         _ => None,
     }
+}
+
+/// A line; a number that no log has lines for is its last one.
+fn line_number(text: &str) -> Option<u64> {
+    let digits = text.replace([',', '\''], "");
+    let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    is_number.then(|| digits.parse().unwrap_or(u64::MAX))
 }
 
 impl Viewer {
@@ -246,16 +253,20 @@ impl Viewer {
         let percent = text.strip_suffix('%').and_then(|n| n.trim().parse::<f64>().ok());
         let motion = if let Some(percent) = percent.filter(|p| p.is_finite()) {
             Motion::Percent(percent)
-        } else if let Ok(line) = text.replace([',', '\''], "").parse() {
+        } else if let Some(line) = line_number(text) {
             Motion::Line(line)
-        } else if let Some(typed) = clock::typed(text, times::now()) {
+        } else if let Some(typed) = clock::typed(text) {
             match typed {
                 Typed::At(at) => Motion::Time(at),
+                Typed::Ago(ago) => Motion::Ago(ago),
                 Typed::Clock(clock) => Motion::Clock(clock, self.pane().map_or(0, |p| p.page.spot.offset)),
             }
         } else {
             if !text.is_empty() {
-                self.message = Some("go to what? a line (120), a share (50%) or a time (12:30, -10m)".into());
+                self.message = Some(format!(
+                    "{} is no place: a line (120), a share (50%), a time (12:30), or a time before the end (-10m)",
+                    sanitize(text)
+                ));
             }
             return vec![];
         };

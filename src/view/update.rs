@@ -110,12 +110,10 @@ impl Viewer {
 
     /// Keys that ask something; says whether this was one.
     fn ask(&mut self, intent: Intent) -> bool {
-        let filter = self.pane().and_then(|p| p.ask.filter.as_ref());
-        let filter = filter.map(|f| f.query.text.clone()).unwrap_or_default();
         let prompt = match intent {
             Intent::Search => Prompt::new(PromptKind::Search(true), ""),
             Intent::SearchBack => Prompt::new(PromptKind::Search(false), ""),
-            Intent::Filter => Prompt::new(PromptKind::Filter, &filter),
+            Intent::Filter => Prompt::new(PromptKind::Filter, ""),
             Intent::Goto => Prompt::new(PromptKind::Goto, ""),
             Intent::Digit(digit) => Prompt::new(PromptKind::Goto, &digit.to_string()),
             Intent::Save => Prompt::new(PromptKind::Save(false), ""),

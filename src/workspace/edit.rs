@@ -66,7 +66,13 @@ pub fn put_settings(path: &Path, settings: &Settings) -> Result<Settings, EditEr
         ..settings.clone()
     };
     change(path, |document| {
-        lay(document.as_table_mut(), &bare, &Settings::default());
+        let default = Settings::default();
+        lay(document.as_table_mut(), &bare, &default);
+        if (bare.build != default.build || document.contains_key("build"))
+            && let Some(build) = table(document.as_table_mut(), "build")
+        {
+            lay(build, &bare.build, &default.build);
+        }
     })
 }
 

@@ -6,19 +6,24 @@
 //! file. Secrets are files ([`secrets`]) that only their owner and the container can read.
 
 pub mod backup;
+pub mod building;
 pub mod compose;
 pub mod edit;
 pub mod gpus;
+pub mod ground;
 pub mod image;
 pub mod ledger;
+pub mod limits;
 pub mod ports;
 pub mod probe;
 pub mod resources;
 pub mod secrets;
 pub mod services;
 pub mod settings;
+pub mod shown;
 pub mod sockets;
 pub mod spec;
+pub mod users;
 pub mod yaml;
 
 use crate::{
@@ -26,6 +31,7 @@ use crate::{
     stage::{Catalog, LoadError, Stage},
 };
 
+pub use ground::Ground;
 pub use ledger::Ledger;
 pub use ports::Service;
 pub use settings::{Settings, User};

@@ -2,6 +2,8 @@
 //!
 //! It is asked and done inside, as root, by a short command; nothing of it needs the workspace's user.
 
+pub mod settle;
+
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     time::Duration,

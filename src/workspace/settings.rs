@@ -10,6 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
+    building::Building,
     image,
     ports::{Range, SMALLEST_BLOCK, Service},
     resources,
@@ -50,6 +51,8 @@ pub struct Settings {
     pub keep_memory: String,
     /// A runtime of the engine in which Docker runs inside without further capabilities, as `sysbox-runc`; empty is none.
     pub nested_runtime: String,
+    /// How the image's build reaches the network.
+    pub build: Building,
     /// The users, by name.
     #[serde(rename = "user")]
     pub users: BTreeMap<String, User>,
@@ -123,6 +126,7 @@ impl Default for Settings {
             reserved: vec![],
             keep_memory: "2GiB".into(),
             nested_runtime: String::new(),
+            build: Building::default(),
             users: BTreeMap::new(),
         }
     }
@@ -267,6 +271,9 @@ impl Settings {
                 let text = "must be the name of a profile: a-z, 0-9 and -".to_owned();
                 say(root.key("profiles").index(index), text);
             }
+        }
+        for (key, why) in self.build.problems() {
+            say(root.key("build").key(key), why);
         }
         for (name, user) in &self.users {
             let place = root.key("user").key(name);

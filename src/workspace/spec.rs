@@ -40,6 +40,13 @@ pub fn user_of(lab: &str) -> Option<&str> {
     lab.strip_prefix("ws-")
 }
 
+/// What a shell in a workspace begins with: its user's own, where there is that user inside.
+pub fn login(user: &str) -> Vec<String> {
+    // The name is of letters that mean nothing to a shell.
+    let login = format!("if id {user} >/dev/null 2>&1; then exec su - {user}; fi; exec sh -l");
+    vec!["/bin/sh".into(), "-c".into(), login]
+}
+
 /// A folder of this machine in a workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folder {

@@ -107,7 +107,9 @@ pub enum Error {
 pub struct Prepared {
     /// `cuda_arch=89,90`.
     pub cuda_arch: String,
-    /// What is to be said of it.
+    /// What is to be said of it where something is built for GPUs.
+    pub of_gpus: Vec<String>,
+    /// What else is to be said.
     pub notes: Vec<String>,
     /// Bytes that are free where Spack installs.
     pub free: Option<u64>,
@@ -177,13 +179,15 @@ impl Lab<'_> {
         )?;
         let mut prepared = Prepared {
             cuda_arch: format!("{} ({})", architectures.variant(), toolkit(cuda, &machine)),
-            notes: architectures.notes.clone(),
+            of_gpus: architectures.notes.clone(),
+            notes: settings
+                .mirrors
+                .iter()
+                .filter_map(spack::Mirror::warning)
+                .collect(),
             free: facts.free,
         };
-        prepared.notes.extend(unfit(&root, &machine, self.matrix, cuda));
-        prepared
-            .notes
-            .extend(settings.mirrors.iter().filter_map(spack::Mirror::warning));
+        prepared.of_gpus.extend(unfit(&root, &machine, self.matrix, cuda));
         let text = spack::Machine {
             architectures: Some(architectures),
             target: facts.target,
@@ -273,8 +277,11 @@ impl Lab<'_> {
         let mut comes = comes?;
         self.name().clone_into(&mut comes.lab);
         comes.entrypoint.clone_from(&entry.name);
-        comes.cuda_arch.clone_from(&prepared.cuda_arch);
-        comes.notes.clone_from(&prepared.notes);
+        if comes.for_gpus || !comes.dropped.is_empty() {
+            comes.cuda_arch.clone_from(&prepared.cuda_arch);
+            comes.notes.clone_from(&prepared.of_gpus);
+        }
+        comes.notes.extend(prepared.notes.iter().cloned());
         comes.disk.free = prepared.free;
         Ok(comes)
     }

@@ -1,6 +1,7 @@
 //! What a build comes to: its packages, how long, how much disk, and what is odd about it.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::{
     progress::{Database, History, Lock},
@@ -19,8 +20,10 @@ pub struct Comes {
     /// Packages, and where each comes from.
     #[serde(flatten)]
     pub review: Review,
-    /// `cuda_arch=89,90`.
+    /// `cuda_arch=89,90`; empty where nothing of it is built for GPUs.
     pub cuda_arch: String,
+    /// Something of it is built for NVIDIA's GPUs.
+    pub for_gpus: bool,
     /// The disk.
     pub disk: Disk,
     /// What was asked for and is not there.
@@ -80,6 +83,10 @@ impl Comes {
             lab: String::new(),
             entrypoint: String::new(),
             cuda_arch: String::new(),
+            for_gpus: lock.packages().values().any(|package| {
+                let variant = |name: &str| package.variants.get(name);
+                variant("cuda") == Some(&Value::Bool(true))
+            }),
             dropped: dropped(&lock),
             notes: vec![],
             review,

@@ -87,6 +87,12 @@ impl Entry {
         command
     }
 
+    /// What its job is called: as it is typed, and not the paths inside.
+    pub fn title(&self, arguments: &[String]) -> String {
+        let words = std::iter::once(&self.name).chain(arguments);
+        words.map(String::as_str).collect::<Vec<_>>().join(" ")
+    }
+
     /// The command that only concretizes it; `--again` goes along, and what is for Spack's installation does not.
     pub fn planned(&self, arguments: &[String]) -> Vec<String> {
         let mut command = vec![self.program(), "--plan".to_owned()];

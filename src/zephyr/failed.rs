@@ -5,6 +5,7 @@ use std::{io, path::Path};
 use crate::{
     backend::Backend,
     job::{JobId, Mirror, State, ids},
+    log::{redact, sanitize},
     progress::{self, Fold},
     run::bundle::{self, Extra},
 };
@@ -15,6 +16,9 @@ use super::entry::is_build;
 const PART: u64 = 1 << 20;
 /// Bytes of a log that are read for what failed; a build that wrote more says it at its end.
 const MOST: u64 = 64 << 20;
+/// Bytes of the end of a log in which its last line is looked for, and characters of that.
+const END: u64 = 8 << 10;
+const LONGEST: usize = 300;
 /// Bytes of the end of each log in a report.
 const TAIL: usize = 512 << 10;
 /// Packages whose own logs go into a report.
@@ -48,6 +52,8 @@ pub struct Failed {
     pub arguments: Vec<String>,
     /// What was not built, in the order of the log.
     pub broken: Vec<Broken>,
+    /// The last line of its log; empty where there is none.
+    pub last: String,
 }
 
 /// What can be done about it.
@@ -78,6 +84,7 @@ impl Failed {
             entry: entry.clone(),
             arguments: words.skip(1).cloned().collect(),
             broken: broken(mirror),
+            last: last(mirror),
         })
     }
 
@@ -127,10 +134,11 @@ impl Failed {
     /// What failed, in lines.
     pub fn lines(&self) -> Vec<String> {
         if self.broken.is_empty() {
-            return vec![format!(
-                "{} ended before a package failed; its last lines say why",
-                self.entry
-            )];
+            let said = match self.last.as_str() {
+                "" => "it said nothing".to_owned(),
+                last => format!("it said last: {last}"),
+            };
+            return vec![format!("{} ended before a package failed; {said}", self.entry)];
         }
         let line = |broken: &Broken| format!("{} was not built: {}", broken.title, broken.error);
         self.broken.iter().map(line).collect()
@@ -184,6 +192,16 @@ impl Failed {
             Way::Bundle => format!("halolab zephyr bundle {}", self.job),
         })
     }
+}
+
+/// The last line of a job's log that says something, safe and short, without secrets.
+fn last(mirror: &Mirror) -> String {
+    let from = mirror.length().saturating_sub(END);
+    let bytes = mirror.bytes(from, END).unwrap_or_default();
+    let text = redact::text(&String::from_utf8_lossy(&bytes), &[]);
+    let mut lines = text.lines().rev().map(sanitize);
+    let line = lines.find(|line| !line.trim().is_empty());
+    line.unwrap_or_default().trim().chars().take(LONGEST).collect()
 }
 
 /// The packages of a job's log that failed.

@@ -21,4 +21,4 @@ pub use entry::{Entry, STAGE, entries};
 pub use facts::Facts;
 pub use failed::{Broken, Failed, Way, save};
 pub use settings::{CACHE_FOLDER, LISTED, Settings};
-pub use verify::Verified;
+pub use verify::{Verified, is_unasked, set_asked};

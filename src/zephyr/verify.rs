@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use crate::{
     backend::ConfigEdit,
+    job::{Mirror, State},
     labs::{
         drift::Ground,
         gpus::Gpus,
@@ -12,13 +13,16 @@ use crate::{
         verdict::{Check, Verdict},
     },
     log::sanitize,
+    paths::write_private,
     prove::Grade,
 };
 
-use super::{Error, Lab};
+use super::{Error, Lab, entry::is_build};
 
 /// The check's name in the verdict.
 const STEP: &str = "what Spack built";
+/// The file beside a build's status that says that it was asked.
+const ASKED: &str = "verified";
 /// Libraries that are taken at most, and characters of what each says.
 const LIBRARIES: usize = 4;
 const LONGEST: usize = 240;
@@ -62,6 +66,17 @@ impl Verified {
             lines: lines.collect(),
         })
     }
+}
+
+/// Whether a job built well, and nobody asked yet whether what it built works.
+pub fn is_unasked(mirror: &Mirror) -> bool {
+    let built = mirror.job.argv.get(1).is_some_and(|name| is_build(name));
+    built && mirror.status().state == State::Succeeded && !mirror.folder().join(ASKED).exists()
+}
+
+/// Remembers that it was asked; where that cannot be written, it is asked once more.
+pub fn set_asked(mirror: &Mirror) {
+    let _ = write_private(&mirror.folder().join(ASKED), b"");
 }
 
 impl Lab<'_> {

@@ -22,6 +22,31 @@ fn reason(tree: &Tree, hash: &str) -> String {
 }
 
 #[test]
+fn a_package_that_is_announced_after_it_failed_has_failed() {
+    // Spack 1.1 into a pipe, with `--fail-fast`: the line with the counter comes once the package has ended.
+    let log = format!(
+        "==> lab-juniper: Successfully installed lab-juniper-2.3.0-{A}\n[+] /s/lab-juniper-2.3.0-{a}\n\
+         ==> Installing lab-juniper-2.3.0-{A} [19/38]\n\
+         ==> No binary for lab-oak-3.2.7-{B} found: installing from source\n==> No patches needed for lab-oak\n\
+         ==> lab-oak: Executing phase: 'build'\n==> Error: ProcessError: Command exited with status 2:\n    '/usr/bin/make' '-j2'\n\n\
+         1 error found in build log:\n  >> 7     f1.c:3:10: fatal error: labmissing.h: No such file or directory\n\n\
+         See build log for details:\n  /stage/spack-stage-lab-oak-3.2.7-{B}/spack-build-out.txt\n\n\
+         ==> Warning: Skipping build of lab-quince-1.4.8-{C} since lab-oak-3.2.7-{B} failed\n\
+         ==> Error: Terminating after first install failure: ProcessError: Command exited with status 2:\n    '/usr/bin/make' '-j2'\n\
+         ==> Installing lab-oak-3.2.7-{B} [20/38]\n",
+        a = &A[..7],
+    );
+    let tree = tree_of(&log);
+    assert_eq!(
+        (state(&tree, B), state(&tree, C)),
+        (State::Failed, State::Skipped)
+    );
+    // The next run in the same log builds it again.
+    let again = format!("{log}==> No binary for lab-oak-3.2.7-{B} found: installing from source\n");
+    assert_eq!(state(&tree_of(&again), B), State::Fetching);
+}
+
+#[test]
 fn several_failures_of_the_new_installer_on_pipes() {
     let tree = tree_of(&format!(
         "[ ] {a} lab-bad-cmake@1.0.0 staging\n[ ] {b} lab-bad-link@1.0.0 staging (2s)\n\

@@ -170,6 +170,25 @@ pub(super) const THEMES: &[Key] = &[
     DOWNS,
 ];
 
+pub(super) const FAILED_BUILD: &[Key] = &[
+    key(
+        &[ENTER],
+        Intent::Enter,
+        "do this",
+        "do what the line under the cursor says",
+    ),
+    key(
+        &[ESC, c('q')],
+        Intent::Back,
+        "leave it",
+        "close this; what is installed stays",
+    ),
+    UPS,
+    DOWNS,
+    PAGE_UP,
+    PAGE_DOWN,
+];
+
 pub(super) const CONFIRM: &[Key] = &[
     key(
         &[ENTER],

@@ -119,6 +119,14 @@ pub(super) const CONTROL: &[Key] = &[
     key(&[ctrl('c')], Intent::Interrupt, "", "cancel what is asked"),
 ];
 
+/// On the first screens: the users of this machine.
+const TO_WORKSPACES: Key = key(
+    &[c('w')],
+    Intent::Workspaces,
+    "workspaces",
+    "the workspaces: a container for each user of this machine",
+);
+
 pub(super) const WELCOME: &[Key] = &[
     key(&[ENTER], Intent::Enter, "go on", "go on to the labs"),
     key(
@@ -128,6 +136,7 @@ pub(super) const WELCOME: &[Key] = &[
         "look for the container engine again",
     ),
     MACHINE,
+    TO_WORKSPACES,
     UPS,
     DOWNS,
     PAGE_UP,
@@ -153,6 +162,7 @@ pub(super) const LABS: &[Key] = &[
     ),
     key(&[c('r')], Intent::Retry, "refresh", "look at the engine again"),
     MACHINE,
+    TO_WORKSPACES,
     key(&[TAB], Intent::Next, "", "the jobs: commands that go on in labs"),
     key(
         &[c('u')],
@@ -161,34 +171,6 @@ pub(super) const LABS: &[Key] = &[
         "a run that was left before its end: go on, undo it, or leave it",
     ),
     key(&[ESC], Intent::Back, "", "back to the host's screen"),
-    UPS,
-    DOWNS,
-    PAGE_UP,
-    PAGE_DOWN,
-    TOP,
-    BOTTOM,
-];
-
-pub(super) const JOBS: &[Key] = &[
-    key(
-        &[ENTER],
-        Intent::Enter,
-        "log",
-        "the job's log as it grows; q comes back",
-    ),
-    key(
-        &[c('s')],
-        Intent::Stop,
-        "stop",
-        "end the job; asks first, and its log is kept",
-    ),
-    key(
-        &[c('r')],
-        Intent::Delete,
-        "remove ended",
-        "forget the jobs that ended, with their logs; asks first",
-    ),
-    key(&[ESC, TAB], Intent::Back, "labs", "back to the labs"),
     UPS,
     DOWNS,
     PAGE_UP,

@@ -4,7 +4,7 @@ use crate::{
     app::{
         dialog::{Dialog, PromptThen, ThemePicker, Then, wrong_name},
         keys::{Intent, Place},
-        model::Model,
+        model::{Model, Screen},
         msg::{Effect, Job, JobWish, Tone},
         update::moved,
         zephyr::Wish,
@@ -88,6 +88,7 @@ impl Model {
         match then {
             Then::Zephyr(wanted) => vec![Effect::Zephyr(Wish::Begin(*wanted))],
             Then::Do(job) => self.start_job(job),
+            Then::Workspace(asked) => self.do_asked(asked),
             Then::StopJob(id) => vec![Effect::Jobs(JobWish::Stop(id))],
             Then::ForgetJobs => vec![Effect::Jobs(JobWish::Forget)],
             Then::Plan(lab, choice) => self.plan_for(&lab, choice),
@@ -100,6 +101,9 @@ impl Model {
                 vec![]
             }
             Then::LeaveOptions => {
+                if self.screen() == Screen::User {
+                    self.workspaces.form = None;
+                }
                 self.back();
                 vec![]
             }

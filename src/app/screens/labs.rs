@@ -22,6 +22,7 @@ impl Model {
             },
             Intent::Retry => return self.look_again(),
             Intent::Machine => return self.open_host(),
+            Intent::Workspaces => return self.open_workspaces(),
             _ => {
                 let rows = crate::ui::welcome_rows(self);
                 self.welcome_scroll = moved(self.welcome_scroll, intent, rows, self.page());
@@ -57,6 +58,7 @@ impl Model {
             Intent::Snapshots => return self.snapshots_of_current(),
             Intent::Retry => return self.look_again(),
             Intent::Machine => return self.open_host(),
+            Intent::Workspaces => return self.open_workspaces(),
             Intent::Next => return self.open_jobs(),
             Intent::Undo => return self.ask_about_left(),
             Intent::Back => self.back(),
@@ -102,7 +104,13 @@ impl Model {
         let Some(lab) = self.labs.current() else {
             return vec![];
         };
-        self.picker.lab = lab.name.clone();
+        let name = lab.name.clone();
+        self.open_menu_of(&name)
+    }
+
+    /// The menu of a lab.
+    pub(in crate::app) fn open_menu_of(&mut self, lab: &str) -> Vec<Effect> {
+        self.picker.lab = lab.to_owned();
         self.picker.rows = None;
         self.menu_cursor = 0;
         self.open(Screen::Menu);

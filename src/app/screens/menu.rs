@@ -337,7 +337,7 @@ impl Model {
     }
 
     /// Stops a lab; asks before where jobs end with it.
-    fn stop_lab(&mut self, lab: String) -> Vec<Effect> {
+    pub(in crate::app) fn stop_lab(&mut self, lab: String) -> Vec<Effect> {
         let under: Vec<String> = self
             .world
             .iter()

@@ -11,3 +11,5 @@ mod review;
 mod run;
 mod snapshots;
 mod tune;
+mod users;
+mod workspaces;

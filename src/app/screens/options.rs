@@ -19,6 +19,7 @@ impl Model {
         if self.refuse_read_only() || self.refuse_stale() {
             return vec![];
         }
+        self.workspaces.removal = None;
         let facts = self.facts();
         for pick in picks.iter().filter(|p| p.asks) {
             let former = self.former_answers(&pick.lab);
@@ -75,8 +76,9 @@ impl Model {
 
     /// Makes the plan under review anew, from what is there now.
     pub(in crate::app) fn plan_again(&mut self) {
-        // A run that goes on has its plan.
-        if self.review.as_ref().is_some_and(|r| r.goes_on.is_some()) {
+        // A run that goes on has its plan, and an image is built of what the settings say.
+        let own = self.wizard.picks.is_empty();
+        if self.review.as_ref().is_some_and(|r| own || r.goes_on.is_some()) {
             return;
         }
         let before = self.review.take().map(|r| r.plan.digest());
@@ -189,6 +191,14 @@ impl Model {
 
     /// Whether a plan is being put together with answers that somebody filled in.
     pub(in crate::app) fn is_filled_in(&self) -> bool {
+        let user = self
+            .workspaces
+            .form
+            .as_ref()
+            .filter(|_| self.stack.contains(&Screen::User));
+        if user.is_some_and(|filled| filled.form.is_changed()) {
+            return true;
+        }
         let at_work = self
             .stack
             .iter()

@@ -71,6 +71,7 @@ impl Model {
     /// Cancel: the plan is thrown away, the choices and forms behind it stay.
     fn leave_review(&mut self) {
         self.review = None;
+        self.workspaces.removal = None;
         self.others.waiting = false;
         self.back();
     }
@@ -103,7 +104,8 @@ impl Model {
         });
         let secrets = secrets.collect();
         self.run = Some(RunView::new(review.plan.clone(), self.now));
-        self.stack = vec![Screen::Welcome, Screen::Labs, Screen::Run];
+        self.stack = self.lists();
+        self.stack.push(Screen::Run);
         self.resume.begun.clone_from(&review.goes_on);
         if let Some(GoesOn { run, secrets, .. }) = review.goes_on {
             return vec![Effect::Resume(run, Box::new(review.plan), secrets)];

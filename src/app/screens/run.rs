@@ -61,7 +61,8 @@ impl Model {
         }
         // What was changed of the boot configuration is told by the look at the machine.
         let machine = tuned.then_some(Effect::LookAtMachine);
-        [Effect::Look].into_iter().chain(machine).collect()
+        let removal = if code == 0 { self.after_removal() } else { vec![] };
+        [Effect::Look].into_iter().chain(machine).chain(removal).collect()
     }
 
     /// Asks for what the logs are to show and do not show yet.

@@ -105,6 +105,8 @@ pub fn start(request: &Request) -> Result<u8, Stop> {
         serving.show_build(0, false);
     }
     let code = serving.run(&rules, folders.unwrap_or_default())?;
+    // What is said now stays on the user's own screen.
+    drop(serving);
     for text in &refused {
         note(text);
     }

@@ -9,7 +9,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
-use super::{Docker, call::SILENCE, call::cancelled, import};
+use super::{Docker, call::SILENCE, call::cancelled, import, proxy::Proxy};
 use crate::backend::{Error, Progress, Result, about::About, error::fold};
 
 /// Lines of a failing step that its error tells.
@@ -37,6 +37,9 @@ pub struct Build {
     pub target: String,
     /// The network of the steps: `host`, `none`; empty is the engine's choice.
     pub network: String,
+    /// The proxy that its steps hear of.
+    #[serde(default, skip_serializing_if = "Proxy::is_none")]
+    pub proxy: Proxy,
     /// Nothing is taken from the cache.
     pub anew: bool,
 }
@@ -126,10 +129,12 @@ impl Docker {
 fn options(build: &Build, dockerfile: &str) -> BuildImageOptions {
     let map =
         |of: &BTreeMap<String, String>| Some(of.clone().into_iter().collect()).filter(|_| !of.is_empty());
+    let mut arguments = build.arguments.clone();
+    arguments.extend(build.proxy.told(|name| std::env::var(name).ok()));
     BuildImageOptions {
         dockerfile: dockerfile.to_owned(),
         t: Some(build.alias.clone()),
-        buildargs: map(&build.arguments),
+        buildargs: map(&arguments),
         labels: map(&build.labels),
         target: build.target.clone(),
         networkmode: Some(build.network.clone()).filter(|network| !network.is_empty()),

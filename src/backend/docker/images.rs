@@ -15,13 +15,31 @@ use futures_util::TryStreamExt as _;
 use super::{Docker, import, instances::about_image, labels};
 use crate::backend::{Error, ImageInfo, Progress, RemoteImage, Result, about::About, error::fold};
 
+/// Of a container's config: the CUDA that its image says it has.
+pub const IMAGE_CUDA: &str = "image.cuda";
+
 impl Docker {
     /// A local image by its name, or by its identifier.
     pub(super) async fn find_image(&self, alias: &str) -> Result<Option<ImageInfo>> {
+        // Podman takes a bare identifier for a name.
+        let is_bare = alias.len() == 64 && alias.bytes().all(|b| b.is_ascii_hexdigit());
+        let asked = match is_bare {
+            true => format!("sha256:{alias}"),
+            false => alias.to_owned(),
+        };
         let found = self
-            .find(&about_image(alias), self.api.inspect_image(alias))
+            .find(&about_image(alias), self.api.inspect_image(&asked))
             .await?;
         Ok(found.map(info))
+    }
+
+    /// Name and tag of an image that is imported, as the engine takes them: Podman 4 leaves a tag away that is not in the
+    /// name.
+    pub(super) fn named(&self, repository: &str, tag: &str) -> (String, Option<String>) {
+        match self.engine() {
+            "podman" => (format!("{repository}:{tag}"), None),
+            _ => (repository.to_owned(), Some(tag.to_owned())),
+        }
     }
 
     /// Fetches an image from a registry, and names it `alias` too.
@@ -166,10 +184,11 @@ impl Docker {
         // What nobody looked into has no name until somebody did.
         let opaque = import::is_opaque(file.to_path_buf()).await.map_err(unreadable)?;
         let (repository, tag) = split(alias);
+        let (repository, tag) = self.named(repository, tag);
         let options = CreateImageOptions {
             from_src: Some("-".to_owned()),
-            repo: (!opaque).then(|| repository.to_owned()),
-            tag: (!opaque).then(|| tag.to_owned()),
+            repo: (!opaque).then_some(repository),
+            tag: tag.filter(|_| !opaque),
             changes: vec![format!("LABEL {}={sum}", labels::SHA256)],
             ..CreateImageOptions::default()
         };
@@ -246,8 +265,7 @@ fn info(told: ImageInspect) -> ImageInfo {
     .collect();
     let config = told.config.unwrap_or_default();
     // What images with CUDA say of themselves, for whoever starts them.
-    let mut env = config.env.iter().flatten();
-    let cuda = env.find_map(|pair| pair.strip_prefix("CUDA_VERSION=").map(str::to_owned));
+    let cuda = cuda(config.env.as_deref().unwrap_or_default());
     properties.extend(cuda.map(|cuda| ("cuda".to_owned(), cuda)));
     let labels = config.labels.unwrap_or_default();
     let foreign = labels
@@ -267,6 +285,27 @@ fn info(told: ImageInspect) -> ImageInfo {
         uploaded: told.created.unwrap_or_default(),
         properties,
     }
+}
+
+/// The CUDA of an image by its environment: `CUDA_VERSION`, or the least that it asks of the driver by
+/// `NVIDIA_REQUIRE_CUDA` (`cuda>=12.9 brand=…`).
+pub(super) fn cuda(env: &[String]) -> Option<String> {
+    let of = |name: &str| {
+        env.iter()
+            .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+    };
+    let least = || {
+        let mut words = of("NVIDIA_REQUIRE_CUDA")?.split_whitespace();
+        words.find_map(|word| word.strip_prefix("cuda>="))
+    };
+    let fits = |text: &&str| {
+        text.starts_with(|c: char| c.is_ascii_digit())
+            && text.len() <= 20
+            && text.contains('.')
+            && text.chars().all(|c| c.is_ascii_digit() || c == '.')
+    };
+    let found = of("CUDA_VERSION").filter(fits).or_else(|| least().filter(fits));
+    found.map(str::to_owned)
 }
 
 /// Repository and tag; the port of a registry is no tag.

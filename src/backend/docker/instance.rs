@@ -154,6 +154,9 @@ impl Container {
         config.insert(IDENTITY.to_owned(), self.uuid.clone());
         let (mut expanded_config, expanded_devices) = expanded(&self.kept, profiles);
         expanded_config.insert(IDENTITY.to_owned(), self.uuid.clone());
+        let env = self.told.config.as_ref().and_then(|config| config.env.as_deref());
+        let cuda = super::images::cuda(env.unwrap_or_default());
+        expanded_config.extend(cuda.map(|cuda| (super::images::IMAGE_CUDA.to_owned(), cuda)));
         Instance {
             name: name.to_owned(),
             status: self.status,
@@ -168,6 +171,7 @@ impl Container {
             expanded_config,
             expanded_devices,
             location: String::new(),
+            unnamed: super::volumes::unnamed(self),
         }
     }
 }

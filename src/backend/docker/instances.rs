@@ -202,6 +202,8 @@ impl Docker {
             state.memory = super::events::used(told.memory_stats.unwrap_or_default());
             let processes = told.pids_stats.and_then(|pids| pids.current).unwrap_or_default();
             state.processes = i64::try_from(processes).unwrap_or(i64::MAX);
+            let spent = told.cpu_stats.and_then(|stats| stats.cpu_usage);
+            state.processor = spent.and_then(|spent| spent.total_usage).unwrap_or_default();
         }
         Ok(state)
     }

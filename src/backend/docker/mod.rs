@@ -23,6 +23,7 @@ mod origin;
 mod places;
 mod power;
 mod profiles;
+mod proxy;
 mod record;
 mod removal;
 mod replace;
@@ -43,10 +44,12 @@ use tokio::sync::mpsc;
 
 pub use build::{Build, BuildEvent, Built};
 pub use events::Usage;
+pub use images::IMAGE_CUDA;
 pub use locate::Places;
 pub use places::ISOLATED;
+pub use proxy::{ENVIRONMENT, Proxy};
 pub use snapshots::NOT_HELD;
-pub use volumes::{Unnamed, Volume};
+pub use volumes::Volume;
 
 use super::{
     Backend, ConfigEdit, Error, ExecSpec, ImageInfo, Instance, InstanceSpec, InstanceState, Network, Output,

@@ -17,7 +17,7 @@ use flate2::{Compression, read::DeflateDecoder, read::DeflateEncoder};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::Mutex;
 
-use super::{Docker, labels};
+use super::{Docker, labels, snapshots::bare};
 use crate::backend::{Error, Progress, Result, about::About};
 
 /// The end of a tar archive, which is all of an empty one.
@@ -95,10 +95,9 @@ impl Docker {
         let images = self.call(&about, self.api.list_images(Some(options))).await?;
         let mut found = HashMap::new();
         for image in images {
-            // Podman puts `localhost/` before names without a host.
             let key = image.repo_tags.iter().find_map(|tag| {
                 let (name, key) = tag.rsplit_once(':')?;
-                (name.trim_start_matches("localhost/") == repository).then(|| key.to_owned())
+                (bare(name) == repository).then(|| key.to_owned())
             });
             let content = image.labels.get(labels::DATA).and_then(|data| decode(data));
             if let (Some(key), Some(content)) = (key, content) {
@@ -124,16 +123,17 @@ impl Docker {
         if now.as_deref() != read {
             return Ok(false);
         }
+        let (repo, tag) = self.named(&format!("halolab/{}", kind.word()), key);
+        let label = match self.engine() {
+            // It takes one label, whatever is behind it.
+            "podman" => format!("LABEL {}={data}", labels::DATA),
+            _ => format!("LABEL {}={} {}={data}", labels::KIND, kind.word(), labels::DATA),
+        };
         let options = CreateImageOptions {
             from_src: Some("-".to_owned()),
-            repo: Some(format!("halolab/{}", kind.word())),
-            tag: Some(key.to_owned()),
-            changes: vec![format!(
-                "LABEL {}={} {}={data}",
-                labels::KIND,
-                kind.word(),
-                labels::DATA
-            )],
+            repo: Some(repo),
+            tag,
+            changes: vec![label],
             ..CreateImageOptions::default()
         };
         let body = Some(body_full(EMPTY_TAR.to_vec().into()));

@@ -15,7 +15,7 @@ use super::{
     instances::{about as about_instance, about_image},
     labels,
     record::Kind,
-    snapshots::tags_in,
+    snapshots::{bare, tags_in},
 };
 use crate::backend::{
     Error, Result,
@@ -243,7 +243,7 @@ fn roots(image: &ImageSummary) -> Vec<String> {
     let prefix = labels::roots_of("");
     let tags = image.repo_tags.iter().filter_map(|tag| {
         let (name, _) = tag.rsplit_once(':')?;
-        name.trim_start_matches("localhost/").strip_prefix(&prefix)
+        bare(name).strip_prefix(&prefix)
     });
     tags.map(str::to_owned).collect()
 }

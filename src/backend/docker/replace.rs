@@ -249,11 +249,17 @@ impl Docker {
         labels: HashMap<String, String>,
         about: &About,
     ) -> Result<String> {
+        // Podman reads labels here, and not those of the body.
+        let as_lines = || {
+            let lines = labels.iter().map(|(key, value)| format!("LABEL {key}={value}"));
+            lines.collect::<Vec<_>>().join("\n")
+        };
         let options = CommitContainerOptions {
             container: Some(of.id.clone()),
             repo: Some(repository.to_owned()),
             tag: Some(tag.to_owned()),
             pause: true,
+            changes: (self.engine() == "podman").then(as_lines),
             ..CommitContainerOptions::default()
         };
         let config = ContainerConfig {

@@ -363,11 +363,18 @@ fn is_snapshot(labels: &HashMap<String, String>) -> bool {
         .is_some_and(|kind| kind == labels::SNAPSHOT)
 }
 
-/// The tags of an image in one repository. Podman puts `localhost/` before names without a host.
+/// The name of an image without the host that Podman puts before those that have none.
+pub(super) fn bare(name: &str) -> &str {
+    let hosts = ["localhost/", "docker.io/"];
+    let found = hosts.iter().find_map(|host| name.strip_prefix(host));
+    found.unwrap_or(name)
+}
+
+/// The tags of an image in one repository.
 pub(super) fn tags_in<'a>(image: &'a ImageSummary, repository: &str) -> Vec<&'a str> {
     let tags = image.repo_tags.iter().filter_map(|tag| {
         let (name, tag) = tag.rsplit_once(':')?;
-        (name.trim_start_matches("localhost/") == repository).then_some(tag)
+        (bare(name) == repository).then_some(tag)
     });
     tags.collect()
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Docker, body, call::WORK, instance::Container, labels};
 use crate::backend::{
-    Error, Result,
+    Error, Result, Unnamed,
     about::{About, check_known, check_new},
 };
 
@@ -26,17 +26,6 @@ pub struct Volume {
     pub created: String,
     /// Its folder on the engine's machine.
     pub folder: String,
-}
-
-/// A volume that the engine made for a container because its image asks for one.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Unnamed {
-    /// Its name, which the engine made up.
-    pub name: String,
-    /// Where it is mounted.
-    pub path: String,
-    /// The instance cannot write it.
-    pub read_only: bool,
 }
 
 impl Docker {

@@ -146,6 +146,7 @@ impl World {
             memory: 16 << 20,
             disk: None,
             processes: 3,
+            processor: 0,
         })
     }
 

@@ -197,6 +197,7 @@ impl From<Instance> for types::Instance {
             expanded_config: told.expanded_config,
             expanded_devices: told.expanded_devices,
             location: told.location,
+            unnamed: vec![],
         }
     }
 }
@@ -218,6 +219,8 @@ impl From<Instance> for types::Snapshot {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct State {
+    #[serde(deserialize_with = "lenient")]
+    cpu: Use,
     #[serde(deserialize_with = "lenient")]
     disk: BTreeMap<String, Use>,
     #[serde(deserialize_with = "lenient")]
@@ -271,6 +274,7 @@ impl From<State> for types::InstanceState {
             memory: bytes(&told.memory).unwrap_or_default(),
             disk: told.disk.get("root").and_then(bytes),
             processes: told.processes.max(0),
+            processor: u64::try_from(told.cpu.usage).unwrap_or_default(),
         }
     }
 }

@@ -35,7 +35,7 @@ pub(super) async fn list(setup: &Setup, all: bool) -> Result<Code, Stop> {
             "AGE",
             "PROGRESS",
             "LOG",
-            "LAST OUTPUT",
+            "LAST OUTPUT, OR END",
             "WHAT",
         ],
         &rows,

@@ -24,6 +24,13 @@ use super::{
 
 pub(super) async fn run(setup: &Setup, args: RunArgs) -> Result<Code, Stop> {
     let attach = args.attach;
+    if let [only] = &args.command[..]
+        && only.contains(' ')
+    {
+        note(
+            "the command is one word with spaces in it: words are given one by one, a line of a shell as `sh -c 'LINE'`",
+        );
+    }
     let mirror = begin(setup, args).await?;
     if attach {
         return follow(setup, &mirror).await;

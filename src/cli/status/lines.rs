@@ -45,6 +45,19 @@ pub(super) fn half_updated(world: &World, labs: &[Lab]) -> Vec<String> {
     labs.iter().filter_map(line).collect()
 }
 
+/// Volumes that images asked for, of one lab.
+pub(super) fn unnamed(labs: &[Lab]) -> Vec<String> {
+    let of = labs.iter().filter_map(|lab| lab.instance.as_ref());
+    of.flat_map(|instance| &instance.unnamed)
+        .map(|volume| {
+            format!(
+                "outside of all snapshots and copies: what is in {}",
+                volume.title()
+            )
+        })
+        .collect()
+}
+
 /// What was begun and not ended: replacements that never took their place, and runs; of these labs, or of `all`.
 pub(super) fn left_over(world: &World, labs: &[Lab], all: bool) -> Vec<String> {
     let beside = labs.iter().flat_map(|lab| {

@@ -6,7 +6,10 @@ use crate::{
     backend::Engine,
     host::{Fact, certificates},
     plan::{Action, Losses, Plan, Step, Undo, planner},
-    workspace::image::{self, Base, Choice, Gpu, Recipe},
+    workspace::{
+        Settings,
+        image::{self, Base, Choice, Gpu, Recipe},
+    },
 };
 
 use super::{
@@ -21,11 +24,30 @@ use super::{
 
 pub(super) async fn build(setup: &Setup, anew: bool, consent: &Consent) -> Result<Code, Stop> {
     let ground = Ground::look(setup)?;
-    let settings = &ground.settings;
     let compute = match setup.facts().get("compute") {
         Some(Fact::Text(compute)) => compute.as_str(),
         _ => "",
     };
+    let (plan, said) = workspace_image(&ground.settings, compute, anew).map_err(Stop::usage)?;
+    setup.docker().await.map_err(Stop::blocked)?;
+    note(&said);
+    let planned = Planned {
+        plan,
+        secrets: BTreeMap::new(),
+        wakes: false,
+    };
+    agree_and_run(setup, planned, consent).await
+}
+
+/// The plan that builds the image of these settings, and what it comes to; `compute` is what the machine computes with.
+///
+/// # Errors
+/// A profile is not known, or they do not go together.
+pub(crate) fn workspace_image(
+    settings: &Settings,
+    compute: &str,
+    anew: bool,
+) -> Result<(Plan, String), image::ImageError> {
     let choice = Choice {
         profiles: settings.profiles.clone(),
         base: Base::named(&settings.base),
@@ -33,25 +55,22 @@ pub(super) async fn build(setup: &Setup, anew: bool, consent: &Consent) -> Resul
         authorities: certificates::added(std::path::Path::new("/")),
         code_server: None,
     };
-    let recipe = image::recipe(&choice, &settings.image_name()).map_err(Stop::usage)?;
-    setup.docker().await.map_err(Stop::blocked)?;
-    note(&format!(
+    let mut recipe = image::recipe(&choice, &settings.image_name())?;
+    recipe.build.network.clone_from(&settings.build.network);
+    recipe.build.proxy = settings.build.proxy();
+    let said = format!(
         "the image {} with {}: {}",
         settings.image_name(),
         names(&recipe),
         recipe.estimate
-    ));
-    let planned = Planned {
-        plan: Plan {
-            version: planner::VERSION,
-            host: vec![action(recipe, anew)],
-            labs: vec![],
-            losses: Losses::default(),
-        },
-        secrets: BTreeMap::new(),
-        wakes: false,
+    );
+    let plan = Plan {
+        version: planner::VERSION,
+        host: vec![action(recipe, anew)],
+        labs: vec![],
+        losses: Losses::default(),
     };
-    agree_and_run(setup, planned, consent).await
+    Ok((plan, said))
 }
 
 fn names(recipe: &Recipe) -> String {
@@ -69,7 +88,10 @@ fn action(recipe: Recipe, anew: bool) -> Action {
     let arguments: Vec<String> = arguments
         .map(|(key, value)| format!("--build-arg {key}={value}"))
         .collect();
-    let arguments = arguments.join(" ");
+    let mut arguments = arguments.join(" ");
+    if !recipe.build.network.is_empty() {
+        arguments = format!("--network {} {arguments}", recipe.build.network);
+    }
     Action {
         id: format!("{}/workspace-image", planner::HOST),
         sentence: format!(

@@ -4,7 +4,7 @@ use std::{net::IpAddr, path::PathBuf};
 
 use clap::Args;
 
-use crate::workspace::{Service, Settings, User, edit};
+use crate::workspace::{Service, Settings, User, edit, ground, limits, users};
 
 use super::{
     super::{
@@ -94,6 +94,12 @@ pub struct SetupArgs {
     /// A runtime of the engine for Docker inside, as sysbox-runc.
     #[arg(long, value_name = "RUNTIME")]
     nested_runtime: Option<String>,
+    /// The network of the image's build: host, none, one of the engine's; empty is the engine's choice.
+    #[arg(long, value_name = "NETWORK")]
+    build_network: Option<String>,
+    /// The proxy of the image's build: environment (HTTP_PROXY and the like, as halolab has them), none, http://HOST:PORT.
+    #[arg(long, value_name = "PROXY")]
+    build_proxy: Option<String>,
 }
 
 fn service(text: &str) -> Result<Service, String> {
@@ -104,80 +110,40 @@ fn service(text: &str) -> Result<Service, String> {
     })
 }
 
-/// An empty text takes what was said back.
-fn or_none(slot: &mut Option<String>, given: Option<String>) {
-    if let Some(given) = given {
-        *slot = (!given.is_empty()).then_some(given);
-    }
-}
-
 impl Limits {
     /// Lays them over a user.
     pub(super) fn lay(self, user: &mut User) -> Result<(), Stop> {
-        or_none(&mut user.memory, self.memory);
-        or_none(&mut user.memory_reservation, self.memory_reservation);
-        or_none(&mut user.swap, self.swap);
-        or_none(&mut user.gpus_until, self.gpus_until);
-        or_none(&mut user.privileged, self.privileged);
-        match self.cpus.as_deref() {
-            None => {}
-            Some("") => user.cpus = None,
-            Some(text) => {
-                let wrong = |_| Stop::usage(format!("--cpus {text}: it must be a number, as 2.5"));
-                user.cpus = Some(text.parse().map_err(wrong)?);
-            }
-        }
-        match self.bind.as_deref() {
-            None => {}
-            Some("") => user.bind = None,
-            Some(text) => {
-                let wrong = |_| Stop::usage(format!("--bind {text}: it must be an address, as 127.0.0.1"));
-                user.bind = Some(text.parse().map_err(wrong)?);
-            }
-        }
-        if let Some(gpus) = self.gpus {
-            let words = gpus
-                .split(',')
-                .map(str::trim)
-                .filter(|word| !word.is_empty() && *word != "none");
-            user.gpus = words.map(str::to_owned).collect();
-        }
-        user.shm = self.shm.unwrap_or_else(|| user.shm.clone());
-        user.processes = self.processes.unwrap_or(user.processes);
-        user.gpus_shared = self.gpus_shared.unwrap_or(user.gpus_shared);
-        user.docker = self.docker_inside.unwrap_or(user.docker);
-        user.uid = self.uid.or(user.uid);
-        if let Some(services) = self.services {
-            user.services = services;
-        }
-        Ok(())
+        let limits = limits::Limits {
+            memory: self.memory,
+            memory_reservation: self.memory_reservation,
+            swap: self.swap,
+            cpus: self.cpus,
+            shm: self.shm,
+            processes: self.processes,
+            gpus: self.gpus,
+            gpus_until: self.gpus_until,
+            gpus_shared: self.gpus_shared,
+            services: self.services,
+            bind: self.bind,
+            docker_inside: self.docker_inside,
+            privileged: self.privileged,
+            uid: self.uid,
+        };
+        limits
+            .lay(user)
+            .map_err(|wrong| Stop::usage(format!("--{wrong}")))
     }
 }
 
 /// What a reader has to know of a user before it is too late.
 pub(super) fn warn(settings: &Settings, name: &str, user: &User) {
-    let bind = user.bind.unwrap_or(settings.bind);
-    if !bind.is_loopback() {
-        note(&format!(
-            "WARNING: the ports of {name} are opened at {bind}: whoever reaches this machine reaches them, past its \
-             firewall (Docker opens them in front of ufw and firewalld); 127.0.0.1 with `ssh -L` is the safe way"
-        ));
-    }
-    if user.docker && settings.nested_runtime.is_empty() {
-        note(&format!(
-            "WARNING: with Docker inside, {name} has capabilities by which a knowing user becomes root on this machine \
-             and reads the disks of all others; a runtime as sysbox-runc avoids that (`workspace setup --nested-runtime`)"
-        ));
-    }
-    if user.privileged.is_some() {
-        note(&format!(
-            "WARNING: {name} is privileged: that is root on this machine"
-        ));
-    }
+    users::warnings(settings, name, user)
+        .iter()
+        .for_each(|text| note(text));
 }
 
 pub(super) fn setup(setup: &Setup, args: SetupArgs) -> Result<Code, Stop> {
-    let before = Ground::look(setup)?.settings;
+    let before = Ground::look(setup)?.settings.clone();
     let mut settings = before.clone();
     let SetupArgs {
         root,
@@ -190,6 +156,8 @@ pub(super) fn setup(setup: &Setup, args: SetupArgs) -> Result<Code, Stop> {
         profiles,
         reserved,
         nested_runtime,
+        build_network,
+        build_proxy,
     } = args;
     settings.root = root.unwrap_or(settings.root);
     settings.base_port = base_port.unwrap_or(settings.base_port);
@@ -201,42 +169,18 @@ pub(super) fn setup(setup: &Setup, args: SetupArgs) -> Result<Code, Stop> {
     settings.profiles = profiles.unwrap_or(settings.profiles);
     settings.reserved = reserved.unwrap_or(settings.reserved);
     settings.nested_runtime = nested_runtime.unwrap_or(settings.nested_runtime);
+    settings.build.network = build_network.unwrap_or(settings.build.network);
+    settings.build.proxy = build_proxy.unwrap_or(settings.build.proxy);
     if settings != before {
         let (ground, _guard) = Ground::hold(setup)?;
-        stays(&ground, &before, &settings)?;
+        let notes = ground.stays(&settings).map_err(Stop::blocked)?;
+        notes.iter().for_each(|text| note(text));
         settings = edit::put_settings(&ground.places.settings, &settings).map_err(Stop::usage)?;
-        if !settings.bind.is_loopback() && settings.bind != before.bind {
-            note(&format!(
-                "WARNING: ports are opened at {}: whoever reaches this machine reaches them, past its firewall",
-                settings.bind
-            ));
+        if let Some(text) = ground::opened(&before, &settings) {
+            note(&text);
         }
     }
     show(setup, &settings)
-}
-
-/// Whoever has a workspace has their data and ports where they were given.
-fn stays(ground: &Ground, before: &Settings, now: &Settings) -> Result<(), Stop> {
-    let moved = before.root != now.root;
-    let ports = before.base_port != now.base_port || before.block != now.block;
-    let users: Vec<&str> = before.users.keys().map(String::as_str).collect();
-    if moved && users.iter().any(|user| !ground.data(user).is_empty()) {
-        return Err(Stop::blocked(format!(
-            "nothing was changed: data of {} is in {}; stop all workspaces, move that folder to {} yourself, then change \
-             `root` in {}",
-            users.join(", "),
-            before.root.display(),
-            now.root.display(),
-            ground.places.settings.display()
-        )));
-    }
-    if ports && !users.is_empty() {
-        note(&format!(
-            "other ports for {}: they count after `halolab workspace restart --all`",
-            users.join(", ")
-        ));
-    }
-    Ok(())
 }
 
 fn show(setup: &Setup, settings: &Settings) -> Result<Code, Stop> {
@@ -266,6 +210,9 @@ fn show(setup: &Setup, settings: &Settings) -> Result<Code, Stop> {
         ("profiles", dash(&settings.profiles.join(","))),
         ("reserved", dash(&settings.reserved.join(","))),
         ("nested-runtime", dash(&settings.nested_runtime)),
+        ("build.network", dash(&settings.build.network)),
+        ("build.proxy", settings.build.proxy.clone()),
+        ("build.no-proxy", dash(&settings.build.no_proxy)),
     ] {
         out(&crate::log::sanitize(&format!("{key:<14} {value}")));
     }

@@ -8,9 +8,9 @@ use crate::{
     host::{Root, folder},
     workspace::{
         Service, User, gpus,
-        ports::{self, Collision},
+        ports::Collision,
         resources::{self, Capacity},
-        spec,
+        shown, spec,
     },
 };
 
@@ -22,19 +22,10 @@ use super::{
     Ground, Seen, seen,
 };
 
-/// Ports of a user's services, by service.
-fn published(ground: &Ground, user: &User, slot: Option<u32>) -> BTreeMap<Service, u16> {
-    let Some(slot) = slot else { return BTreeMap::new() };
-    let services = user.services.iter();
-    services
-        .filter_map(|service| Some((*service, ports::port(&ground.settings, slot, *service)?)))
-        .collect()
-}
-
 /// What is shown of a user.
 fn described(ground: &Ground, name: &str, user: &User) -> Value {
     let slot = ground.ledger.slot(name);
-    let ports: BTreeMap<&str, Value> = published(ground, user, slot)
+    let ports: BTreeMap<&str, Value> = shown::published(ground, name, user)
         .into_iter()
         .map(|(service, port)| {
             let address = ground.settings.bind_of(user);
@@ -122,64 +113,21 @@ pub(super) async fn list(setup: &Setup) -> Result<Code, Stop> {
 
 fn row(ground: &Ground, found: &Seen, name: &str, user: &User) -> Vec<String> {
     let slot = ground.ledger.slot(name);
-    let ports: Vec<u16> = published(ground, user, slot).into_values().collect();
-    let span = match (ports.iter().min(), ports.iter().max()) {
-        (Some(first), Some(last)) => format!("{first}-{last}"),
-        _ => "-".into(),
-    };
-    let memory = match (&user.memory_reservation, &user.memory) {
-        (Some(reserved), Some(most)) => format!("{reserved} to {most}"),
-        (None, Some(most)) => most.clone(),
-        (Some(reserved), None) => format!("{reserved} to all"),
-        (None, None) => "all".into(),
-    };
-    let mut notes = vec![];
-    if user.disabled {
-        notes.push("disabled");
-    }
-    if user.docker {
-        notes.push("Docker inside");
-    }
-    if user.privileged.is_some() {
-        notes.push("PRIVILEGED");
-    }
-    if slot.is_none() {
-        notes.push("no slot yet: it gets one at its start");
-    }
-    let gpus = if user.gpus.is_empty() {
-        "-".to_owned()
-    } else {
-        user.gpus.join(",")
-    };
     vec![
         name.to_owned(),
         found.word(name),
         slot.map_or_else(|| "-".into(), |slot| slot.to_string()),
-        span,
-        memory,
-        user.cpus.map_or_else(|| "all".into(), |cpus| cpus.to_string()),
-        gpus,
-        notes.join(", "),
+        shown::span(&shown::published(ground, name, user)),
+        shown::memory(user),
+        shown::cpus(user),
+        shown::gpus(user),
+        shown::notes(user, slot).join(", "),
     ]
 }
 
 /// The ways to a user's services, to copy.
-pub(super) fn addresses(ground: &Ground, name: &str, user: &User, slot: u32) {
-    for (service, port) in published(ground, user, Some(slot)) {
-        let bind = ground.settings.bind_of(user);
-        let host = match bind {
-            bind if bind.is_unspecified() => "THIS-MACHINE".to_owned(),
-            std::net::IpAddr::V6(address) => format!("[{address}]"),
-            std::net::IpAddr::V4(address) => address.to_string(),
-        };
-        let way = match service {
-            Service::Ssh => format!("ssh -p {port} {name}@{host}"),
-            // With two colons it is a port for each viewer; with one it is a display for most.
-            Service::Vnc => format!("vncviewer {host}::{port}"),
-            Service::Novnc => format!("http://{host}:{port}/vnc.html"),
-            Service::Rdp => format!("xfreerdp /v:{host}:{port} /u:{name}"),
-            Service::Code | Service::Jupyter | Service::Tensorboard => format!("http://{host}:{port}/"),
-        };
+pub(super) fn addresses(ground: &Ground, name: &str, user: &User) {
+    for (service, way) in shown::ways(ground, name, user) {
         out(&format!("{:<12} {way}", service.name()));
     }
 }
@@ -204,7 +152,7 @@ pub(super) async fn show(setup: &Setup, name: &str) -> Result<Code, Stop> {
     let slot = ground.ledger.slot(name);
     if let Some(slot) = slot {
         out(&format!("user id      {}", spec::uid(user, slot)));
-        addresses(&ground, name, user, slot);
+        addresses(&ground, name, user);
     }
     for folder in spec::folders(&ground.settings.root, name) {
         let rights = if folder.read_only { ", read-only" } else { "" };
@@ -216,20 +164,10 @@ pub(super) async fn show(setup: &Setup, name: &str) -> Result<Code, Stop> {
         );
         out(&crate::log::sanitize(&text));
     }
-    if slot.is_some() && ground.settings.bind_of(user).is_loopback() {
-        note(&format!(
-            "from another machine: ssh -L PORT:127.0.0.1:PORT THIS-MACHINE, for each of the ports of {name}"
-        ));
+    if let Some(text) = shown::tunnel(&ground, name, user) {
+        note(&text);
     }
     Ok(Code::OK)
-}
-
-/// What is said of a port beside its number.
-fn mark<'c>(collisions: &'c [Collision], user: &str, service: Service) -> Option<&'c Collision> {
-    let theirs = |c: &&Collision| c.user == user && c.service == service;
-    let mut found = collisions.iter().filter(theirs);
-    let first = found.clone().find(|c| c.is_blocking());
-    first.or_else(|| found.next())
 }
 
 pub(super) async fn ports(setup: &Setup) -> Result<Code, Stop> {
@@ -239,7 +177,7 @@ pub(super) async fn ports(setup: &Setup) -> Result<Code, Stop> {
     if setup.global.json {
         let user = |(name, user): (&String, &User)| {
             let slot = ground.ledger.slot(name);
-            let ports = published(&ground, user, slot);
+            let ports = shown::published(&ground, name, user);
             let ports: BTreeMap<&str, u16> = ports.into_iter().map(|(s, port)| (s.name(), port)).collect();
             json!({"user": name, "slot": slot, "ports": ports})
         };
@@ -263,38 +201,8 @@ pub(super) async fn ports(setup: &Setup) -> Result<Code, Stop> {
 fn map(ground: &Ground, collisions: &[Collision]) {
     let mut heading = vec!["USER", "SLOT"];
     heading.extend(Service::ALL.map(Service::name));
-    let mut rows: Vec<(u32, Vec<String>)> = vec![];
-    for (name, user) in &ground.settings.users {
-        let slot = ground.ledger.slot(name);
-        let ports = published(ground, user, slot);
-        let mut row = vec![
-            name.clone(),
-            slot.map_or_else(|| "-".into(), |slot| slot.to_string()),
-        ];
-        row.extend(Service::ALL.map(|service| {
-            match (ports.get(&service), mark(collisions, name, service)) {
-                (None, _) => "-".to_owned(),
-                (Some(port), None) => port.to_string(),
-                (Some(port), Some(found)) if found.is_blocking() => format!("{port}!"),
-                (Some(port), Some(_)) => format!("{port}?"),
-            }
-        }));
-        rows.push((slot.unwrap_or(u32::MAX), row));
-    }
-    rows.sort();
-    let rows: Vec<Vec<String>> = rows.into_iter().map(|(_, row)| row).collect();
-    out(&table(&heading, &rows));
-    let gone = ground
-        .ledger
-        .users()
-        .filter(|(name, _)| !ground.settings.users.contains_key(*name));
-    for (name, slot) in gone {
-        out(&crate::log::sanitize(&format!(
-            "slot {slot} is kept for {name}, whose data is still there"
-        )));
-    }
-    for collision in collisions {
-        let mark = if collision.is_blocking() { '!' } else { '?' };
-        out(&crate::log::sanitize(&format!("{mark} {}", collision.text())));
+    out(&table(&heading, &shown::map(ground, collisions)));
+    for line in shown::below_map(ground, collisions) {
+        out(&line);
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     labs::Presence,
     plan::{Choice, Request},
-    workspace::{self, spec},
+    workspace::{self, ground::no_image, spec, users},
 };
 
 use super::{
@@ -17,12 +17,11 @@ use super::{
         shell as lab_shell,
         table::{json, note, out},
     },
-    ChangeArgs, Ground, NamesArgs, OneArgs, check_ports, seen,
-    users::make_folders,
+    ChangeArgs, Ground, NamesArgs, OneArgs, check_ports, seen, settle,
 };
 
 /// Agreed to by the verb itself: nothing is lost by it.
-fn agreed() -> Consent {
+pub(super) fn agreed() -> Consent {
     Consent {
         yes: true,
         accept_plan: None,
@@ -32,7 +31,7 @@ fn agreed() -> Consent {
 }
 
 /// The users that were named, or all who are not disabled.
-fn chosen(ground: &Ground, users: &[String], all: bool) -> Result<Vec<String>, Stop> {
+pub(super) fn chosen(ground: &Ground, users: &[String], all: bool) -> Result<Vec<String>, Stop> {
     if all {
         let on = ground.settings.users.iter().filter(|(_, user)| !user.disabled);
         return Ok(on.map(|(name, _)| name.clone()).collect());
@@ -48,33 +47,29 @@ fn chosen(ground: &Ground, users: &[String], all: bool) -> Result<Vec<String>, S
 }
 
 /// Slots, folders and secrets of users that are to start: who was written into the file by hand has none yet.
-fn ready(setup: &mut Setup, users: &[String]) -> Result<Ground, Stop> {
+pub(super) fn ready(setup: &mut Setup, names: &[String]) -> Result<Ground, Stop> {
     let (mut ground, _guard) = Ground::hold(setup)?;
-    for name in users {
-        let user = ground.user(name)?.clone();
-        let slot = ground.slot(name)?;
-        make_folders(&ground, name, &user, slot)?;
-        ground.secrets(name).complete().map_err(Stop::blocked)?;
-    }
+    users::ready(&mut ground, names)?;
     setup.catalog = workspace::catalog(&setup.paths);
     Ok(ground)
 }
 
 /// The image has to be here: it is built, and not fetched.
-async fn has_image(setup: &Setup, ground: &Ground) -> Result<(), Stop> {
+pub(super) async fn has_image(setup: &Setup, ground: &Ground) -> Result<(), Stop> {
     let name = ground.settings.image_name();
     let docker = setup.docker().await.map_err(Stop::blocked)?;
     if docker.image(&name).await?.is_some() {
         return Ok(());
     }
-    Err(Stop::blocked(format!(
-        "nothing was started: Docker has no image `{name}`; build it with `halolab workspace build`, or name one that is here \
-         with `halolab workspace setup --image NAME:TAG`"
-    )))
+    Err(Stop::blocked(no_image(&name)))
 }
 
 /// Plans these choices, and carries them out once the user agrees.
-async fn run(setup: &Setup, wanted: Vec<(String, Choice)>, consent: &Consent) -> Result<Code, Stop> {
+pub(super) async fn run(
+    setup: &Setup,
+    wanted: Vec<(String, Choice)>,
+    consent: &Consent,
+) -> Result<Code, Stop> {
     let world = match (setup.world_of(&[], true).await, setup.docker().await) {
         (Err(_), Err(why)) => return Err(Stop::blocked(why)),
         (world, _) => world?,
@@ -120,10 +115,14 @@ pub(super) async fn start(setup: &mut Setup, args: NamesArgs) -> Result<Code, St
     if wanted.iter().any(|(_, choice)| *choice == Choice::Create) {
         has_image(setup, &ground).await?;
     }
-    run(setup, wanted, &agreed()).await
+    let started: Vec<String> = wanted.iter().map(|(user, _)| user.clone()).collect();
+    match run(setup, wanted, &agreed()).await? {
+        Code::OK => settle::all(setup, &ground, &started).await,
+        code => Ok(code),
+    }
 }
 
-fn nothing(setup: &Setup) -> Result<Code, Stop> {
+pub(super) fn nothing(setup: &Setup) -> Result<Code, Stop> {
     if setup.global.json {
         json(&serde_json::json!({"v": 1, "done": "nothing to do"}))?;
     } else {
@@ -157,7 +156,7 @@ pub(super) async fn stop(setup: &Setup, args: NamesArgs) -> Result<Code, Stop> {
 }
 
 /// Those of the users that have a workspace; the others are told.
-async fn made(setup: &Setup, ground: &Ground, users: Vec<String>) -> Result<Vec<String>, Stop> {
+pub(super) async fn made(setup: &Setup, ground: &Ground, users: Vec<String>) -> Result<Vec<String>, Stop> {
     let found = seen(setup, ground).await;
     if let Some(away) = found.away {
         return Err(Stop::blocked(away));
@@ -181,51 +180,17 @@ pub(super) async fn restart(setup: &mut Setup, args: ChangeArgs) -> Result<Code,
     if users.is_empty() {
         return nothing(setup);
     }
-    let wanted = users.into_iter().map(|user| (user, Choice::Renew)).collect();
-    run(setup, wanted, &args.consent).await
-}
-
-/// One after the other: where one fails, the others keep what they have.
-pub(super) async fn update(setup: &mut Setup, args: ChangeArgs) -> Result<Code, Stop> {
-    let users = chosen(&Ground::look(setup)?, &args.users, args.all)?;
-    let ground = ready(setup, &users)?;
-    has_image(setup, &ground).await?;
-    let users = made(setup, &ground, users).await?;
-    if users.is_empty() {
-        return nothing(setup);
+    let wanted = users.iter().map(|user| (user.clone(), Choice::Renew)).collect();
+    match run(setup, wanted, &args.consent).await? {
+        Code::OK if !args.consent.dry_run => settle::all(setup, &ground, &users).await,
+        code => Ok(code),
     }
-    let mut left = users.into_iter();
-    while let Some(user) = left.next() {
-        let code = run(setup, vec![(user.clone(), Choice::Recreate)], &args.consent).await?;
-        if code != Code::OK {
-            let rest: Vec<String> = left.collect();
-            if !rest.is_empty() {
-                note(&format!(
-                    "not touched, because {user} failed: {}",
-                    rest.join(", ")
-                ));
-            }
-            return Ok(code);
-        }
-    }
-    Ok(Code::OK)
-}
-
-pub(super) async fn recreate(setup: &mut Setup, args: OneArgs) -> Result<Code, Stop> {
-    let args = ChangeArgs {
-        users: vec![args.user],
-        all: false,
-        consent: args.consent,
-    };
-    update(setup, args).await
 }
 
 pub(super) async fn shell(setup: &Setup, user: &str, command: Vec<String>) -> Result<Code, Stop> {
     Ground::look(setup)?.user(user)?;
     let command = if command.is_empty() {
-        // The name is of letters that mean nothing to a shell.
-        let login = format!("if id {user} >/dev/null 2>&1; then exec su - {user}; fi; exec sh -l");
-        vec!["/bin/sh".into(), "-c".into(), login]
+        spec::login(user)
     } else {
         command
     };

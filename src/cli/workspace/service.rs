@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -24,11 +25,38 @@ use super::{
         signals::Ear,
         table::{foreign_json, note, out},
     },
-    ChangeArgs, Ground, LogsArgs, RestartArgs, health, power, seen,
+    ChangeArgs, Ground, health, power, seen,
+    settle::LAST,
 };
 
-/// Lines of a log that are shown with a service that does not come up.
-const LAST: u32 = 15;
+/// Arguments of `workspace restart`.
+#[derive(Debug, Args)]
+pub struct RestartArgs {
+    /// The users; or one, and a service of theirs: ssh, vnc, novnc, code, jupyter, tensorboard, rdp, dind.
+    #[arg(value_name = "USER [SERVICE]", required_unless_present = "all")]
+    users: Vec<String>,
+    /// All who are not disabled.
+    #[arg(long, conflicts_with = "users")]
+    all: bool,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+/// Arguments of `workspace logs`.
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    /// The user.
+    user: String,
+    /// The service; all of them without.
+    service: Option<String>,
+    /// Go on with what comes, until Ctrl-C.
+    #[arg(short, long)]
+    follow: bool,
+    /// So many lines from the end of each log.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 100)]
+    lines: u32,
+}
+
 /// How long a service may take to answer again: code-server took half a minute on two busy cores.
 const COMES: Duration = Duration::from_mins(3);
 /// Between two looks.

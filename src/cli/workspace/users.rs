@@ -1,19 +1,12 @@
 //! Adding, changing and removing users.
 
-use std::{
-    fs,
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, lchown},
-    path::Path,
-};
-
 use crate::{
-    host::{Root, folder},
     plan::Choice,
     workspace::{
-        User, backup, edit, gpus,
-        resources::{self, Capacity},
+        User,
         settings::check_name,
         spec,
+        users::{self, Given},
     },
 };
 
@@ -30,36 +23,20 @@ use super::{
 pub(super) fn add(setup: &Setup, args: AddArgs) -> Result<Code, Stop> {
     let (mut ground, _guard) = Ground::hold(setup)?;
     let name = args.user.as_str();
-    check_name(name).map_err(Stop::usage)?;
-    if ground.settings.users.contains_key(name) {
-        return Err(Stop::blocked(format!(
-            "{name} is there already; change it with `halolab workspace edit {name}`"
-        )));
-    }
     let mut user = User::default();
     args.limits.lay(&mut user)?;
-    check(name, &user)?;
-    let password = secret::asked(setup, name, args.ask_password)?;
-    let keys = args.ssh_keys.as_deref().map(secret::read_keys).transpose()?;
-    // A slot first: whoever is in the settings has one.
-    let slot = ground.slot(name)?;
-    make_folders(&ground, name, &user, slot)?;
-    let secrets = ground.secrets(name);
-    if let Some(password) = &password {
-        secrets.rotate(Some(password)).map_err(Stop::usage)?;
-    }
-    secrets.complete().map_err(Stop::blocked)?;
-    if let Some(keys) = keys {
-        secrets.set_keys(&keys).map_err(Stop::usage)?;
-    }
-    ground.settings = edit::put_user(&ground.places.settings, name, &user).map_err(Stop::usage)?;
-    change::warn(&ground.settings, name, &user);
-    hints(&ground, name);
+    users::may_be_added(&ground, name, &user)?;
+    let given = Given {
+        password: secret::asked(setup, name, args.ask_password)?,
+        keys: args.ssh_keys.as_deref().map(secret::read_keys).transpose()?,
+    };
+    users::add(&mut ground, name, &user, &given)?;
+    tell(&ground, name, &user);
     if setup.global.json {
         return list::show_json(&ground, name, "added");
     }
     if !setup.global.quiet {
-        list::addresses(&ground, name, &user, slot);
+        list::addresses(&ground, name, &user);
         out(&format!(
             "{name} is added. Start: `halolab workspace start {name}`; the password: `halolab workspace secrets show {name}`"
         ));
@@ -67,113 +44,37 @@ pub(super) fn add(setup: &Setup, args: AddArgs) -> Result<Code, Stop> {
     Ok(Code::OK)
 }
 
-/// Refuses what the file would be refused for, before anything is made.
-fn check(name: &str, user: &User) -> Result<(), Stop> {
-    match user.problems(name).into_iter().next() {
-        None => Ok(()),
-        Some((key, why)) => Err(Stop::usage(format!(
-            "nothing was changed: `{key}` of {name}: {why}"
-        ))),
-    }
-}
-
-/// What of all users together does not fit any more.
-fn hints(ground: &Ground, name: &str) {
-    let sums = resources::sums(&ground.settings, Capacity::look(&Root::new(&folder())));
-    for wrong in &sums.wrong {
-        note(&format!("note: {wrong}"));
-    }
-    let today = jiff::Zoned::now().date().to_string();
-    let holds = gpus::holds(&ground.settings, &today);
-    for conflict in holds.conflicts.iter().filter(|text| text.contains(name)) {
-        note(&format!("note: {conflict}"));
-    }
-    for collision in ground.collisions(&|_| false).iter().filter(|c| c.user == name) {
-        note(&format!("note: {}", collision.text()));
-    }
-}
-
-/// The user's folders, where they are missing; those that are theirs belong to them, and the home to them alone.
-pub(super) fn make_folders(ground: &Ground, name: &str, user: &User, slot: u32) -> Result<(), Stop> {
-    let uid = spec::uid(user, slot);
-    for wanted in spec::folders(&ground.settings.root, name) {
-        let mode = if wanted.id == "home" { 0o700 } else { 0o755 };
-        let failed = |error: std::io::Error| {
-            Stop::blocked(format!(
-                "the folder {} cannot be made: {error}; make it as root, or take another root with `halolab workspace setup \
-                 --root DIR`",
-                wanted.source.display()
-            ))
-        };
-        if fs::symlink_metadata(&wanted.source).is_ok_and(|found| found.is_dir()) {
-            continue;
-        }
-        if let Some(above) = wanted.source.parent() {
-            fs::create_dir_all(above).map_err(failed)?;
-        }
-        fs::DirBuilder::new()
-            .mode(mode)
-            .create(&wanted.source)
-            .map_err(failed)?;
-        if wanted.own {
-            own(&wanted.source, uid).map_err(failed)?;
-        }
-    }
-    Ok(())
-}
-
-/// Who is not root leaves it to the container's first process.
-fn own(folder: &Path, uid: u32) -> std::io::Result<()> {
-    let owner = fs::symlink_metadata(folder)?.uid();
-    if owner != uid && rustix::process::geteuid().is_root() {
-        lchown(folder, Some(uid), Some(uid))?;
-    }
-    Ok(())
+/// What a reader has to know of a user who was added or changed.
+fn tell(ground: &Ground, name: &str, user: &User) {
+    change::warn(&ground.settings, name, user);
+    users::hints(ground, name).iter().for_each(|text| note(text));
 }
 
 pub(super) fn edit(setup: &Setup, args: EditArgs) -> Result<Code, Stop> {
     let (mut ground, _guard) = Ground::hold(setup)?;
     let name = args.user.as_str();
-    let before = ground.user(name)?.clone();
-    let mut user = before.clone();
+    let mut user = ground.user(name)?.clone();
     args.limits.lay(&mut user)?;
-    check(name, &user)?;
-    let slot = ground.slot(name)?;
-    if spec::uid(&before, slot) != spec::uid(&user, slot) {
-        note(&format!(
-            "note: files of {name} still belong to the old user id; give them over with `chown -R --from={} {} {}`",
-            spec::uid(&before, slot),
-            spec::uid(&user, slot),
-            ground.settings.root.join("homes").join(name).display()
-        ));
-    }
-    ground.settings = edit::put_user(&ground.places.settings, name, &user).map_err(Stop::usage)?;
-    if user != before {
-        change::warn(&ground.settings, name, &user);
-        hints(&ground, name);
+    let (changed, notes) = users::change(&mut ground, name, &user)?;
+    notes.iter().for_each(|text| note(text));
+    if changed {
+        tell(&ground, name, &user);
     }
     if setup.global.json {
-        return list::show_json(
-            &ground,
-            name,
-            if user == before { "unchanged" } else { "changed" },
-        );
+        return list::show_json(&ground, name, if changed { "changed" } else { "unchanged" });
     }
-    let text = if user == before {
-        format!("{name} is as it was; say what to change: `halolab workspace edit --help`")
-    } else {
+    let text = if changed {
         format!("{name} is changed; it counts after `halolab workspace restart {name}`")
+    } else {
+        format!("{name} is as it was; say what to change: `halolab workspace edit --help`")
     };
     out(&text);
     Ok(Code::OK)
 }
 
 fn set_disabled(setup: &Setup, name: &str, disabled: bool) -> Result<(), Stop> {
-    let (ground, _guard) = Ground::hold(setup)?;
-    let mut user = ground.user(name)?.clone();
-    user.disabled = disabled;
-    edit::put_user(&ground.places.settings, name, &user).map_err(Stop::usage)?;
-    Ok(())
+    let (mut ground, _guard) = Ground::hold(setup)?;
+    Ok(users::set_disabled(&mut ground, name, disabled)?)
 }
 
 pub(super) async fn disable(setup: &Setup, name: &str, yes: bool) -> Result<Code, Stop> {
@@ -218,8 +119,7 @@ pub(super) async fn remove(setup: &Setup, args: RemoveArgs) -> Result<Code, Stop
     let name = args.user.as_str();
     let ground = Ground::look(setup)?;
     check_name(name).map_err(Stop::usage)?;
-    let known = ground.settings.users.contains_key(name) || ground.ledger.slot(name).is_some();
-    if !known {
+    if !users::is_known(&ground, name) {
         ground.user(name)?;
     }
     let typed = args.delete_data.as_deref();
@@ -258,10 +158,7 @@ pub(super) async fn remove(setup: &Setup, args: RemoveArgs) -> Result<Code, Stop
         ask(setup, name)?;
     }
     let (mut ground, _guard) = Ground::hold(setup)?;
-    ground.settings = edit::remove_user(&ground.places.settings, name).map_err(Stop::usage)?;
-    if typed.is_some() {
-        delete_data(&mut ground, name)?;
-    }
+    users::remove(&mut ground, name, typed.is_some())?;
     let text = if typed.is_some() {
         "is removed, with all data"
     } else {
@@ -283,33 +180,11 @@ fn ask(setup: &Setup, name: &str) -> Result<(), Stop> {
 /// What stays, or goes for ever, a line each.
 fn tell_data(ground: &Ground, name: &str, deletes: bool) {
     let word = if deletes { "DELETES for ever" } else { "keeps" };
-    for folder in ground.data(name) {
-        note(&format!("{word}: {}", folder.display()));
+    let (folders, volume) = users::left(ground, name);
+    for folder in folders {
+        note(&format!("{word}: {folder}"));
     }
-    if ground.settings.users.get(name).is_some_and(|user| user.docker) {
-        note(&format!(
-            "keeps: the volume {} with the images of Docker inside; `docker volume rm` removes it",
-            spec::docker_volume(name)
-        ));
+    if let Some(volume) = volume {
+        note(&format!("keeps: {volume}"));
     }
-}
-
-fn delete_data(ground: &mut Ground, name: &str) -> Result<(), Stop> {
-    let root = ground.settings.root.clone();
-    for folder in spec::folders(&root, name)
-        .into_iter()
-        .filter(|folder| folder.id != "shared")
-    {
-        backup::delete(&root, &folder.source).map_err(|error| {
-            Stop::new(
-                Code::FAILED,
-                format!(
-                    "{error}; what is left keeps the ports of {name}: try again with --delete-data {name}"
-                ),
-            )
-        })?;
-    }
-    ground.secrets(name).remove()?;
-    ground.ledger.release(name);
-    ground.ledger.write(&ground.places.ledger).map_err(Stop::blocked)
 }

@@ -1,12 +1,12 @@
 //! What a build comes to, shown and asked about before hours are spent on it.
 
-use std::io::IsTerminal as _;
+use std::{io::IsTerminal as _, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     host::matrix,
-    job,
+    job::{self, JobId},
     log::sanitize,
     plan::planner::former_answers,
     zephyr::{Comes, Entry, Lab, Prepared},
@@ -21,8 +21,11 @@ use super::{
     EntryArgs, running,
 };
 
-/// Columns of the list of packages.
+/// Columns of what is shown.
 const WIDTH: usize = 78;
+
+/// How often it is said that the packages are still being worked out.
+const STILL: Duration = Duration::from_mins(2);
 
 /// What is to be done with the build.
 pub(super) enum Answer {
@@ -77,8 +80,10 @@ async fn concretized(
         note("Spack works out the packages: this takes up to some minutes, and it says nothing meanwhile");
     }
     let cancel = CancellationToken::new();
+    let quiet = setup.global.quiet;
     tokio::select! {
         done = lab.wait(&mirror, cancel.clone()) => done?,
+        () = still(id, quiet) => {}
         code = ear.hear() => {
             cancel.cancel();
             note(&format!(
@@ -92,6 +97,18 @@ async fn concretized(
     Ok(Ok(lab.comes(entry, prepared).await?))
 }
 
+/// Says each few minutes that it is still at it; never ends.
+async fn still(id: &JobId, quiet: bool) {
+    for minutes in (1..).map(|count| count * (STILL.as_secs() / 60)) {
+        tokio::time::sleep(STILL).await;
+        if !quiet {
+            note(&format!(
+                "still at it after {minutes} min; ctrl-c leaves it alone, and `halolab job logs {id}` shows what it said"
+            ));
+        }
+    }
+}
+
 fn show(setup: &Setup, comes: &Comes) -> Result<(), Stop> {
     if setup.global.json {
         return foreign_json(comes);
@@ -101,25 +118,28 @@ fn show(setup: &Setup, comes: &Comes) -> Result<(), Stop> {
         comes.entrypoint, comes.lab
     )));
     for paragraph in comes.packages() {
-        for line in wrapped(&sanitize(&paragraph)) {
+        for line in wrapped(&sanitize(&paragraph), 4) {
             out(&line);
         }
     }
     for line in comes.lines() {
-        out(&sanitize(&format!("  {line}")));
+        // Under the words that begin each line.
+        for line in wrapped(&sanitize(&line), 12) {
+            out(&line);
+        }
     }
     Ok(())
 }
 
 /// Words in lines of [`WIDTH`], those after the first one indented.
-fn wrapped(text: &str) -> Vec<String> {
+fn wrapped(text: &str, indent: usize) -> Vec<String> {
     let mut lines = vec![String::from(" ")];
     for word in text.split(' ') {
         let full = lines
             .last()
             .is_some_and(|line| line.len() + 1 + word.len() > WIDTH);
         if full {
-            lines.push(String::from("   "));
+            lines.push(" ".repeat(indent.saturating_sub(1)));
         }
         if let Some(line) = lines.last_mut() {
             line.push(' ');

@@ -2,8 +2,9 @@
 
 use crate::{
     host::matrix::Matrix,
+    job::Mirror,
     log::sanitize,
-    zephyr::{Lab, Verified},
+    zephyr::{Lab, Verified, set_asked},
 };
 
 use super::{
@@ -29,9 +30,12 @@ pub(super) async fn verify(setup: &Setup, lab: &str) -> Result<Code, Stop> {
 }
 
 /// After a build: the same, where there is something to ask; the build is built, whatever comes of it.
-pub(super) async fn afterwards(setup: &Setup, lab: &str) {
+pub(super) async fn afterwards(setup: &Setup, lab: &str, built: &Mirror) {
     match recorded(setup, lab).await {
-        Ok((verified, _)) => verified.lines.iter().for_each(|line| note(line)),
+        Ok((verified, _)) => {
+            set_asked(built);
+            verified.lines.iter().for_each(|line| note(line));
+        }
         Err(stop) => note(&format!(
             "whether it sees the GPU was not recorded: {}",
             stop.text

@@ -32,7 +32,9 @@ pub(super) fn run(shared: &Shared, wake: &Wake) {
     let mut again = None;
     if shared.matcher.has_text() {
         let len = shared.lock().wanted;
-        first_raw(shared, len);
+        first_raw(shared, len, &Teller::new(wake));
+        // It may have come to an end early.
+        shared.looked.store(u64::MAX, Ordering::Relaxed);
         wake();
     }
     loop {
@@ -62,22 +64,41 @@ pub(super) fn run(shared: &Shared, wake: &Wake) {
             }
         };
         let todo = spans - first;
-        let told = Mutex::new(Instant::now());
+        let teller = Teller::new(wake);
         in_parallel(shared, len, todo, |blocks, n, bytes, scratch| {
             let span = order.nth(n, spans);
             let hits = search(&shared.matcher, blocks, span, bytes, scratch);
             take(shared, span, &hits);
-            let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
-            if told.elapsed() >= TELL {
-                *told = Instant::now();
-                wake();
-            }
+            teller.tick();
             ControlFlow::Continue(())
         });
         let mut blocks = Blocks::new(Arc::clone(&shared.file), len);
         again = Some(Lines::new(&mut blocks, false).last() / SPAN);
         shared.lock().done = len;
         wake();
+    }
+}
+
+/// Wakes whoever watches, now and then.
+struct Teller<'a> {
+    wake: &'a Wake,
+    told: Mutex<Instant>,
+}
+
+impl<'a> Teller<'a> {
+    fn new(wake: &'a Wake) -> Self {
+        Self {
+            wake,
+            told: Mutex::new(Instant::now()),
+        }
+    }
+
+    fn tick(&self) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.elapsed() >= TELL {
+            *told = Instant::now();
+            (self.wake)();
+        }
     }
 }
 
@@ -133,7 +154,7 @@ fn in_parallel(
 }
 
 /// The first place from the beginning of the search on where the raw bytes hold the text.
-fn first_raw(shared: &Shared, len: u64) {
+fn first_raw(shared: &Shared, len: u64, teller: &Teller<'_>) {
     let order = shared.order;
     let first = (order.from / SPAN).min(len / SPAN);
     let count = if order.forward {
@@ -162,6 +183,8 @@ fn first_raw(shared: &Shared, len: u64) {
             best.fetch_min(n, Ordering::Relaxed);
             return ControlFlow::Break(());
         }
+        shared.looked.fetch_add(1, Ordering::Relaxed);
+        teller.tick();
         ControlFlow::Continue(())
     });
     let n = best.load(Ordering::Relaxed);

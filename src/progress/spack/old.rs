@@ -114,12 +114,14 @@ impl Spack {
         let counted = counter
             .and_then(|c| c.strip_prefix('[')?.strip_suffix(']'))
             .and_then(pair);
-        self.another_run(at, counted.map(|(place, _)| place), out);
+        let another = self.another_run(at, counted.map(|(place, _)| place), out);
         if let Some((_, total)) = counted {
             self.counted(None, total, out);
         }
-        let ended_well = self.registry.get(at).is_some_and(|e| e.state.is_good());
-        if !ended_well {
+        // Into a pipe the line comes once the package has ended, however it did.
+        let state = self.registry.get(at).map(|e| e.state);
+        let ended = state.is_some_and(|s| s.is_good() || s == State::Failed && !another);
+        if !ended {
             self.begin(at, State::Fetching, None, out);
         }
         Some(at)
@@ -127,14 +129,15 @@ impl Spack {
 
     /// Whether another run has begun in the same log: this line comes once for each package, and its counter only grows.
     /// What was in work before is interrupted then; what the new run has spoken of already is only this package.
-    fn another_run(&mut self, at: At, place: Option<u32>, out: &mut Vec<What>) {
+    fn another_run(&mut self, at: At, place: Option<u32>, out: &mut Vec<What>) -> bool {
         let Some(entry) = self.registry.get(at) else {
-            return;
+            return false;
         };
         let back = place.is_some_and(|place| place < self.place);
         let stopped = self.interrupted && !entry.state.is_active() && !entry.child_done;
         let again = entry.state == State::Building && !entry.child_done && !entry.from_cache;
-        if back || stopped || again {
+        let another = back || stopped || again;
+        if another {
             let begun = entry.state == State::Fetching;
             self.restarted(out);
             if begun {
@@ -142,6 +145,7 @@ impl Spack {
             }
         }
         self.place = place.unwrap_or(self.place);
+        another
     }
 
     /// Messages of the staging. They name no package, or its bare name.

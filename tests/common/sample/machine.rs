@@ -178,6 +178,7 @@ pub(crate) fn states() -> BTreeMap<String, InstanceState> {
         memory: 1_181_116_006,
         disk: Some(13_099_650_252),
         processes: 41,
+        processor: 0,
     };
     [("ai-lab".to_owned(), state)].into()
 }

@@ -17,7 +17,8 @@ esac
 set -- "torch==$torch" "torchvision==$torchvision" "torchaudio==$torchaudio" -r "$requirements"
 if [ -n "$index" ]; then
     /opt/ml/bin/pip install -q --index-url "$index" "torch==$torch" "torchvision==$torchvision" ||
-        fail "$index has no PyTorch $torch, or was not reached"
+        fail "PyTorch $torch for $WS_GPU was not fetched from $index: where that host is not reached, name a proxy that does \
+(\`halolab workspace setup --build-proxy http://HOST:PORT\`), or leave the profile ml out (\`--profiles\`), then build again"
     set -- "torch==$torch" -r "$requirements"
 else
     set -- "$@" -r /opt/workspace/build/ml/cuda.txt

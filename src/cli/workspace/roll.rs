@@ -1,0 +1,238 @@
+//! A new image for workspaces, one user after the other: who does not get well with it has the container of before again,
+//! and the roll ends there.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    backend::{Power, Status},
+    plan::Choice,
+    workspace::spec,
+};
+
+use super::{
+    super::{
+        Code, Setup, Stop,
+        table::{foreign_json, note},
+    },
+    ChangeArgs, Ground, OneArgs,
+    power::{agreed, chosen, has_image, made, nothing, ready, run},
+    settle,
+};
+
+/// What there is of a user's workspace.
+struct Stand {
+    /// Of the container; none where there is none.
+    uuid: Option<String>,
+    running: bool,
+    /// Whole containers that were kept beside it.
+    kept: BTreeSet<String>,
+}
+
+impl Stand {
+    async fn of(setup: &Setup, lab: &str) -> Result<Self, Stop> {
+        let world = setup.glance_at(&[lab]).await?;
+        let instance = world.instance(lab);
+        let kept = world.kept(lab).into_iter();
+        Ok(Self {
+            uuid: instance.map(|instance| instance.uuid.clone()),
+            running: instance.is_some_and(|instance| instance.status == Status::Running),
+            kept: kept
+                .filter(|kept| !kept.replacement && kept.whole)
+                .map(|kept| kept.name)
+                .collect(),
+        })
+    }
+}
+
+/// How the update of one user came out.
+enum Came {
+    /// All services answer.
+    Well,
+    /// It was not begun, or somebody stopped it: the code.
+    Stopped(Code),
+    /// Why it failed.
+    Failed(String),
+}
+
+/// One after the other: where one fails, the others keep what they have.
+pub(super) async fn update(setup: &mut Setup, args: ChangeArgs) -> Result<Code, Stop> {
+    let users = chosen(&Ground::look(setup)?, &args.users, args.all)?;
+    let ground = ready(setup, &users)?;
+    has_image(setup, &ground).await?;
+    let users = made(setup, &ground, users).await?;
+    if users.is_empty() {
+        return nothing(setup);
+    }
+    let (mut done, mut left) = (vec![], users.into_iter());
+    while let Some(user) = left.next() {
+        let before = Stand::of(setup, &spec::lab(&user)).await?;
+        let needed = if before.running && !args.consent.dry_run {
+            settle::answering(setup, &ground, &user).await?
+        } else {
+            BTreeSet::new()
+        };
+        let untouched = |left: std::vec::IntoIter<String>| left.collect::<Vec<_>>();
+        match one(setup, &ground, &user, (&needed, &args)).await {
+            Ok(Came::Well) => done.push(user),
+            Ok(Came::Stopped(code)) => {
+                rest(&user, &untouched(left));
+                return Ok(code);
+            }
+            Ok(Came::Failed(why)) => {
+                let roll = Roll {
+                    user: &user,
+                    why: &why,
+                    done,
+                    untouched: untouched(left),
+                };
+                return roll.back(setup, &ground, (before, needed)).await;
+            }
+            Err(stop) => {
+                rest(&user, &untouched(left));
+                return Err(stop);
+            }
+        }
+    }
+    Ok(Code::OK)
+}
+
+pub(super) async fn recreate(setup: &mut Setup, args: OneArgs) -> Result<Code, Stop> {
+    let args = ChangeArgs {
+        users: vec![args.user],
+        all: false,
+        consent: args.consent,
+    };
+    update(setup, args).await
+}
+
+/// Who comes after a user that failed.
+fn rest(user: &str, untouched: &[String]) {
+    if !untouched.is_empty() {
+        note(&format!(
+            "not touched, because {user} failed: {}",
+            untouched.join(", ")
+        ));
+    }
+}
+
+/// Makes one anew, and waits until it is well.
+async fn one(
+    setup: &Setup,
+    ground: &Ground,
+    user: &str,
+    (needed, args): (&BTreeSet<String>, &ChangeArgs),
+) -> Result<Came, Stop> {
+    let code = run(setup, vec![(user.to_owned(), Choice::Recreate)], &args.consent).await?;
+    match code {
+        Code::OK if args.consent.dry_run => return Ok(Came::Well),
+        Code::OK => {}
+        Code::FAILED => return Ok(Came::Failed("it could not be made anew from the image".into())),
+        other => return Ok(Came::Stopped(other)),
+    }
+    let settled = settle::wait(setup, ground, user, needed.clone()).await?;
+    Ok(settled
+        .and_then(|settled| settled.failed)
+        .map_or(Came::Well, Came::Failed))
+}
+
+/// A roll that ends at a user.
+struct Roll<'a> {
+    user: &'a str,
+    why: &'a str,
+    done: Vec<String>,
+    untouched: Vec<String>,
+}
+
+impl Roll<'_> {
+    /// Gives the user the container of before, and says what is where.
+    async fn back(
+        self,
+        setup: &Setup,
+        ground: &Ground,
+        (before, needed): (Stand, BTreeSet<String>),
+    ) -> Result<Code, Stop> {
+        let (user, lab) = (self.user, spec::lab(self.user));
+        note(&format!(
+            "{user}: the update failed: {}; the container of before comes back",
+            self.why
+        ));
+        let came = bring(setup, &lab, &before).await;
+        let back = match &came {
+            Ok(()) => settle::wait(setup, ground, user, needed)
+                .await?
+                .is_none_or(|settled| settled.failed.is_none()),
+            Err(stop) => {
+                note(&crate::log::sanitize_text(&stop.text));
+                false
+            }
+        };
+        let now = Stand::of(setup, &lab).await?;
+        let kept: Vec<&String> = now.kept.difference(&before.kept).collect();
+        self.say(setup, (came.is_ok(), back), &kept)?;
+        Ok(Code::FAILED)
+    }
+
+    fn say(&self, setup: &Setup, (came, back): (bool, bool), kept: &[&String]) -> Result<(), Stop> {
+        let Self {
+            user,
+            why,
+            done,
+            untouched,
+        } = self;
+        if setup.global.json {
+            return foreign_json(&serde_json::json!({"v": 1, "roll": {
+                "failed": user, "why": why, "back": came, "well": back, "kept": kept, "updated": done,
+                "untouched": untouched,
+            }}));
+        }
+        note(&match (came, back) {
+            (true, true) => format!("{user} has the container of before again, and its services answer"),
+            (true, false) => format!(
+                "{user} has the container of before again, and not all of its services answer: \
+                 `halolab workspace status {user}` says which"
+            ),
+            (false, _) => format!(
+                "{user} does not have the container of before again: `halolab status {0}` says what there is, \
+                 `halolab undo {0}` tries it once more",
+                spec::lab(user)
+            ),
+        });
+        for name in kept {
+            note(&format!(
+                "kept: {name}; `halolab remove {name}` removes it when it was looked at"
+            ));
+        }
+        if !done.is_empty() {
+            note(&format!("updated before, and well: {}", done.join(", ")));
+        }
+        rest(user, untouched);
+        Ok(())
+    }
+}
+
+/// Puts the container of before in its place: the one that was kept by the swap; where it did not come to that, the one
+/// that is there is started again.
+async fn bring(setup: &Setup, lab: &str, before: &Stand) -> Result<(), Stop> {
+    let now = Stand::of(setup, lab).await?;
+    let user = spec::user_of(lab).unwrap_or(lab).to_owned();
+    if now.uuid.is_some() && now.uuid == before.uuid {
+        if before.running && !now.running {
+            let _lock = setup.hold(&[lab], &format!("start {lab}")).await?;
+            let backend = setup.docker().await.map_err(Stop::blocked)?;
+            backend.power(lab, Power::Start).await?;
+        }
+        return Ok(());
+    }
+    let Some(kept) = now.kept.difference(&before.kept).next() else {
+        return Err(Stop::blocked(format!(
+            "nothing was kept of {lab}; see `halolab runs list` for what was done"
+        )));
+    };
+    match run(setup, vec![(user, Choice::BringBack(kept.clone()))], &agreed()).await? {
+        Code::OK => Ok(()),
+        code => Err(Stop::new(
+            code,
+            format!("{kept} could not be put in the place of {lab}"),
+        )),
+    }
+}
