@@ -1,7 +1,6 @@
 //! What is around a run: memory that gets short, a machine that wants to sleep, and other users.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     clippy::print_stderr,
     clippy::disallowed_methods,
     reason = "a test fails by panicking, and starts programs itself"

@@ -42,7 +42,7 @@ fuzz_target!(|bytes: &[u8]| {
     strip::strip(bytes, &mut stripped);
     let breaks = |bytes: &[u8]| bytes.iter().filter(|b| **b == b'\n').count();
     assert_eq!(breaks(&stripped), breaks(bytes), "lines keep their numbers");
-    let _ = severity(&text);
+    let _ = severity(bytes);
     // What was hidden once stays hidden.
     let hidden = redact::text(&text, &["hunter22".to_owned()]);
     assert!(!hidden.contains("hunter22"), "{hidden:?}");

@@ -29,7 +29,7 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
     let _ = cut.left(&history, Some(3000));
     cut.ended(Some(1), false);
-    let _ = (cut.is_over(), cut.summary(&history));
+    let _ = cut.summary(&history);
     let mut learned = History::default();
     learned.learn(cut.tree(), Some(2));
 });

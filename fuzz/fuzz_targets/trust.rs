@@ -33,13 +33,13 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     };
     // Who writes the spelling itself into a script is read as having written the character.
-    if script.contains("<U+") || before.contains("<U+") {
+    if script.contains("<U") || before.contains("<U") {
         return;
     }
     let lines = shown(None, "x", script);
     let seen: Vec<String> = lines.iter().map(|line| sanitize(line)).collect();
     let body = seen.iter().take_while(|line| line.as_str() != "==> stage.toml").skip(1);
-    let told: String = body.map(|line| read_back(&line[4..])).collect();
+    let told = read_back(&body.map(|line| &line[4..]).collect::<String>());
     assert_eq!(told, without_tabs(&script.replace('\n', "")), "nothing is left out");
     let lines = shown(Some(("x", before)), "x", script);
     assert_eq!(lines.is_empty(), before == script, "a change is seen");
