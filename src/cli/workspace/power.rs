@@ -17,7 +17,7 @@ use super::{
         shell as lab_shell,
         table::{json, note, out},
     },
-    ChangeArgs, Ground, NamesArgs, OneArgs, check_ports, seen, settle,
+    ChangeArgs, Ground, NamesArgs, check_ports, seen, settle,
 };
 
 /// Agreed to by the verb itself: nothing is lost by it.
