@@ -112,6 +112,46 @@ fn said(passing: &Passing) -> String {
 }
 
 #[test]
+fn an_instance_of_a_cut_card_goes_by_its_own_identifier_alone() {
+    const SLICE: &str = "MIG-00000000-0000-0000-0000-00000000000a";
+    let old = format!("MIG-{GB}/1/0");
+    let host = Host::like("nvidia-rtx4090-580")
+        .docker("28.2.2", &json!({"CDISpecDirs": ["/etc/cdi", "/var/run/cdi"]}));
+    let named = host.specification("580.95.05", &["0", GB, SLICE, "all"]);
+    let passing = named.pass(&[SLICE]);
+    let name = format!("nvidia.com/gpu={SLICE}");
+    assert_eq!(
+        body(&passing),
+        json!({"DeviceRequests": [{"Driver": "cdi", "DeviceIDs": [name]}]})
+    );
+    assert_eq!(passing.gpus[0].uuid.as_deref(), Some(SLICE));
+    // the whole card is not opened in its stead
+    let unnamed = named.specification("580.95.05", &["0", GB, "all"]).libraries();
+    let none = unnamed.pass(&[SLICE]);
+    assert_eq!(body(&none), json!({}), "{none:?}");
+    assert!(
+        said(&none).contains(&format!("no name for {SLICE}")),
+        "{}",
+        said(&none)
+    );
+    // by the engine's own driver, in both spellings
+    for slice in [SLICE, old.as_str()] {
+        let more = json!({"Runtimes": {"runc": {}, "nvidia": {}}});
+        let host = Host::like("nvidia-rtx4090-580").docker("24.0.7", &more);
+        let passing = host.pass(&[slice]);
+        assert_eq!(body(&passing)["DeviceRequests"][0]["DeviceIDs"], json!([slice]));
+        assert_eq!(ways(&passing), [Way::Nvidia]);
+    }
+    // no such identifier, another card's, or a machine without NVIDIA
+    let other = "MIG-GPU-00000000-0000-0000-0000-000000000002/1/0";
+    for wrong in ["MIG-1", "MIG-GPU-1/1/0", "mig-0", other] {
+        assert!(unnamed.try_pass(&[wrong], None).is_err(), "{wrong}");
+    }
+    let amd = Host::like("strix-halo-128-good");
+    assert!(amd.try_pass(&[SLICE], None).is_err());
+}
+
+#[test]
 fn nvidia_goes_by_cdi_name_where_engine_and_specification_are_here() {
     let cdi = json!({"CDISpecDirs": ["/etc/cdi", "/var/run/cdi"]});
     let host = Host::like("nvidia-rtx4090-580").docker("28.2.2", &cdi);

@@ -43,7 +43,7 @@ impl Building {
             let text = "has a password in it, which would be in this file: leave it at \"environment\", and name the proxy by \
                         HTTPS_PROXY where halolab runs";
             found.push(("proxy", text.to_owned()));
-        } else if !named && !(self.proxy.starts_with("http://") && plain(&self.proxy)) {
+        } else if !named && (!self.proxy.starts_with("http://") || !plain(&self.proxy)) {
             let text = "must be \"environment\", \"none\", or a proxy as http://proxy.example.org:3128";
             found.push(("proxy", text.to_owned()));
         }

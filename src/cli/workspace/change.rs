@@ -97,7 +97,7 @@ pub struct SetupArgs {
     /// The network of the image's build: host, none, one of the engine's; empty is the engine's choice.
     #[arg(long, value_name = "NETWORK")]
     build_network: Option<String>,
-    /// The proxy of the image's build: environment (HTTP_PROXY and the like, as halolab has them), none, http://HOST:PORT.
+    /// The proxy of the image's build: environment (`HTTP_PROXY` and the like, as halolab has them), none, http://HOST:PORT.
     #[arg(long, value_name = "PROXY")]
     build_proxy: Option<String>,
 }

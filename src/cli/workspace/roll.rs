@@ -126,7 +126,7 @@ async fn one(
     match code {
         Code::OK if args.consent.dry_run => return Ok(Came::Well),
         Code::OK => {}
-        Code::FAILED => return Ok(Came::Failed("it could not be made anew from the image".into())),
+        Code(1 | 4 | 5) => return Ok(Came::Failed("it could not be made anew from the image".into())),
         other => return Ok(Came::Stopped(other)),
     }
     let settled = settle::wait(setup, ground, user, needed.clone()).await?;

@@ -89,6 +89,7 @@ async fn running(setup: &Setup, ground: &Ground, user: &str) -> Result<std::sync
 }
 
 /// Bytes as they are on a pipe, and safe text on a terminal.
+#[expect(clippy::too_many_lines, reason = "two ways of showing one log")]
 pub(super) async fn logs(setup: &Setup, args: LogsArgs) -> Result<Code, Stop> {
     let LogsArgs {
         user,
@@ -164,6 +165,7 @@ impl Told {
 }
 
 /// The first signal cancels, the second one ends the program.
+#[expect(clippy::exit, reason = "whoever asks twice does not wait")]
 fn until_told(gone: CancellationToken) -> Result<Told, Stop> {
     let told = Told(std::sync::Arc::default());
     let (code, mut ear) = (std::sync::Arc::clone(&told.0), Ear::listen()?);

@@ -14,7 +14,7 @@ pub enum Choice {
     All,
     /// None at all.
     None,
-    /// These, by address, UUID or maker.
+    /// These, by address, UUID (of a card, or of a MIG instance) or maker.
     These(Vec<String>),
 }
 
@@ -64,6 +64,9 @@ impl Choice {
         };
         let mut found: Vec<&Gpu> = vec![];
         for word in words {
+            if is_slice(word) && machine.gpus.iter().any(|gpu| may_hold(gpu, word)) {
+                continue;
+            }
             let same: Vec<&Gpu> = computing().filter(|gpu| is(gpu, word)).collect();
             if same.is_empty() {
                 return Err(Unknown {
@@ -79,6 +82,53 @@ impl Choice {
         }
         Ok(found)
     }
+}
+
+impl Choice {
+    /// The instances of cut GPUs (MIG) that are named, each as it was written.
+    pub(super) fn slices(&self) -> Vec<String> {
+        match self {
+            Self::These(words) => words.iter().filter(|word| is_slice(word)).cloned().collect(),
+            _ => vec![],
+        }
+    }
+}
+
+/// Whether a word is the identifier of a MIG instance, as `nvidia-smi -L` prints it: `MIG-` and a UUID; of drivers before 470
+/// `MIG-GPU-UUID/INSTANCE/COMPUTE`.
+fn is_slice(word: &str) -> bool {
+    let Some(rest) = word.strip_prefix("MIG-") else {
+        return false;
+    };
+    let Some(old) = rest.strip_prefix("GPU-") else {
+        return is_uuid(rest);
+    };
+    let mut parts = old.split('/');
+    let uuid = parts.next().is_some_and(is_uuid);
+    let numbers: Vec<&str> = parts.collect();
+    let is_number =
+        |text: &&str| !text.is_empty() && text.len() <= 3 && text.bytes().all(|b| b.is_ascii_digit());
+    uuid && numbers.len() == 2 && numbers.iter().all(is_number)
+}
+
+fn is_uuid(text: &str) -> bool {
+    let lengths: Vec<usize> = text.split('-').map(str::len).collect();
+    lengths == [8, 4, 4, 4, 12] && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
+}
+
+/// Whether a GPU may hold an instance: one of NVIDIA that is not known to be whole, and the one that the identifier names
+/// where it names one.
+fn may_hold(gpu: &Gpu, slice: &str) -> bool {
+    let cut = gpu.vendor == "nvidia" && gpu.is_driven() && gpu.mig != Some(false);
+    let card = slice
+        .strip_prefix("MIG-")
+        .filter(|rest| rest.starts_with("GPU-"))
+        .and_then(|rest| rest.split('/').next());
+    let same = |card: &str| {
+        let uuid = gpu.uuid.as_deref();
+        uuid.is_none_or(|uuid| uuid.eq_ignore_ascii_case(card))
+    };
+    cut && card.is_none_or(same)
 }
 
 /// Whether a word names this GPU. People leave out the domain of an address, and NVIDIA writes it with eight digits.

@@ -44,7 +44,8 @@ pub fn pass(
     } else {
         let (nvidia, others): (Vec<&Gpu>, Vec<&Gpu>) =
             gpus.into_iter().partition(|gpu| gpu.vendor == "nvidia");
-        if let Some(cuda) = cuda.filter(|_| nvidia.is_empty()) {
+        let slices = choice.slices();
+        if let Some(cuda) = cuda.filter(|_| nvidia.is_empty() && slices.is_empty()) {
             work.out.image = Some(Image {
                 cuda: cuda.to_owned(),
                 why: Some("no GPU of NVIDIA is chosen, and CUDA computes on no other".to_owned()),
@@ -54,6 +55,7 @@ pub fn pass(
         if !nvidia.is_empty() {
             work.nvidia(&nvidia, cuda);
         }
+        work.slices(&slices);
         work.by_nodes(&others);
     }
     let mut out = work.out;
@@ -124,14 +126,15 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// Whether NVIDIA's driver was changed below the kernel's module.
+    pub(super) fn is_broken(&self) -> bool {
+        let driver = self.machine.nvidia.as_ref();
+        driver.is_some_and(|driver| driver.mismatch || driver.library.is_some())
+    }
+
     /// NVIDIA's cards, unless the image does not run on them.
     fn nvidia(&mut self, gpus: &[&Gpu], cuda: Option<&str>) {
-        let broken = self
-            .machine
-            .nvidia
-            .as_ref()
-            .is_some_and(|driver| driver.mismatch || driver.library.is_some());
-        if broken {
+        if self.is_broken() {
             let why = "the driver was updated and the old kernel module still runs: nothing of NVIDIA works until a restart";
             self.refuse(
                 "NVIDIA's GPU",

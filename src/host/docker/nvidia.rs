@@ -105,6 +105,15 @@ impl Work<'_> {
 
     /// The CDI names of the cards.
     pub(super) fn cdi_names(&self, gpus: &[&Gpu]) -> Result<Vec<String>, Closed> {
+        let here = self.cdi_here()?;
+        self.by_card(gpus, &here).ok_or_else(|| {
+            let why = "the CDI specification has no name for each of these GPUs".to_owned();
+            (why, Some(GENERATE.to_owned()))
+        })
+    }
+
+    /// What of NVIDIA the engine can be asked for by name; where that is not possible, why.
+    fn cdi_here(&self) -> Result<Vec<Named<'_>>, Closed> {
         let engine = &self.around.engine;
         let name = engine.name();
         match engine.cdi {
@@ -150,10 +159,47 @@ impl Work<'_> {
             return Err((why, Some(fix)));
         }
         self.is_current()?;
-        self.by_card(gpus, &here).ok_or_else(|| {
-            let why = "the CDI specification has no name for each of these GPUs".to_owned();
-            (why, Some(GENERATE.to_owned()))
-        })
+        Ok(here)
+    }
+
+    /// Instances of cut cards (MIG), each by its own identifier. There is no third way: a card's nodes would open all of it.
+    pub(super) fn slices(&mut self, slices: &[String]) {
+        if slices.is_empty() || self.is_broken() {
+            return;
+        }
+        let named = self.cdi_here().and_then(|here| {
+            let name = |slice: &String| {
+                let found = here.iter().find(|named| named.name.eq_ignore_ascii_case(slice));
+                found.map(|named| named.qualified.clone()).ok_or_else(|| {
+                    let why = format!("the CDI specification has no name for {slice}");
+                    (why, Some(GENERATE.to_owned()))
+                })
+            };
+            slices.iter().map(name).collect::<Result<Vec<_>, Closed>>()
+        });
+        let way = match named {
+            Ok(names) => {
+                self.by_way(&[], Way::Cdi, names);
+                Way::Cdi
+            }
+            Err((why, fix)) => {
+                self.refuse(super::CDI, why, fix);
+                if let Err((why, fix)) = self.registered() {
+                    self.refuse("the `nvidia` device driver", why, fix);
+                    return;
+                }
+                self.by_way(&[], Way::Nvidia, slices.to_vec());
+                Way::Nvidia
+            }
+        };
+        for slice in slices {
+            self.out.gpus.push(super::Passed {
+                name: "an instance of a GPU (MIG)".to_owned(),
+                pci: None,
+                uuid: Some(slice.clone()),
+                way,
+            });
+        }
     }
 
     /// What of NVIDIA the engine can be asked for.
@@ -257,6 +303,21 @@ impl Work<'_> {
 
     /// UUIDs for the engine's own driver.
     fn uuids(&self, gpus: &[&Gpu]) -> Result<Vec<String>, Closed> {
+        self.registered()?;
+        let known = gpus
+            .iter()
+            .map(|gpu| gpu.uuid.clone())
+            .collect::<Option<Vec<_>>>();
+        known.ok_or_else(|| {
+            (
+                "NVIDIA's driver does not tell the UUID of each GPU".to_owned(),
+                None,
+            )
+        })
+    }
+
+    /// Whether the engine can be asked by its own driver.
+    fn registered(&self) -> Result<(), Closed> {
         let engine = &self.around.engine;
         if engine.kind == Kind::Podman {
             return Err(("Podman has none; it takes CDI names".to_owned(), None));
@@ -278,16 +339,7 @@ impl Work<'_> {
                 Some(fix),
             ));
         }
-        let known = gpus
-            .iter()
-            .map(|gpu| gpu.uuid.clone())
-            .collect::<Option<Vec<_>>>();
-        known.ok_or_else(|| {
-            (
-                "NVIDIA's driver does not tell the UUID of each GPU".to_owned(),
-                None,
-            )
-        })
+        Ok(())
     }
 
     /// Nodes of the cards, where the driver's libraries are here too.
