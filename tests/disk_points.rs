@@ -160,6 +160,9 @@ fn destroys(call: &Call) -> bool {
     of_instance && ["DELETE", "PUT", "PATCH", "POST"].contains(&call.method.as_str())
 }
 
+/// A call that destroys, and what the disk did not hold yet when it came.
+type Destroyed = (String, Option<String>);
+
 /// Why a call may not be made yet, as the journal below a home and the calls by which it was written say; none where what
 /// is begun stands in it, on the disk.
 fn unwritten(home: &Path, calls: &Path) -> Option<String> {
@@ -196,7 +199,7 @@ fn nothing_is_destroyed_before_the_journal_that_says_so_is_on_the_disk() {
     workers.each(wanted, |ground, scenario| {
         let began = Instant::now();
         ground.reset(scenario.from);
-        let seen: Arc<Mutex<Vec<(String, Option<String>)>>> = Arc::default();
+        let seen: Arc<Mutex<Vec<Destroyed>>> = Arc::default();
         let (found, home, calls) = (
             Arc::clone(&seen),
             ground.home.folder.path().to_owned(),

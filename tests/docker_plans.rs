@@ -268,6 +268,10 @@ async fn how_a_gpu_gets_in_is_said_and_one_that_does_not_is_left_out() {
 
 /// The shipped stage for builds that take hours: its stores are mounts, and its image follows from the answers.
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one stage, and each answer that changes its plan"
+)]
 async fn zephyr_is_a_lab_of_docker_whose_stores_outlive_it() {
     let both = Both::new();
     let world = both.world(ALL, Facts::new()).await;

@@ -516,7 +516,11 @@ fn a_time_of_the_day_is_the_logs_own() {
         "out of lines without times"
     );
     assert_eq!(go("2024-02-29 4:00", 0), place("29 04:00"));
-    assert_eq!(go("-9m", 0), place("29 05:50"), "before the last line, however old it is");
+    assert_eq!(
+        go("-9m", 0),
+        place("29 05:50"),
+        "before the last line, however old it is"
+    );
     assert_eq!(go("-3d", 0), Landing::Found(0));
     let zoned = |at: jiff::civil::DateTime| at.to_zoned(jiff::tz::TimeZone::system()).unwrap();
     let first = zoned(start).timestamp().as_millisecond();

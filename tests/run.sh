@@ -37,6 +37,8 @@ packages="$packages git gnupg openssl jq curl squashfs-tools xz-utils procps ca-
 packages="$packages pacman-package-manager libvulkan1 mesa-vulkan-drivers"
 # whoever has Docker from elsewhere keeps it: the two exclude each other
 [ "${HALOLAB_TEST_DOCKER:-}" = skip ] || command -v dockerd >/dev/null || packages="$packages docker.io"
+# what is written for it is run by it
+[ "${HALOLAB_TEST_DOCKER:-}" = skip ] || docker compose version >/dev/null 2>&1 || packages="$packages docker-compose"
 if command -v apt-get >/dev/null; then
   # shellcheck disable=SC2086
   tests/lab/packages.sh $packages

@@ -6,7 +6,8 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
-    reason = "a test fails by panicking, and starts the program itself"
+    clippy::too_many_lines,
+    reason = "a test fails by panicking, starts the program itself, and tells a story in which each step needs the one before"
 )]
 
 mod common;

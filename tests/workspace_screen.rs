@@ -1,11 +1,6 @@
 //! The workspaces' screen: what it shows of users in every state, what its keys ask for, and that nothing goes without a
 //! question.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "common/sample/mod.rs"]
 mod sample;
@@ -23,7 +18,7 @@ use halolab::{
     paths::Paths,
     plan::{Choice, Plan},
     run::Outcome,
-    stage::{Catalog, trust::Store},
+    stage::trust::Store,
     workspace::{
         Ground, Ledger, Places, Service, Settings, gpus,
         ports::{Listening, Machine},
@@ -185,7 +180,7 @@ fn users(columns: u16, rows: u16) -> Model {
 /// Tells what the files say, and the stages that are made of it.
 fn told_of(model: &mut Model, book: Book) {
     let ground = &book.ground;
-    let mut catalog: Catalog = sample::catalog();
+    let mut catalog = sample::catalog();
     catalog.extend(spec::stages(
         &ground.settings,
         &ground.ledger,
