@@ -264,7 +264,7 @@ impl Viewer {
         } else {
             if !text.is_empty() {
                 self.message = Some(format!(
-                    "{} is no place: a line (120), a share (50%), a time (12:30), or a time before the end (-10m)",
+                    "go to what? 120, 50%, 12:30, -10m (before the end): not {}",
                     sanitize(text)
                 ));
             }
