@@ -72,6 +72,15 @@ fn it_follows_what_is_cut_replaced_and_gone() {
     add(&log, "a new file\n");
     pty.wait_for("a new file");
     pty.wait_for("was replaced");
+    // What was rotated away is one more log, and its writer may still have it open.
+    add(&home.path().join("build.log.1"), "its last words\n");
+    pty.send(":n\r");
+    pty.wait_for("after the cut");
+    add(&log, "more of the new file\n");
+    pty.wait_for("its last words");
+    pty.wait_for("build.log before");
+    pty.send(":n\r");
+    pty.wait_for("more of the new file");
     std::fs::remove_file(&log).unwrap();
     pty.wait_for("no file has this name");
     pty.send("q");

@@ -62,6 +62,8 @@ pub struct Document {
     generation: u64,
     /// Pages that were read.
     turns: u64,
+    /// The file that had its name before, until somebody takes it.
+    former: Option<Arc<File>>,
 }
 
 impl Document {
@@ -70,8 +72,11 @@ impl Document {
     /// # Errors
     /// It cannot be read.
     pub fn open(path: &Path, rules: &SharedRules, wake: &Wake) -> Result<Self, OpenError> {
-        let source = Source::open(path, wake)?;
-        Ok(Self {
+        Ok(Self::of(Source::open(path, wake)?, rules, wake))
+    }
+
+    fn of(source: Source, rules: &SharedRules, wake: &Wake) -> Self {
+        Self {
             blocks: Blocks::new(Arc::clone(source.handle()), source.len()),
             times: Times::of(source.path(), source.handle()),
             index: None,
@@ -82,8 +87,17 @@ impl Document {
             seen: None,
             generation: 0,
             turns: 0,
+            former: None,
             source,
-        })
+        }
+    }
+
+    /// The log that had its name until the last look: what is in it stays to be read, and what its writer still adds.
+    pub fn take_former(&mut self) -> Option<Self> {
+        let file = self.former.take()?;
+        let until = jiff::Zoned::now().strftime("%H:%M:%S");
+        let source = Source::former(format!("{} before {until}", self.name()), file);
+        (!source.is_empty()).then(|| Self::of(source, &self.rules, &self.wake))
     }
 
     /// Its name, safe to draw.
@@ -124,6 +138,7 @@ impl Document {
     /// Looks what became of the file; says whether anything did.
     pub fn look(&mut self) -> bool {
         let before = self.blocks.len();
+        let file = Arc::clone(self.source.handle());
         let change = self.source.look();
         match change {
             Change::None => return false,
@@ -132,7 +147,10 @@ impl Document {
                 self.grow();
             }
             Change::Cut => self.begin_anew("was cut: this is its new beginning"),
-            Change::Replaced => self.begin_anew("was replaced: this is the new file"),
+            Change::Replaced => {
+                self.begin_anew("was replaced: the new file; the one before: :n");
+                self.former = Some(file);
+            }
             Change::Gone => {
                 self.note = Some("no file has this name any more".into());
                 self.seen = None;

@@ -72,6 +72,8 @@ enum Origin {
         note: Option<String>,
     },
     Spool(Spool),
+    /// A file whose name another one has now.
+    Former,
 }
 
 /// A log that is open.
@@ -171,6 +173,17 @@ impl Source {
         }
     }
 
+    /// A file whose name another one has now; it may still grow.
+    pub(super) fn former(name: String, file: Arc<File>) -> Self {
+        let len = file.metadata().map_or(0, |known| known.len());
+        Self {
+            name,
+            origin: Origin::Former,
+            file,
+            len,
+        }
+    }
+
     /// Its name, safe to draw.
     pub fn name(&self) -> &str {
         &self.name
@@ -180,7 +193,7 @@ impl Source {
     pub fn path(&self) -> Option<&Path> {
         match &self.origin {
             Origin::File { path, .. } => Some(path),
-            Origin::Spool(_) => None,
+            Origin::Spool(_) | Origin::Former => None,
         }
     }
 
@@ -211,6 +224,7 @@ impl Source {
         match &self.origin {
             Origin::File { note, .. } => note.clone(),
             Origin::Spool(spool) => spool.note(),
+            Origin::Former => None,
         }
     }
 
@@ -222,7 +236,7 @@ impl Source {
     /// Whether a pipe or an archive was read to its end; a file always is.
     pub fn is_complete(&self) -> bool {
         match &self.origin {
-            Origin::File { .. } => true,
+            Origin::File { .. } | Origin::Former => true,
             Origin::Spool(spool) => spool.is_complete(),
         }
     }

@@ -24,6 +24,7 @@ use crate::{
 };
 
 mod aside;
+mod former;
 
 use aside::{Aside, Ended};
 
@@ -79,6 +80,10 @@ pub(super) struct Serving {
     painted: Instant,
     /// When memory was last given back.
     rested: Option<Instant>,
+    /// Logs that were asked for; behind them are those whose names other files have now.
+    given: usize,
+    /// How many of these gave way.
+    kept: usize,
 }
 
 impl Serving {
@@ -87,6 +92,8 @@ impl Serving {
         Self {
             viewer,
             watch: Watch::of(&logs),
+            given: logs.len(),
+            kept: 0,
             logs,
             session,
             palette: look.palette(),
@@ -298,10 +305,15 @@ impl Serving {
         let (began, worked) = (Instant::now(), processor_time());
         self.turn_build_along();
         if std::mem::take(&mut self.changed) {
+            let mut former = vec![];
             for (index, log) in self.logs.iter_mut().enumerate() {
                 if log.look() {
                     self.viewer.spoil_log(index);
+                    former.extend(log.take_former());
                 }
+            }
+            for log in former {
+                self.keep(log);
             }
             self.tell_build();
         }
