@@ -51,6 +51,8 @@ pub(super) struct Spack {
     count: Option<(u32, u32)>,
     /// The last `n` of `[n/m]` (to 1.1): it only grows in a run.
     place: u32,
+    /// The package that was announced last, where it had failed before.
+    failed_before: Option<At>,
 }
 
 impl Spack {
@@ -119,6 +121,7 @@ impl Spack {
         self.close_block(out);
         self.interrupt_all(out);
         (self.interrupted, self.installed_last, self.lists_failed) = (false, None, false);
+        self.failed_before = None;
         self.place = 0;
     }
 

@@ -84,7 +84,10 @@ impl Spack {
         }
         if let Some(phase) = rest.strip_prefix("Executing phase: '") {
             let phase = phase.strip_suffix('\'')?;
-            let at = self.registry.active_named(bare)?;
+            let at = match self.registry.active_named(bare) {
+                Some(at) => at,
+                None => self.begun_again(bare, out)?,
+            };
             self.registry.learn_name(at, bare, false, out);
             self.set(at, State::Building, (None, None), out);
             self.phase(at, phase, None, out);
@@ -101,6 +104,15 @@ impl Spack {
             return Some(at);
         }
         None
+    }
+
+    /// A package that was announced after it had failed, and works: it is built once more.
+    fn begun_again(&mut self, bare: &str, out: &mut Vec<What>) -> Option<At> {
+        let failed = self.registry.failed_named(bare);
+        let at = failed.filter(|at| self.failed_before == Some(*at))?;
+        self.failed_before = None;
+        self.begin(at, State::Fetching, None, out);
+        Some(at)
     }
 
     /// `PKGID [n/m]`. After the end of the package it only counts.
@@ -120,7 +132,9 @@ impl Spack {
         }
         // Into a pipe the line comes once the package has ended, however it did.
         let state = self.registry.get(at).map(|e| e.state);
-        let ended = state.is_some_and(|s| s.is_good() || s == State::Failed && !another);
+        let failed = state == Some(State::Failed) && !another;
+        self.failed_before = failed.then_some(at);
+        let ended = failed || state.is_some_and(State::is_good);
         if !ended {
             self.begin(at, State::Fetching, None, out);
         }
