@@ -206,9 +206,10 @@ impl Engines {
             Err(Error::NotFound { .. }) => return Ok(docker),
             Err(error) => {
                 return match docker.instance(name).await {
-                    Ok(None) => Err(error),
-                    // Where Docker does not answer either, it says so itself: LXD may never have run here.
-                    Ok(Some(_)) | Err(_) => Ok(docker),
+                    Ok(Some(_)) => Ok(docker),
+                    // Beside an LXD that nobody started Docker says itself why it does not answer.
+                    Err(_) if matches!(error, Error::Asleep { .. }) => Ok(docker),
+                    _ => Err(error),
                 };
             }
         };

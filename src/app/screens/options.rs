@@ -13,6 +13,23 @@ use crate::{
     stage::{Answers, BackendKind},
 };
 
+/// A key in a form; true where it says that the form is filled in.
+pub(super) fn fill(form: &mut Form, intent: Intent, page: usize) -> bool {
+    match intent {
+        Intent::Enter if form.row() == Row::Continue => return true,
+        Intent::Continue => return true,
+        Intent::Enter | Intent::Down => form.step(1),
+        Intent::Up => form.step(-1),
+        Intent::Toggle | Intent::Right => form.change(true),
+        Intent::Left => form.change(false),
+        _ => {
+            let to = moved(form.cursor, intent, form.rows().len(), page);
+            form.step(to.cast_signed() - form.cursor.cast_signed());
+        }
+    }
+    false
+}
+
 impl Model {
     /// Begins with these choices: their forms one after another, then the plan.
     pub(in crate::app) fn begin(&mut self, picks: Vec<Pick>) -> Vec<Effect> {
@@ -156,18 +173,8 @@ impl Model {
             self.back();
             return vec![];
         };
-        let last = form.rows().len() - 1;
-        match intent {
-            Intent::Enter if form.row() == Row::Continue => return self.form_done(),
-            Intent::Continue => return self.form_done(),
-            Intent::Enter | Intent::Down => form.step(1),
-            Intent::Up => form.step(-1),
-            Intent::Toggle | Intent::Right => form.change(true),
-            Intent::Left => form.change(false),
-            _ => {
-                let to = moved(form.cursor, intent, last + 1, page);
-                form.step(to.cast_signed() - form.cursor.cast_signed());
-            }
+        if fill(form, intent, page) {
+            return self.form_done();
         }
         vec![]
     }

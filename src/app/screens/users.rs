@@ -6,17 +6,17 @@ use crate::{
     app::{
         dialog::{Confirm, Dialog, Then},
         entry::Entry,
-        form::Row as Line,
         keys::Intent,
         model::{Model, Pick, Review, Screen},
         msg::{Effect, Job, Tone},
-        update::moved,
         workspaces::{Asked, News, Standing, Subject, UserForm, Wish},
     },
     labs::counted,
     plan::Choice,
     workspace::{services::Parts, spec, users},
 };
+
+use super::options::fill;
 
 impl Model {
     /// The form of somebody new, or of the user under the cursor.
@@ -68,7 +68,6 @@ impl Model {
             return vec![];
         };
         let form = &mut filled.form;
-        let last = form.rows().len() - 1;
         match intent {
             Intent::Back if form.is_changed() => {
                 self.ask_to_leave(Then::LeaveOptions, "What you filled in is thrown away.");
@@ -77,16 +76,8 @@ impl Model {
                 self.workspaces.form = None;
                 self.back();
             }
-            Intent::Enter if form.row() == Line::Continue => return self.send_user_form(),
-            Intent::Continue => return self.send_user_form(),
-            Intent::Enter | Intent::Down => form.step(1),
-            Intent::Up => form.step(-1),
-            Intent::Toggle | Intent::Right => form.change(true),
-            Intent::Left => form.change(false),
-            _ => {
-                let to = moved(form.cursor, intent, last + 1, page);
-                form.step(to.cast_signed() - form.cursor.cast_signed());
-            }
+            intent if fill(form, intent, page) => return self.send_user_form(),
+            _ => {}
         }
         vec![]
     }

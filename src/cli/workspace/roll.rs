@@ -75,7 +75,7 @@ pub(super) async fn update(setup: &mut Setup, args: ChangeArgs) -> Result<Code, 
         match one(setup, &ground, &user, (&needed, &args)).await {
             Ok(Came::Well) => done.push(user),
             Ok(Came::Stopped(code)) => {
-                rest(&user, &untouched(left));
+                rest("that was where it stopped", &untouched(left));
                 return Ok(code);
             }
             Ok(Came::Failed(why)) => {
@@ -88,7 +88,7 @@ pub(super) async fn update(setup: &mut Setup, args: ChangeArgs) -> Result<Code, 
                 return roll.back(setup, &ground, (before, needed)).await;
             }
             Err(stop) => {
-                rest(&user, &untouched(left));
+                rest(&format!("because {user} failed"), &untouched(left));
                 return Err(stop);
             }
         }
@@ -105,13 +105,10 @@ pub(super) async fn recreate(setup: &mut Setup, args: OneArgs) -> Result<Code, S
     update(setup, args).await
 }
 
-/// Who comes after a user that failed.
-fn rest(user: &str, untouched: &[String]) {
+/// Who comes after the last one, and why it was the last.
+fn rest(why: &str, untouched: &[String]) {
     if !untouched.is_empty() {
-        note(&format!(
-            "not touched, because {user} failed: {}",
-            untouched.join(", ")
-        ));
+        note(&format!("not touched, {why}: {}", untouched.join(", ")));
     }
 }
 
@@ -205,7 +202,7 @@ impl Roll<'_> {
         if !done.is_empty() {
             note(&format!("updated before, and well: {}", done.join(", ")));
         }
-        rest(user, untouched);
+        rest(&format!("because {user} failed"), untouched);
         Ok(())
     }
 }
