@@ -1,7 +1,7 @@
 //! Embeds anew when a stage or a theme is added (the macro that embeds them sees changed files, not new ones), and
 //! writes the names of PCI devices as plain text, a line each: `10de 2330 GH100 [H100 SXM5 80GB]`. Says how to link.
 
-use std::{env, error::Error, fmt::Write as _, fs, path::Path};
+use std::{env, error::Error, fmt::Write as _, fs, path::Path, process::Command};
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=build.rs");
@@ -16,6 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         && env::var("CARGO_CFG_TARGET_ENV").as_deref() == Ok("gnu")
     {
         println!("cargo:rustc-link-arg-bins=-no-pie");
+        link_unwinder();
     }
     let mut names = String::from("\n");
     for vendor in pci_ids::Vendors::iter() {
@@ -26,4 +27,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = env::var("OUT_DIR")?;
     fs::write(Path::new(&folder).join("pci-names.txt"), names)?;
     Ok(())
+}
+
+/// Takes what unwinds after a panic into the program where the compiler has it as an archive: a library less to load at
+/// every start. Elsewhere the shared one is loaded, as usual.
+fn link_unwinder() {
+    let same = env::var("HOST") == env::var("TARGET");
+    let asked = Command::new("cc").arg("-print-file-name=libgcc_eh.a").output();
+    let found = asked.map(|answer| String::from_utf8_lossy(&answer.stdout).trim().to_owned());
+    let path = found.unwrap_or_default();
+    if let (true, Some(folder), true) = (same, Path::new(&path).parent(), Path::new(&path).is_absolute()) {
+        println!("cargo:rustc-link-search=native={}", folder.display());
+        println!("cargo:rustc-link-lib=static:+whole-archive=gcc_eh");
+    }
 }

@@ -71,6 +71,9 @@ Exit: 0 ok, 1 failed, 2 usage, 3 blocked before any change, 5 failed and resumab
 6 done and counts after a restart of the machine, 7 declined, 8 another halolab is at work,
 129/130/143 ended by a signal; 4 is reserved.";
 
+/// The token of a remote daemon may come in this variable.
+const TOKEN: &str = "HALOLAB_LXD_TOKEN";
+
 // Options of every verb. No doc comment: clap takes one here for what a verb does.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Options of every verb")]
@@ -88,7 +91,7 @@ pub struct Global {
         long,
         global = true,
         value_name = "TOKEN",
-        env = "HALOLAB_LXD_TOKEN",
+        env = TOKEN,
         hide_env_values = true
     )]
     pub lxd_token: Option<String>,

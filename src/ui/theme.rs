@@ -140,14 +140,18 @@ impl Theme {
                 reason: error.to_string(),
             })
         };
-        let dark = read("dark", embedded("dark").unwrap_or_default())?;
-        let file = read(name, text)?;
-        let styles = match depth {
-            Depth::Full => Styles::default()
-                .patched(&dark.truecolor)
-                .patched(&file.truecolor),
-            Depth::Ansi | Depth::Mono => Styles::default().patched(&dark.ansi).patched(&file.ansi),
+        let of = |file: &File, styles: Styles| match depth {
+            Depth::Full => styles.patched(&file.truecolor),
+            Depth::Ansi | Depth::Mono => styles.patched(&file.ansi),
         };
+        let dark = embedded("dark").unwrap_or_default();
+        let mut styles = Styles::default();
+        // The one that most have is read once.
+        if text != dark {
+            styles = of(&read("dark", dark)?, styles);
+        }
+        let file = read(name, text)?;
+        styles = of(&file, styles);
         Ok(Self {
             name: name.into(),
             title: file.title.unwrap_or_else(|| name.into()),
