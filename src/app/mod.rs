@@ -10,6 +10,7 @@ mod aftermath;
 pub mod attach;
 pub mod build;
 mod build_view;
+mod canvas;
 pub mod dialog;
 pub mod effect;
 pub mod event_loop;

@@ -1,7 +1,7 @@
 //! How changed cells become bytes.
 //!
-//! ratatui's own way hands each cell to the formatter by itself, which a viewer that follows pays for 60 times a second;
-//! all but this is left to it.
+//! ratatui's own way hands each cell to the formatter by itself; all but this is left to it on the screens. The viewer
+//! draws on a [`Canvas`](super::canvas::Canvas).
 
 use std::io::{self, Write};
 
@@ -100,26 +100,59 @@ const PLAIN: Looks = (Color::Reset, Color::Reset, Modifier::empty());
 
 /// Writes the cells at their places, and leaves the terminal plain.
 fn paint<'a>(out: &mut Vec<u8>, cells: impl Iterator<Item = (u16, u16, &'a Cell)>) {
-    let (mut next, mut looks) = (None, PLAIN);
+    let mut pen = Pen::default();
     for (x, y, cell) in cells {
-        if next != Some((x, y)) {
-            out.extend_from_slice(b"\x1b[");
-            number(out, y.saturating_add(1));
-            out.push(b';');
-            number(out, x.saturating_add(1));
-            out.push(b'H');
+        pen.put(out, x, y, cell);
+    }
+    pen.end(out);
+}
+
+/// Writes cells of one frame.
+#[derive(Debug)]
+pub(super) struct Pen {
+    /// Where the terminal writes next.
+    next: Option<(u16, u16)>,
+    looks: Looks,
+}
+
+impl Default for Pen {
+    fn default() -> Self {
+        Self {
+            next: None,
+            looks: PLAIN,
+        }
+    }
+}
+
+impl Pen {
+    pub(super) fn put(&mut self, out: &mut Vec<u8>, x: u16, y: u16, cell: &Cell) {
+        if self.next != Some((x, y)) {
+            Self::go(out, x, y);
         }
         // Terminals do not agree on how wide some characters are: after one the place is said anew.
-        next = Some((x.saturating_add(1), y));
+        self.next = Some((x.saturating_add(1), y));
         let wanted = (cell.fg, cell.bg, cell.modifier);
-        if wanted != looks {
+        if wanted != self.looks {
             look(out, wanted);
-            looks = wanted;
+            self.looks = wanted;
         }
         out.extend_from_slice(cell.symbol().as_bytes());
     }
-    if looks != PLAIN {
-        look(out, PLAIN);
+
+    /// Leaves the terminal plain.
+    pub(super) fn end(self, out: &mut Vec<u8>) {
+        if self.looks != PLAIN {
+            look(out, PLAIN);
+        }
+    }
+
+    /// Goes to a place.
+    pub(super) fn go(out: &mut Vec<u8>, x: u16, y: u16) {
+        out.extend_from_slice(b"\x1b[");
+        number(out, y.saturating_add(1));
+        out.push(b';');
+        number(out, x.saturating_add(1));
+        out.push(b'H');
     }
 }
 
@@ -184,8 +217,13 @@ fn argument(out: &mut Vec<u8>, value: u16) {
 }
 
 fn number(out: &mut Vec<u8>, value: u16) {
-    // Writing to memory does not fail.
-    let _ = write!(out, "{value}");
+    let digit = |value: u16| b'0' + u8::try_from(value % 10).unwrap_or(0);
+    for unit in [10_000, 1000, 100, 10] {
+        if value >= unit {
+            out.push(digit(value / unit));
+        }
+    }
+    out.push(digit(value));
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ use super::{
     model::{Model, Setup},
     msg::{Errand, Msg, Tone},
     stages::Stages,
-    terminal::Session,
+    terminal::{Frames, Session, Surface as _, send},
     viewer::hands,
     workspaces::logs::show_logs,
 };
@@ -54,9 +54,9 @@ const WAITING: usize = 256;
 pub async fn start(setup: cli::Setup) -> Result<u8, Stop> {
     let mut model = model(&setup);
     let mut session = Session::enter(model.mouse)?;
-    let size = session.terminal.size()?;
+    let size = session.surface.size()?;
     model.update(Msg::Input(Input::Resize(size.width, size.height)));
-    session.terminal.draw(|frame| crate::ui::view(&model, frame))?;
+    session.surface.draw(|frame| crate::ui::view(&model, frame))?;
     guard::start();
     let (messages, mut inbox) = mpsc::channel(WAITING);
     let ordered = CancellationToken::new();
@@ -89,7 +89,7 @@ pub async fn start(setup: cli::Setup) -> Result<u8, Stop> {
 /// Runs the loop and its errands until the program is done.
 async fn serve(
     model: &mut Model,
-    session: &mut Session,
+    session: &mut Session<Frames>,
     inbox: &mut mpsc::Receiver<Msg>,
     performer: &mut Performer,
     ordered: &CancellationToken,
@@ -98,7 +98,7 @@ async fn serve(
         let exit = {
             // Made anew each time: a reader left behind would take keys that are meant for a shell.
             let keys = EventStream::new();
-            event_loop::run(model, &mut session.terminal, keys, inbox, |e| {
+            event_loop::run(model, &mut session.surface, keys, inbox, |e| {
                 performer.perform(e);
             })
             .await?
@@ -111,7 +111,7 @@ async fn serve(
         for effect in model.update(Msg::Returned(errand, result)) {
             performer.perform(effect);
         }
-        let size = session.terminal.size()?;
+        let size = session.surface.size()?;
         for effect in model.update(Msg::Input(Input::Resize(size.width, size.height))) {
             performer.perform(effect);
         }
@@ -120,12 +120,12 @@ async fn serve(
 
 async fn run_errand(
     errand: &Errand,
-    session: &mut Session,
+    session: &mut Session<Frames>,
     performer: &Performer,
     ordered: &CancellationToken,
 ) -> io::Result<Result<String, String>> {
     match errand {
-        Errand::Redraw => session.redraw()?,
+        Errand::Redraw => session.surface.forget()?,
         Errand::Mouse(on) => session.set_mouse(*on)?,
         Errand::Sudo => {
             if !needs_password().await {
@@ -141,7 +141,7 @@ async fn run_errand(
             let _ = kill_process(getpid(), Signal::STOP);
             session.take_back()?;
         }
-        Errand::Clipboard(text) => session.send(hands::clipboard(text).as_bytes())?,
+        Errand::Clipboard(text) => send(hands::clipboard(text).as_bytes())?,
         Errand::Open(copied, editor) => return show_copy(session, copied.clone(), *editor).await,
         Errand::Edit(_, _, script) => return edit(session, script.clone()).await,
         Errand::Job(id) => {
@@ -172,7 +172,7 @@ async fn run_errand(
 
 /// Lends the terminal to a program inside a lab.
 async fn inside(
-    session: &mut Session,
+    session: &mut Session<Frames>,
     (performer, ordered): (&Performer, &CancellationToken),
     lab: &str,
     argv: Vec<String>,
@@ -196,7 +196,7 @@ async fn inside(
 
 /// Shows what a service of a workspace writes.
 async fn user_logs(
-    session: &mut Session,
+    session: &mut Session<Frames>,
     (performer, ordered): (&Performer, &CancellationToken),
     user: &str,
     service: Option<&str>,
@@ -216,7 +216,7 @@ async fn user_logs(
 }
 
 /// Lets the user change a script in an editor.
-async fn edit(session: &mut Session, script: String) -> io::Result<Result<String, String>> {
+async fn edit(session: &mut Session<Frames>, script: String) -> io::Result<Result<String, String>> {
     session.lend();
     let edited = tokio::task::spawn_blocking(move || hands::edit(&script)).await;
     session.take_back()?;
@@ -225,7 +225,7 @@ async fn edit(session: &mut Session, script: String) -> io::Result<Result<String
 
 /// Lets another program show a copy of a log.
 async fn show_copy(
-    session: &mut Session,
+    session: &mut Session<Frames>,
     copied: crate::log::document::save::Copied,
     editor: bool,
 ) -> io::Result<Result<String, String>> {

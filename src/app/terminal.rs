@@ -5,10 +5,7 @@
 
 use std::{
     io::{self, BufWriter, Stdout, Write, stdout},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use crossterm::{
@@ -20,87 +17,67 @@ use crossterm::{
         Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
     },
 };
-use ratatui::{Frame, Terminal, layout::Rect};
+use ratatui::{Terminal, layout::Rect};
 
-use super::{guard, painter::Painter};
+use super::{canvas::Canvas, guard, painter::Painter};
 
 /// One write a frame instead of one a kilobyte.
 const FRAME_BYTES: usize = 128 * 1024;
-/// The terminal shows what lies between these at once, where it can; others ignore them.
-const BEGIN_FRAME: &[u8] = b"\x1b[?2026h";
-const END_FRAME: &[u8] = b"\x1b[?2026l";
 
 /// Whether the terminal is ours, so that it is given back once.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// The way to the terminal: a frame is held back until it is whole.
-#[derive(Debug)]
-pub struct Output {
-    out: BufWriter<Stdout>,
-    held: Arc<AtomicBool>,
+/// What draws on the terminal.
+pub trait Surface {
+    /// Forgets what was drawn, so that the next frame draws all of it.
+    fn forget(&mut self) -> io::Result<()>;
 }
 
-impl Write for Output {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.out.write(bytes)
-    }
+/// The screens' own.
+pub type Frames = Terminal<Painter<BufWriter<Stdout>>>;
 
-    fn flush(&mut self) -> io::Result<()> {
-        if self.held.load(Ordering::Relaxed) {
-            Ok(())
-        } else {
-            self.out.flush()
-        }
+impl Surface for Frames {
+    fn forget(&mut self) -> io::Result<()> {
+        // Not `clear`: that asks the terminal where its cursor is, and waits for the answer among the keys.
+        let size = self.size()?;
+        self.resize(Rect::new(0, 0, size.width, size.height))
     }
 }
 
 /// The terminal while it is ours.
 #[derive(Debug)]
-pub struct Session {
-    /// Where frames are drawn.
-    pub terminal: Terminal<Painter<Output>>,
+pub struct Session<S> {
+    /// Where is drawn.
+    pub surface: S,
     mouse: bool,
-    held: Arc<AtomicBool>,
 }
 
-impl Session {
-    /// Takes the terminal.
+impl Session<Frames> {
+    /// Takes the terminal for the screens.
     pub fn enter(mouse: bool) -> io::Result<Self> {
+        let out = BufWriter::with_capacity(FRAME_BYTES, stdout());
+        Self::take(mouse, || Terminal::new(Painter::new(out)))
+    }
+}
+
+impl Session<Canvas> {
+    /// Takes the terminal for a viewer.
+    pub fn view(mouse: bool) -> io::Result<Self> {
+        Self::take(mouse, || Ok(Canvas::default()))
+    }
+}
+
+impl<S: Surface> Session<S> {
+    fn take(mouse: bool, surface: impl FnOnce() -> io::Result<S>) -> io::Result<Self> {
         hook_panics();
         take(mouse)?;
-        let held = Arc::new(AtomicBool::new(false));
-        let out = Output {
-            out: BufWriter::with_capacity(FRAME_BYTES, stdout()),
-            held: Arc::clone(&held),
-        };
-        match Terminal::new(Painter::new(out)) {
-            Ok(terminal) => Ok(Self {
-                terminal,
-                mouse,
-                held,
-            }),
+        match surface() {
+            Ok(surface) => Ok(Self { surface, mouse }),
             Err(error) => {
                 restore();
                 Err(error)
             }
         }
-    }
-
-    /// Draws a frame with one write, which the terminal shows at once.
-    pub fn draw(&mut self, render: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
-        self.terminal.backend_mut().write_all(BEGIN_FRAME)?;
-        self.held.store(true, Ordering::Relaxed);
-        let drawn = self.terminal.draw(render).map(|_| ());
-        self.held.store(false, Ordering::Relaxed);
-        drawn?;
-        self.terminal.backend_mut().write_all(END_FRAME)?;
-        Write::flush(self.terminal.backend_mut())
-    }
-
-    /// Sends something that is no frame.
-    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.terminal.backend_mut().write_all(bytes)?;
-        Write::flush(self.terminal.backend_mut())
     }
 
     /// Gives the terminal to something else for a while.
@@ -111,14 +88,7 @@ impl Session {
     /// Takes it back; everything is drawn anew.
     pub fn take_back(&mut self) -> io::Result<()> {
         take(self.mouse)?;
-        self.redraw()
-    }
-
-    /// Forgets what was drawn, so that the next frame draws all of it.
-    pub fn redraw(&mut self) -> io::Result<()> {
-        // Not `clear`: that asks the terminal where its cursor is, and waits for the answer among the keys.
-        let size = self.terminal.size()?;
-        self.terminal.resize(Rect::new(0, 0, size.width, size.height))
+        self.surface.forget()
     }
 
     /// Takes mouse events, or leaves them to the terminal.
@@ -132,10 +102,17 @@ impl Session {
     }
 }
 
-impl Drop for Session {
+impl<S> Drop for Session<S> {
     fn drop(&mut self) {
         restore();
     }
+}
+
+/// Sends something that is no frame.
+pub fn send(bytes: &[u8]) -> io::Result<()> {
+    let mut out = stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()
 }
 
 fn take(mouse: bool) -> io::Result<()> {

@@ -165,5 +165,5 @@ pub(super) fn themes(model: &Model, picker: &ThemePicker, frame: &mut Frame<'_>)
         cursor: picker.cursor,
         others: None,
     };
-    listing.draw_in_box(&model.look, frame, inside, inside);
+    listing.draw_in_box(&model.look, frame.buffer_mut(), inside, inside);
 }

@@ -14,11 +14,11 @@
 //! ```
 
 use ratatui::{
-    Frame,
+    buffer::Buffer,
     layout::Rect,
     style::Style,
     text::{Line, Span, Text},
-    widgets::{Block, BorderType, Borders},
+    widgets::{Block, BorderType, Borders, Widget as _},
 };
 use unicode_width::UnicodeWidthStr as _;
 
@@ -180,26 +180,27 @@ pub fn row_at(look: &Look, pane: ProgressPane<'_>, area: Rect, y: u16) -> Option
 }
 
 /// Draws the pane.
-pub fn view(look: &Look, pane: ProgressPane<'_>, frame: &mut Frame<'_>, area: Rect) {
+pub fn view(look: &Look, pane: ProgressPane<'_>, page: &mut Buffer, area: Rect) {
     if area.height < place::FRAMED {
-        return frame.render_widget(pane.one_line(look, area.width.into()), area);
+        return pane.one_line(look, area.width.into()).render(area, page);
     }
     let block = block(look, pane);
     let inside = block.inner(area);
-    frame.render_widget(block, area);
+    block.render(area, page);
     let parts = pane.parts(inside);
-    frame.render_widget(pane.header(look, parts.head.width.into()), parts.head);
+    pane.header(look, parts.head.width.into())
+        .render(parts.head, page);
     if rows(pane.tree, &[]).is_empty() {
         let text = fit(pane.doing(), parts.list.width.into(), look.glyphs.more);
-        return frame.render_widget(Line::styled(text, look.styles().dim), parts.list);
+        return Line::styled(text, look.styles().dim).render(parts.list, page);
     }
     let listing = pane.listing(look, parts.list.width);
-    listing.draw_in_box(look, frame, parts.list, inside);
+    listing.draw_in_box(look, page, parts.list, inside);
     let foot = [
         pane.detail(look, parts.foot.width.into()),
         pane.own_log(look, parts.foot.width.into()),
     ];
-    frame.render_widget(Text::from_iter(foot), parts.foot);
+    Text::from_iter(foot).render(parts.foot, page);
 }
 
 fn block(look: &Look, pane: ProgressPane<'_>) -> Block<'static> {

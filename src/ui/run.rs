@@ -91,7 +91,7 @@ fn build(model: &Model, run: &RunView, frame: &mut Frame<'_>, area: Rect) {
         ..ProgressPane::empty(&tree, &position)
     };
     let pane = run.shown().and_then(|lab| run.build.pane(lab, now));
-    progress_pane::view(&model.look, pane.unwrap_or(nothing), frame, area);
+    progress_pane::view(&model.look, pane.unwrap_or(nothing), frame.buffer_mut(), area);
 }
 
 pub(super) fn view(model: &Model, frame: &mut Frame<'_>) {

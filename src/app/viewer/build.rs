@@ -9,7 +9,7 @@ use std::{
 };
 
 use crossterm::event::{KeyCode, KeyEvent, MouseEvent, MouseEventKind};
-use ratatui::{Frame, layout::Rect};
+use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{
     app::build::{Follower, Known, job_of},
@@ -92,9 +92,9 @@ impl Build {
         self.pane(&lock(&self.known)).height()
     }
 
-    pub(super) fn draw(&self, look: &Look, frame: &mut Frame<'_>, area: Rect) {
+    pub(super) fn draw(&self, look: &Look, page: &mut Buffer, area: Rect) {
         let known = lock(&self.known);
-        progress_pane::view(look, self.pane(&known), frame, area);
+        progress_pane::view(look, self.pane(&known), page, area);
     }
 
     fn pane<'a>(&'a self, known: &'a Known) -> ProgressPane<'a> {

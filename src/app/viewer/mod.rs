@@ -93,7 +93,7 @@ pub fn start(request: &Request) -> Result<u8, Stop> {
     let paths = Paths::discover().ok();
     let (look, config, wrong) = look(request, paths.as_ref());
     viewer.message = viewer.message.or(wrong);
-    let session = Session::enter(config.mouse)?;
+    let session = Session::view(config.mouse)?;
     let memory = paths.as_ref().map(|p| History::path(&p.state));
     let folders = paths.map(|p| p.logs);
     let mut serving = Serving::new(viewer, logs, session, look, ears);

@@ -16,7 +16,11 @@ use rustix::{
 };
 
 use crate::{
-    app::{guard, terminal::Session},
+    app::{
+        canvas::Canvas,
+        guard,
+        terminal::{Session, Surface as _, send},
+    },
     cli::Code,
     log::{Document, document::SharedRules, rules::Rules, watch::Watch},
     ui::{look::Look, progress_pane},
@@ -58,7 +62,7 @@ pub(super) struct Serving {
     viewer: Viewer,
     logs: Vec<Document>,
     watch: Watch,
-    session: Session,
+    session: Session<Canvas>,
     look: Look,
     palette: Palette,
     ears: Ears,
@@ -87,7 +91,13 @@ pub(super) struct Serving {
 }
 
 impl Serving {
-    pub(super) fn new(viewer: Viewer, logs: Vec<Document>, session: Session, look: Look, ears: Ears) -> Self {
+    pub(super) fn new(
+        viewer: Viewer,
+        logs: Vec<Document>,
+        session: Session<Canvas>,
+        look: Look,
+        ears: Ears,
+    ) -> Self {
         let now = Instant::now();
         Self {
             viewer,
@@ -165,7 +175,7 @@ impl Serving {
             }
             if heard.window {
                 // Of a storm of sizes only the last one is seen, while the terminal lost what it showed.
-                self.session.redraw()?;
+                self.session.surface.forget()?;
             }
             if heard.stop {
                 self.suspend()?;
@@ -213,7 +223,7 @@ impl Serving {
         self.viewer.standing = told.standing;
         self.viewer.message = told.said.or_else(|| self.viewer.message.take());
         match told.ring {
-            Some(text) => self.session.send(crate::cli::ringing(&text).as_bytes()),
+            Some(text) => send(crate::cli::ringing(&text).as_bytes()),
             None => Ok(()),
         }
     }
@@ -317,8 +327,8 @@ impl Serving {
             }
             self.tell_build();
         }
-        let size = self.session.terminal.size()?;
-        let whole = Rect::new(0, 0, size.width, size.height);
+        let (width, height) = crossterm::terminal::size()?;
+        let whole = Rect::new(0, 0, width, height);
         let (area, beside) = match &mut self.build {
             Some(build) => {
                 build.refresh();
@@ -334,13 +344,11 @@ impl Serving {
             palette: &self.palette,
         };
         let (build, look) = (self.build.as_ref(), &self.look);
-        self.session.draw(|frame| {
+        self.session.surface.draw(whole, |page| {
             if let Some(build) = build {
-                build.draw(look, frame, beside);
+                build.draw(look, page, beside);
             }
-            if let Some(at) = screen.draw(frame.buffer_mut(), area) {
-                frame.set_cursor_position(at);
-            }
+            screen.draw(page, area)
         })?;
         (self.dirty, self.keyed) = (false, false);
         self.painted = Instant::now();
@@ -403,11 +411,11 @@ impl Serving {
             Effect::Quit => {}
             Effect::Build(log) => self.turn_build(log),
             Effect::Suspend => self.suspend()?,
-            Effect::Redraw => self.session.redraw()?,
+            Effect::Redraw => self.session.surface.forget()?,
             Effect::Copy(log, range) => {
                 if let Some(log) = self.logs.get_mut(log) {
                     let (text, cut) = hands::lines(log, range);
-                    self.session.send(hands::clipboard(&text).as_bytes())?;
+                    send(hands::clipboard(&text).as_bytes())?;
                     self.viewer.take_copied(&text, cut);
                 }
             }

@@ -3,10 +3,11 @@
 
 use ratatui::{
     Frame,
+    buffer::Buffer,
     layout::Rect,
     style::Style,
     text::{Line, Span},
-    widgets::Paragraph,
+    widgets::{Paragraph, Widget as _},
 };
 use unicode_width::UnicodeWidthStr as _;
 
@@ -84,21 +85,21 @@ impl Listing {
     /// Draws it, the row with the cursor marked.
     pub(in crate::ui) fn draw(self, look: &Look, frame: &mut Frame<'_>, area: Rect) {
         let rest = Rest::beside(look, area, self.first(usize::from(area.height)), self.count());
-        self.draw_rows(look, frame, area, &rest);
+        self.draw_rows(look, frame.buffer_mut(), area, &rest);
     }
 
     /// The same in a box, whose border says how many rows are not shown.
-    pub(in crate::ui) fn draw_in_box(self, look: &Look, frame: &mut Frame<'_>, area: Rect, inside: Rect) {
+    pub(in crate::ui) fn draw_in_box(self, look: &Look, page: &mut Buffer, area: Rect, inside: Rect) {
         let rest = Rest::below(
             look,
             area,
             inside,
             (self.first(usize::from(area.height)), self.count()),
         );
-        self.draw_rows(look, frame, area, &rest);
+        self.draw_rows(look, page, area, &rest);
     }
 
-    fn draw_rows(self, look: &Look, frame: &mut Frame<'_>, area: Rect, rest: &Rest) {
+    fn draw_rows(self, look: &Look, page: &mut Buffer, area: Rect, rest: &Rest) {
         let skipped = self.first(usize::from(area.height)) - self.above();
         let cursor = self.cursor;
         let shown = self.lines.into_iter().skip(skipped).take(area.height.into());
@@ -112,12 +113,12 @@ impl Listing {
             if selected {
                 line = over(line, look.styles().selected);
             }
-            frame.render_widget(cut(line, rest.room(at), look.glyphs.more), at);
+            cut(line, rest.room(at), look.glyphs.more).render(at, page);
             if selected {
-                frame.buffer_mut().set_style(at, look.styles().selected);
+                page.set_style(at, look.styles().selected);
             }
         }
-        rest.draw(look, frame);
+        rest.draw(look, page);
     }
 
     /// Draws it without marking a row; the cursor only says what has to be in view.
@@ -202,9 +203,9 @@ impl Rest {
         usize::from(at.width).saturating_sub(taken.map(|(text, _)| text.width()).sum())
     }
 
-    fn draw(&self, look: &Look, frame: &mut Frame<'_>) {
+    fn draw(&self, look: &Look, page: &mut Buffer) {
         for (text, at) in &self.0 {
-            frame.render_widget(Line::styled(text.as_str(), look.styles().dim), *at);
+            Line::styled(text.as_str(), look.styles().dim).render(*at, page);
         }
     }
 }
@@ -249,5 +250,5 @@ fn draw(look: &Look, frame: &mut Frame<'_>, area: Rect, (lines, first): (Lines, 
     let fitted = |(line, y)| cut(line, rest.room(Rect { y, ..area }), look.glyphs.more);
     let shown: Lines = shown.zip(area.y..).map(fitted).collect();
     frame.render_widget(Paragraph::new(shown), area);
-    rest.draw(look, frame);
+    rest.draw(look, frame.buffer_mut());
 }

@@ -53,7 +53,7 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
         cursor: model.workspaces.inside.unwrap_or(usize::MAX),
         others: None,
     };
-    listing.draw_in_box(&model.look, frame, area, area);
+    listing.draw_in_box(&model.look, frame.buffer_mut(), area, area);
 }
 
 /// How it stands, and what it uses.
