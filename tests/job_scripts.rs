@@ -266,6 +266,23 @@ fn plain() -> Machine {
 }
 
 #[test]
+fn the_command_finds_no_name_of_the_runner_in_its_environment() {
+    for machine in machines() {
+        machine.start("env");
+        machine.ends("succeeded");
+        let log = machine.log();
+        let mut names: Vec<&str> = log
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .map(|(name, _)| name)
+            .collect();
+        names.retain(|name| !["_", "PWD", "SHLVL", "PATH"].contains(name));
+        names.sort_unstable();
+        assert_eq!(names, ["F", "HALOLAB_JOB"], "{log}");
+    }
+}
+
+#[test]
 fn what_it_removes_it_removes_before_its_name_is_known() {
     let mut machine = plain();
     let late = machine.folder.path().join("late");

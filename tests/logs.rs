@@ -246,7 +246,7 @@ proptest! {
         let text: String = words.iter().map(|w| format!("{w}{pad}\n")).collect();
         let bench = Bench::new(text.as_bytes());
         let mut log = bench.open();
-        let query = Query { text: if pattern { "a[b]ba".into() } else { "abba".into() }, pattern: Some(pattern) };
+        let query = Query { text: if pattern { "a[b]ba".into() } else { "abba".into() }, pattern: Some(pattern), ..Query::default() };
         let seen = |w: &String| w.replace("\x1b[1m", "").to_lowercase().contains("abba");
         let starts = starts(text.as_bytes());
         let wanted: Vec<u64> = words.iter().zip(&starts).filter(|(w, _)| seen(w)).map(|(_, s)| *s).collect();

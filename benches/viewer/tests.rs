@@ -286,7 +286,9 @@ fn hostile(ground: &Ground<'_>, figures: &mut Figures) {
                 viewer,
                 Some(through.count() as f64),
             );
-            figures.put(&name, "memory, MB", viewer, Some(screen.usage().peak));
+            let usage = screen.usage();
+            figures.put(&name, "memory, MB", viewer, Some(usage.rss));
+            figures.put(&name, "most memory, MB", viewer, Some(usage.peak));
         });
     }
 }

@@ -24,6 +24,8 @@ pub struct Query {
     pub text: String,
     /// It is a pattern; none: it is one where it looks like one.
     pub pattern: Option<bool>,
+    /// The lines without it are meant.
+    pub without: bool,
 }
 
 impl Query {
@@ -32,7 +34,14 @@ impl Query {
         Self {
             text: text.to_owned(),
             pattern: None,
+            without: false,
         }
+    }
+
+    /// As it is typed, and shown: with less's mark for the lines without it.
+    pub fn typed(&self) -> String {
+        let mark = if self.without { "!" } else { "" };
+        format!("{mark}{}", self.text)
     }
 
     /// Whether it is taken for a pattern.
@@ -83,39 +92,38 @@ enum Kind {
 
 /// A search, ready to find.
 #[derive(Debug)]
-pub struct Matcher(Kind);
+pub struct Matcher {
+    kind: Kind,
+    /// The other lines are meant.
+    without: bool,
+}
 
 impl Matcher {
     /// Compiles a search. A pattern that is none is searched for as text.
     pub fn new(query: &Query) -> Self {
-        let fold = query.folds();
-        if query.is_pattern()
-            && let Ok(regex) = build(&query.text, fold)
-        {
-            return Self(Kind::Pattern(regex));
+        Self {
+            kind: Kind::new(query),
+            without: query.without,
         }
-        let needle = query.text.as_bytes().to_vec();
-        if fold && let Ok(regex) = build(&regex::escape(&query.text), true) {
-            return Self(Kind::Folded { needle, regex });
-        }
-        let finder = Box::new(memmem::Finder::new(&needle).into_owned());
-        Self(Kind::Text { needle, finder })
     }
 
     /// Finds errors or warnings.
     pub fn problem(rules: &Arc<Rules>, level: Level) -> Self {
         let rules = Arc::clone(rules);
-        Self(Kind::Problem { rules, level })
+        Self {
+            kind: Kind::Problem { rules, level },
+            without: false,
+        }
     }
 
-    /// Whether the text can be found in raw bytes.
+    /// Whether what is meant can be found in raw bytes.
     pub fn has_text(&self) -> bool {
-        matches!(self.0, Kind::Text { .. } | Kind::Folded { .. })
+        !self.without && matches!(self.kind, Kind::Text { .. } | Kind::Folded { .. })
     }
 
     /// Whether a line, as it is seen, is meant.
     pub fn is_match(&self, line: &[u8]) -> bool {
-        match &self.0 {
+        match &self.kind {
             Kind::Text { finder, .. } => finder.find(line).is_some(),
             Kind::Folded { regex, .. } | Kind::Pattern(regex) => regex.is_match(line),
             Kind::Problem { rules, level } => rules.level(line) == Some(*level),
@@ -124,11 +132,14 @@ impl Matcher {
 
     /// What to mark in a line that is drawn.
     pub fn ranges(&self, text: &str) -> Vec<Range<usize>> {
+        if self.without {
+            return vec![];
+        }
         let bytes = text.as_bytes();
         let whole = |r: &Range<usize>| {
             !r.is_empty() && text.is_char_boundary(r.start) && text.is_char_boundary(r.end)
         };
-        match &self.0 {
+        match &self.kind {
             Kind::Text { needle, finder } => {
                 let range = |at| at..at + needle.len();
                 finder
@@ -151,7 +162,7 @@ impl Matcher {
     /// The first place in raw bytes that may be meant.
     fn candidate(&self, bytes: &[u8], from: usize) -> Option<usize> {
         let rest = bytes.get(from..)?;
-        let found = match &self.0 {
+        let found = match &self.kind {
             Kind::Text { finder, .. } => finder.find(rest),
             Kind::Folded { regex, .. } => regex.find(rest).map(|m| m.start()),
             Kind::Problem { rules, .. } => rules.hint(rest),
@@ -175,7 +186,25 @@ impl Matcher {
 
     /// The lines of some bytes that are meant, in order: each as its range.
     pub fn lines(&self, bytes: &[u8], scratch: &mut Vec<u8>) -> Vec<Range<usize>> {
-        if let Kind::Pattern(regex) = &self.0 {
+        let found = self.found(bytes, scratch);
+        if self.without {
+            others(bytes, &found)
+        } else {
+            found
+        }
+    }
+
+    /// Whether a part of a line is meant that goes on behind it: a text that a cut goes through belongs to the part where
+    /// it begins, one that is whole behind it does not.
+    pub fn has_part(&self, (part, across, behind): (&[u8], &[u8], &[u8]), scratch: &mut Vec<u8>) -> bool {
+        let mut has = |bytes| !self.found(bytes, scratch).is_empty();
+        let found = has(part) || has(across) && !has(behind);
+        found != self.without
+    }
+
+    /// The lines with it.
+    fn found(&self, bytes: &[u8], scratch: &mut Vec<u8>) -> Vec<Range<usize>> {
+        if let Kind::Pattern(regex) = &self.kind {
             return lines_of_pattern(regex, bytes, scratch);
         }
         let mut found = vec![];
@@ -208,13 +237,13 @@ impl Matcher {
             strip(raw, &mut text);
             return self.is_match(&text);
         }
-        !matches!(self.0, Kind::Problem { .. }) || self.is_match(raw)
+        !matches!(self.kind, Kind::Problem { .. }) || self.is_match(raw)
     }
 
     /// Lines where a sequence stands within the text: at each one, the bytes before it are the text's beginning and
     /// those after it the rest.
     fn broken_by_colours(&self, bytes: &[u8]) -> Vec<Range<usize>> {
-        let (needle, fold) = match &self.0 {
+        let (needle, fold) = match &self.kind {
             Kind::Text { needle, .. } => (needle, false),
             Kind::Folded { needle, .. } => (needle, true),
             _ => return vec![],
@@ -250,6 +279,38 @@ impl Matcher {
         }
         found
     }
+}
+
+impl Kind {
+    fn new(query: &Query) -> Self {
+        let fold = query.folds();
+        if query.is_pattern()
+            && let Ok(regex) = build(&query.text, fold)
+        {
+            return Self::Pattern(regex);
+        }
+        let needle = query.text.as_bytes().to_vec();
+        if fold && let Ok(regex) = build(&regex::escape(&query.text), true) {
+            return Self::Folded { needle, regex };
+        }
+        let finder = Box::new(memmem::Finder::new(&needle).into_owned());
+        Self::Text { needle, finder }
+    }
+}
+
+/// All lines but these.
+fn others(bytes: &[u8], found: &[Range<usize>]) -> Vec<Range<usize>> {
+    let mut found = found.iter().peekable();
+    let mut rest = vec![];
+    let mut from = 0;
+    while from < bytes.len() {
+        let line = from..end_of_line(bytes, from);
+        from = line.end;
+        if found.next_if(|one| **one == line).is_none() {
+            rest.push(line);
+        }
+    }
+    rest
 }
 
 fn build(text: &str, fold: bool) -> Result<Regex, regex::Error> {
@@ -317,6 +378,31 @@ fn end_of_line(bytes: &[u8], from: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_lines_without_it_are_all_the_others() {
+        let log = b"one\ntwo \x1b[31mred\x1b[0m\n\nRED one\ntwo\nred";
+        for (text, count) in [("red", 3), ("re.$", 2), ("nothing of it", 0)] {
+            let found = |without| {
+                let query = Query {
+                    without,
+                    ..Query::new(text)
+                };
+                Matcher::new(&query).lines(log, &mut vec![])
+            };
+            let (with, without) = (found(false), found(true));
+            let mut all = [with.clone(), without].concat();
+            all.sort_by_key(|line| line.start);
+            assert_eq!(all, [0..4, 4..21, 21..22, 22..30, 30..34, 34..37], "{text}");
+            assert_eq!(with.len(), count, "{text}");
+        }
+        let query = Query {
+            without: true,
+            ..Query::new("red")
+        };
+        assert_eq!(query.typed(), "!red");
+        assert!(Matcher::new(&query).ranges("red").is_empty());
+    }
 
     /// From each line anew to the end of all it would take minutes.
     #[test]

@@ -188,18 +188,16 @@ pub fn view(look: &Look, pane: ProgressPane<'_>, page: &mut Buffer, area: Rect) 
     let inside = block.inner(area);
     block.render(area, page);
     let parts = pane.parts(inside);
-    pane.header(look, parts.head.width.into())
-        .render(parts.head, page);
+    let header = pane.header(look, parts.head.width.into());
+    header.render(parts.head, page);
     if rows(pane.tree, &[]).is_empty() {
         let text = fit(pane.doing(), parts.list.width.into(), look.glyphs.more);
         return Line::styled(text, look.styles().dim).render(parts.list, page);
     }
     let listing = pane.listing(look, parts.list.width);
     listing.draw_in_box(look, page, parts.list, inside);
-    let foot = [
-        pane.detail(look, parts.foot.width.into()),
-        pane.own_log(look, parts.foot.width.into()),
-    ];
+    let width = usize::from(parts.foot.width);
+    let foot = [pane.detail(look, width), pane.own_log(look, width)];
     Text::from_iter(foot).render(parts.foot, page);
 }
 

@@ -161,7 +161,7 @@ pub const KEYS: &[Key] = &[
     key(
         &[c('&')],
         Intent::Filter,
-        "show only lines with something; empty: all lines again",
+        "lines with something; !TEXT: those without; empty: all",
     ),
     key(&[c('c')], Intent::MoreContext, "filter: more lines around each"),
     key(&[c('C')], Intent::LessContext, "filter: fewer lines around each"),

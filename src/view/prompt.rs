@@ -72,7 +72,8 @@ impl Prompt {
             PromptKind::Search(_) | PromptKind::Filter if self.query().is_pattern() => {
                 "a pattern; ctrl-r: a text"
             }
-            PromptKind::Search(_) | PromptKind::Filter => "a text; ctrl-r: a pattern",
+            PromptKind::Search(_) => "a text; ctrl-r: a pattern",
+            PromptKind::Filter => "a text; ctrl-r: a pattern; ! before it: lines without it",
             PromptKind::Goto => "120, 50%, 12:30, -10m",
             PromptKind::Save(false) => "tab: as it is in the log",
             PromptKind::Save(true) => "tab: as it is seen",
@@ -81,9 +82,15 @@ impl Prompt {
     }
 
     fn query(&self) -> Query {
+        let typed = self.entry.text();
+        // As in less.
+        let without = typed
+            .strip_prefix('!')
+            .filter(|_| self.kind == PromptKind::Filter);
         Query {
-            text: self.entry.text().to_owned(),
+            text: without.unwrap_or(typed).to_owned(),
             pattern: self.pattern,
+            without: without.is_some(),
         }
     }
 }
@@ -209,8 +216,9 @@ impl Viewer {
     }
 
     fn remember(&mut self, query: &Query) {
-        self.history.retain(|h| *h != query.text);
-        self.history.push(query.text.clone());
+        let typed = query.typed();
+        self.history.retain(|h| *h != typed);
+        self.history.push(typed);
     }
 
     fn search(&mut self, query: Query, forward: bool) {

@@ -183,7 +183,7 @@ fn parts(viewer: &Viewer, pane: &Pane, palette: &Palette) -> Vec<(String, Style)
     }
     if let Some(filter) = &pane.ask.filter {
         let lines = page.filtered.map(count).unwrap_or_default();
-        let text = crate::log::sanitize(&filter.query.text);
+        let text = crate::log::sanitize(&filter.query.typed());
         parts.push((format!("only {text}: {lines}"), palette.accent));
     }
     parts.push((place(page), plain));
@@ -275,5 +275,34 @@ fn own(text: &str, palette: &Palette) -> String {
         text.replace('…', "...").replace(['·', '–', '—'], "-")
     } else {
         text.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::page::Leap;
+
+    #[test]
+    fn a_search_says_how_far_it_is_until_there_is_a_hit() {
+        let mut pane = Pane::new(0, false);
+        assert_eq!(hits(&pane), None);
+        let of = |total, done, percent| Some(Hits { total, done, percent });
+        let leap = |shown| {
+            Motion::Hit(Leap {
+                from: 0,
+                forward: true,
+                shown,
+                wrapped: false,
+            })
+        };
+        pane.ask.motion = leap(None);
+        pane.page.hits = of(0, false, 12);
+        assert_eq!(hits(&pane).unwrap(), "searching, 12 %");
+        pane.ask.motion = leap(Some(5));
+        pane.page.hits = of(3, false, 40);
+        assert_eq!(hits(&pane).unwrap(), "3 hits...");
+        pane.page.hits = of(0, true, 100);
+        assert_eq!(hits(&pane).unwrap(), "not found");
     }
 }

@@ -58,7 +58,7 @@ fn drawn(tree: &Tree, now: Millis, position: &Position, size: (u16, u16), ascii:
     let look = Look::new(Theme::plain(), ascii);
     let mut terminal = Terminal::new(TestBackend::new(size.0, size.1)).unwrap();
     terminal
-        .draw(|frame| view(&look, pane, frame, frame.area()))
+        .draw(|frame| view(&look, pane, frame.buffer_mut(), Rect::new(0, 0, size.0, size.1)))
         .unwrap();
     terminal.backend().to_string()
 }
@@ -152,7 +152,7 @@ fn an_end_and_a_silence_are_in_the_title() {
         let look = Look::new(Theme::plain(), true);
         let mut terminal = Terminal::new(TestBackend::new(44, 8)).unwrap();
         terminal
-            .draw(|frame| view(&look, pane, frame, frame.area()))
+            .draw(|frame| view(&look, pane, frame.buffer_mut(), Rect::new(0, 0, 44, 8)))
             .unwrap();
         terminal.backend().to_string()
     };
@@ -199,7 +199,9 @@ fn no_size_is_too_small_and_a_theme_colours_states() {
     };
     let mut terminal = Terminal::new(TestBackend::new(60, 12)).unwrap();
     let area = Rect::new(0, 0, 60, 12);
-    terminal.draw(|frame| view(&look, pane, frame, area)).unwrap();
+    terminal
+        .draw(|frame| view(&look, pane, frame.buffer_mut(), area))
+        .unwrap();
     let coloured = terminal
         .backend()
         .buffer()

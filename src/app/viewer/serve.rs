@@ -43,8 +43,8 @@ use super::{
 const FRAME: Duration = Duration::from_millis(16);
 /// And at most, however dear they are.
 const SLOW_FRAME: Duration = Duration::from_millis(33);
-/// A frame may cost this share of a processor: one sixteenth.
-const SHARE: u32 = 16;
+/// Frames may cost this share of a processor: one twentieth.
+const SHARE: u32 = 20;
 /// And this share of the time, where it is the terminal that is slow.
 const WAITING: u32 = 2;
 /// Between two keys of a storm of keys.

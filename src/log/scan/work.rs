@@ -263,10 +263,11 @@ fn in_parts(
         let across = (to + ACROSS).min(line.end);
         // What began shortly before the span was found in the one before.
         let mine = begin >= start || start - begin > BLOCK;
-        let mut has =
-            |bytes: Option<&[u8]>| !matcher.lines(bytes.unwrap_or_default(), &mut scratch).is_empty();
-        // A text that a cut goes through belongs to the part where it begins; one that is whole behind it does not.
-        let found = has(Some(part)) || has(bytes.get(from..across)) && !has(bytes.get(to..across));
+        let beyond = (
+            bytes.get(from..across).unwrap_or_default(),
+            bytes.get(to..across).unwrap_or_default(),
+        );
+        let found = matcher.has_part((part, beyond.0, beyond.1), &mut scratch);
         if mine && begin < end && found {
             starts.push(begin);
         }
