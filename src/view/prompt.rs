@@ -73,7 +73,7 @@ impl Prompt {
                 "a pattern; ctrl-r: a text"
             }
             PromptKind::Search(_) => "a text; ctrl-r: a pattern",
-            PromptKind::Filter => "a text; ctrl-r: a pattern; ! before it: lines without it",
+            PromptKind::Filter => "a text; ctrl-r: a pattern; !: without it",
             PromptKind::Goto => "120, 50%, 12:30, -10m",
             PromptKind::Save(false) => "tab: as it is in the log",
             PromptKind::Save(true) => "tab: as it is seen",
