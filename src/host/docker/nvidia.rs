@@ -145,8 +145,15 @@ impl Work<'_> {
         }
         let here = self.nvidia_named();
         if here.is_empty() {
+            let written = self.around.specifications.iter().any(|s| s.kind == cdi::NVIDIA);
             let fix = if self.around.has_toolkit {
                 GENERATE.to_owned()
+            } else if written {
+                // It watches its folders, and does not see what is moved there from another one.
+                format!(
+                    "sudo systemctl restart {}: it reads specifications anew",
+                    engine.kind.program()
+                )
             } else {
                 format!("Install nvidia-container-toolkit, then {GENERATE}")
             };
