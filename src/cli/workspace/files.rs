@@ -169,7 +169,7 @@ fn tell(setup: &Setup, user: &str, report: &Report, what: &str) -> Result<Code, 
     let kept = kept.map_or_else(String::new, |kept| {
         format!("; the home of before is {}", kept.display())
     });
-    out(&crate::log::sanitize(&format!(
+    out(&sanitize(&format!(
         "the home of {user} is {what}: {} entries, {}, SHA-256 {}{kept}",
         report.entries,
         bytes(Some(report.bytes)),
