@@ -116,7 +116,7 @@ fn an_instance_of_a_cut_card_goes_by_its_own_identifier_alone() {
     const SLICE: &str = "MIG-00000000-0000-0000-0000-00000000000a";
     let old = format!("MIG-{GB}/1/0");
     let host = Host::like("nvidia-rtx4090-580")
-        .docker("28.2.2", &json!({"CDISpecDirs": ["/etc/cdi", "/var/run/cdi"]}));
+        .docker("28.1.1", &json!({"CDISpecDirs": ["/etc/cdi", "/var/run/cdi"]}));
     let named = host.specification("580.95.05", &["0", GB, SLICE, "all"]);
     let passing = named.pass(&[SLICE]);
     let name = format!("nvidia.com/gpu={SLICE}");
@@ -154,7 +154,7 @@ fn an_instance_of_a_cut_card_goes_by_its_own_identifier_alone() {
 #[test]
 fn nvidia_goes_by_cdi_name_where_engine_and_specification_are_here() {
     let cdi = json!({"CDISpecDirs": ["/etc/cdi", "/var/run/cdi"]});
-    let host = Host::like("nvidia-rtx4090-580").docker("28.2.2", &cdi);
+    let host = Host::like("nvidia-rtx4090-580").docker("28.1.1", &cdi);
     let by_uuid = host.specification("580.95.05", &["0", GB, "all"]);
     let passing = by_uuid.pass(&[]);
     let name = format!("nvidia.com/gpu={GB}");
@@ -182,6 +182,14 @@ fn nvidia_goes_by_cdi_name_where_engine_and_specification_are_here() {
         "\"DiscoveredDevices\":[{\"Source\":\"cdi\",\"ID\":\"nvidia.com/gpu=all\"}],\"CDISpecDirs\"",
     );
     assert_eq!(all.pass(&[GB]).arguments, ["--device", "nvidia.com/gpu=all"]);
+    // From 28.2 on an engine says what it found, and nothing where it found nothing.
+    let silent = Host::like("nvidia-rtx4090-580").docker("28.5.2", &cdi);
+    let silent = silent.specification("580.95.05", &[GB]).pass(&[]);
+    assert!(
+        said(&silent).contains("found no CDI specification")
+            && said(&silent).contains("systemctl restart docker"),
+        "{silent:?}"
+    );
     let unseen = all.replace("cmd/docker-info.json", "nvidia.com/gpu=all", "amd.com/gpu=0");
     assert!(said(&unseen.pass(&[])).contains("found no CDI specification"));
 }
@@ -190,7 +198,7 @@ fn nvidia_goes_by_cdi_name_where_engine_and_specification_are_here() {
 fn a_specification_of_another_driver_is_not_taken() {
     let host = Host::like("nvidia-rtx4090-580")
         .docker(
-            "28.2.2",
+            "28.1.1",
             &json!({"CDISpecDirs": ["/var/run/cdi"], "Runtimes": {"nvidia": {}}}),
         )
         .specification("570.86.10", &["all"]);
@@ -229,6 +237,30 @@ fn nvidia_goes_by_uuid_where_its_runtime_is_registered() {
     assert!(!said(&passing).contains("Count"));
     let machine = host.machine();
     assert_eq!(passing.finding(&machine), None);
+}
+
+/// An H100 under Docker 28.5.2: kernels ran in containers that got it by each of these ways.
+#[test]
+fn a_real_engine_and_specification_give_the_names_that_worked() {
+    let host = || Host::like("nvidia-h100-docker");
+    let name = format!("nvidia.com/gpu={GB}");
+    assert_eq!(
+        body(&host().pass(&[GB])),
+        json!({"DeviceRequests": [{"Driver": "cdi", "DeviceIDs": [name]}]})
+    );
+    assert_eq!(ways(&host().pass(&[])), [Way::Cdi]);
+    assert_eq!(host().pass(&[]).finding(&host().machine()), None);
+    // The specification went, and the engine says so.
+    let without = host()
+        .replace("root/etc/cdi/nvidia.yaml", "nvidia.com/gpu", "example.com/none")
+        .replace("cmd/docker-info.json", "nvidia.com/gpu", "example.com/none");
+    let passing = without.pass(&[GB]);
+    assert_eq!(ways(&passing), [Way::Nodes]);
+    assert_eq!(
+        body(&passing)["Mounts"][0]["Source"],
+        "/usr/local/nvidia/lib64",
+        "{passing:?}"
+    );
 }
 
 #[test]
@@ -387,11 +419,11 @@ fn amd_gets_its_nodes_with_numbers_of_groups() {
 fn groups_that_the_engine_would_change_are_kept_or_refused() {
     let options = |name: &str| json!({"SecurityOptions": [format!("name={name}")]});
     let remapped = Host::like("strix-halo-128-good")
-        .docker("28.2.2", &options("userns"))
+        .docker("28.1.1", &options("userns"))
         .pass(&[]);
     assert_eq!(remapped.host_config.userns_mode.as_deref(), Some("host"));
     let rootless = Host::like("strix-halo-kfd-denied")
-        .docker("28.2.2", &options("rootless"))
+        .docker("28.1.1", &options("rootless"))
         .pass(&[]);
     assert!(rootless.host_config.is_empty(), "{}", said(&rootless));
     assert!(said(&rootless).contains("runs without root"));
@@ -428,7 +460,7 @@ fn podman_takes_cdi_names() {
 #[test]
 fn a_machine_with_both_asks() {
     let host =
-        Host::like("hybrid-strix-halo-rtx4090").docker("28.2.2", &json!({"CDISpecDirs": ["/var/run/cdi"]}));
+        Host::like("hybrid-strix-halo-rtx4090").docker("28.1.1", &json!({"CDISpecDirs": ["/var/run/cdi"]}));
     let host = host.specification("580.95.05", &["0", "all"]);
     let passing = host.pass(&[]);
     assert!(passing.host_config.is_empty() && passing.gpus.is_empty());
@@ -461,7 +493,7 @@ fn an_image_that_does_not_fit_leaves_the_gpu_off() {
     assert!(far.why.unwrap().contains("580.65.06"));
     // CDI does not check what images ask: the driver's own compatibility counts.
     let cdi = Host::like("nvidia-rtx4090-525")
-        .docker("28.2.2", &json!({"CDISpecDirs": ["/var/run/cdi"]}))
+        .docker("28.1.1", &json!({"CDISpecDirs": ["/var/run/cdi"]}))
         .specification("525.147.05", &["all"]);
     let passing = cdi.try_pass(&[], Some("12.9.1")).unwrap();
     assert_eq!(ways(&passing), [Way::Cdi]);
@@ -473,7 +505,7 @@ fn an_image_that_does_not_fit_leaves_the_gpu_off() {
 
 #[test]
 fn windows_and_machines_without_a_gpu_say_why() {
-    let wsl = Host::like("wsl2-nvidia").docker("28.2.2", &json!({"CDISpecDirs": ["/var/run/cdi"]}));
+    let wsl = Host::like("wsl2-nvidia").docker("28.1.1", &json!({"CDISpecDirs": ["/var/run/cdi"]}));
     let passing = wsl.pass(&[]);
     assert!(passing.host_config.is_empty());
     assert!(said(&passing).contains("--mode=wsl"), "{}", said(&passing));

@@ -131,14 +131,16 @@ fn half_of_another_vendors_library_is_no_failure() {
     assert_eq!(report["interfaces"][1]["outcome"], "absent");
 }
 
-#[test]
-fn what_a_real_gpu_reported_becomes_a_verdict() {
-    let text = include_str!("fixtures/prove/nvidia-h200.json");
+#[rstest]
+#[case::h200(include_str!("fixtures/prove/nvidia-h200.json"), "NVIDIA H200")]
+// Half of a HIP was there, too.
+#[case::h100(include_str!("fixtures/prove/nvidia-h100.json"), "NVIDIA H100 80GB HBM3")]
+fn what_a_real_gpu_reported_becomes_a_verdict(#[case] text: &str, #[case] name: &str) {
     let report: Report = serde_json::from_str(text).unwrap();
-    let verdict = Verdict::of(&report, "20261122-081348000-h200");
+    let verdict = Verdict::of(&report, "20261122-081348000-h100");
     assert!(verdict.ok);
     assert_eq!(verdict.driver, "580.159.04");
-    assert_eq!(verdict.to_string(), "cuda sm_90 on NVIDIA H200");
+    assert_eq!(verdict.to_string(), format!("cuda sm_90 on {name}"));
     assert_eq!(Verdict::read(&verdict.stored()), Some(verdict));
 }
 

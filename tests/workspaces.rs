@@ -13,10 +13,12 @@
 mod common;
 #[path = "common/docker.rs"]
 mod docker;
+#[path = "common/tree.rs"]
+mod tree;
 #[path = "common/workspace.rs"]
 mod workspace;
 
-use std::{fs, os::unix::fs::MetadataExt as _};
+use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 
 use docker::docker;
 use halolab::backend::Backend as _;
@@ -366,6 +368,45 @@ fn the_compose_file_says_the_same_and_compose_takes_it() {
             "{said}"
         );
     }
+}
+
+/// The machine is a captured one with an H100, Docker 28.5.2 and a CDI specification.
+#[test]
+fn compose_lets_a_gpu_in_as_this_machine_can() {
+    let home = Home::new();
+    let host = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/hosts/nvidia-h100-docker");
+    tree::copy(&host, &home.path("machine"));
+    let gpu = "GPU-00000000-0000-0000-0000-000000000001";
+    home.ends(0, &["workspace", "add", "anna", "--gpus", gpu]);
+    home.ends(0, &["workspace", "add", "bob", "--gpus", "GPU-none"]);
+    let said = home.ends(0, &["workspace", "compose"]);
+    assert!(
+        said.out.contains(&format!("nvidia.com/gpu={gpu}")) && said.out.contains("driver: \"cdi\""),
+        "{}",
+        said.out
+    );
+    assert!(
+        said.err
+            .contains("bob is without a GPU in there: there is no GPU `GPU-none` here"),
+        "{}",
+        said.err
+    );
+    // Without the specification its nodes are left, which are NVIDIA's and nobody else's.
+    for file in ["root/etc/cdi/nvidia.yaml", "cmd/docker-info.json"] {
+        let path = home.path("machine").join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replace("nvidia.com/gpu", "example.com/none")).unwrap();
+    }
+    let said = home.ends(0, &["workspace", "compose"]);
+    for part in ["- \"/dev/nvidia0\"", "target: \"/opt/halolab/host-driver\""] {
+        assert!(said.out.contains(part), "{part}\n{}", said.out);
+    }
+    assert!(!said.out.contains("kfd"), "{}", said.out);
+    assert!(
+        said.err.contains("anna: the GPU gets in by its nodes"),
+        "{}",
+        said.err
+    );
 }
 
 #[test]

@@ -282,7 +282,7 @@ pub(super) async fn run(mut setup: Setup, verb: WorkspaceVerb) -> Result<Code, S
         WorkspaceVerb::Enable { user } => users::enable(&setup, &user),
         WorkspaceVerb::Remove(args) => users::remove(&setup, args).await,
         WorkspaceVerb::Ports => list::ports(&setup).await,
-        WorkspaceVerb::Compose(args) => files::compose(&setup, &args),
+        WorkspaceVerb::Compose(args) => files::compose(&setup, &args).await,
         WorkspaceVerb::Secrets(verb) => secret::run(&setup, verb),
         WorkspaceVerb::Build { anew, consent } => build::build(&setup, anew, &consent).await,
         WorkspaceVerb::Start(args) => power::start(&mut setup, args).await,

@@ -3,6 +3,12 @@
 
 use super::{Fact, Facts, Root, docker::cdi, facts::Found};
 
+/// Where a lab sees the folder of the driver's libraries, which may hold a whole distribution.
+pub const DRIVER: &str = "/opt/halolab/host-driver";
+
+/// What links the driver's own libraries out of that folder, as a script.
+pub const LINK_DRIVER: &str = include_str!("../../assets/passthrough/link-driver.sh");
+
 /// The library that every CUDA program opens.
 const LIBRARY: &str = "libcuda.so.1";
 

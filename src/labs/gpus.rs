@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::prove::{Api, Grade, Outcome, Report};
+use crate::{
+    host::passthrough::DRIVER,
+    prove::{Api, Grade, Outcome, Report},
+};
 
 /// Devices by name, as the daemon has them.
 type Devices = BTreeMap<String, BTreeMap<String, String>>;
-
-/// Where a lab sees the folder of the host's NVIDIA libraries, which may hold a whole distribution.
-pub const DRIVER: &str = "/opt/halolab/host-driver";
 
 /// Whether the host's NVIDIA libraries come into a lab as a folder, so that they have to be linked there.
 pub fn mounts_driver(devices: &Devices) -> bool {

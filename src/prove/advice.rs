@@ -62,8 +62,9 @@ impl Next {
                  nvidia-driver`; Arch: `sudo pacman -S nvidia-open`), restart, and run `halolab prove` again"
             }
             (Self::Library, Api::Cuda, Place::Lab) => {
-                "the driver's libraries must come from the machine: install the NVIDIA container toolkit there, and see \
-                 `lxc config show LAB --expanded` for `nvidia.runtime` or a CDI device"
+                "the driver's libraries must come from the machine: install the NVIDIA container toolkit there; of LXD see \
+                 `lxc config show LAB --expanded` for `nvidia.runtime` or a CDI device, of Docker `halolab detect --docker`, \
+                 and start the lab anew"
             }
             (Self::Library, Api::Hip, Place::Machine) => {
                 "labs bring their own ROCm; to prove the machine itself install HIP (Ubuntu, Debian: `sudo apt install \

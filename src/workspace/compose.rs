@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{Settings, spec, yaml};
 use crate::{
     backend::docker::ISOLATED,
+    host::docker::{self, HostConfig},
     stage::{Device, ImageSource, Stage},
 };
 
@@ -17,8 +18,8 @@ pub use extras::Extras;
 /// What is written: names of files and their texts.
 pub type Files = BTreeMap<String, String>;
 
-/// How GPUs get into containers here, as `host.docker_gpu` says it: `cdi`, `nvidia`, or device nodes.
-pub type GpuWay<'a> = &'a str;
+/// What lets the GPUs of each user in on this machine; who is not in it gets none.
+pub type Gpus = BTreeMap<String, HostConfig>;
 
 const HEAD: &str = "\
 # Workspaces, as halolab starts them. Written by `halolab workspace compose`; a change in here is overwritten by the next one.
@@ -27,11 +28,12 @@ const HEAD: &str = "\
 ";
 
 /// The files of a folder from which `docker compose up` starts the workspaces of these stages.
-pub fn files(settings: &Settings, stages: &[Stage], extras: Extras, gpu_way: GpuWay<'_>) -> Files {
+pub fn files(settings: &Settings, stages: &[Stage], extras: Extras, gpus: &Gpus) -> Files {
     let mut services = Map::new();
     let mut volumes = Map::new();
     for stage in stages {
-        let (service, named) = service(stage, gpu_way);
+        let gpus = spec::user_of(&stage.id).and_then(|user| gpus.get(user));
+        let (service, named) = service(stage, gpus);
         services.insert(stage.id.clone(), service);
         for name in named {
             volumes.insert(name.clone(), json!({"name": name}));
@@ -76,7 +78,7 @@ fn literal(text: &str) -> String {
 }
 
 /// A service, and the engine's volumes that it uses.
-fn service(stage: &Stage, gpu_way: GpuWay<'_>) -> (Value, Vec<String>) {
+fn service(stage: &Stage, gpus: Option<&HostConfig>) -> (Value, Vec<String>) {
     let mut service = Map::new();
     let mut set = |key: &str, value: Value| {
         service.insert(key.to_owned(), value);
@@ -117,11 +119,17 @@ fn service(stage: &Stage, gpu_way: GpuWay<'_>) -> (Value, Vec<String>) {
             _ => {}
         }
     }
+    let folders = gpus.iter().flat_map(|gpus| &gpus.mounts);
+    mounts.extend(folders.map(|folder| bind(&folder.source, &folder.target, folder.read_only)));
     set("volumes", Value::Array(mounts));
     set("ports", Value::Array(ports));
     set("networks", json!(["workspaces"]));
-    for (key, value) in gpus(devices, gpu_way) {
-        set(&key, value);
+    for (key, value) in gpus.map(let_in).unwrap_or_default() {
+        // A list may have something in it already.
+        match (service.get_mut(key), value) {
+            (Some(Value::Array(there)), Value::Array(more)) => there.extend(more),
+            (_, value) => drop(service.insert(key.to_owned(), value)),
+        }
     }
     (Value::Object(service), named)
 }
@@ -221,43 +229,25 @@ fn port(device: &Device) -> Option<Value> {
     Some(json!(format!("{published}:{inside}/tcp")))
 }
 
-fn gpus(devices: &BTreeMap<String, Device>, way: GpuWay<'_>) -> Vec<(String, Value)> {
-    let all = devices.values().filter(|device| key(device, "type") == "gpu");
-    let named: Vec<&str> = all
-        .map(|device| {
-            let keys = ["uuid", "pci", "id"].iter();
-            keys.map(|name| key(device, name))
-                .find(|value| !value.is_empty())
-                .unwrap_or("all")
-        })
-        .collect();
-    if named.is_empty() {
-        return vec![];
+/// What lets GPUs in, in compose's words; its folders are among the mounts.
+fn let_in(gpus: &HostConfig) -> Vec<(&'static str, Value)> {
+    let devices: Vec<String> = gpus.devices.iter().map(docker::Device::text).collect();
+    let requests = gpus.device_requests.iter().map(|request| {
+        json!({"driver": request.driver, "device_ids": request.device_ids, "capabilities": request.named()})
+    });
+    let requests: Vec<Value> = requests.collect();
+    let mut found = vec![
+        ("devices", json!(devices)),
+        ("group_add", json!(gpus.group_add)),
+        ("security_opt", json!(gpus.security_opt)),
+    ];
+    found.retain(|(_, list)| *list != json!([]));
+    found.extend(gpus.userns_mode.iter().map(|mode| ("userns_mode", json!(mode))));
+    if !requests.is_empty() {
+        let reserved = json!({"resources": {"reservations": {"devices": requests}}});
+        found.push(("deploy", reserved));
     }
-    let everything = named.contains(&"all");
-    let request = |request: Value| {
-        let resources = json!({"resources": {"reservations": {"devices": [request]}}});
-        vec![("deploy".to_owned(), resources)]
-    };
-    match way {
-        "cdi" => {
-            let ids: Vec<String> = named
-                .iter()
-                .map(|name| format!("nvidia.com/gpu={name}"))
-                .collect();
-            request(json!({"driver": "cdi", "device_ids": ids, "capabilities": ["gpu"]}))
-        }
-        "nvidia" if everything => {
-            request(json!({"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}))
-        }
-        "nvidia" => request(json!({"driver": "nvidia", "device_ids": named, "capabilities": ["gpu"]})),
-        // No way is open here: it would not start with one.
-        "" => vec![],
-        _ => vec![(
-            "devices".to_owned(),
-            json!(["/dev/kfd:/dev/kfd", "/dev/dri:/dev/dri"]),
-        )],
-    }
+    found
 }
 
 /// The users of stages, by name.

@@ -229,15 +229,16 @@ pub fn warnings(settings: &Settings, name: &str, user: &User) -> Vec<String> {
     said
 }
 
-/// What of all users together does not fit any more.
-pub fn hints(ground: &Ground, name: &str) -> Vec<String> {
+/// What of all users together does not fit any more, now that one was added or changed. What listens at the ports of one who
+/// was there before may be their own workspace; each start looks again.
+pub fn hints(ground: &Ground, name: &str, added: bool) -> Vec<String> {
     let sums = resources::sums(&ground.settings, Capacity::look(&Root::new(&folder())));
     let today = jiff::Zoned::now().date().to_string();
     let holds = gpus::holds(&ground.settings, &today);
     let wrong = sums.wrong.iter().map(|wrong| format!("note: {wrong}"));
     let conflicts = holds.conflicts.iter().filter(|text| text.contains(name));
     let conflicts = conflicts.map(|conflict| format!("note: {conflict}"));
-    let collisions = ground.collisions(&|_| false).into_iter();
+    let collisions = ground.collisions(&|user| !added && user == name).into_iter();
     let collisions = collisions
         .filter(|c| c.user == name)
         .map(|c| format!("note: {}", c.text()));

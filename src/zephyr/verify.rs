@@ -19,8 +19,8 @@ use crate::{
 
 use super::{Error, Lab, entry::is_build};
 
-/// The check's name in the verdict.
-const STEP: &str = "what Spack built";
+/// The check's name in the verdict: that of the stage which asks the same, so that one answer takes the other's place.
+const STEP: &str = "ask Spack, and what was built with it, whether they work";
 /// The file beside a build's status that says that it was asked.
 const ASKED: &str = "verified";
 /// Libraries that are taken at most, and characters of what each says.
@@ -123,6 +123,12 @@ impl Lab<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_answer_takes_the_place_of_the_stages_own() {
+        let stage = include_str!("../../stages/zephyr/stage.toml");
+        assert!(stage.contains(&format!("title = \"{STEP}\"")));
+    }
 
     #[test]
     fn what_comes_from_inside_is_bounded_and_safe() {

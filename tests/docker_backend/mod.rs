@@ -1,6 +1,7 @@
 //! What Docker's backend does beside the contract of all backends, on the private daemon of `tests/run.sh`.
 
 mod cuts;
+mod driver;
 mod registry;
 mod safety;
 

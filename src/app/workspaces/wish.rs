@@ -317,7 +317,7 @@ fn put(ground: &mut Ground, order: &Order) -> Ended {
         [vec![text], notes].concat()
     };
     said.extend(users::warnings(&ground.settings, name, &user));
-    said.extend(users::hints(ground, name));
+    said.extend(users::hints(ground, name, order.new));
     Ok(said)
 }
 

@@ -7,6 +7,7 @@ mod build;
 mod call;
 mod context;
 mod devices;
+mod driver;
 mod events;
 mod exec;
 mod files;

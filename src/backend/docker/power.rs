@@ -25,7 +25,7 @@ impl Docker {
                 .await?;
         }
         match power {
-            Power::Start if container.is_alive() => Ok(()),
+            Power::Start if container.is_alive() => self.link_driver(&container).await,
             Power::Start => Box::pin(self.start(name)).await,
             Power::Stop { seconds } => self.stop(&container, seconds).await,
         }
@@ -38,6 +38,7 @@ impl Docker {
         let container = Box::pin(self.renewed(name, &about)).await?;
         let start = self.api.start_container(&container.id, None);
         self.call_within(Duration::from_mins(5), &about, start).await?;
+        self.link_driver(&container).await?;
         let ours = container
             .told
             .config

@@ -7,8 +7,10 @@ use std::{
 };
 
 use crate::{
-    host::Fact,
+    host::{self, docker, matrix::Matrix, passthrough::DRIVER},
+    log::sanitize,
     workspace::{
+        Settings,
         backup::{self, Report},
         compose::{self, Extras},
         spec,
@@ -17,7 +19,7 @@ use crate::{
 
 use super::{
     super::{
-        Code, Setup, Stop,
+        Code, Setup, Stop, detect,
         table::{bytes, json, note, out},
     },
     ComposeArgs, Ground, seen,
@@ -26,7 +28,7 @@ use super::{
 /// The one file that is a person's once it was written.
 const BY_HAND: &str = "guacamole/user-mapping.xml";
 
-pub(super) fn compose(setup: &Setup, args: &ComposeArgs) -> Result<Code, Stop> {
+pub(super) async fn compose(setup: &Setup, args: &ComposeArgs) -> Result<Code, Stop> {
     let mut ground = Ground::look(setup)?;
     ground.settings.users.retain(|_, user| !user.disabled);
     let stages = spec::stages(&ground.settings, &ground.ledger, &ground.places.secrets);
@@ -40,11 +42,8 @@ pub(super) fn compose(setup: &Setup, args: &ComposeArgs) -> Result<Code, Stop> {
         guacamole: args.guacamole,
         monitoring: args.monitoring,
     };
-    let way = match setup.facts().get("docker_gpu") {
-        Some(Fact::Text(way)) => way.clone(),
-        _ => String::new(),
-    };
-    let files = compose::files(&ground.settings, &stages, extras, &way);
+    let gpus = gpus(&ground.settings).await;
+    let files = compose::files(&ground.settings, &stages, extras, &gpus);
     let Some(folder) = &args.out else {
         if setup.global.json {
             json(&serde_json::json!({"v": 1, "files": files}))?;
@@ -76,6 +75,42 @@ pub(super) fn compose(setup: &Setup, args: &ComposeArgs) -> Result<Code, Stop> {
         ));
     }
     Ok(Code::OK)
+}
+
+/// What lets the users' GPUs in on this machine. Who gets none is told, and what compose cannot do for one who does.
+async fn gpus(settings: &Settings) -> compose::Gpus {
+    let mut found = compose::Gpus::new();
+    let wanting = || settings.users.iter().filter(|(_, user)| !user.gpus.is_empty());
+    if wanting().next().is_none() {
+        return found;
+    }
+    let root = host::folder();
+    let machine = host::Report::of(&root, Matrix::shipped()).await.machine;
+    for (name, user) in wanting() {
+        let choice = docker::Choice::of(&user.gpus);
+        let passing = detect::passing(&machine, Some(&root), &choice, None).await;
+        let why = match passing {
+            Ok(passing) if !passing.gpus.is_empty() => {
+                if passing
+                    .host_config
+                    .mounts
+                    .iter()
+                    .any(|folder| folder.target == DRIVER)
+                {
+                    note(&sanitize(&format!(
+                        "{name}: the GPU gets in by its nodes, and after each start the driver's libraries have to be linked \
+                         inside, which halolab does and compose does not; `halolab detect --docker` says what spares that"
+                    )));
+                }
+                found.insert(name.clone(), passing.host_config);
+                continue;
+            }
+            Ok(passing) => passing.closed(),
+            Err(unknown) => unknown.to_string(),
+        };
+        note(&sanitize(&format!("{name} is without a GPU in there: {why}")));
+    }
+    found
 }
 
 fn write(path: &Path, text: &str) -> std::io::Result<()> {
@@ -134,7 +169,7 @@ fn tell(setup: &Setup, user: &str, report: &Report, what: &str) -> Result<Code, 
     let kept = kept.map_or_else(String::new, |kept| {
         format!("; the home of before is {}", kept.display())
     });
-    out(&crate::log::sanitize(&format!(
+    out(&sanitize(&format!(
         "the home of {user} is {what}: {} entries, {}, SHA-256 {}{kept}",
         report.entries,
         bytes(Some(report.bytes)),

@@ -31,7 +31,7 @@ pub(super) fn add(setup: &Setup, args: AddArgs) -> Result<Code, Stop> {
         keys: args.ssh_keys.as_deref().map(secret::read_keys).transpose()?,
     };
     users::add(&mut ground, name, &user, &given)?;
-    tell(&ground, name, &user);
+    tell(&ground, name, &user, true);
     if setup.global.json {
         return list::show_json(&ground, name, "added");
     }
@@ -45,9 +45,9 @@ pub(super) fn add(setup: &Setup, args: AddArgs) -> Result<Code, Stop> {
 }
 
 /// What a reader has to know of a user who was added or changed.
-fn tell(ground: &Ground, name: &str, user: &User) {
+fn tell(ground: &Ground, name: &str, user: &User, added: bool) {
     change::warn(&ground.settings, name, user);
-    for text in users::hints(ground, name) {
+    for text in users::hints(ground, name, added) {
         note(&text);
     }
 }
@@ -62,7 +62,7 @@ pub(super) fn edit(setup: &Setup, args: EditArgs) -> Result<Code, Stop> {
         note(&text);
     }
     if changed {
-        tell(&ground, name, &user);
+        tell(&ground, name, &user, false);
     }
     if setup.global.json {
         return list::show_json(&ground, name, if changed { "changed" } else { "unchanged" });

@@ -24,6 +24,10 @@ const NAMES: usize = 256;
 const CDI: &str = "25.0";
 const CDI_BY_ITSELF: &str = "28.2";
 
+/// The first Docker Engine that says which CDI devices it found; one that found none leaves the list out.
+/// Source: history of the Engine API, 1.50; the empty one was seen on 28.5.2.
+const DISCOVERS: &str = "28.2";
+
 /// The first Podman whose `--device` takes a CDI name.
 const PODMAN_CDI: &str = "4.1";
 
@@ -211,6 +215,7 @@ impl Engine {
             options.iter().any(is)
         };
         let discovered = info.get("DiscoveredDevices").and_then(Value::as_array);
+        let says = !podman && version.as_deref().is_some_and(|v| at_least(v, DISCOVERS));
         Self {
             kind: if podman { Kind::Podman } else { Kind::Docker },
             answered: true,
@@ -221,9 +226,10 @@ impl Engine {
                 Some(!folders.is_empty())
             },
             cdi_folders: folders,
-            discovered: discovered.map(|all| {
+            discovered: (says || discovered.is_some()).then(|| {
                 let id = |one: &Value| Some(shorten(one.get("ID")?.as_str()?));
-                all.iter().filter_map(id).take(NAMES).collect()
+                let all = discovered.into_iter().flatten();
+                all.filter_map(id).take(NAMES).collect()
             }),
             rootless: has("rootless") || info.get("Rootless").and_then(Value::as_bool) == Some(true),
             remapped: has("userns"),

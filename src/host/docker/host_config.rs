@@ -79,12 +79,22 @@ impl Device {
         }
     }
 
-    fn text(&self) -> String {
+    /// As one word: of a compose file, and of `--device`.
+    pub fn text(&self) -> String {
         if self.path_on_host == self.path_in_container {
             self.path_on_host.clone()
         } else {
             format!("{}:{}", self.path_on_host, self.path_in_container)
         }
+    }
+}
+
+impl DeviceRequest {
+    /// The capabilities for compose, which refuses a reservation without one, whatever its driver makes of it.
+    pub fn named(&self) -> Vec<&str> {
+        let all = self.capabilities.iter().flatten();
+        let named: Vec<&str> = all.map(String::as_str).collect();
+        if named.is_empty() { vec!["gpu"] } else { named }
     }
 }
 
@@ -173,12 +183,7 @@ impl HostConfig {
         }
         for request in &self.device_requests {
             let ids: Vec<String> = request.device_ids.iter().map(|id| quoted(id)).collect();
-            // Compose refuses a reservation without one, whatever its driver makes of it.
-            let all = request.capabilities.iter().flatten();
-            let mut capabilities: Vec<&str> = all.map(String::as_str).collect();
-            if capabilities.is_empty() {
-                capabilities.push("gpu");
-            }
+            let capabilities = request.named();
             lines.push(format!("        - driver: {}", request.driver));
             lines.push(format!("          device_ids: [{}]", ids.join(", ")));
             lines.push(format!("          capabilities: [{}]", capabilities.join(", ")));

@@ -1,11 +1,8 @@
 //! NVIDIA's GPUs: by CDI name, by the engine's `nvidia` driver, or by plain nodes and the folder of the libraries.
 
-use crate::host::detect::Gpu;
+use crate::host::{detect::Gpu, passthrough::DRIVER};
 
 use super::{DeviceRequest, Kind, Mount, Way, cdi, decide::Work};
-
-/// Where a container sees the folder of the host's NVIDIA libraries: the same place as in a lab of LXD or Incus.
-const LIBRARIES: &str = "/opt/halolab/host-driver";
 
 /// What a program of CUDA needs of the driver, and `nvidia-smi` with it.
 const CAPABILITIES: &[&str] = &["gpu", "compute", "utility"];
@@ -70,12 +67,13 @@ impl Work<'_> {
                 self.out.host_config.mounts.push(Mount {
                     kind: "bind".to_owned(),
                     source,
-                    target: LIBRARIES.to_owned(),
+                    target: DRIVER.to_owned(),
                     read_only: true,
                 });
                 self.say(&format!(
-                    "by plain nodes; the driver's libraries lie in {LIBRARIES}, read-only, and what is linked out of it must \
-                     be linked again at each start of the container, because an update of the driver renames it"
+                    "by plain nodes; the driver's libraries lie in {DRIVER}, read-only, and what is linked out of it must be \
+                     linked again at each start of the container, because an update of the driver renames it; halolab does \
+                     that"
                 ));
             }
         }
@@ -147,8 +145,15 @@ impl Work<'_> {
         }
         let here = self.nvidia_named();
         if here.is_empty() {
+            let written = self.around.specifications.iter().any(|s| s.kind == cdi::NVIDIA);
             let fix = if self.around.has_toolkit {
                 GENERATE.to_owned()
+            } else if written {
+                // It watches its folders, and does not see what is moved there from another one.
+                format!(
+                    "sudo systemctl restart {}: it reads specifications anew",
+                    engine.kind.program()
+                )
             } else {
                 format!("Install nvidia-container-toolkit, then {GENERATE}")
             };

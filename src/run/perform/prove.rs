@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::{
     backend::{Backend, ConfigEdit, ExecSpec, Instance, Progress},
+    host::passthrough::LINK_DRIVER,
     labs::{
         drift::Ground,
         gpus::{self, Gpus},
@@ -24,8 +25,6 @@ const MOST: usize = 1 << 20;
 
 /// Where the script that links the driver's libraries is in a lab: its start needs it too.
 const LINKER: &str = "/opt/halolab/link-driver";
-
-const LINK_DRIVER: &str = include_str!("../../../assets/passthrough/link-driver.sh");
 
 impl Hand<'_> {
     /// Runs a kernel on every GPU that is passed in.
