@@ -25,7 +25,10 @@ fn verb(home: &Path, arguments: &[&str]) -> f64 {
         .args(arguments)
         .env("HALOLAB_HOME", home)
         .env("HALOLAB_DATA", home.join("data"))
-        .env("DOCKER_HOST", format!("unix://{}", home.join("nobody.sock").display()))
+        .env(
+            "DOCKER_HOST",
+            format!("unix://{}", home.join("nobody.sock").display()),
+        )
         .env("LXD_SOCKET", home.join("nobody.socket"));
     let begun = Instant::now();
     let ended = command.output().unwrap();

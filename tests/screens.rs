@@ -29,7 +29,7 @@ fn absent(width: u16, height: u16) -> Model {
     model.update(Msg::World(Err(Missing {
         text: "no LXD or Incus was found; halolab installs one".into(),
         absent: true,
-    docker: None,
+        docker: None,
     })));
     model
 }

@@ -157,9 +157,7 @@ fn told_lines(model: &Model, width: u16) -> Lines {
     }
     let why = match &model.engine {
         // The first screen has the reason in its own row.
-        Engine::Failed(_) if model.screen() == Screen::Welcome => {
-            Some("No answer; r looks again.".into())
-        }
+        Engine::Failed(_) if model.screen() == Screen::Welcome => Some("No answer; r looks again.".into()),
         Engine::Failed(_) if needs_docker(model) => model
             .docker_away()
             .map(|why| format!("{} r looks again.", sentence(why))),

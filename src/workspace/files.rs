@@ -37,7 +37,8 @@ pub fn composed(ground: &Ground, extras: Extras, gpu_way: &str) -> Option<Files>
 }
 
 /// Nobody is left for it.
-pub const NOBODY: &str = "nobody has a workspace who is not disabled; add somebody with `halolab workspace add USER`";
+pub const NOBODY: &str =
+    "nobody has a workspace who is not disabled; add somebody with `halolab workspace add USER`";
 
 /// Writes them below a folder, each whole or not at all.
 ///

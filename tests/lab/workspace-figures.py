@@ -18,7 +18,7 @@ import sys
 import time
 
 # What a service says first by itself, or answers to a question of the web: by its port inside.
-WORDS = {22: (b"SSH-2.0", None), 5901: (b"RFB 003", None), 6080: (b" 200 ", "/vnc.html"), 8080: (b" 200 ", "/healthz"),
+WORDS = {22: (b"SSH-2.0", None), 5900: (b"RFB 003", None), 6080: (b" 200 ", "/vnc.html"), 8080: (b" 200 ", "/healthz"),
          8888: (b" 200 ", "/api"), 6006: (b"HTTP/1.1 ", "/"), 3389: (b"", None)}
 PLAIN = "plain"
 

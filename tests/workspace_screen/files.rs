@@ -1,9 +1,6 @@
 //! Homes as archives, and the compose file: what is typed, and what is asked before a home makes room.
 
-use halolab::{
-    app::workspaces::Filed,
-    workspace::compose::Extras,
-};
+use halolab::{app::workspaces::Filed, workspace::compose::Extras};
 
 use super::*;
 
@@ -36,13 +33,20 @@ fn a_home_is_put_back_below_nothing_that_runs_and_replaced_after_a_yes() {
     let mut model = asked(80, 24);
     press(&mut model, "I");
     assert!(model.dialog.is_none());
-    assert!(draw(&model).contains("the workspace of anna runs"), "{}", draw(&model));
+    assert!(
+        draw(&model).contains("the workspace of anna runs"),
+        "{}",
+        draw(&model)
+    );
     let effects = press(&mut model, "down I / a enter");
     let asked_for = (Filed::Restore("bob".into(), false), "/a".to_owned());
     assert_eq!(filed(&effects), asked_for);
     model.update(Msg::Workspaces(News::Occupied("bob".into(), "/a".into())));
     let shown = draw(&model);
-    assert!(shown.contains("Replace the home of bob?") && shown.contains("beside it"), "{shown}");
+    assert!(
+        shown.contains("Replace the home of bob?") && shown.contains("beside it"),
+        "{shown}"
+    );
     assert_eq!(press(&mut model, "enter"), [], "Cancel is the default");
     model.update(Msg::Workspaces(News::Occupied("bob".into(), "/a".into())));
     let effects = press(&mut model, "tab enter");
@@ -61,7 +65,10 @@ fn a_compose_file_is_written_with_what_is_wanted_beside_it() {
         monitoring: true,
         guacamole: false,
     };
-    assert!(matches!(what, Filed::Compose(extras, _) if extras == wanted), "{what:?}");
+    assert!(
+        matches!(what, Filed::Compose(extras, _) if extras == wanted),
+        "{what:?}"
+    );
     assert_eq!(path, "~/workspaces");
     let mut model = asked(80, 24);
     assert_eq!(press(&mut model, "C esc"), []);
@@ -77,7 +84,10 @@ fn what_another_engine_says_is_no_answer_where_docker_is_meant() {
     both.away = "LXD at /nonexistent does not answer".into();
     model.update(Msg::World(Ok(Box::new(both))));
     let shown = draw(&model);
-    assert!(shown.contains("Docker 28.5.2") && !shown.contains("LXD"), "{shown}");
+    assert!(
+        shown.contains("Docker 28.5.2") && !shown.contains("LXD"),
+        "{shown}"
+    );
     assert!(!shown.contains("no engine"), "{shown}");
     // Neither answers: Docker's word is what counts.
     let missing = |docker: Option<&str>| {
@@ -87,9 +97,14 @@ fn what_another_engine_says_is_no_answer_where_docker_is_meant() {
             docker: docker.map(str::to_owned),
         }))
     };
-    model.update(missing(Some("Docker at /run/docker.sock does not answer: refused")));
+    model.update(missing(Some(
+        "Docker at /run/docker.sock does not answer: refused",
+    )));
     let shown = draw(&model);
-    assert!(shown.contains("Docker at /run/docker.sock") && !shown.contains("LXD"), "{shown}");
+    assert!(
+        shown.contains("Docker at /run/docker.sock") && !shown.contains("LXD"),
+        "{shown}"
+    );
     press(&mut model, "esc");
     let shown = draw(&model);
     assert!(shown.contains("LXD"), "other screens are about it\n{shown}");

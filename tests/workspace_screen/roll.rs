@@ -18,7 +18,11 @@ fn ended(code: u8) -> Msg {
 }
 
 fn settled(failed: Option<&str>) -> Waited {
-    let health = if failed.is_some() { Health::Down } else { Health::Up };
+    let health = if failed.is_some() {
+        Health::Down
+    } else {
+        Health::Up
+    };
     Ok(Settled {
         reports: vec![report(Service::Code, health, "it says what it says", "")],
         failed: failed.map(str::to_owned),
@@ -51,7 +55,9 @@ fn swapped(model: &mut Model) {
 fn updating() -> Model {
     let mut model = asked(80, 24);
     let ready = press(&mut model, "u");
-    let Wish::Ready(pick) = wish(&ready).clone() else { panic!() };
+    let Wish::Ready(pick) = wish(&ready).clone() else {
+        panic!()
+    };
     model.update(Msg::Workspaces(News::Ready(pick, vec![])));
     model.update(Msg::World(Ok(Box::new(world(vec![container(
         "anna",
@@ -103,7 +109,10 @@ fn an_update_is_done_once_the_services_answer_again() {
     let effects = model.update(Msg::Workspaces(News::Waited("anna".into(), settled(None))));
     assert_eq!(effects, []);
     let shown = draw(&model);
-    assert!(shown.contains("anna: all services answer, after 7.1 s"), "{shown}");
+    assert!(
+        shown.contains("anna: all services answer, after 7.1 s"),
+        "{shown}"
+    );
     assert!(shown.contains("kept: ws-anna-prev"), "{shown}");
     assert_eq!(model.workspaces.roll, None);
     press(&mut model, "q");
@@ -125,7 +134,10 @@ fn what_was_before_comes_back_where_a_service_does_not() {
         ("anna", Some("uuid-of-ws-anna"), true)
     );
     let shown = draw(&model);
-    for part in ["the update failed: code does not come up", "container of before comes back"] {
+    for part in [
+        "the update failed: code does not come up",
+        "container of before comes back",
+    ] {
         assert!(shown.contains(part), "{part}\n{shown}");
     }
     // Its plan is carried out without another question, and what comes back is waited for, too.
@@ -146,7 +158,10 @@ fn what_was_before_comes_back_where_a_service_does_not() {
     let well = News::Waited("anna".into(), settled(None));
     assert_eq!(model.update(Msg::Workspaces(well)), []);
     let shown = draw(&model);
-    assert!(shown.contains("anna has the container of before again, and its"), "{shown}");
+    assert!(
+        shown.contains("anna has the container of before again, and its"),
+        "{shown}"
+    );
     assert_eq!(model.workspaces.roll, None);
 }
 
@@ -161,7 +176,11 @@ fn an_update_that_could_not_be_made_goes_back_and_one_that_was_stopped_does_not(
         let mut lost = model.clone();
         let unwell = News::Waited("anna".into(), settled(Some("code does not answer")));
         lost.update(Msg::Workspaces(unwell));
-        assert!(draw(&lost).contains("not all of its services answer"), "{}", draw(&lost));
+        assert!(
+            draw(&lost).contains("not all of its services answer"),
+            "{}",
+            draw(&lost)
+        );
     }
     let mut model = updating();
     let lost = {
@@ -169,7 +188,11 @@ fn an_update_that_could_not_be_made_goes_back_and_one_that_was_stopped_does_not(
         News::WayBack("anna".into(), Err("nothing was kept of ws-anna".into()))
     };
     assert_eq!(model.update(Msg::Workspaces(lost)), []);
-    assert!(draw(&model).contains("does not have the container of before"), "{}", draw(&model));
+    assert!(
+        draw(&model).contains("does not have the container of before"),
+        "{}",
+        draw(&model)
+    );
     assert_eq!(model.workspaces.roll, None);
     for code in [3, 130] {
         let mut model = updating();

@@ -17,10 +17,7 @@ const BESIDE: [&str; 3] = ["traefik", "guacamole", "monitoring"];
 
 /// The words of a line, as what they mean.
 fn extras(line: &str) -> Result<Extras, String> {
-    let words: Vec<&str> = line
-        .split([',', ' '])
-        .filter(|word| !word.is_empty())
-        .collect();
+    let words: Vec<&str> = line.split([',', ' ']).filter(|word| !word.is_empty()).collect();
     if let Some(word) = words.iter().find(|word| !BESIDE.contains(word)) {
         return Err(format!("there is no {word}; there are {}", BESIDE.join(", ")));
     }

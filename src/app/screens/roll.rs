@@ -23,7 +23,9 @@ impl Model {
     /// The update that a plan is; the way back of one stays a part of it.
     pub(in crate::app) fn roll_of(&mut self, plan: &Plan) -> Option<Roll> {
         let former = self.workspaces.roll.take();
-        let [track] = plan.labs.as_slice() else { return None };
+        let [track] = plan.labs.as_slice() else {
+            return None;
+        };
         let user = spec::user_of(&track.lab)?;
         self.book()?.ground.settings.users.get(user)?;
         match &track.choice {
@@ -126,7 +128,12 @@ impl Model {
             .world
             .as_ref()
             .map(|world| Stand::of(world, &spec::lab(&roll.user)));
-        let kept = now.map(|now| now.kept.difference(&roll.before.kept).cloned().collect::<Vec<_>>());
+        let kept = now.map(|now| {
+            now.kept
+                .difference(&roll.before.kept)
+                .cloned()
+                .collect::<Vec<_>>()
+        });
         let kept = kept.unwrap_or_default().into_iter();
         let lines: Vec<String> = std::iter::once(text)
             .chain(kept.map(|name| kept_by_update(&name)))

@@ -99,9 +99,10 @@ impl Shared {
         }
         let (path, places, name) = (paths::typed(&typed), self.around.paths.clone(), user.clone());
         let done = tokio::task::spawn_blocking(move || {
-            let (ground, _guard) =
-                Ground::hold(&places).map_err(|trouble| (trouble.to_string(), false))?;
-            let of = ground.user(&name).map_err(|trouble| (trouble.to_string(), false))?;
+            let (ground, _guard) = Ground::hold(&places).map_err(|trouble| (trouble.to_string(), false))?;
+            let of = ground
+                .user(&name)
+                .map_err(|trouble| (trouble.to_string(), false))?;
             let uid = spec::uid(of, ground.ledger.slot(&name).unwrap_or_default());
             let there = |error: &BackupError| matches!(error, BackupError::NotEmpty(_));
             backup::restore(&path, &files::home(&ground, &name), uid, replace)
