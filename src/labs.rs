@@ -18,6 +18,7 @@ pub mod marks;
 mod observe;
 pub mod sizes;
 pub mod snapshots;
+pub mod stand;
 pub mod verdict;
 
 use std::collections::BTreeMap;

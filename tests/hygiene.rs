@@ -305,6 +305,7 @@ fn views(text: &str) -> Vec<(&'static str, Model)> {
     lost.update(Msg::World(Err(Missing {
         text: text.into(),
         absent: false,
+        docker: None,
     })));
     let mut broken = sample::picker(80, 24);
     broken.update(Msg::Snapshots("ai-lab".into(), Err(text.into())));

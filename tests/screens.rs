@@ -29,6 +29,7 @@ fn absent(width: u16, height: u16) -> Model {
     model.update(Msg::World(Err(Missing {
         text: "no LXD or Incus was found; halolab installs one".into(),
         absent: true,
+        docker: None,
     })));
     model
 }
@@ -38,6 +39,7 @@ fn lost(width: u16, height: u16) -> Model {
     model.update(Msg::World(Err(Missing {
         text: "no answer from lxd at /var/lib/lxd/unix.socket: connection refused; is its service running? try `systemctl start lxd`, then `halolab status`".into(),
         absent: false,
+    docker: None,
     })));
     model
 }

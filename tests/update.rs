@@ -435,6 +435,7 @@ fn a_lost_engine_keeps_the_lists_and_a_retry_looks_again() {
     model.update(Msg::World(Err(halolab::app::Missing {
         text: "gone".into(),
         absent: false,
+        docker: None,
     })));
     assert_eq!(model.labs.rows.len(), 4);
     assert!(matches!(model.engine, Engine::Failed(_)));
@@ -618,6 +619,7 @@ fn lose(model: &mut Model) {
     model.update(Msg::World(Err(halolab::app::Missing {
         text: "gone".into(),
         absent: false,
+        docker: None,
     })));
 }
 

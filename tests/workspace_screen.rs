@@ -2,6 +2,10 @@
 //! question.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "workspace_screen/files.rs"]
+mod files;
+#[path = "workspace_screen/roll.rs"]
+mod roll;
 #[path = "common/sample/mod.rs"]
 mod sample;
 
@@ -240,6 +244,8 @@ fn pressed(base: fn(u16, u16) -> Model, keys: &'static str) -> impl Fn(u16, u16)
 #[case::purge("purge", pressed(asked, "D"))]
 #[case::disable("disable", pressed(asked, "x"))]
 #[case::help("help", pressed(asked, "?"))]
+#[case::backup("backup", pressed(asked, "B"))]
+#[case::compose("compose", pressed(asked, "C"))]
 fn each_screen_at_each_size(#[case] name: &str, #[case] sample: impl Fn(u16, u16) -> Model) {
     for (columns, rows) in [(80, 24), (120, 40), (200, 60)] {
         let drawn = draw(&sample(columns, rows));
@@ -515,7 +521,7 @@ fn data_goes_only_with_the_name_typed_and_never_while_the_engine_is_unknown() {
 fn nothing_is_changed_when_read_only() {
     let mut model = asked(80, 24);
     model.setup.read_only = true;
-    for key in ["a", "c", "s", "S", "R", "u", "e", "x", "d", "D", "P", "b", "o"] {
+    for key in ["a", "c", "s", "S", "R", "u", "e", "x", "d", "D", "P", "b", "o", "B", "I", "C"] {
         assert_eq!(press(&mut model, key), [], "{key}");
         assert!(
             model.dialog.is_none() && model.screen() == Screen::Workspaces,

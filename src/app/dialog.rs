@@ -8,7 +8,7 @@ use super::{
     msg::Job,
     reading::Reading,
     resume::Unfinished,
-    workspaces::Asked,
+    workspaces::{Asked, Filed},
     zephyr::{FailedBuild, Wanted},
 };
 
@@ -148,6 +148,8 @@ pub enum PromptThen {
     Rename(String, String, Seen),
     /// What an entrypoint of Zephyr takes.
     Zephyr(Box<Wanted>),
+    /// Something of workspaces is written to this path, or comes from there.
+    File(Filed),
     /// The secrets of the run that goes on.
     Secrets,
 }

@@ -373,17 +373,9 @@ impl Shared {
         if !plan.may_lose() {
             return false;
         }
-        let Ok(backend) = self.backend().await else {
+        let Ok(world) = self.observe(Facts::default()).await else {
             return false;
         };
-        let aliases = crate::plan::aliases(&self.around.catalog, &[]);
-        let config = self.around.config.clone();
-        let wanted = self.wants_docker();
-        let seen = World::observe_all(&self.engines, Facts::default(), config, &aliases, wanted);
-        let Ok(mut world) = seen.await else {
-            return false;
-        };
-        world.jobs = run::jobs::ask_under_way(&self.jobs(), backend.as_ref()).await;
         let losses = unfinished::losses_now(plan, &world, &self.around.runs, id);
         let more = losses.more_than(&plan.losses);
         let changed = !more.is_empty();
@@ -392,6 +384,16 @@ impl Shared {
             self.tell(Msg::Outdated(Box::new(told))).await;
         }
         changed
+    }
+
+    /// Looks at the engines with what runs in their labs, as a plan needs it.
+    pub(super) async fn observe(&self, facts: Facts) -> backend::Result<World> {
+        let backend = self.backend().await?;
+        let aliases = crate::plan::aliases(&self.stages(), &[]);
+        let (config, wanted) = (self.around.config.clone(), self.wants_docker());
+        let mut world = World::observe_all(&self.engines, facts, config, &aliases, wanted).await?;
+        world.jobs = run::jobs::ask_under_way(&self.jobs(), backend.as_ref()).await;
+        Ok(world)
     }
 
     /// How threads that read logs for builds tell of them.

@@ -107,7 +107,7 @@ async fn observe(
     match looked.await {
         Ok(seen) => Ok(seen),
         Err(error @ backend::Error::NotFound { .. }) if !seen => {
-            let missing = missing(&error, true);
+            let missing = missing(shared, &error, true).await;
             if told != Some(&missing) {
                 let world = World::without_daemon(facts(known), shared.around.config.clone());
                 shared.tell(Msg::World(Ok(Box::new(world)))).await;
@@ -115,7 +115,7 @@ async fn observe(
             Err(missing)
         }
         Err(error @ backend::Error::Asleep { .. }) => {
-            let missing = missing(&error, true);
+            let missing = missing(shared, &error, true).await;
             if let backend::Error::Asleep { engine, .. } = &error
                 && told != Some(&missing)
             {
@@ -124,14 +124,24 @@ async fn observe(
             }
             Err(missing)
         }
-        Err(error) => Err(missing(&error, false)),
+        Err(error) => Err(missing(shared, &error, false).await),
     }
 }
 
-fn missing(error: &backend::Error, absent: bool) -> Missing {
+async fn missing(shared: &Shared, error: &backend::Error, absent: bool) -> Missing {
     Missing {
         text: sanitize(&error.to_string()),
         absent,
+        docker: without_docker(shared).await,
+    }
+}
+
+/// Why Docker is not there; none where it answers.
+async fn without_docker(shared: &Shared) -> Option<String> {
+    match shared.engines.docker().await {
+        Err(away) => Some(sanitize(&away.why)),
+        Ok(_) if answers(shared).await => None,
+        Ok(_) => Some("Docker does not answer; look at it with `docker version`".into()),
     }
 }
 
@@ -219,7 +229,8 @@ async fn until_changed(shared: &Shared, known: &Known, backend: Arc<dyn Backend>
                 // Connecting anew may take as long again before it says the same.
                 let seconds = PULSE_WAIT.as_secs();
                 let text = format!("the engine takes connections and gives no answer for {seconds} s; is it stopped or overloaded?");
-                shared.tell(Msg::World(Err(Missing { text, absent: false }))).await;
+                let docker = without_docker(shared).await;
+                shared.tell(Msg::World(Err(Missing { text, absent: false, docker }))).await;
                 false
             }
             () = shared.messages.closed() => return false,

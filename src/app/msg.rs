@@ -116,6 +116,8 @@ pub struct Missing {
     pub text: String,
     /// No engine is installed: setting one up is the way out.
     pub absent: bool,
+    /// Why Docker is not there either, which is all that workspaces need; none where it answers.
+    pub docker: Option<String>,
 }
 
 /// What the host's screen shows.

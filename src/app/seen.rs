@@ -11,12 +11,14 @@ use super::{
 };
 
 /// How old what is shown is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// When the engine answered last, in seconds since 1970; none before it did.
     pub last: Option<u64>,
     /// Since when it does not answer; none while it does.
     pub away: Option<u64>,
+    /// Why Docker did not answer either, when nothing could be looked at.
+    pub docker: Option<String>,
 }
 
 impl Model {
@@ -67,6 +69,7 @@ impl Model {
             (None, _) => Engine::Absent("no LXD or Incus was found".into()),
         };
         self.seen.away = None;
+        self.seen.docker = None;
         if world.server.is_some() {
             self.seen.last = Some(self.now);
         }
@@ -104,6 +107,7 @@ impl Model {
     }
 
     pub(in crate::app) fn take_missing(&mut self, missing: Missing) -> Vec<Effect> {
+        self.seen.docker = missing.docker;
         self.engine = if missing.absent {
             Engine::Absent(missing.text)
         } else {

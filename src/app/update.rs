@@ -233,6 +233,8 @@ impl Model {
         } else if self.is_running() {
             self.help = None;
             self.ask_to_stop(true);
+        } else if self.ask_to_leave_roll(code) {
+            self.help = None;
         } else if self.is_filled_in() {
             self.help = None;
             self.ask_to_leave(Then::Quit(code), "Quitting throws them away.");

@@ -98,10 +98,8 @@ pub(super) async fn passing(
     choice: &Choice,
     cuda: Option<&str>,
 ) -> Result<Passing, docker::Unknown> {
-    let root = Root::new(root.unwrap_or_else(|| Path::new("/")));
-    let answer = docker::ask(&root, machine).await;
-    let around = Surroundings::read(&root, machine, answer.as_ref());
-    docker::pass(machine, &around, &matrix(), choice, cuda)
+    let root = root.unwrap_or_else(|| Path::new("/"));
+    docker::passing(machine, root, &matrix(), choice, cuda).await
 }
 
 /// The same for people.

@@ -13,8 +13,9 @@ use crate::{
     app::{
         Model, Tone,
         keys::{self, Place},
-        model::Engine,
+        model::{Engine, Screen},
     },
+    backend::Server,
     log::clean,
 };
 
@@ -84,10 +85,25 @@ fn head(model: &Model, title: &str, width: u16) -> Line<'static> {
     ])
 }
 
+/// Whether what is on the screen is of Docker alone: whatever another engine says is no answer there.
+fn needs_docker(model: &Model) -> bool {
+    matches!(model.screen(), Screen::Workspaces | Screen::Ports | Screen::User)
+}
+
 /// Glyph, words and style of where we stand with the engine.
 fn engine(model: &Model) -> (&'static str, String, Style) {
     let (glyphs, styles) = (&model.look.glyphs, model.look.styles());
     let read_only = if model.setup.read_only { " (read-only)" } else { "" };
+    let named = |server: &Server| format!("{} {}{read_only}", server.title(), clean(&server.version));
+    if needs_docker(model) && !model.is_stale() {
+        let docker = model.world.as_ref().and_then(|world| world.docker.as_ref());
+        if let Some(server) = docker.and_then(|docker| docker.server.as_ref()) {
+            return (glyphs.running, named(server), styles.ok);
+        }
+        if model.docker_away().is_some() {
+            return (glyphs.failed, "no Docker".into(), styles.error);
+        }
+    }
     match &model.engine {
         Engine::Looking => {
             let waited = model.now.saturating_sub(model.looking_since);
@@ -100,11 +116,8 @@ fn engine(model: &Model) -> (&'static str, String, Style) {
         }
         Engine::Ready => {
             let server = model.world.as_ref().and_then(|w| w.server.as_ref());
-            let name = server.map_or_else(
-                || "engine".to_owned(),
-                |s| format!("{} {}", s.title(), clean(&s.version)),
-            );
-            (glyphs.running, format!("{name}{read_only}"), styles.ok)
+            let name = server.map_or_else(|| format!("engine{read_only}"), named);
+            (glyphs.running, name, styles.ok)
         }
         Engine::Absent(_) => (glyphs.missing, "no engine yet".into(), styles.warn),
         Engine::Failed(_) => (glyphs.failed, "engine does not answer".into(), styles.error),
@@ -144,9 +157,10 @@ fn told_lines(model: &Model, width: u16) -> Lines {
     }
     let why = match &model.engine {
         // The first screen has the reason in its own row.
-        Engine::Failed(_) if model.screen() == crate::app::model::Screen::Welcome => {
-            Some("No answer; r looks again.".into())
-        }
+        Engine::Failed(_) if model.screen() == Screen::Welcome => Some("No answer; r looks again.".into()),
+        Engine::Failed(_) if needs_docker(model) => model
+            .docker_away()
+            .map(|why| format!("{} r looks again.", sentence(why))),
         Engine::Failed(text) => Some(format!("{} r looks again.", sentence(text))),
         _ => None,
     };

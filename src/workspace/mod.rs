@@ -9,6 +9,7 @@ pub mod backup;
 pub mod building;
 pub mod compose;
 pub mod edit;
+pub mod files;
 pub mod gpus;
 pub mod ground;
 pub mod image;

@@ -5,13 +5,14 @@
 pub mod settle;
 
 use std::{
+    collections::BTreeSet,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     time::Duration,
 };
 
 use super::{
     Ledger, Settings, User, ports,
-    probe::{ASK, DEADLINE, Inside, Report, Target, judge, probe},
+    probe::{ASK, DEADLINE, Health, Inside, Report, Target, judge, probe},
     spec,
 };
 use crate::backend::{Backend, Error, ExecSpec, Output, Progress};
@@ -113,6 +114,14 @@ pub async fn reports(
     let targets = targets(settings, ledger, name, user);
     let (inside, probed) = tokio::join!(inside(backend, &lab), probe(&targets, DEADLINE));
     judge(&lab, &wanted(user), &inside, &probed)
+}
+
+/// The services that answer, by name.
+pub fn answering(reports: &[Report]) -> BTreeSet<String> {
+    let up = reports
+        .iter()
+        .filter(|report| matches!(report.health, Health::Up | Health::Warning));
+    up.map(|report| report.service.clone()).collect()
 }
 
 /// What supervisor says of the programs of a workspace.

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 use super::{
     Ground, Service, User,
     ports::{self, Collision},
+    spec,
 };
 
 /// Ports of a user's services, by service; none without a slot.
@@ -140,4 +141,30 @@ pub fn below_map(ground: &Ground, collisions: &[Collision]) -> Vec<String> {
         format!("{mark} {}", collision.text())
     });
     kept.chain(said).map(|text| crate::log::sanitize(&text)).collect()
+}
+
+/// What is said of a user whose update failed: whether the container of before is back, and whether its services answer.
+pub fn came_back(user: &str, came: bool, well: bool) -> String {
+    match (came, well) {
+        (true, true) => format!("{user} has the container of before again, and its services answer"),
+        (true, false) => format!(
+            "{user} has the container of before again, and not all of its services answer: \
+             `halolab workspace status {user}` says which"
+        ),
+        (false, _) => format!(
+            "{user} does not have the container of before again: `halolab status {0}` says what there is, \
+             `halolab undo {0}` tries it once more",
+            spec::lab(user)
+        ),
+    }
+}
+
+/// What an update kept, and how it goes.
+pub fn kept_by_update(name: &str) -> String {
+    format!("kept: {name}; `halolab remove {name}` removes it when it was looked at")
+}
+
+/// Nothing can come back.
+pub fn nothing_kept(lab: &str) -> String {
+    format!("nothing was kept of {lab}; see `halolab runs list` for what was done")
 }

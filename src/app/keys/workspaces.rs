@@ -36,7 +36,7 @@ pub(super) const WORKSPACES: &[Key] = &[
         &[c('u')],
         Intent::Update,
         "update",
-        "make it anew from the image of now; the one of before is kept",
+        "make it anew from the image of now; where services do not answer then, the one of before comes back",
     ),
     key(
         &[c('l')],
@@ -98,6 +98,24 @@ pub(super) const WORKSPACES: &[Key] = &[
         Intent::Purge,
         "",
         "remove the user with all data, for ever; asks for the name",
+    ),
+    key(
+        &[c('B')],
+        Intent::Backup,
+        "backup",
+        "write a user's home to an archive; asks where",
+    ),
+    key(
+        &[c('I')],
+        Intent::PutBack,
+        "",
+        "put a user's home back out of an archive; asks which",
+    ),
+    key(
+        &[c('C')],
+        Intent::Compose,
+        "compose",
+        "write a compose file of all workspaces; asks where",
     ),
     key(&[c('r')], Intent::Retry, "", "look at everything again"),
     key(

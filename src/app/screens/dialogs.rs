@@ -143,6 +143,9 @@ impl Model {
         let Some(Dialog::Prompt(prompt)) = &self.dialog else {
             return vec![];
         };
+        if matches!(prompt.then, PromptThen::File(_)) {
+            return self.take_path();
+        }
         if prompt.then == PromptThen::Secrets {
             return self.take_secrets();
         }
@@ -164,7 +167,7 @@ impl Model {
             PromptThen::Copy(lab, snapshot) => self.plan_for(&lab, Choice::RestoreAs(snapshot, first)),
             PromptThen::NewSnapshot(lab) => self.start_job(Job::NewSnapshot(lab, first, second)),
             PromptThen::Zephyr(wanted) => self.run_typed(*wanted, &first),
-            PromptThen::Secrets => vec![],
+            PromptThen::Secrets | PromptThen::File(_) => vec![],
             PromptThen::Note(lab, snapshot) => self.start_job(Job::Note(lab, snapshot, first)),
             PromptThen::Rename(_, from, _) if from == first => vec![],
             PromptThen::Rename(lab, from, seen) => {
@@ -189,7 +192,7 @@ impl Model {
             _ => false,
         };
         match then {
-            PromptThen::Note(..) | PromptThen::Secrets => None,
+            PromptThen::Note(..) | PromptThen::Secrets | PromptThen::File(_) => None,
             PromptThen::Zephyr(wanted) => name
                 .is_empty()
                 .then(|| format!("it takes {}", wanted.entry.takes)),

@@ -1,6 +1,7 @@
 //! What the keys do, one file a screen.
 
 mod dialogs;
+mod files;
 mod host;
 mod jobs;
 mod labs;
@@ -8,6 +9,7 @@ pub(crate) mod menu;
 mod options;
 mod removal;
 mod review;
+mod roll;
 mod run;
 mod snapshots;
 mod tune;

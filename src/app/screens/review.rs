@@ -103,6 +103,10 @@ impl Model {
             (!secrets.is_empty()).then(|| (pick.lab.clone(), secrets))
         });
         let secrets = secrets.collect();
+        self.workspaces.roll = match review.goes_on {
+            None => self.roll_of(&review.plan),
+            Some(_) => None,
+        };
         self.run = Some(RunView::new(review.plan.clone(), self.now));
         self.stack = self.lists();
         self.stack.push(Screen::Run);

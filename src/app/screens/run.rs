@@ -62,7 +62,9 @@ impl Model {
         // What was changed of the boot configuration is told by the look at the machine.
         let machine = tuned.then_some(Effect::LookAtMachine);
         let removal = if code == 0 { self.after_removal() } else { vec![] };
-        [Effect::Look].into_iter().chain(machine).chain(removal).collect()
+        let update = self.after_update(code);
+        let looks = [Effect::Look].into_iter().chain(machine);
+        looks.chain(removal).chain(update).collect()
     }
 
     /// Asks for what the logs are to show and do not show yet.

@@ -9,7 +9,7 @@ use crate::{
         keys::Intent,
         model::{Model, Pick, Review, Screen},
         msg::{Effect, Job, Tone},
-        workspaces::{Asked, News, Standing, Subject, UserForm, Wish},
+        workspaces::{Asked, Filed, News, Standing, Subject, UserForm, Wish},
     },
     labs::counted,
     plan::Choice,
@@ -141,6 +141,10 @@ impl Model {
                 self.workspaces.pending = Some((pick, notes));
                 return vec![Effect::Look];
             }
+            News::Occupied(user, path) => self.ask_to_replace(user, path),
+            News::Waits(text) => self.say(Tone::Good, text),
+            News::Waited(user, waited) => return self.take_waited(&user, waited),
+            News::WayBack(user, way) => return self.take_way_back(&user, way),
             News::Planned(plan, said) => {
                 self.wizard.picks.clear();
                 self.workspaces.removal = None;
@@ -336,6 +340,10 @@ impl Model {
         match asked {
             Asked::Rotate(name) => vec![Effect::Workspaces(Wish::Rotate(name))],
             Asked::Service(name, service) => vec![Effect::Workspaces(Wish::Service(name, service))],
+            Asked::Replace(name, path) => {
+                let what = Filed::Restore(name, true);
+                vec![Effect::Workspaces(Wish::File(what, path))]
+            }
             Asked::Disable(name) => {
                 let Job::Stop(_, seen) = self.stop_of(&name) else {
                     return vec![];

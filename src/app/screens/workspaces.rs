@@ -94,6 +94,7 @@ impl Model {
             Intent::New => return self.fill_in_user(true),
             Intent::Settings => return self.fill_in_all(),
             Intent::BuildImage => return self.plan_image(),
+            Intent::Compose => self.ask_for_compose(),
             _ if is_about_user(intent) => return self.on_user(intent),
             _ => self.move_in_workspaces(intent),
         }
@@ -164,7 +165,15 @@ impl Model {
             Intent::Delete => self.ask_to_remove_user(&name, false),
             Intent::Purge => self.ask_to_remove_user(&name, true),
             Intent::Passwords => self.ask_for_passwords(&name),
+            Intent::Backup => {
+                self.ask_for_backup(&name);
+                vec![]
+            }
             _ if self.refuse_stale() => vec![],
+            Intent::PutBack => {
+                self.ask_for_archive(&name);
+                vec![]
+            }
             Intent::Stop => self.stop_workspace(&name),
             Intent::Logs if self.standing(&name) == Standing::Running => {
                 let service = self.service_under_cursor();
@@ -328,6 +337,8 @@ fn is_about_user(intent: Intent) -> bool {
             | Intent::Toggle
             | Intent::Delete
             | Intent::Purge
+            | Intent::Backup
+            | Intent::PutBack
             | Intent::Passwords
     )
 }

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, ErrorKind, Write as _},
-    path::{Path, PathBuf},
+    path::Path,
     process::ExitStatus,
 };
 
@@ -15,6 +15,7 @@ use crate::{
         page::Filter,
         sanitize, spool,
     },
+    paths::typed,
     view::{Range, viewer::Save},
 };
 
@@ -63,11 +64,7 @@ pub fn saving(document: &Document, range: Option<Range>, filter: Option<&Filter>
 /// # Errors
 /// It cannot be written.
 pub fn save(saving: Saving, save: &Save) -> Result<u64, (String, bool)> {
-    let typed = save.path.trim();
-    let path = match (typed.strip_prefix("~/"), std::env::var_os("HOME")) {
-        (Some(rest), Some(home)) => Path::new(&home).join(rest),
-        _ => PathBuf::from(typed),
-    };
+    let path = typed(&save.path);
     saving.write_to(&path, save.over).map_err(|error| {
         let there = error.kind() == ErrorKind::AlreadyExists && path.is_file();
         let name = sanitize(&path.to_string_lossy());

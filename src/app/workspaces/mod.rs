@@ -1,21 +1,30 @@
 //! The workspaces' screen as data: what the files say of users, how their services are, and what is wished about them.
 
 mod fields;
+mod files;
 pub(super) mod logs;
 mod order;
+mod roll;
 mod wish;
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use crate::{
     backend::{InstanceState, Status},
-    labs::{Presence, identity::Seen},
+    host::Facts,
+    labs::{Presence, identity::Seen, stand::Stand},
     plan::Plan,
     workspace::{Ground, Settings, User, gpus::Holds, probe::Report, resources::Sums, spec},
 };
 
 use super::model::{Model, Pick};
+pub use files::Filed;
 pub use order::{Complaint, Order, Subject, UserForm};
+pub use roll::{Roll, Waited, WayBack};
 
 /// What the files say, and what all users together come to.
 #[derive(Clone, Debug)]
@@ -53,6 +62,8 @@ pub struct Workspaces {
     pub pending: Option<(Pick, Vec<String>)>,
     /// Who is taken out of the file once the plan that removes their container has ended well, and whether their data goes.
     pub removal: Option<(String, bool)>,
+    /// The update that is under way.
+    pub roll: Option<Roll>,
 }
 
 /// One user's workspace, asked.
@@ -163,6 +174,12 @@ pub enum Wish {
     Service(String, String),
     /// Make slot, folders and secrets of a user, and look whether ports and image are there; then plan this.
     Ready(Pick),
+    /// Wait until the services of a user answer; those that may not be left out.
+    Wait(String, BTreeSet<String>),
+    /// Find the way back to what there was of a user's workspace.
+    Return(String, Stand, Box<Facts>),
+    /// Write or put back something: what, and the path as it was typed.
+    File(Filed, String),
     /// Plan the image: each step anew, and what the machine computes with.
     Build(bool, String),
 }
@@ -180,6 +197,14 @@ pub enum News {
     Not(Option<&'static str>, String),
     /// A user can be started: what to plan, and what is to be said before.
     Ready(Pick, Vec<String>),
+    /// Whose services are waited for, in words.
+    Waits(String),
+    /// The services of a user came up, or not.
+    Waited(String, Waited),
+    /// The way back for a user.
+    WayBack(String, WayBack),
+    /// Nothing was put back: this user has a home already. The archive.
+    Occupied(String, String),
     /// A plan of its own, and what is to be said before.
     Planned(Box<Plan>, String),
 }
@@ -193,6 +218,8 @@ pub enum Asked {
     Disable(String),
     /// New passwords.
     Rotate(String),
+    /// Put a home back from this archive where there is one.
+    Replace(String, String),
     /// Begin a service anew, where somebody's work ends by it.
     Service(String, String),
 }
@@ -262,8 +289,9 @@ impl Model {
 
     /// Why Docker is not there; none where it is, or was not looked for.
     pub(crate) fn docker_away(&self) -> Option<&str> {
-        let away = self.world.as_ref()?.docker_away.as_ref()?;
-        Some(away.why.as_str())
+        let away = || self.world.as_ref()?.docker_away.as_ref();
+        let seen = self.seen.docker.as_deref();
+        seen.or_else(|| away().map(|away| away.why.as_str()))
     }
 
     /// Whether Docker answers.

@@ -94,6 +94,15 @@ impl Shared {
                 Err(why) => News::Not(None, why),
             },
             Wish::Service(user, service) => self.restart_service(&user, &service).await,
+            Wish::Wait(user, needed) => {
+                let waited = self.wait_for_services(&user, needed).await;
+                News::Waited(user, waited)
+            }
+            Wish::Return(user, before, facts) => {
+                let way = self.way_back(&user, &before, *facts).await;
+                News::WayBack(user, way)
+            }
+            Wish::File(what, path) => self.file(what, &path).await,
             Wish::Build(anew, compute) => self.image(anew, compute).await,
             Wish::Disable(user, seen) => match self.stop(&user, seen).await {
                 Ok(()) => self.changed(move |ground| disabled(ground, &user, true)).await,
@@ -207,6 +216,12 @@ impl Shared {
             if docker.image(&name).await.map_err(words)?.is_none() {
                 return Err(format!("{}; here the key is b", no_image(&name)));
             }
+        }
+        if pick.choice == Choice::Recreate {
+            // What answers now has to answer afterwards.
+            let name = spec::user_of(&pick.lab).unwrap_or_default().to_owned();
+            let asked = self.ask(vec![name]).await;
+            self.tell(Msg::Workspaces(asked)).await;
         }
         self.read_stages().await;
         Ok(notes)

@@ -4,9 +4,13 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    backend::{Power, Status},
+    backend::Power,
+    labs::stand::{Return, Stand},
     plan::Choice,
-    workspace::spec,
+    workspace::{
+        shown::{came_back, kept_by_update, nothing_kept},
+        spec,
+    },
 };
 
 use super::{
@@ -18,31 +22,6 @@ use super::{
     power::{agreed, chosen, has_image, made, nothing, ready, run},
     settle,
 };
-
-/// What there is of a user's workspace.
-struct Stand {
-    /// Of the container; none where there is none.
-    uuid: Option<String>,
-    running: bool,
-    /// Whole containers that were kept beside it.
-    kept: BTreeSet<String>,
-}
-
-impl Stand {
-    async fn of(setup: &Setup, lab: &str) -> Result<Self, Stop> {
-        let world = setup.glance_at(&[lab]).await?;
-        let instance = world.instance(lab);
-        let kept = world.kept(lab).into_iter();
-        Ok(Self {
-            uuid: instance.map(|instance| instance.uuid.clone()),
-            running: instance.is_some_and(|instance| instance.status == Status::Running),
-            kept: kept
-                .filter(|kept| !kept.replacement && kept.whole)
-                .map(|kept| kept.name)
-                .collect(),
-        })
-    }
-}
 
 /// How the update of one user came out.
 enum Came {
@@ -65,7 +44,7 @@ pub(super) async fn update(setup: &mut Setup, args: ChangeArgs) -> Result<Code, 
     }
     let (mut done, mut left) = (vec![], users.into_iter());
     while let Some(user) = left.next() {
-        let before = Stand::of(setup, &spec::lab(&user)).await?;
+        let before = stand(setup, &spec::lab(&user)).await?;
         let needed = if before.running && !args.consent.dry_run {
             settle::answering(setup, &ground, &user).await?
         } else {
@@ -163,7 +142,7 @@ impl Roll<'_> {
                 false
             }
         };
-        let now = Stand::of(setup, &lab).await?;
+        let now = stand(setup, &lab).await?;
         let kept: Vec<&String> = now.kept.difference(&before.kept).collect();
         self.say(setup, (came.is_ok(), back), &kept)?;
         Ok(Code::FAILED)
@@ -182,22 +161,9 @@ impl Roll<'_> {
                 "untouched": untouched,
             }}));
         }
-        note(&match (came, back) {
-            (true, true) => format!("{user} has the container of before again, and its services answer"),
-            (true, false) => format!(
-                "{user} has the container of before again, and not all of its services answer: \
-                 `halolab workspace status {user}` says which"
-            ),
-            (false, _) => format!(
-                "{user} does not have the container of before again: `halolab status {0}` says what there is, \
-                 `halolab undo {0}` tries it once more",
-                spec::lab(user)
-            ),
-        });
+        note(&came_back(user, came, back));
         for name in kept {
-            note(&format!(
-                "kept: {name}; `halolab remove {name}` removes it when it was looked at"
-            ));
+            note(&kept_by_update(name));
         }
         if !done.is_empty() {
             note(&format!("updated before, and well: {}", done.join(", ")));
@@ -207,23 +173,25 @@ impl Roll<'_> {
     }
 }
 
+/// What there is of a user's workspace now.
+async fn stand(setup: &Setup, lab: &str) -> Result<Stand, Stop> {
+    Ok(Stand::of(&setup.glance_at(&[lab]).await?, lab))
+}
+
 /// Puts the container of before in its place: the one that was kept by the swap; where it did not come to that, the one
 /// that is there is started again.
 async fn bring(setup: &Setup, lab: &str, before: &Stand) -> Result<(), Stop> {
-    let now = Stand::of(setup, lab).await?;
     let user = spec::user_of(lab).unwrap_or(lab).to_owned();
-    if now.uuid.is_some() && now.uuid == before.uuid {
-        if before.running && !now.running {
+    let kept = match before.way_back(&stand(setup, lab).await?) {
+        Return::There => return Ok(()),
+        Return::Start => {
             let _lock = setup.hold(&[lab], &format!("start {lab}")).await?;
             let backend = setup.docker().await.map_err(Stop::blocked)?;
             backend.power(lab, Power::Start).await?;
+            return Ok(());
         }
-        return Ok(());
-    }
-    let Some(kept) = now.kept.difference(&before.kept).next() else {
-        return Err(Stop::blocked(format!(
-            "nothing was kept of {lab}; see `halolab runs list` for what was done"
-        )));
+        Return::Lost => return Err(Stop::blocked(nothing_kept(lab))),
+        Return::Bring(kept) => kept,
     };
     match run(setup, vec![(user, Choice::BringBack(kept.clone()))], &agreed()).await? {
         Code::OK => Ok(()),

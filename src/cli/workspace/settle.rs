@@ -7,10 +7,10 @@ use futures_util::future::join_all;
 use crate::{
     backend::{Backend, Progress, docker::Docker},
     workspace::{
-        probe::{Health, Report},
+        probe::Report,
         services::{
             self,
-            settle::{Patience, Settled, Waiting, is_well, settle},
+            settle::{Patience, Settled, Waiting, is_well, not_from_here, settle, unwell},
         },
         spec,
     },
@@ -32,12 +32,7 @@ pub(super) const LAST: u32 = 15;
 /// The services of a user that answer now.
 pub(super) async fn answering(setup: &Setup, ground: &Ground, name: &str) -> Result<BTreeSet<String>, Stop> {
     let reports = health::reports(setup, ground, name, ground.user(name)?).await;
-    let up = |report: &Report| matches!(report.health, Health::Up | Health::Warning);
-    Ok(reports
-        .into_iter()
-        .filter(up)
-        .map(|report| report.service)
-        .collect())
+    Ok(services::answering(&reports))
 }
 
 /// Waits for the services of a user. None where they cannot be asked from here: the engine is another machine's.
@@ -50,20 +45,14 @@ pub(super) async fn wait(
     let user = ground.user(name)?;
     let backend = setup.docker().await.map_err(Stop::blocked)?;
     let server = backend.server().await?;
-    if !server.is_here() && ground.settings.bind_of(user).is_loopback() {
-        note(&crate::log::sanitize(&format!(
-            "the services of {name} are not waited for: their ports are open on the machine of {} alone; ask there with \
-             `halolab workspace status {name}`",
-            server.address
-        )));
+    if let Some(why) = not_from_here(&server, &ground.settings, (name, user)) {
+        note(&why);
         return Ok(None);
     }
     let quiet = setup.global.quiet || setup.global.json;
-    let (mut told, unneeded) = (String::new(), BTreeSet::new());
+    let mut told = String::new();
     let mut tell = |reports: &[Report]| {
-        let open = reports.iter().filter(|report| !is_well(report, &unneeded));
-        let open: Vec<&str> = open.map(|report| report.service.as_str()).collect();
-        let open = open.join(", ");
+        let open = unwell(reports);
         if !quiet && !open.is_empty() && open != told {
             note(&format!("{name}: waiting for {open}"));
             told = open;

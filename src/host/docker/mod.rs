@@ -179,6 +179,23 @@ pub struct Passing {
     pub unfit: BTreeMap<String, String>,
 }
 
+/// How a container gets the GPUs of the machine below a root; the engine is asked where it is that of this machine.
+///
+/// # Errors
+/// A GPU is named that is not here.
+pub async fn passing(
+    machine: &Machine,
+    root: &Path,
+    matrix: &Matrix,
+    choice: &Choice,
+    cuda: Option<&str>,
+) -> Result<Passing, Unknown> {
+    let root = Root::new(root);
+    let answer = ask(&root, machine).await;
+    let around = Surroundings::read(&root, machine, answer.as_ref());
+    pass(machine, &around, matrix, choice, cuda)
+}
+
 impl Passing {
     /// Why no GPU gets in, in words.
     pub fn closed(&self) -> String {

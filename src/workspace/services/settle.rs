@@ -10,7 +10,7 @@ use std::{
 
 use super::{MOST, PATIENCE, ask};
 use crate::{
-    backend::{Backend, Status},
+    backend::{Backend, Server, Status},
     workspace::{
         Ledger, Settings, User,
         probe::{Health, Report},
@@ -81,6 +81,14 @@ pub fn is_well(report: &Report, needed: &BTreeSet<String>) -> bool {
         Health::LeftOut => !needed.contains(&report.service),
         Health::Starting | Health::Down => false,
     }
+}
+
+/// The services that are not as they should be, where none may be left out.
+pub fn unwell(reports: &[Report]) -> String {
+    let none = BTreeSet::new();
+    let open = reports.iter().filter(|report| !is_well(report, &none));
+    let open: Vec<&str> = open.map(|report| report.service.as_str()).collect();
+    open.join(", ")
 }
 
 impl Waiting {
@@ -161,6 +169,19 @@ pub struct Settled {
     pub failed: Option<String>,
     /// How long it took.
     pub took: Duration,
+}
+
+/// Why the services of a user are not waited for from here; none where they can be: ports of another machine's loopback
+/// are open there alone.
+pub fn not_from_here(server: &Server, settings: &Settings, (name, user): (&str, &User)) -> Option<String> {
+    let there = !server.is_here() && settings.bind_of(user).is_loopback();
+    there.then(|| {
+        crate::log::sanitize(&format!(
+            "the services of {name} are not waited for: their ports are open on the machine of {} alone; ask there with \
+             `halolab workspace status {name}`",
+            server.address
+        ))
+    })
 }
 
 /// Looks until it is clear how it comes out; `tell` hears of each look.
