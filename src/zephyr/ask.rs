@@ -58,10 +58,10 @@ pub enum Error {
     #[error(transparent)]
     Job(#[from] job::Error),
     /// A build cache.
-    #[error("{0}; change it with `halolab recreate LAB --set cache_registry=…`")]
+    #[error("{0}; change it with `halolab apply LAB --choose recreate --set cache_registry=…`")]
     Mirror(#[from] MirrorError),
     /// What is compiled for.
-    #[error("{0}; change it with `halolab recreate LAB --set cuda_arch=…`")]
+    #[error("{0}; change it with `halolab apply LAB --choose recreate --set cuda_arch=…`")]
     Wish(#[from] WishError),
     /// A file of Spack's.
     #[error(transparent)]

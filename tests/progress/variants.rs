@@ -105,7 +105,7 @@ fn why_packages_failed_is_in_the_summary_of_the_new_installer_also_where_others_
         a = &A[..7],
         b = &B[..7],
         c = &C[..7],
-        d = "ttzpb4x",
+        d = "gx47tsd",
     ));
     let errors = |name: &str| {
         let mut all = tree.packages().iter();
