@@ -79,8 +79,8 @@ fn a_build_is_shown_before_it_begins_and_only_what_is_missing_is_built() {
     let built = build(&home, 0, lab, &["--yes"]);
     assert!(built.out.contains("Installing app-1.0"), "{}", built.out);
     let jobs = std::fs::read_dir(home.folder.path().join("state/jobs")).unwrap();
-    let logs = jobs.map(|entry| entry.unwrap().path().join("log.raw"));
-    let plan = logs.filter_map(|log| Plan::beside(&log)).next().unwrap();
+    let mut logs = jobs.map(|entry| entry.unwrap().path().join("log.raw"));
+    let plan = logs.find_map(|log| Plan::beside(&log)).unwrap();
     assert_eq!(
         plan.lock.packages().len(),
         4,

@@ -68,15 +68,12 @@ async fn main() {
     let mut builds = [vec![], vec![]];
     for round in 0..rounds {
         for turn in 0..2 {
-            match (round + turn) % 2 {
-                0 => {
-                    jobs[0].push(spent(|| ground.job()));
-                    builds[0].push(ground.built(round).await);
-                }
-                _ => {
-                    jobs[1].push(spent(|| ground.docker_run()));
-                    builds[1].push(spent(|| ground.docker_build()));
-                }
+            if (round + turn) % 2 == 0 {
+                jobs[0].push(spent(|| ground.job()));
+                builds[0].push(ground.built(round).await);
+            } else {
+                jobs[1].push(spent(|| ground.docker_run()));
+                builds[1].push(spent(|| ground.docker_build()));
             }
         }
     }
