@@ -149,8 +149,12 @@ impl Ground {
              source.local = {{ alias = \"lab/bb\" }}\n"
         );
         fs::write(stage.join("stage.toml"), text).unwrap();
-        let shown = ground.halolab(&["stage", "trust", LAB, "--json"]);
-        let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        // It shows the text, and is not asked to trust it yet: its exit code says so.
+        let shown = ground
+            .program(&["stage", "trust", LAB, "--json"])
+            .output()
+            .unwrap();
+        let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
         ground.halolab(&[
             "stage",
             "trust",
@@ -174,13 +178,17 @@ impl Ground {
 
     /// The program, with all of its words in a file; what it said on its first stream.
     fn halolab(&self, words: &[&str]) -> String {
+        self.ended(&mut self.program(words))
+    }
+
+    fn program(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_halolab"));
         command
             .args(words)
             .env("HALOLAB_HOME", self.home.path())
             .env("DOCKER_HOST", format!("unix://{}", self.socket))
             .env("LXD_SOCKET", self.path("nobody.socket"));
-        self.ended(&mut command)
+        command
     }
 
     fn docker(&self, words: &[&str]) {
@@ -294,7 +302,7 @@ impl Ground {
 
 impl Drop for Ground {
     fn drop(&mut self) {
-        self.halolab(&["remove", LAB, "--yes"]);
+        let _ = self.program(&["remove", LAB, "--yes"]).output();
     }
 }
 
