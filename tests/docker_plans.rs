@@ -142,6 +142,22 @@ async fn a_lab_of_docker_needs_neither_pool_nor_bridge_and_each_action_says_whos
 }
 
 #[tokio::test]
+async fn a_bridge_of_ones_own_is_made_and_the_engines_own_networks_are_not() {
+    let both = Both::new();
+    let world = both.world(ALL, Facts::new()).await;
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/docker-labs/box-lab/stage.toml");
+    let text = std::fs::read_to_string(file).unwrap();
+    for (network, made) in [("host", 0), ("none", 0), ("bridge", 0), ("labnet", 1)] {
+        let nic =
+            format!("\n[profile.device.eth0]\nconfig = {{ type = \"nic\", network = \"{network}\" }}\n");
+        let stage = load::parse("box-lab", &format!("{text}{nic}"), BTreeMap::new()).unwrap();
+        let wanted = requests(&[("box-lab", Choice::Create)]);
+        let plan = plan::plan(&world, &Catalog::of(vec![stage]), &wanted).unwrap();
+        assert_eq!(plan.host.len(), made, "{network}: {:?}", ids(&plan.host));
+    }
+}
+
+#[tokio::test]
 async fn plans_of_lxd_do_not_speak_of_engines_so_that_their_digests_stay() {
     let both = Both::new();
     let mut plan = both.plan(&[("mini-lab", Choice::Create)]).await;

@@ -16,6 +16,7 @@ use common::{
     docking::Home,
     jobs::{Numbers, build_log, sum, writer},
 };
+use halolab::progress::Plan;
 use serde_json::Value;
 
 const STAGES: &[&str] = &["docker-labs/spack-lab"];
@@ -77,6 +78,14 @@ fn a_build_is_shown_before_it_begins_and_only_what_is_missing_is_built() {
     );
     let built = build(&home, 0, lab, &["--yes"]);
     assert!(built.out.contains("Installing app-1.0"), "{}", built.out);
+    let jobs = std::fs::read_dir(home.folder.path().join("state/jobs")).unwrap();
+    let mut logs = jobs.map(|entry| entry.unwrap().path().join("log.raw"));
+    let plan = logs.find_map(|log| Plan::beside(&log)).unwrap();
+    assert_eq!(
+        plan.lock.packages().len(),
+        4,
+        "what there was to do is beside its log"
+    );
     let after = review(&home, lab);
     assert_eq!(
         (&after["held"]["installed"], &after["held"]["to_build"]),

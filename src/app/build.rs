@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     log::beside::Beside,
-    progress::{Estimate, Exit, Fold, History, Inside, Millis, Tree},
+    progress::{Estimate, Exit, Fold, History, Inside, Millis, Plan, Tree},
     run::Event,
 };
 
@@ -77,7 +77,7 @@ impl Follower {
             offset: 0,
             behind: true,
             lives: false,
-            fold: Fold::default(),
+            fold: Fold::default().with_plan(path.and_then(Plan::beside)),
             history: history.unwrap_or_default(),
         }
     }

@@ -59,12 +59,7 @@ impl Shared {
             vec![]
         } else {
             let backend = self.backend().await.ok();
-            let address = match &backend {
-                Some(backend) => backend.server().await.ok().map(|server| server.address),
-                None => None,
-            };
-            let engine = backend.as_deref().zip(address.as_deref());
-            Known::all(&jobs, engine).await
+            Known::all(&jobs, backend.as_deref()).await
         };
         let minutes = self.around.config.job.stuck_minutes;
         let shown = known

@@ -92,7 +92,9 @@ impl Shared {
         };
         let id = JobId::new(&wanted.entry.name).map_err(text)?;
         let mirror = job::start(backend.as_ref(), &self.jobs(), &id, &instance, &order).await;
-        Ok(News::Begun(mirror.map_err(text)?.id().to_string()))
+        let mirror = mirror.map_err(text)?;
+        zephyr::keep_plan(backend.as_ref(), &wanted.entry, &mirror).await;
+        Ok(News::Begun(mirror.id().to_string()))
     }
 
     /// Asks what was built whether it works, and records it.

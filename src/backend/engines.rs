@@ -44,6 +44,16 @@ impl Engine {
         }
     }
 
+    /// Whose address this is: those of Docker begin with their kind, LXD's are the paths of sockets, and https.
+    pub fn at(address: &str) -> Self {
+        let of_docker = ["unix://", "tcp://", "http://"];
+        if of_docker.iter().any(|kind| address.starts_with(kind)) {
+            Self::Docker
+        } else {
+            Self::Lxd
+        }
+    }
+
     /// The other one.
     #[must_use]
     pub fn other(self) -> Self {
@@ -181,11 +191,8 @@ impl Engines {
             Ok(backend) => return Ok(backend),
             Err(error) => error.to_string(),
         };
-        let of_docker = ["unix://", "tcp://", "http://"]
-            .iter()
-            .any(|kind| address.starts_with(kind));
         match self.docker().await {
-            Err(away) if of_docker => Err(away.why),
+            Err(away) if Engine::at(address) == Engine::Docker => Err(away.why),
             _ => Err(error),
         }
     }

@@ -177,7 +177,8 @@ async fn begin(setup: &Setup, entry: &Entry, order: Order) -> Result<Code, Stop>
         attach: !order.detach,
         command: entry.recorded(&order.arguments),
     };
-    let mirror = start::begin(setup, run).await?;
+    let mirror = start::begin(setup, run, Some(entry.title(&order.arguments))).await?;
+    zephyr::keep_plan(setup.backend().await?.as_ref(), entry, &mirror).await;
     if order.detach {
         start::told(setup, &mirror)?;
         return Ok(Code::OK);

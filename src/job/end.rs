@@ -63,7 +63,7 @@ pub fn ended_before(mirror: &Mirror) -> Option<End> {
 /// The engine does not answer, or the job outlives a SIGKILL.
 pub async fn end(backend: &dyn Backend, mirror: &Mirror, signal: &str, grace: u32) -> Result<End> {
     mirror.compare_engine(backend).await?;
-    let known = Known::of(mirror.clone(), Some((backend, &mirror.job.engine))).await;
+    let known = Known::of(mirror.clone(), Some(backend)).await;
     let status = known.status;
     let patience = Duration::from_secs(u64::from(grace.saturating_add(MARGIN)));
     let undead = || Error::Undead {
@@ -180,7 +180,7 @@ pub async fn forget(backend: Option<&dyn Backend>, mirror: &Mirror) -> Result<Op
     };
     mirror.compare_engine(backend).await?;
     if !status.is_over() {
-        let known = Known::of(mirror.clone(), Some((backend, &mirror.job.engine))).await;
+        let known = Known::of(mirror.clone(), Some(backend)).await;
         if !known.status.state.is_final() {
             return Err(Error::Runs(mirror.id().to_string()));
         }

@@ -2,7 +2,10 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{backend, paths::FileError};
+use crate::{
+    backend::{self, Engine},
+    paths::FileError,
+};
 
 /// Shorthand.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -74,7 +77,8 @@ pub enum Error {
     },
     /// Another engine is connected than the one that it runs on.
     #[error(
-        "the job {id} runs on the engine at {engine}, and this is the one at {address}; name it with `--lxd {engine}`"
+        "the job {id} runs on the engine at {engine}, and this is the one at {address}; name it with `--{} {engine}`",
+        Engine::at(engine).title().to_lowercase()
     )]
     Elsewhere {
         /// The job.

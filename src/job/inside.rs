@@ -85,6 +85,15 @@ impl Inside<'_> {
     /// # Errors
     /// The command cannot be given to a program; the lab does not take it; the engine fails.
     pub async fn start(&self, attempt: u32, job: &str, command: &Command) -> Result<bool> {
+        self.start_within(PATIENCE, (attempt, job), command).await
+    }
+
+    async fn start_within(
+        &self,
+        patience: Duration,
+        (attempt, job): (u32, &str),
+        command: &Command,
+    ) -> Result<bool> {
         let id = self.id;
         let spec = spec(id, command)?;
         if let Some(script) = &command.script {
@@ -103,11 +112,11 @@ impl Inside<'_> {
             job,
         ];
         // An engine may end a command, and never tell its end: the real state is looked at then.
-        let answer = tokio::time::timeout(PATIENCE, self.answer(&words)).await;
+        let answer = tokio::time::timeout(patience, self.answer(&words)).await;
         let (code, said) = answer.map_err(|_| backend::Error::Timeout {
             engine: "the engine".into(),
             what: format!("begin {id}"),
-            after: PATIENCE,
+            after: patience,
         })??;
         match code {
             0 => Ok(true),
@@ -363,36 +372,4 @@ fn words_of(said: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    #[expect(clippy::disallowed_methods, reason = "a shell says what it takes")]
-    fn a_command_is_one_that_a_shell_takes_whole() {
-        let id = JobId::new("x").unwrap();
-        let hostile = "it's $(id) `id` \"\\ \n;&|";
-        let command = Command {
-            argv: vec!["echo".into(), hostile.into()],
-            env: [("A_1".to_owned(), hostile.to_owned())].into(),
-            cwd: "/a b".into(),
-            script: None,
-        };
-        let text = spec(&id, &command).unwrap()
-            + "ru_exports\nprintf '%s|%s|%s|%s' \"$ru_cwd\" \"$A_1\" \"$1\" \"$2\"";
-        let ran = std::process::Command::new("/bin/sh")
-            .args(["-c", &text])
-            .output()
-            .unwrap();
-        assert_eq!(
-            String::from_utf8(ran.stdout).unwrap(),
-            format!("/a b|{hostile}|echo|{hostile}")
-        );
-        let bad = |name: &str, value: &str| Command {
-            env: [(name.to_owned(), value.to_owned())].into(),
-            ..command.clone()
-        };
-        assert!(matches!(spec(&id, &bad("A;id", "")), Err(Error::Variable(_))));
-        assert!(matches!(spec(&id, &bad("1A", "")), Err(Error::Variable(_))));
-        assert!(matches!(spec(&id, &bad("A", "\0")), Err(Error::Zero(_))));
-    }
-}
+mod tests;

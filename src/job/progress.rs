@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::progress::{self, Fold, History, HistoryError, Inside, Millis, Package, Summary, Tree};
+use crate::progress::{self, Fold, History, HistoryError, Inside, Millis, Package, Plan, Summary, Tree};
 
 /// Packages whose own logs are told of at most.
 const MOST: usize = 8;
@@ -93,6 +93,13 @@ impl Reader {
             memory,
             learnt: 0,
         }
+    }
+
+    /// The same for a build of which it is known what there is to do.
+    #[must_use]
+    pub fn with_plan(mut self, plan: Option<Plan>) -> Self {
+        self.fold = std::mem::take(&mut self.fold).with_plan(plan);
+        self
     }
 
     /// Takes the next bytes of the log; `offset` is where they begin.

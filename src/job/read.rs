@@ -1,6 +1,6 @@
 //! What a list shows of a job.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -67,51 +67,36 @@ pub struct Glance {
 }
 
 impl Known {
-    /// All jobs of this host, newest first; those that are not known to have ended are asked for. `engine` is where the
-    /// engine is; none where there is none: then what was heard last is said.
-    pub async fn all(jobs: &Path, engine: Option<(&dyn Backend, &str)>) -> Vec<Self> {
+    /// All jobs of this host, newest first; those that are not known to have ended are asked for. Without an engine what was
+    /// heard last is said.
+    pub async fn all(jobs: &Path, engine: Option<&dyn Backend>) -> Vec<Self> {
         let mirrors = ids(jobs)
             .into_iter()
             .filter_map(|id| Mirror::open(jobs, &id).ok());
-        let mut found = vec![];
+        let (mut found, mut silent) = (vec![], Silent::new());
         for mirror in mirrors {
-            found.push(Self::of(mirror, engine).await);
+            found.push(Self::unless_silent(mirror, engine, &mut silent).await);
         }
         found
     }
 
     /// One job, asked for where it is not known to have ended.
-    pub async fn of(mirror: Mirror, engine: Option<(&dyn Backend, &str)>) -> Self {
-        let status = mirror.status();
-        let mut frozen = false;
-        let (status, stale) = match engine {
-            _ if status.is_over() => (status, String::new()),
-            None => (status, "there is no engine to ask".into()),
-            Some((backend, address))
-                if address != mirror.job.engine
-                    && !backend.is_at(&mirror.job.engine).await.unwrap_or(false) =>
-            {
-                let other = format!("it runs on another engine, at {}", mirror.job.engine);
-                (status, crate::log::sanitize(&other))
-            }
-            Some((backend, _)) => {
-                let mut watch = Watch {
-                    backend,
-                    mirror: &mirror,
-                    cancel: CancellationToken::new(),
-                    patience: None,
-                    notice: &mut |_| {},
-                    grown: &mut || {},
-                };
-                match watch.briefly(BRIEF).await {
-                    Ok(status) => (status, String::new()),
-                    Err(error) => {
-                        frozen = matches!(error, Error::Frozen { .. });
-                        (mirror.status(), crate::log::sanitize(&error.to_string()))
-                    }
+    pub async fn of(mirror: Mirror, engine: Option<&dyn Backend>) -> Self {
+        Self::unless_silent(mirror, engine, &mut Silent::new()).await
+    }
+
+    /// The same; an engine that did not answer for another job is not waited for once more.
+    async fn unless_silent(mirror: Mirror, engine: Option<&dyn Backend>, silent: &mut Silent) -> Self {
+        let (mut status, mut stale, mut frozen) = (mirror.status(), String::new(), false);
+        if !status.is_over() {
+            match ask(&mirror, engine, silent).await {
+                Ok(heard) => status = heard,
+                Err(why) => {
+                    frozen = matches!(why, Unheard::Of(Error::Frozen { .. }));
+                    (status, stale) = (mirror.status(), why.words());
                 }
             }
-        };
+        }
         Self {
             mirror,
             status,
@@ -194,10 +179,125 @@ impl Known {
     }
 }
 
+/// Engines that did not answer, by their addresses, and why.
+type Silent = BTreeMap<String, String>;
+
+/// Why nothing newer is known of a job.
+enum Unheard {
+    /// Nobody could be asked.
+    Nobody(String),
+    /// It was asked for, and this came.
+    Of(Error),
+}
+
+impl Unheard {
+    fn words(&self) -> String {
+        crate::log::sanitize(&match self {
+            Self::Nobody(why) => why.clone(),
+            Self::Of(error) => error.to_string(),
+        })
+    }
+}
+
+/// Asks how a job stands: its own engine, whatever becomes of others that answer beside it.
+async fn ask(mirror: &Mirror, engine: Option<&dyn Backend>, silent: &mut Silent) -> Result<Status, Unheard> {
+    let Some(backend) = engine else {
+        return Err(Unheard::Nobody("there is no engine to ask".into()));
+    };
+    let address = &mirror.job.engine;
+    if let Some(why) = silent.get(address) {
+        return Err(Unheard::Nobody(why.clone()));
+    }
+    match backend.is_at(address).await {
+        Ok(true) => {}
+        Ok(false) => {
+            return Err(Unheard::Nobody(format!(
+                "it runs on the engine at {address}, which is none of those that answer"
+            )));
+        }
+        Err(error) => {
+            silent.insert(address.clone(), error.to_string());
+            return Err(Unheard::Nobody(error.to_string()));
+        }
+    }
+    let mut watch = Watch {
+        backend,
+        mirror,
+        cancel: CancellationToken::new(),
+        patience: None,
+        notice: &mut |_| {},
+        grown: &mut || {},
+    };
+    watch.briefly(BRIEF).await.map_err(Unheard::Of)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
     use super::*;
-    use crate::job::{JobFile, JobId};
+    use crate::{
+        backend::{self, Engine, Engines, Error as Failure, fake::Fake},
+        job::{JobFile, JobId},
+    };
+
+    /// Jobs that an engine at each of these addresses runs.
+    fn running(folder: &Path, addresses: &[&str]) {
+        for (number, address) in addresses.iter().enumerate() {
+            let job = JobFile {
+                container: "lab".into(),
+                engine: (*address).to_owned(),
+                ..JobFile::default()
+            };
+            let id = JobId::parse(&format!("cmd-1-{number}")).unwrap();
+            Mirror::create(folder, &id, job).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_dead_lxd_keeps_nobody_from_asking_docker_and_is_asked_once() {
+        let folder = tempfile::tempdir().unwrap();
+        running(folder.path(), &["unix://fake", "/dead/lxd", "/dead/lxd"]);
+        let docker = Arc::new(Fake::docker().with_image("lab/bb"));
+        let spec = backend::InstanceSpec {
+            name: "lab".into(),
+            image: "lab/bb".into(),
+            ..backend::InstanceSpec::default()
+        };
+        docker.create(&spec, &backend::Progress::default()).await.unwrap();
+        docker.power("lab", backend::Power::Start).await.unwrap();
+        let tries = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&tries);
+        let engines = Engines::new(Arc::new(move |engine| {
+            let (docker, counted) = (Arc::clone(&docker), Arc::clone(&counted));
+            Box::pin(async move {
+                if engine == Engine::Docker {
+                    return Ok(docker as Arc<dyn Backend>);
+                }
+                counted.fetch_add(1, Ordering::Relaxed);
+                Err(Failure::Refused {
+                    what: "reach LXD".into(),
+                    message: "its socket is dead".into(),
+                })
+            })
+        }));
+        let both: Arc<dyn Backend> = engines.all().await.unwrap();
+        tries.store(0, Ordering::Relaxed);
+        let known = Known::all(folder.path(), Some(both.as_ref())).await;
+        let stale = |address: &str| {
+            let of = known.iter().filter(|k| k.mirror.job.engine == address);
+            of.map(|k| k.stale.clone()).collect::<Vec<_>>()
+        };
+        // Docker has the lab, and says that no such job is in it: nobody else is needed for that.
+        assert_eq!(stale("unix://fake"), [""]);
+        assert!(known.iter().any(|k| k.status.state == State::Lost), "{known:?}");
+        let lxd = stale("/dead/lxd");
+        assert!(lxd.iter().all(|w| w.contains("its socket is dead")), "{lxd:?}");
+        assert_eq!((lxd.len(), tries.load(Ordering::Relaxed)), (2, 1));
+    }
 
     #[test]
     fn times_that_no_clock_tells_do_no_harm() {

@@ -9,7 +9,10 @@ use std::{
 use sha2::{Digest as _, Sha256};
 
 use super::{Error, Exit, Mirror, Progress, Result, STOPPED, State, Status, progress::Reader, tell::Teller};
-use crate::paths::{open_private, write_private};
+use crate::{
+    paths::{open_private, write_private},
+    progress::Plan,
+};
 
 /// How much of a log's end is read again for its progress: a build's whole log as a rule (measured: 250 packages of
 /// Spack write less than 1 MB, and a second of reading is 40 MB).
@@ -77,7 +80,8 @@ impl Writer {
             let folder = self.mirror.folder();
             let state = folder.parent().and_then(Path::parent).unwrap_or(folder);
             let known = fs::read_to_string(folder.join("log.raw.times")).unwrap_or_default();
-            self.reader = Some(Reader::new(state).with_times(&known));
+            let plan = Plan::beside(&self.mirror.log());
+            self.reader = Some(Reader::new(state).with_plan(plan).with_times(&known));
             self.read_again(self.status.log.start)?;
         }
         Ok(self

@@ -23,12 +23,15 @@ pub(super) fn base_devices() -> BTreeMap<String, BTreeMap<String, String>> {
     BTreeMap::from([("eth0".to_owned(), nic.into())])
 }
 
+/// Networks that the engine has by itself.
+const ENGINES_OWN: [&str; 3] = ["bridge", "host", "none"];
+
 /// The bridge that a lab's own network device names, where it is not there yet.
 pub(super) fn bridge(case: &Case<'_>, profile: &Profile) -> Option<Action> {
     let networks = profile.devices.values().filter(|device| is_of(device, "nic"));
     let mut named = networks.filter_map(|device| device.get("network"));
     let there = |name: &String| case.world.networks.iter().any(|network| network.name == *name);
-    let name = named.find(|name| is_docker(case) && !there(name) && *name != "bridge")?;
+    let name = named.find(|name| is_docker(case) && !there(name) && !ENGINES_OWN.contains(&name.as_str()))?;
     let words = Words {
         lab: HOST,
         ..case.words()

@@ -5,6 +5,7 @@ use super::{
     held::Held,
     history::History,
     package::Inside,
+    plan::Plan,
     reader::Reader,
     summary::Summary,
     times::{Millis, Times},
@@ -20,9 +21,19 @@ pub struct Fold {
     /// An index follows the bytes: what they say waits for its time.
     indexed: bool,
     held: Held,
+    /// What there is to do, where that is known.
+    plan: Option<Plan>,
 }
 
 impl Fold {
+    /// One that knows what there is to do.
+    #[must_use]
+    pub fn with_plan(mut self, plan: Option<Plan>) -> Self {
+        self.plan = plan;
+        self.restart();
+        self
+    }
+
     /// The next bytes of the log; `offset` is where they begin.
     pub fn feed(&mut self, offset: u64, bytes: &[u8]) {
         let events = self.lines.feed(bytes, offset);
@@ -96,6 +107,11 @@ impl Fold {
     /// Another log, or another attempt, begins; the times go on.
     pub fn restart(&mut self) {
         (self.lines, self.tree, self.held) = (Reader::new(), Tree::new(), Held::default());
+        if let Some(plan) = &self.plan {
+            self.lines = Reader::new().with_lock(&plan.lock);
+            self.tree = Tree::new().with_lock(&plan.lock);
+            self.tree.confirm(&plan.settled);
+        }
     }
 
     /// The offset of the byte that is wanted next.

@@ -25,8 +25,7 @@ pub fn under_way(jobs: &Path) -> Vec<Work> {
 pub async fn ask_under_way(jobs: &Path, backend: &dyn Backend) -> Vec<Work> {
     let mut found = vec![];
     for mirror in running_on(jobs, backend).await {
-        let engine = mirror.job.engine.clone();
-        let known = Known::of(mirror, Some((backend, &engine))).await;
+        let known = Known::of(mirror, Some(backend)).await;
         if !known.status.state.is_final() {
             found.push(work(&known.mirror));
         }
@@ -92,12 +91,11 @@ pub async fn before(jobs: &Path, backend: &dyn Backend, instance: &str, why: &st
 /// It was done, or was tried: what became of those jobs.
 pub async fn after(backend: &dyn Backend, doomed: Vec<Mirror>) {
     for mirror in doomed {
-        let engine = mirror.job.engine.clone();
         let found = backend.instance(&mirror.job.container).await.ok().flatten();
         let lives = found.is_some_and(|instance| {
             instance.uuid == mirror.job.uuid && matches!(instance.status, Status::Running | Status::Frozen)
         });
-        let known = Known::of(mirror, Some((backend, &engine))).await;
+        let known = Known::of(mirror, Some(backend)).await;
         // It goes on after all: what ends it later is something else. One whose lab halted before its runner could say
         // how it ended is still called running here.
         if lives

@@ -349,6 +349,17 @@ fn scripts(folder: &Path) -> Result<BTreeMap<String, String>, LoadError> {
     files
         .into_iter()
         .filter_map(|path| Some((path.file_name()?.to_str()?.to_owned(), path)))
-        .map(|(name, path)| Ok((name, read_text(path)?)))
+        .map(|(name, path)| Ok((name, read_text(path).map_err(only_text)?)))
         .collect()
+}
+
+/// What can be read, and is no text, has its place elsewhere.
+#[expect(clippy::boxed_local, reason = "it is what reading gives")]
+fn only_text(problem: Box<Problem>) -> Problem {
+    if problem.message.starts_with("cannot be read") {
+        return *problem;
+    }
+    problem.hint(
+        "a stage's files are text, read by people before they trust it; let its Dockerfile or script fetch the rest, with a sum",
+    )
 }

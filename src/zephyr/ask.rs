@@ -19,12 +19,11 @@ use crate::{
     stage::Answers,
 };
 
-use super::{Comes, Entry, Facts, LISTED, Settings, comes::Files};
+use super::{
+    Comes, Entry, Facts, LISTED, Settings,
+    comes::{ENVIRONMENT, Files},
+};
 
-/// Where a lab's environment is.
-const ENVIRONMENT: &str = "/opt/zephyr_config/spack";
-/// Where the database of what is installed is.
-const DATABASE: &str = "/opt/spack_store/.spack-db/index.json";
 /// The toolkit that recipes choose where the image has none.
 const USUAL_CUDA: &str = "12.9.1";
 /// Bytes that are kept of what a short command says.
@@ -59,10 +58,10 @@ pub enum Error {
     #[error(transparent)]
     Job(#[from] job::Error),
     /// A build cache.
-    #[error("{0}; change it with `halolab recreate LAB --set cache_registry=…`")]
+    #[error("{0}; change it with `halolab apply LAB --choose recreate --set cache_registry=…`")]
     Mirror(#[from] MirrorError),
     /// What is compiled for.
-    #[error("{0}; change it with `halolab recreate LAB --set cuda_arch=…`")]
+    #[error("{0}; change it with `halolab apply LAB --choose recreate --set cuda_arch=…`")]
     Wish(#[from] WishError),
     /// A file of Spack's.
     #[error(transparent)]
@@ -255,20 +254,7 @@ impl Lab<'_> {
     /// # Errors
     /// What Spack wrote cannot be read.
     pub async fn comes(&self, entry: &Entry, prepared: &Prepared) -> Result<Comes, Error> {
-        let folder = match entry.name.as_str() {
-            "spack-install" => format!("{ENVIRONMENT}-next"),
-            _ => ENVIRONMENT.to_owned(),
-        };
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        let files = Files {
-            lock: self
-                .backend
-                .pull(self.name(), &format!("{folder}/spack.lock"))
-                .await?,
-            database: self.or_nothing(DATABASE).await?,
-            cached: text(self.or_nothing(&format!("{folder}/cached")).await?),
-            sizes: text(self.or_nothing(&format!("{ENVIRONMENT}/sizes")).await?),
-        };
+        let files = Files::of(self.backend, self.name(), entry).await?;
         let history = History::path(self.state);
         let (comes, _) = History::change(&history, |history| match Comes::of(&files, history) {
             Ok((comes, new)) => (Ok(comes), new),
@@ -284,15 +270,6 @@ impl Lab<'_> {
         comes.notes.extend(prepared.notes.iter().cloned());
         comes.disk.free = prepared.free;
         Ok(comes)
-    }
-
-    /// A file that need not be there.
-    async fn or_nothing(&self, file: &str) -> Result<Vec<u8>, Error> {
-        match self.backend.pull(self.name(), file).await {
-            Ok(bytes) => Ok(bytes),
-            Err(backend::Error::Missing { .. }) => Ok(vec![]),
-            Err(error) => Err(error.into()),
-        }
     }
 }
 

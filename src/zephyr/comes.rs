@@ -4,9 +4,17 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
+    backend::{self, Backend},
     progress::{Database, History, Lock},
     spack::{Cache, Dropped, Review, Standing, dropped},
 };
+
+use super::Entry;
+
+/// Where a lab's environment is.
+pub(super) const ENVIRONMENT: &str = "/opt/zephyr_config/spack";
+/// Where the database of what is installed is.
+const DATABASE: &str = "/opt/spack_store/.spack-db/index.json";
 
 /// What a build comes to, before it is agreed to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -54,6 +62,28 @@ pub struct Files {
     pub cached: String,
     /// `FOLDER KIB`, a prefix a line.
     pub sizes: String,
+}
+
+impl Files {
+    /// Those of a lab, for an entrypoint that was concretized.
+    pub(super) async fn of(backend: &dyn Backend, lab: &str, entry: &Entry) -> Result<Self, backend::Error> {
+        let folder = match entry.name.as_str() {
+            "spack-install" => format!("{ENVIRONMENT}-next"),
+            _ => ENVIRONMENT.to_owned(),
+        };
+        // A file that need not be there.
+        let maybe = async |file: &str| match backend.pull(lab, file).await {
+            Err(backend::Error::Missing { .. }) => Ok(vec![]),
+            read => read,
+        };
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Ok(Self {
+            lock: backend.pull(lab, &format!("{folder}/spack.lock")).await?,
+            database: maybe(DATABASE).await?,
+            cached: text(maybe(&format!("{folder}/cached")).await?),
+            sizes: text(maybe(&format!("{ENVIRONMENT}/sizes")).await?),
+        })
+    }
 }
 
 impl Comes {

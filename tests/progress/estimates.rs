@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use halolab::progress::{Estimate, History, Lock, Reader, State, Times, Tree, estimate};
+use halolab::progress::{Estimate, Fold, History, Lock, Plan, Reader, State, Times, Tree, estimate};
 
 use crate::fixtures::{bytes, events, lock, recording, tree};
 
@@ -215,6 +215,42 @@ fn builds_side_by_side_take_less_time_and_wait_for_what_they_need() {
     assert_eq!(run(&one).low, 400);
     assert_eq!(run(&two).low, 300);
     assert_eq!(run(&three).low, 200, "the last one waits for all three");
+}
+
+/// From 1.2 on Spack says neither of how many packages, nor what waits.
+#[test]
+fn the_plan_beside_a_log_says_of_how_many_and_how_long() {
+    let (a, b, c) = ("a".repeat(32), "b".repeat(32), "c".repeat(32));
+    let lock = format!(
+        r#"{{"concrete_specs":{{"{a}":{{"name":"a","version":"1"}},"{c}":{{"name":"c","version":"1"}},
+        "{b}":{{"name":"b","version":"1","dependencies":[{{"name":"a","hash":"{a}"}}]}}}}}}"#
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log.raw");
+    assert!(Plan::beside(&log).is_none());
+    let text = Plan::text(lock.as_bytes(), vec![c]).unwrap();
+    fs::write(folder.path().join(Plan::FILE), text).unwrap();
+    let mut history = History::default();
+    for name in ["a", "b"] {
+        for number in 0..2 {
+            let total = 100.0 + f64::from(number);
+            let built = format!(r#"{{"name":"{name}","total":{total},"hash":"{number}"}}"#);
+            history.import(built.as_bytes()).unwrap();
+        }
+    }
+    let mut fold = Fold::default().with_plan(Plan::beside(&log));
+    let counts = |fold: &Fold| (fold.tree().counts().done, fold.tree().counts().total);
+    let low = |fold: &Fold| fold.left(&history, Some(0)).map(|left| left.low);
+    assert_eq!((counts(&fold), low(&fold)), ((1, Some(3)), Some(200)));
+    let one =
+        b"[ ] aaaaaaa a@1 staging (1s)\n[ ] aaaaaaa a@1 build (1s)\n[+] aaaaaaa a@1 /s/a-1-aaaaaaa (1m40s)\n";
+    fold.feed(0, one);
+    assert_eq!((counts(&fold), low(&fold)), ((2, Some(3)), Some(100)));
+    fold.feed(one.len() as u64, b"[ ] bbbbbbb b@1 staging (1s)\n");
+    assert_eq!(fold.tree().get(&b).map(|p| p.state), Some(State::Fetching));
+    assert_eq!(fold.tree().packages().len(), 3, "it is the package of the plan");
+    fold.restart();
+    assert_eq!(counts(&fold), (1, Some(3)), "another attempt has the same to do");
 }
 
 #[test]

@@ -83,6 +83,49 @@ fn several_failures_of_the_new_installer_on_pipes() {
     );
 }
 
+/// As Spack 1.2.0 wrote it of a download that failed beside a package in work: no line of it is marked, and none says whose
+/// it is.
+#[test]
+fn why_packages_failed_is_in_the_summary_of_the_new_installer_also_where_others_are_in_work() {
+    let tree = tree_of(&format!(
+        "[e] {c} gmake@4.3 /usr (0s)\n[ ] {d} lab-zoo@1.0.0 staging (0s)\n[ ] {a} compiler-wrapper@1.1.0 staging (0s)\n\
+         [ ] {b} lab-oak@3.2.7 build (9s)\n\
+         [x] {a} compiler-wrapper@1.1.0 failed: /s/root/spack-stage-compiler-wrapper-1.1.0-{A}-hh_3p4xv.log (1s)\n\
+         [x] {b} lab-oak@3.2.7 failed: /s/root/spack-stage-lab-oak-3.2.7-{B}-x.log (10s)\n\
+         -- lines 1 to 12 --\n  Traceback (most recent call last):\n\
+         \x20   File \"/opt/spack_src/lib/spack/spack/package_base.py\", line 1679, in do_stage\n\
+         \x20     self.do_fetch(mirror_only)\n\
+         \x20 spack.error.FetchError: All fetchers failed for spack-stage-compiler-wrapper-1.1.0-{A}\n\
+         \x20     https://mirror.example/a0.tar.gz: DetailedURLError: GET https://mirror.example/a0.tar.gz errored\n\
+         -- lines 3 to 9 --\n  cc -c f3.c\n> f3.c:3:10: error: expected ';' before '}}' token\n\
+         -- lines 40 to 59 --\n  make: *** [Makefile:6: f3.o] Error 1\n\
+         ==> Error: The following packages failed to install:\n\
+         compiler-wrapper@1.1.0/{A}: /s/root/spack-stage-compiler-wrapper-1.1.0-{A}-hh_3p4xv.log\n\
+         lab-oak@3.2.7/{B}: /s/root/spack-stage-lab-oak-3.2.7-{B}-x.log\n",
+        a = &A[..7],
+        b = &B[..7],
+        c = &C[..7],
+        d = "gx47tsd",
+    ));
+    let errors = |name: &str| {
+        let mut all = tree.packages().iter();
+        let package = all.find(|p| p.name.as_deref() == Some(name)).unwrap();
+        let errors = package.errors.iter().map(|e| e.text.clone());
+        errors.collect::<Vec<_>>().join("|")
+    };
+    assert!(errors("compiler-wrapper").starts_with("spack.error.FetchError: All fetchers failed"));
+    assert_eq!(
+        errors("lab-oak"),
+        "f3.c:3:10: error: expected ';' before '}' token"
+    );
+    assert_eq!(errors("lab-zoo"), "");
+    let zoo = tree
+        .packages()
+        .iter()
+        .find(|p| p.name.as_deref() == Some("lab-zoo"));
+    assert_eq!(zoo.unwrap().state, State::Interrupted);
+}
+
 #[test]
 fn a_state_that_follows_on_unfinished_build_output_is_read() {
     let (a, b) = (&A[..7], &B[..7]);

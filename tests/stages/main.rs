@@ -144,6 +144,24 @@ fn a_file_that_is_no_stage_file_is_refused_without_reading_it() {
 }
 
 #[test]
+fn what_is_no_text_beside_a_stage_is_told_where_it_belongs() {
+    let folder = tempfile::tempdir().unwrap();
+    let stage = Path::new("tests/fixtures/docker-labs/box-lab/stage.toml");
+    fs::copy(stage, folder.path().join("stage.toml")).unwrap();
+    let packs = folder.path().join("sources/spack.git");
+    fs::create_dir_all(&packs).unwrap();
+    fs::write(packs.join("pack.idx"), b"\xfftOc\x00").unwrap();
+    let error = load::read(folder.path()).unwrap_err().to_string();
+    for part in [
+        "sources/spack.git/pack.idx",
+        "a stage's files are text",
+        "fetch the rest",
+    ] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+}
+
+#[test]
 fn deep_nesting_is_an_error_and_not_a_crash() {
     let deep = 200_000;
     for bomb in [

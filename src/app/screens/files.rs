@@ -8,7 +8,6 @@ use crate::{
         msg::{Effect, Tone},
         workspaces::{Asked, Filed, Standing, Wish},
     },
-    host::Fact,
     workspace::{compose::Extras, files},
 };
 

@@ -132,10 +132,11 @@ impl Docker {
     /// Asks who answers and what it can.
     async fn read_server(&self, mut server: Server) -> Result<Server> {
         let about = About::new("say who it is", "Docker API");
-        let (version, info) = (
-            self.call(&about, self.api.version()).await?,
-            self.call(&about, self.api.info()).await?,
-        );
+        // Podman runs some programs for each of these answers.
+        let (version, info) = tokio::try_join!(
+            self.call(&about, self.api.version()),
+            self.call(&about, self.api.info()),
+        )?;
         let parts = version.components.unwrap_or_default();
         if parts.iter().any(|part| part.name.contains("Podman")) {
             "podman".clone_into(&mut server.product);
@@ -194,6 +195,10 @@ impl Docker {
 impl Backend for Docker {
     async fn server(&self) -> Result<Server> {
         self.read_server(self.server.clone()).await
+    }
+
+    async fn is_at(&self, address: &str) -> Result<bool> {
+        Ok(self.server.address == address)
     }
 
     async fn instances(&self) -> Result<Vec<Instance>> {

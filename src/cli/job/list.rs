@@ -1,6 +1,11 @@
 //! `halolab job list` and `halolab job status`.
 
-use crate::job::{Glance, Known, State};
+use std::sync::Arc;
+
+use crate::{
+    backend::Backend,
+    job::{Glance, Known, State},
+};
 
 use super::{
     super::{
@@ -79,9 +84,7 @@ pub(super) async fn status(setup: &Setup, id: Option<&str>) -> Result<Code, Stop
     let stuck = setup.config.job.stuck_minutes;
     let known = if let Some(id) = id {
         let mirror = find(setup, id)?;
-        let engine = engine(setup).await;
-        let engine = engine.as_ref().map(|(b, a)| (b.as_ref(), a.as_str()));
-        vec![Known::of(mirror, engine).await]
+        vec![Known::of(mirror, engine(setup).await.as_deref()).await]
     } else {
         let mut all = look(setup).await;
         all.retain(|k| !k.status.state.is_final());
@@ -130,16 +133,9 @@ fn line(glance: &Glance, known: &Known) -> String {
     parts.join(" · ")
 }
 
-type Engine = (std::sync::Arc<dyn crate::backend::Backend>, String);
-
-/// The engine; none where it does not answer, which is said.
-async fn engine(setup: &Setup) -> Option<Engine> {
-    let asked = async {
-        let backend = setup.backend().await?;
-        let address = backend.server().await?.address;
-        Ok::<_, crate::backend::Error>((backend, address))
-    };
-    match asked.await {
+/// The engine; none where none answers, which is said.
+async fn engine(setup: &Setup) -> Option<Arc<dyn Backend>> {
+    match setup.backend().await {
         Ok(engine) => Some(engine),
         Err(error) => {
             note(&crate::log::sanitize(&format!(
@@ -155,7 +151,5 @@ pub(super) async fn look(setup: &Setup) -> Vec<Known> {
     if crate::job::ids(&jobs).is_empty() {
         return vec![];
     }
-    let engine = engine(setup).await;
-    let engine = engine.as_ref().map(|(b, a)| (b.as_ref(), a.as_str()));
-    Known::all(&jobs, engine).await
+    Known::all(&jobs, engine(setup).await.as_deref()).await
 }

@@ -31,7 +31,7 @@ pub(super) async fn run(setup: &Setup, args: RunArgs) -> Result<Code, Stop> {
             "the command is one word with spaces in it: words are given one by one, a line of a shell as `sh -c 'LINE'`",
         );
     }
-    let mirror = begin(setup, args).await?;
+    let mirror = begin(setup, args, None).await?;
     if attach {
         return follow(setup, &mirror).await;
     }
@@ -68,8 +68,12 @@ pub(in crate::cli) fn told(setup: &Setup, mirror: &Mirror) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Begins a job in a lab that is whole and runs.
-pub(in crate::cli) async fn begin(setup: &Setup, args: RunArgs) -> Result<Mirror, Stop> {
+/// Begins a job in a lab that is whole and runs; it is called by its command where it has no title.
+pub(in crate::cli) async fn begin(
+    setup: &Setup,
+    args: RunArgs,
+    title: Option<String>,
+) -> Result<Mirror, Stop> {
     setup.may_change()?;
     // Before anything is asked for.
     JobId::new(&args.name)?;
@@ -99,7 +103,7 @@ pub(in crate::cli) async fn begin(setup: &Setup, args: RunArgs) -> Result<Mirror
     let backend = setup.backend().await?;
     let order = Order {
         lab: lab.clone(),
-        title: args.command.join(" "),
+        title: title.unwrap_or_else(|| args.command.join(" ")),
         command: Command {
             argv: args.command,
             script: None,

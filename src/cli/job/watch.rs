@@ -74,8 +74,7 @@ async fn length(setup: &Setup, mirror: &Mirror) -> u64 {
     if !status.is_over()
         && let Ok(backend) = engine_of(setup, mirror).await
     {
-        let engine = Some((backend.as_ref(), mirror.job.engine.as_str()));
-        status = Known::of(mirror.clone(), engine).await.status;
+        status = Known::of(mirror.clone(), Some(backend.as_ref())).await.status;
     }
     status.log.bytes.max(mirror.length())
 }

@@ -13,11 +13,11 @@ mod host_config;
 mod nodes;
 mod nvidia;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use serde::Serialize;
 
-use super::{Fact, Finding, Root, Severity, detect::Machine, node::Node, passthrough};
+use super::{Fact, Finding, Root, Severity, detect::Machine, matrix::Matrix, node::Node, passthrough};
 
 pub use cdi::Specification;
 pub use choice::{Choice, Unknown};

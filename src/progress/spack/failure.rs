@@ -265,7 +265,7 @@ impl Spack {
 }
 
 /// `EXC: TEXT`, as Python names exceptions.
-fn is_exception(text: &str) -> bool {
+pub(super) fn is_exception(text: &str) -> bool {
     let Some((class, _)) = text.split_once(": ") else {
         return false;
     };

@@ -13,6 +13,7 @@ mod id;
 mod new;
 mod old;
 mod registry;
+mod summary;
 
 use super::{
     event::{State, What, name, sentence},
@@ -22,6 +23,7 @@ use super::{
 use crate::log::Severity;
 use failure::Block;
 use registry::{At, Registry, Said};
+use summary::Part;
 
 /// Why a package of an earlier run is interrupted.
 const ENDED: &str = "the build ended meanwhile";
@@ -53,6 +55,10 @@ pub(super) struct Spack {
     place: u32,
     /// The package that was announced last, where it had failed before.
     failed_before: Option<At>,
+    /// What failed in this run, in this order (from 1.2).
+    failures: Vec<At>,
+    /// A part of the log of one of these.
+    part: Option<Part>,
 }
 
 impl Spack {
@@ -95,15 +101,18 @@ impl Spack {
         }
         match text.as_bytes().first() {
             Some(b'[') => self.bracket(text, out),
-            Some(b' ') => self.indented(text, out),
+            Some(b' ') => self.of_part(text, out) || self.indented(text, out),
             Some(b'P') => self.header(text, out),
             Some(b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-') => {
                 self.experimental(text, out)
                     || self.failed_list(text, out)
                     || self.found(text)
+                    || self.part(text)
                     || self.glued(text, out)
             }
-            Some(b'S' | b'T' | b'>') => self.context(text, out) || self.glued(text, out),
+            Some(b'S' | b'T' | b'>') => {
+                self.of_part(text, out) || self.context(text, out) || self.glued(text, out)
+            }
             _ => self.glued(text, out),
         }
     }
@@ -121,7 +130,8 @@ impl Spack {
         self.close_block(out);
         self.interrupt_all(out);
         (self.interrupted, self.installed_last, self.lists_failed) = (false, None, false);
-        self.failed_before = None;
+        (self.failed_before, self.part) = (None, None);
+        self.failures.clear();
         self.place = 0;
     }
 

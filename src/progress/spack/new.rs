@@ -130,6 +130,7 @@ impl Spack {
         if was_failed {
             return;
         }
+        self.failures.push(at);
         self.set(at, State::Failed, (None, line.elapsed), out);
         if let Some(path) = path {
             self.log_of(at, path, out);

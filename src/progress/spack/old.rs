@@ -16,6 +16,7 @@ use crate::{
 impl Spack {
     /// What stands after `==> `.
     pub(super) fn message(&mut self, text: &str, out: &mut Vec<What>) -> bool {
+        self.part = None;
         let (text, stamped) = without_time(text);
         if let Some(rest) = text.strip_prefix("Warning: ") {
             self.warning(rest, out);
