@@ -61,6 +61,12 @@ pub const ALL: &[Scenario] = &[
         keeps: true,
     },
     Scenario {
+        name: "undo",
+        from: State::Restored,
+        command: &["undo", "LAB", "--yes"],
+        keeps: true,
+    },
+    Scenario {
         name: "copy",
         from: State::Worked,
         command: &["apply", "LAB", "--choose", "copy:works:LAB-copy", "--yes"],
@@ -70,6 +76,12 @@ pub const ALL: &[Scenario] = &[
         name: "remove",
         from: State::Worked,
         command: &["remove", "LAB", "--yes"],
+        keeps: false,
+    },
+    Scenario {
+        name: "uninstall",
+        from: State::Worked,
+        command: &["uninstall", "--with-labs", "LAB", "--yes"],
         keeps: false,
     },
     Scenario {
