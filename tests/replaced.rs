@@ -114,7 +114,7 @@ fn an_instance_that_took_the_labs_name_behind_our_back_is_left_alone() {
             };
             match touched(ground, &uuid) {
                 Some(how) => (Verdict::Lost, vec![how, tail(&ran.said)]),
-                None if ran.code == Some(0) => (Verdict::Lied, vec![tail(&ran.said)]),
+                // With 0 where all was done before.
                 None => (Verdict::Ok, vec![tail(&ran.said)]),
             }
         }));

@@ -51,19 +51,21 @@ pub(super) async fn replaced_since(
     step: &Step,
     worker: &Worker<'_>,
 ) -> Result<Option<String>, Error> {
-    let known = |track: &&Track| track.lab == lab && !track.uuid.is_empty();
-    let Some(track) = worker.track(lab).filter(known) else {
+    let Some(track) = worker.track(lab).filter(|_| step.acts_on() == Some(lab)) else {
         return Ok(None);
     };
-    if step.acts_on() != Some(lab) {
-        return Ok(None);
-    }
     let found = worker.backend(track.engine()).await?.instance(lab).await?;
-    let other = found.is_some_and(|found| !is_meant(&found, track, worker));
-    Ok(other.then(|| {
+    Ok(found.and_then(|found| replaced_by(&found, lab, worker)))
+}
+
+/// The same of an instance that was just looked at.
+pub(super) fn replaced_by(found: &Instance, lab: &str, worker: &Worker<'_>) -> Option<String> {
+    let known = |track: &&Track| found.name == lab && !track.uuid.is_empty();
+    let track = worker.track(lab).filter(known)?;
+    (!is_meant(found, track, worker)).then(|| {
         format!(
-            "{lab} is not the instance any more that this run began with: someone replaced it; nothing was done to it, look \
-             at it with `halolab status {lab}`"
+            "{lab} is not the instance any more that this run began with: someone replaced it; nothing more was done to it, \
+             look at it with `halolab status {lab}`"
         )
-    }))
+    })
 }
