@@ -47,11 +47,14 @@ pub struct Problem {
 impl Problem {
     /// A file that cannot be read.
     pub fn unreadable(file: &str, message: impl Into<String>) -> Self {
+        let message: String = message.into();
+        let printable = |c| if c == '\n' { c } else { printable(c) };
         Self {
             file: file.into(),
             line: 0,
             column: 0,
-            message: message.into(),
+            // It may name a word of the file.
+            message: message.chars().map(printable).collect(),
             allowed: vec![],
             hint: None,
             excerpt: String::new(),

@@ -125,7 +125,8 @@ fn is_inside(path: &str) -> bool {
     (1..=512).contains(&path.len())
         && path.chars().all(plain)
         && !path.contains("//")
-        && !path.split('/').next().unwrap_or_default().ends_with(':')
+        // However it is joined to the server: what ends with a colon there would be read as a scheme.
+        && !path.split('/').next().unwrap_or_default().contains(':')
         && path.split('/').all(part)
 }
 
@@ -272,7 +273,7 @@ mod tests {
         let index = serde_json::json!({"index": {
             "a": entry("streams/v1/images.json"),
             "b": entry("../secret.json"), "c": entry("/etc/passwd"), "d": entry("https://elsewhere/x.json"),
-            "e": entry("streams/%2e%2e/x"), "f": entry("a?b"), "g": entry("a\u{1b}[2J"), "h": entry(""),
+            "k": entry("s9:streams/v1/images.json"), "e": entry("streams/%2e%2e/x"), "f": entry("a?b"), "g": entry("a\u{1b}[2J"), "h": entry(""),
             "i": entry("streams/v1/com.ubuntu.cloud:released:download.json"),
             "j": {"datatype": "image-ids", "path": "streams/v1/other.json"},
         }});

@@ -308,6 +308,22 @@ impl Step {
         }
     }
 
+    /// The instance in which it does something, that it finds by the name alone. What removes, edits or puts back
+    /// compares by itself what it is.
+    pub fn acts_on(&self) -> Option<&str> {
+        match self {
+            Self::Power { name, .. }
+            | Self::PushCertificates { name }
+            | Self::OwnDataFolders { name, .. }
+            | Self::Exec { name, .. }
+            | Self::Verify { name, .. }
+            | Self::Prove { name }
+            | Self::Snapshot { name, .. }
+            | Self::Copy { from: name, .. } => Some(name),
+            _ => None,
+        }
+    }
+
     /// The instance inside of which it runs a script or a proof.
     pub fn inside(&self) -> Option<&str> {
         match self {

@@ -93,10 +93,14 @@ pub(super) struct Worker<'a> {
 }
 
 impl Worker<'_> {
+    /// What is done with a lab.
+    pub(super) fn track(&self, lab: &str) -> Option<&Track> {
+        self.plan.labs.iter().find(|track| track.lab == lab)
+    }
+
     /// What was chosen for a lab.
     pub(super) fn choice(&self, lab: &str) -> Option<&Choice> {
-        let track = self.plan.labs.iter().find(|track| track.lab == lab);
-        track.map(|track| &track.choice)
+        self.track(lab).map(|track| &track.choice)
     }
 
     /// An engine, found when it is first needed.

@@ -14,7 +14,7 @@ use crate::{
     plan::{Action, Step},
 };
 
-use super::{Entry, Event, apply::Worker, certificates, output::Output};
+use super::{Entry, Event, apply::Worker, certificates, identity, output::Output};
 
 mod boot;
 mod build;
@@ -178,6 +178,9 @@ fn listener((worker, lab): (&Worker<'_>, &str), action: &Action, late: &Arc<Mute
 
 impl<'a> Hand<'a> {
     async fn carry_out(mut self, sentence: &str, step: &Step) -> Ended {
+        if let Some(why) = identity::replaced_since(self.lab, step, self.worker).await? {
+            return Err(Failure::Blocked(why));
+        }
         let doomed = self.before_the_end(step).await;
         let ended = self.take(sentence, step).await;
         self.after_the_end(doomed).await;

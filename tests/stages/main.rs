@@ -373,3 +373,15 @@ fn the_schema_in_assets_is_the_current_one() {
         "run: HALOLAB_UPDATE_ASSETS=1 cargo test --test stages the_schema_in_assets"
     );
 }
+
+#[test]
+fn the_words_of_a_mistake_hold_nothing_that_drives_a_terminal() {
+    let option = "[[option]]\nid = \"a\"\ntitle = \"b\"\nkind = \"se\\u001b]0;x\\u0007\\tret\"\n";
+    let text =
+        format!("version = 1\nid = \"a\"\ntitle = \"x\"\nsummary = \"y\"\nbackend = \"lxd\"\n{option}");
+    let said = load::parse("a.toml", &text, BTreeMap::new())
+        .unwrap_err()
+        .to_string();
+    assert!(said.contains("unknown word `se"), "{said:?}");
+    assert!(!said.chars().any(|c| c.is_control() && c != '\n'), "{said:?}");
+}

@@ -15,7 +15,7 @@ use crate::{
     prove::{Grade, Report},
 };
 
-use super::{DID, Ended, Failure, Hand, SKIPPED, instance::existing};
+use super::{DID, Ended, Failure, Hand, SKIPPED, identity, instance::existing};
 
 /// The prover ends by itself: three interfaces, each with its deadline. This is for a lab that does not answer.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -107,6 +107,10 @@ impl Hand<'_> {
     pub(super) async fn checked(&mut self, name: &str, check: Check) -> Result<(), Failure> {
         let backend = self.backend().await?;
         let instance = existing(backend, name).await?;
+        // Its script took its time.
+        if let Some(why) = identity::replaced_by(&instance, self.lab, self.worker) {
+            return Err(Failure::Blocked(why));
+        }
         let mut verdict = match instance.tag("verdict").and_then(Verdict::read) {
             Some(verdict) if verdict.run == self.worker.run && verdict.stale.is_empty() => verdict,
             _ => self.fresh(backend, &instance).await?,

@@ -38,6 +38,8 @@ pub enum State {
     Worked,
     /// The same after it was recreated: what it was is kept beside it.
     Recreated,
+    /// The same after it was restored: what it was is in a safety snapshot.
+    Restored,
 }
 
 /// How a run of the program ended.
@@ -127,6 +129,20 @@ impl Ground {
             .join("data")
             .join(self.lab())
             .join("models/model")
+    }
+
+    /// A file of this machine that halolab made, as its ledger says.
+    pub fn made(&self) -> PathBuf {
+        self.home.folder.path().join("made-by-halolab")
+    }
+
+    /// Puts that file and its line back.
+    fn make(&self) {
+        fs::write(self.made(), "halolab's").unwrap();
+        let ledger = self.home.folder.path().join("state/made");
+        fs::create_dir_all(&ledger).unwrap();
+        let line = format!("file {}\n", self.made().display());
+        fs::write(ledger.join("20260101-000000000-host"), line).unwrap();
     }
 
     /// Kills the program that is run now, and waits until it is gone.
@@ -220,6 +236,7 @@ impl Ground {
             fs::create_dir_all(data).unwrap();
             fs::write(self.data(), "a model").unwrap();
         }
+        self.make();
         let (instances, profiles) = &self.frozen[&state];
         self.runtime.block_on(async {
             for profile in profiles {
@@ -255,6 +272,11 @@ impl Ground {
             State::Recreated => {
                 self.reset(State::Worked);
                 self.must(&["recreate", lab, "--from-clean", "--yes"]);
+                return;
+            }
+            State::Restored => {
+                self.reset(State::Worked);
+                self.must(&["snapshot", "restore", lab, "works", "--yes"]);
                 return;
             }
         }

@@ -62,6 +62,7 @@ impl Picture {
             }
         }
         lines.insert("data".into(), sum(&ground.data()));
+        lines.insert("file of the host".into(), sum(&ground.made()));
         let home = ground.home.folder.path().display().to_string();
         let plain = |text: &str| text.replace(ground.lab(), "LAB").replace(&home, "HOME");
         Self(lines.iter().map(|(k, v)| (plain(k), plain(v))).collect())
