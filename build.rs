@@ -31,6 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Takes what unwinds after a panic into the program where the compiler has it as an archive: a library less to load at
 /// every start. Elsewhere the shared one is loaded, as usual.
+#[expect(clippy::disallowed_methods, reason = "nothing draws while this is built")]
 fn link_unwinder() {
     let same = env::var("HOST") == env::var("TARGET");
     let asked = Command::new("cc").arg("-print-file-name=libgcc_eh.a").output();

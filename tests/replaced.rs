@@ -2,6 +2,7 @@
 //! program itself; the daemon's own client does the rest.
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
     clippy::indexing_slicing,

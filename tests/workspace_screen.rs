@@ -521,7 +521,9 @@ fn data_goes_only_with_the_name_typed_and_never_while_the_engine_is_unknown() {
 fn nothing_is_changed_when_read_only() {
     let mut model = asked(80, 24);
     model.setup.read_only = true;
-    for key in ["a", "c", "s", "S", "R", "u", "e", "x", "d", "D", "P", "b", "o", "B", "I", "C"] {
+    for key in [
+        "a", "c", "s", "S", "R", "u", "e", "x", "d", "D", "P", "b", "o", "B", "I", "C",
+    ] {
         assert_eq!(press(&mut model, key), [], "{key}");
         assert!(
             model.dialog.is_none() && model.screen() == Screen::Workspaces,

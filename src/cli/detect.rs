@@ -7,9 +7,9 @@ use clap::Args;
 use crate::{
     backend::lxd::address_of,
     host::{
-        self, Report, Root,
+        self, Report,
         detect::Machine,
-        docker::{self, Choice, Passing, Surroundings, Way},
+        docker::{self, Choice, Passing, Way},
         matrix::{self, Matrix},
     },
     log::{sanitize, sanitize_text},

@@ -42,7 +42,9 @@ pub fn composed(ground: &Ground, extras: Extras, gpus: &Gpus) -> Option<Files> {
 pub async fn gpus(settings: &Settings) -> (Gpus, Vec<String>) {
     let (mut found, mut notes) = (Gpus::new(), vec![]);
     let all = settings.users.iter();
-    let wanting: Vec<_> = all.filter(|(_, user)| !user.disabled && !user.gpus.is_empty()).collect();
+    let wanting: Vec<_> = all
+        .filter(|(_, user)| !user.disabled && !user.gpus.is_empty())
+        .collect();
     if wanting.is_empty() {
         return (found, notes);
     }

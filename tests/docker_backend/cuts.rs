@@ -99,7 +99,7 @@ where
 async fn a_restore_that_is_cut_at_any_call_leaves_a_whole_lab_and_ends_well_when_it_is_called_again() {
     let Some(docker) = docker().await else { return };
     let name = unique("cut-restore");
-    clean(&docker, &name, async {
+    Box::pin(clean(&docker, &name, async {
         made(&docker, &name, &[("user.halolab.stage", "test")]).await;
         write(&docker, &name, "one").await;
         docker.snapshot(&name, "s").await.unwrap();
@@ -122,7 +122,7 @@ async fn a_restore_that_is_cut_at_any_call_leaves_a_whole_lab_and_ends_well_when
         })
         .await;
         docker.power(&name, Power::Start).await.unwrap();
-    })
+    }))
     .await;
 }
 
@@ -131,7 +131,7 @@ async fn a_copy_or_removal_that_is_cut_at_any_call_is_whole_or_not_there() {
     let Some(docker) = docker().await else { return };
     let name = unique("cut-copy");
     let copy = format!("{name}-copy");
-    clean(&docker, &name, async {
+    Box::pin(clean(&docker, &name, async {
         made(&docker, &name, &[]).await;
         write(&docker, &name, "one").await;
         docker.snapshot(&name, "s").await.unwrap();
@@ -185,7 +185,7 @@ async fn a_copy_or_removal_that_is_cut_at_any_call_is_whole_or_not_there() {
         );
         docker.delete(&copy).await.unwrap();
         only_its_own_names(&docker, &name).await;
-    })
+    }))
     .await;
 }
 

@@ -17,17 +17,17 @@ fn ended(code: u8) -> Msg {
     })
 }
 
-fn settled(failed: Option<&str>) -> Waited {
+fn settled(failed: Option<&str>) -> Settled {
     let health = if failed.is_some() {
         Health::Down
     } else {
         Health::Up
     };
-    Ok(Settled {
+    Settled {
         reports: vec![report(Service::Code, health, "it says what it says", "")],
         failed: failed.map(str::to_owned),
         took: Duration::from_millis(7100),
-    })
+    }
 }
 
 fn kept() -> Instance {
@@ -65,7 +65,7 @@ fn updating() -> Model {
     )])))));
     assert_eq!(model.screen(), Screen::Review, "{}", draw(&model));
     let plan = model.review.as_ref().unwrap().plan.clone();
-    assert_eq!(plan.labs[0].choice, Choice::Recreate);
+    assert_eq!(plan.labs.first().unwrap().choice, Choice::Recreate);
     if !model.review.as_ref().unwrap().apply {
         press(&mut model, "tab");
     }
@@ -106,7 +106,7 @@ fn an_update_is_done_once_the_services_answer_again() {
     assert!(shown.contains("Leave before the services of anna"), "{shown}");
     press(&mut model, "enter");
     assert_eq!(model.done, None, "to stay is the default");
-    let effects = model.update(Msg::Workspaces(News::Waited("anna".into(), settled(None))));
+    let effects = model.update(Msg::Workspaces(News::Waited("anna".into(), Ok(settled(None)))));
     assert_eq!(effects, []);
     let shown = draw(&model);
     assert!(
@@ -124,7 +124,7 @@ fn what_was_before_comes_back_where_a_service_does_not() {
     let mut model = updating();
     swapped(&mut model);
     model.update(ended(0));
-    let failed = settled(Some("code does not come up"));
+    let failed: Waited = Ok(settled(Some("code does not come up")));
     let back = wishes(model.update(Msg::Workspaces(News::Waited("anna".into(), failed))));
     let [Wish::Return(user, before, _)] = back.as_slice() else {
         panic!("{back:?}")
@@ -155,7 +155,7 @@ fn what_was_before_comes_back_where_a_service_does_not() {
     assert_eq!(model.screen(), Screen::Run);
     assert!(roll(&model).failed.is_some());
     assert_eq!(wishes(model.update(ended(0))), [waits()]);
-    let well = News::Waited("anna".into(), settled(None));
+    let well = News::Waited("anna".into(), Ok(settled(None)));
     assert_eq!(model.update(Msg::Workspaces(well)), []);
     let shown = draw(&model);
     assert!(
@@ -174,7 +174,7 @@ fn an_update_that_could_not_be_made_goes_back_and_one_that_was_stopped_does_not(
         let there = News::WayBack("anna".into(), Ok(None));
         assert_eq!(wishes(model.update(Msg::Workspaces(there))), [waits()]);
         let mut lost = model.clone();
-        let unwell = News::Waited("anna".into(), settled(Some("code does not answer")));
+        let unwell = News::Waited("anna".into(), Ok(settled(Some("code does not answer"))));
         lost.update(Msg::Workspaces(unwell));
         assert!(
             draw(&lost).contains("not all of its services answer"),
@@ -208,6 +208,6 @@ fn another_plan_is_no_update() {
     press(&mut model, "tab enter");
     assert_eq!(model.workspaces.roll, None, "a removal waits for nothing");
     // An answer that comes late belongs to nobody.
-    let late = News::Waited("anna".into(), settled(Some("code does not come up")));
+    let late = News::Waited("anna".into(), Ok(settled(Some("code does not come up"))));
     assert_eq!(model.update(Msg::Workspaces(late)), []);
 }

@@ -99,7 +99,7 @@ impl Shared {
                 News::Waited(user, waited)
             }
             Wish::Return(user, before, facts) => {
-                let way = self.way_back(&user, &before, *facts).await;
+                let way = Box::pin(self.way_back(&user, &before, *facts)).await;
                 News::WayBack(user, way)
             }
             Wish::File(what, path) => self.file(what, &path).await,
