@@ -222,13 +222,14 @@ fn the_planner_and_the_drawing_touch_nothing() {
     assert_eq!(offenders("plan", &io), Vec::<String>::new());
     assert_eq!(offenders("view", &io), Vec::<String>::new());
     assert_eq!(offenders("spack", &io), Vec::<String>::new());
-    // Progress is folded from bytes that somebody else read; only the times of former builds are a file of its own.
+    // Progress is folded from bytes that somebody else read; only the times of former builds, and what a build is to do,
+    // are files of its own.
     let read: Vec<String> = offenders(
         "progress",
         &[&io[..], &["std::{fs", "fs::", "File::open"]].concat(),
     )
     .into_iter()
-    .filter(|line| !line.contains("/progress/history.rs: "))
+    .filter(|line| !line.contains("/progress/history.rs: ") && !line.contains("/progress/ahead.rs: "))
     .collect();
     assert_eq!(read, Vec::<String>::new());
 }

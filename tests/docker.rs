@@ -527,9 +527,11 @@ fn no_captured_host_fails_and_none_gets_a_finding_without_an_engine() {
     for path in tree::hosts() {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         let host = Host::like(&name);
+        // Some were captured with the answers of an engine.
+        let engine = path.join("cmd/docker-info.json").exists();
         for choice in [&[][..], &["all"], &["none"]] {
             let passing = host.pass(choice);
-            assert_eq!(passing.finding(&host.machine()), None, "{name}");
+            assert!(engine || passing.finding(&host.machine()).is_none(), "{name}");
             let read: HostConfig = serde_json::from_value(body(&passing)).unwrap();
             assert_eq!(read, passing.host_config, "{name}");
         }

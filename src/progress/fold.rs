@@ -1,11 +1,11 @@
 //! A log as far as it was read: bytes and times in, the tree out. Whoever reads a log for progress keeps one of these.
 
 use super::{
+    ahead::Plan,
     estimate::{Estimate, estimate},
     held::Held,
     history::History,
     package::Inside,
-    plan::Plan,
     reader::Reader,
     summary::Summary,
     times::{Millis, Times},

@@ -10,6 +10,7 @@
 //! later, as long as the caller says when each place was written ([`Times`]). Only [`History`] touches a file.
 //! All text in events is safe to show.
 
+mod ahead;
 mod counts;
 mod estimate;
 mod event;
@@ -19,7 +20,6 @@ mod history;
 mod line;
 mod lock;
 mod package;
-mod plan;
 mod reader;
 mod section;
 mod spack;
@@ -29,6 +29,7 @@ mod times;
 mod tools;
 mod tree;
 
+pub use ahead::Plan;
 pub use counts::Counts;
 pub use estimate::{Estimate, estimate, whole_seconds};
 pub use event::{Event, Key, State, Tool, What};
@@ -37,7 +38,6 @@ pub use held::{Held, Timed};
 pub use history::{Build, History, HistoryError, Usual};
 pub use lock::{Database, Lock, LockError, Locked};
 pub use package::{Inside, Note, Package, Phase};
-pub use plan::Plan;
 pub use reader::Reader;
 pub use section::Section;
 pub use summary::{Current, Error, Failure, Summary};
