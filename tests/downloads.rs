@@ -268,8 +268,9 @@ fn unverified(name: &str, text: &str) -> Vec<String> {
             .split(|c: char| !(c.is_ascii_alphanumeric() || "_-./".contains(c)))
             .collect();
         let has = |word: &str| words.contains(&word);
-        // What is thrown away is only a look whether somebody answers; what is in quotes is advice.
-        let looks = code.contains("-o /dev/null");
+        // What is thrown away is only a look whether somebody answers, and the names of what a registry has are only counted;
+        // what is in quotes is advice.
+        let looks = code.contains("-o /dev/null") || code.contains("/tags/list?");
         let advice = code.contains("'curl -fsSL");
         let transfer = words.iter().any(|w| ["curl", "wget", "aria2c"].contains(w));
         let installs = code.contains("install_packages") || code.contains("packages ") || !code.contains(' ');
