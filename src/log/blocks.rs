@@ -7,6 +7,8 @@ use std::{fs::File, io, os::unix::fs::FileExt as _, sync::Arc};
 
 use memchr::{memchr, memchr2, memrchr};
 
+use super::room::Room;
+
 /// Bytes of a block. A line that fills whole blocks is cut where they end.
 pub const BLOCK: u64 = 64 * 1024;
 /// Blocks that are kept.
@@ -17,7 +19,7 @@ const KEPT: usize = 6;
 pub struct Block {
     index: u64,
     /// Its bytes; fewer than [`BLOCK`] at the end of the file.
-    pub bytes: Vec<u8>,
+    pub bytes: Room,
     /// There is a line break in it.
     pub newline: bool,
     /// There is a carriage return in it.
@@ -100,15 +102,14 @@ impl Blocks {
 
     fn load(&mut self, index: u64) -> usize {
         let mut bytes = if self.kept.len() < KEPT {
-            vec![]
+            Room::new()
         } else {
             let oldest = self.kept.iter().enumerate().min_by_key(|(_, b)| b.used);
             let at = oldest.map_or(0, |(at, _)| at);
             self.kept.swap_remove(at).bytes
         };
         let start = index.saturating_mul(BLOCK);
-        bytes.clear();
-        self.read_into(start, BLOCK, &mut bytes);
+        self.read_over(start, BLOCK, &mut bytes);
         let newline = memchr(b'\n', &bytes).is_some();
         let carriage = memchr(b'\r', &bytes).is_some();
         self.kept.push(Block {
@@ -141,25 +142,12 @@ impl Blocks {
         out.truncate(done);
     }
 
-    /// The bytes from `start` on, `count` of them as far as there are any, instead of what `out` held. Memory that the
-    /// file fills is not cleared before, as [`Blocks::read_into`] has to: a scan pays as much for that as for searching.
-    pub fn read_over(&mut self, start: u64, count: u64, out: &mut Vec<u8>) {
+    /// The bytes from `start` on, `count` of them as far as there are any, instead of what `out` held.
+    pub fn read_over(&mut self, start: u64, count: u64, out: &mut Room) {
         let count = usize::try_from(count.min(self.len.saturating_sub(start))).unwrap_or(0);
-        out.clear();
-        out.shrink_to(count);
-        out.reserve_exact(count);
-        while out.len() < count {
-            let at = start + out.len() as u64;
-            match rustix::io::pread(&*self.file, rustix::buffer::spare_capacity(out), at) {
-                Ok(0) => break,
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => {
-                    self.fault = Some(error.into());
-                    break;
-                }
-            }
+        if let Err(error) = out.read(&self.file, start, count) {
+            self.fault = Some(error);
         }
-        out.truncate(count);
     }
 
     /// Some bytes as they are, however many blocks they lie in.
@@ -182,7 +170,7 @@ impl Blocks {
 
 static EMPTY: Block = Block {
     index: u64::MAX,
-    bytes: Vec::new(),
+    bytes: Room::new(),
     newline: false,
     carriage: false,
     used: 0,

@@ -11,7 +11,7 @@ use std::{
 
 use memchr::memchr_iter;
 
-use super::Wake;
+use super::{Wake, room::Room};
 
 /// Bytes per entry.
 const SPAN: u64 = 256 * 1024;
@@ -132,7 +132,7 @@ impl Drop for Index {
 }
 
 fn count(shared: &Shared, file: &File, wake: &Wake) {
-    let mut bytes = vec![0; usize::try_from(SPAN).unwrap_or(0)];
+    let mut bytes = Room::new();
     let mut told = Instant::now();
     let mut stuck = false;
     loop {
@@ -148,12 +148,10 @@ fn count(shared: &Shared, file: &File, wake: &Wake) {
             let room = SPAN - counts.counted % SPAN;
             (counts.counted, room.min(counts.wanted - counts.counted))
         };
-        let Some(room) = bytes.get_mut(..usize::try_from(want).unwrap_or(0)) else {
-            return;
-        };
-        let read = file.read_at(room, at).unwrap_or(0);
-        let breaks = memchr_iter(b'\n', room.get(..read).unwrap_or_default()).count() as u64;
-        // A file that was cut meanwhile: whoever watches it makes a new index.
+        // A file that was cut meanwhile, or cannot be read: whoever watches it makes a new index.
+        let _ = bytes.read(file, at, usize::try_from(want).unwrap_or(0));
+        let read = bytes.len();
+        let breaks = memchr_iter(b'\n', &bytes).count() as u64;
         stuck = read == 0;
         let mut counts = shared.lock();
         counts.counted += read as u64;

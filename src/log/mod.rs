@@ -13,6 +13,7 @@ pub mod lines;
 pub mod matcher;
 pub mod page;
 pub mod redact;
+pub mod room;
 pub mod row;
 pub mod rules;
 pub mod sanitize;

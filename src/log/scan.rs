@@ -12,7 +12,7 @@ use std::{
     thread,
 };
 
-use super::{Wake, blocks::Blocks, matcher::Matcher};
+use super::{Wake, blocks::Blocks, matcher::Matcher, room::Room};
 pub(super) use work::search;
 
 /// Bytes that are searched at a time.
@@ -241,7 +241,7 @@ impl Scan {
             let entry = self.seen.remove(at);
             self.seen.push(entry);
         } else {
-            let (mut bytes, mut scratch) = (vec![], vec![]);
+            let (mut bytes, mut scratch) = (Room::new(), vec![]);
             let hits = search(&self.shared.matcher, blocks, span, &mut bytes, &mut scratch);
             if self.seen.len() >= 3 {
                 self.seen.remove(0);

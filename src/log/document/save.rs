@@ -15,6 +15,7 @@ use crate::log::{
     blocks::Blocks,
     lines::Lines,
     matcher::Matcher,
+    room::Room,
     row,
     scan::{SPAN, search},
 };
@@ -164,7 +165,7 @@ impl Saving {
     }
 
     fn write_hits(&mut self, out: &mut impl Write, matcher: &Matcher, context: usize) -> io::Result<()> {
-        let (mut bytes, mut scratch) = (vec![], vec![]);
+        let (mut bytes, mut scratch) = (Room::new(), vec![]);
         let mut written = self.range.0;
         for span in self.range.0 / SPAN..self.range.1.div_ceil(SPAN) {
             for hit in search(matcher, &mut self.blocks, span, &mut bytes, &mut scratch) {

@@ -17,6 +17,7 @@ use crate::log::{
     blocks::{BLOCK, Blocks, within},
     lines::Lines,
     matcher::Matcher,
+    room::Room,
 };
 
 /// What a line that began in a span is read on for.
@@ -122,13 +123,13 @@ fn in_parallel(
     shared: &Shared,
     len: u64,
     count: u64,
-    work: impl Fn(&mut Blocks, u64, &mut Vec<u8>, &mut Vec<u8>) -> ControlFlow<()> + Sync,
+    work: impl Fn(&mut Blocks, u64, &mut Room, &mut Vec<u8>) -> ControlFlow<()> + Sync,
 ) {
     let next = AtomicU64::new(0);
     let enough = AtomicBool::new(false);
     let one = || {
         let mut blocks = Blocks::new(Arc::clone(&shared.file), len);
-        let (mut bytes, mut scratch) = (vec![], vec![]);
+        let (mut bytes, mut scratch) = (Room::new(), vec![]);
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
             if number >= count || shared.is_over() || enough.load(Ordering::Relaxed) {
@@ -193,7 +194,7 @@ fn first_raw(shared: &Shared, len: u64, teller: &Teller<'_>) {
     }
     let span = if order.forward { first + n } else { first - n };
     let mut blocks = Blocks::new(Arc::clone(&shared.file), len);
-    let hits = search(&shared.matcher, &mut blocks, span, &mut vec![], &mut vec![]);
+    let hits = search(&shared.matcher, &mut blocks, span, &mut Room::new(), &mut vec![]);
     let hit = if order.forward {
         hits.into_iter().find(|h| *h >= order.from)
     } else {
@@ -207,7 +208,7 @@ pub(in crate::log) fn search(
     matcher: &Matcher,
     blocks: &mut Blocks,
     span: u64,
-    bytes: &mut Vec<u8>,
+    bytes: &mut Room,
     scratch: &mut Vec<u8>,
 ) -> Vec<u64> {
     let start = span * SPAN;
@@ -217,7 +218,7 @@ pub(in crate::log) fn search(
     let mut from = within(end, start).min(bytes.len());
     while start + (from as u64) < end + BLOCK && bytes.get(from.wrapping_sub(1)) != Some(&b'\n') {
         if bytes.len() <= from {
-            blocks.read_into(start + from as u64, TAIL, bytes);
+            blocks.read_into(start + from as u64, TAIL, bytes.end());
         }
         match memchr::memchr(b'\n', bytes.get(from..).unwrap_or_default()) {
             Some(at) => from += at + 1,
