@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use memchr::{memchr, memchr_iter, memmem, memrchr};
+use memchr::{memchr, memchr_iter, memchr2_iter, memmem, memrchr};
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::{
@@ -248,10 +248,18 @@ impl Matcher {
             Kind::Folded { needle, .. } => (needle, true),
             _ => return vec![],
         };
-        let mut inner = [false; 256];
-        for byte in needle.iter().take(needle.len().saturating_sub(1)) {
-            for form in [byte.to_ascii_lowercase(), byte.to_ascii_uppercase(), *byte] {
-                if let Some(slot) = inner.get_mut(usize::from(form)) {
+        let Some((_, inner)) = needle.split_last() else {
+            return vec![];
+        };
+        let forms = |byte: u8| match fold {
+            true => (byte.to_ascii_lowercase(), byte.to_ascii_uppercase()),
+            false => (byte, byte),
+        };
+        let mut stands = [false; 256];
+        for byte in inner {
+            let (one, other) = forms(*byte);
+            for form in [one, other] {
+                if let Some(slot) = stands.get_mut(usize::from(form)) {
                     *slot = true;
                 }
             }
@@ -259,16 +267,14 @@ impl Matcher {
         let mut found = vec![];
         let mut from = 0;
         for at in memchr_iter(0x1b, bytes) {
-            let before = at
-                .checked_sub(1)
-                .and_then(|i| bytes.get(i))
-                .copied()
-                .unwrap_or(b'\n');
-            if at < from || !inner.get(usize::from(before)).copied().unwrap_or(false) {
+            let before = at.checked_sub(1).and_then(|i| bytes.get(i)).copied();
+            let before = before.unwrap_or(b'\n');
+            if at < from || !stands.get(usize::from(before)).copied().unwrap_or(false) {
                 continue;
             }
-            let begins = (1..needle.len()).any(|head| {
-                at.checked_sub(head)
+            let (one, other) = forms(before);
+            let begins = memchr2_iter(one, other, inner).any(|last| {
+                at.checked_sub(last + 1)
                     .is_some_and(|start| begins_with(bytes, start, needle, fold))
             });
             if begins {
