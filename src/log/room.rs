@@ -31,7 +31,6 @@ impl Room {
     pub fn read(&mut self, file: &File, start: u64, count: usize) -> io::Result<()> {
         let room = count.saturating_add(ALIGN);
         self.bytes.clear();
-        self.bytes.shrink_to(room);
         self.bytes.reserve_exact(room);
         self.lead = self.bytes.as_ptr().align_offset(ALIGN).min(ALIGN);
         self.bytes.resize(self.lead, 0);

@@ -40,10 +40,16 @@ pub struct Decoded {
 /// Decodes a line, the first `cells` characters of it. `style` is the one that the line before left behind.
 pub fn decode(bytes: &[u8], style: Style, cells: usize) -> Decoded {
     let bytes = strip_end(bytes);
-    if bytes.len() <= cells && style == Style::default() && bytes.iter().all(|b| (b' '..=b'~').contains(b)) {
-        return plain(bytes);
+    if let Some(decoded) = usual(bytes, style, cells) {
+        return decoded;
     }
+    printed(bytes, style, cells)
+}
+
+/// The same for any line.
+fn printed(bytes: &[u8], style: Style, cells: usize) -> Decoded {
     let mut row = Row {
+        cells: Vec::with_capacity(bytes.len().min(cells).min(PIECE)),
         style,
         limit: cells,
         ..Row::default()
@@ -137,18 +143,49 @@ fn strip_end(bytes: &[u8]) -> &[u8] {
     bytes.strip_suffix(b"\r").unwrap_or(bytes)
 }
 
-fn plain(bytes: &[u8]) -> Decoded {
-    let text = String::from_utf8_lossy(bytes.trim_ascii_end()).into_owned();
-    let styles = if text.is_empty() {
-        vec![]
-    } else {
-        vec![(text.len(), Style::default())]
-    };
-    Decoded {
+/// What nearly all lines are: printable ASCII with colours, that fits. None where there is anything else.
+fn usual(bytes: &[u8], style: Style, cells: usize) -> Option<Decoded> {
+    let mut colours = Colours(style);
+    let mut text = String::with_capacity(bytes.len());
+    let mut styles: Vec<(usize, Style)> = vec![];
+    let mut rest = bytes;
+    loop {
+        let (run, sequence) = rest.split_at(memchr(0x1b, rest).unwrap_or(rest.len()));
+        if text.len() + run.len() > cells || !run.iter().all(|b| (b' '..=b'~').contains(b)) {
+            return None;
+        }
+        if !run.is_empty() {
+            text.push_str(str::from_utf8(run).ok()?);
+            let seen = sgr::visible(colours.0);
+            match styles.last_mut() {
+                Some((end, style)) if *style == seen => *end = text.len(),
+                _ => styles.push((text.len(), seen)),
+            }
+        }
+        if sequence.is_empty() {
+            break;
+        }
+        let body = sequence.strip_prefix(b"\x1b[")?;
+        let end = body.iter().position(|b| !matches!(b, b'0'..=b'9' | b';'))?;
+        if body.get(end) != Some(&b'm') {
+            return None;
+        }
+        let (colour, after) = sequence.split_at(end + 3);
+        Parser::new().advance(&mut colours, colour);
+        rest = after;
+    }
+    text.truncate(text.trim_end().len());
+    let whole = styles.partition_point(|(end, _)| *end < text.len());
+    styles.truncate(if text.is_empty() { 0 } else { whole + 1 });
+    if let Some((end, _)) = styles.last_mut() {
+        *end = text.len();
+    }
+    Some(Decoded {
         text,
         styles,
-        ..Decoded::default()
-    }
+        after: colours.0,
+        cut: false,
+    })
 }
 
 struct Colours(Style);
@@ -293,6 +330,26 @@ impl Perform for Row {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    proptest::proptest! {
+        /// What is quick says the same as what is thorough.
+        #[test]
+        fn a_usual_line_is_as_any_other(
+            parts in proptest::collection::vec(
+                proptest::sample::select(vec![
+                    "text", " ", "  ", "\x1b[31m", "\x1b[0m", "\x1b[m", "\x1b[1;38;5;208m", "\x1b[38;2;1;2;3m", "\x1b[48;5;m",
+                    "\x1b[7m", "\x1b[8m", "\x1b[30;40m", "\x1b[99999999m", "\x1b[;;;m", "\x1b[K", "\x1b", "\t", "é",
+                ]),
+                0..9,
+            ),
+            first in proptest::sample::select(vec!["", "\x1b[1;33m", "\x1b[8m"]),
+            cells in proptest::sample::select(vec![0, 3, 80]),
+        ) {
+            let (line, style) = (parts.concat(), style_after(first.as_bytes(), Style::default()));
+            let (quick, thorough) = (decode(line.as_bytes(), style, cells), printed(line.as_bytes(), style, cells));
+            proptest::prop_assert_eq!(quick, thorough, "{:?}", line);
+        }
+    }
 
     fn text(bytes: &str) -> String {
         decode(bytes.as_bytes(), Style::default(), 80).text

@@ -327,7 +327,7 @@ impl Serving {
             }
             self.tell_build();
         }
-        let (width, height) = crossterm::terminal::size()?;
+        let (width, height) = size()?;
         let whole = Rect::new(0, 0, width, height);
         let (area, beside) = match &mut self.build {
             Some(build) => {
@@ -431,6 +431,14 @@ impl Serving {
         self.session.take_back()?;
         (self.dirty, self.changed) = (true, true);
         Ok(())
+    }
+}
+
+/// Columns and rows of the terminal. crossterm opens it anew for each answer; it is asked where this one says nothing.
+fn size() -> io::Result<(u16, u16)> {
+    match rustix::termios::tcgetwinsize(io::stdout()) {
+        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => Ok((size.ws_col, size.ws_row)),
+        _ => crossterm::terminal::size(),
     }
 }
 
