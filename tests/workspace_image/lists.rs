@@ -15,7 +15,7 @@ mkdir -p package/DEBIAN package/usr/bin scratch/repo scratch/wheels state home a
 printf 'Package: hello-lab\nVersion: 1\nArchitecture: all\nMaintainer: lab <lab@example.org>\nDescription: a word\n' >package/DEBIAN/control
 printf '#!/bin/sh\necho hello of apt\n' >package/usr/bin/hello-lab
 chmod 755 package/usr/bin/hello-lab
-dpkg-deb -q -b package scratch/repo/hello-lab_1_all.deb
+dpkg-deb -b package scratch/repo/hello-lab_1_all.deb >/dev/null
 cd scratch/repo
 { cat ../../package/DEBIAN/control
   printf 'Filename: ./hello-lab_1_all.deb\nSize: %s\n' "$(stat -c %s hello-lab_1_all.deb)"
