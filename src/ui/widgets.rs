@@ -90,6 +90,13 @@ fn needs_docker(model: &Model) -> bool {
     matches!(model.screen(), Screen::Workspaces | Screen::Ports | Screen::User)
 }
 
+/// Why Docker is not there, where the last lines do not tell it already.
+pub(super) fn docker_untold(model: &Model) -> Option<&str> {
+    model
+        .docker_away()
+        .filter(|_| !matches!(model.engine, Engine::Failed(_)))
+}
+
 /// Glyph, words and style of where we stand with the engine.
 fn engine(model: &Model) -> (&'static str, String, Style) {
     let (glyphs, styles) = (&model.look.glyphs, model.look.styles());

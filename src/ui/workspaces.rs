@@ -118,7 +118,7 @@ fn nobody(model: &Model, width: u16) -> Lines {
             );
         }
     }
-    if let Some(why) = model.docker_away() {
+    if let Some(why) = widgets::docker_untold(model) {
         say(&format!("{} {}", look.glyphs.warn, clean(why)), styles.warn);
     }
     lines

@@ -5,6 +5,9 @@
 //! `HALOLAB_TEST_WORKSPACE_ENGINE="FOLDER ADDRESS [IMAGE]"` names an engine that is up and linked (`tests/lab/docker.sh`) and
 //! stays, and an image of it that was built with these profiles.
 
+#[path = "lists.rs"]
+mod lists;
+
 use std::{
     env, fs,
     net::SocketAddr,
@@ -146,6 +149,8 @@ impl Engine {
             ("scratch", "/workspace".into(), ""),
             ("state", "/var/lib/state".into(), ""),
             ("secrets", "/run/secrets".into(), ":ro"),
+            // nothing that has to be waited for: no package of the distribution is fetched
+            ("apt", "/etc/apt".into(), ":ro"),
         ] {
             let source = files.path().join(user.name).join(folder);
             fs::create_dir_all(&source).unwrap();
@@ -400,6 +405,7 @@ async fn two_users_have_workspaces_of_one_image_that_outlive_their_containers() 
     secret(&engine, &ben, "password", PASSWORD);
     secret(&engine, &ben, "authorized_keys", &key);
     engine.does(&["network", "create", "ws-test"]);
+    lists::put(&engine, &anna);
     engine.start(&anna, IMAGE);
     engine.start(&ben, IMAGE);
     for user in [&anna, &ben] {
@@ -408,14 +414,22 @@ async fn two_users_have_workspaces_of_one_image_that_outlive_their_containers() 
         }
     }
     doors(&engine, &anna, &ben);
+    let told = lists::installed(&engine, &anna).await;
+    assert!(told.contains("lines that are no names of packages"), "{told}");
 
-    // made anew: the same key and home, and the other one is not disturbed
+    // made anew: the same key and home and what was listed, and the other one is not disturbed
     let before = host_key(&engine, &anna);
     engine.does(&["rm", "-f", "-v", "ws-anna"]);
+    lists::forget_sources(&engine, &anna);
     engine.start(&anna, IMAGE);
     engine.ready(&anna).await;
     let (well, said) = engine.ssh(&anna, &before, "password", "cat file");
     assert!(well && said == "kept\n", "{said}");
+    let told = lists::installed(&engine, &anna).await;
+    assert!(
+        told.contains("installed again out of /var/lib/state/apt"),
+        "{told}"
+    );
     engine.ready(&ben).await;
 
     // a service that ends is seen, with what to type

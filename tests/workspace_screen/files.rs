@@ -75,6 +75,25 @@ fn a_compose_file_is_written_with_what_is_wanted_beside_it() {
     assert!(model.dialog.is_none());
 }
 
+/// Neither LXD nor Docker answers.
+fn neither() -> Msg {
+    Msg::World(Err(halolab::app::Missing {
+        text: "LXD at /nonexistent does not answer".into(),
+        absent: false,
+        docker: Some("Docker at /run/docker.sock does not answer: refused".into()),
+    }))
+}
+
+#[test]
+fn why_docker_is_away_is_told_once() {
+    for base in [users, nobody] {
+        let mut model = base(120, 40);
+        model.update(neither());
+        let shown = draw(&model);
+        assert_eq!(shown.matches("does not answer: refused").count(), 1, "{shown}");
+    }
+}
+
 #[test]
 fn what_another_engine_says_is_no_answer_where_docker_is_meant() {
     // LXD is away, Docker answers.
@@ -89,17 +108,8 @@ fn what_another_engine_says_is_no_answer_where_docker_is_meant() {
         "{shown}"
     );
     assert!(!shown.contains("no engine"), "{shown}");
-    // Neither answers: Docker's word is what counts.
-    let missing = |docker: Option<&str>| {
-        Msg::World(Err(halolab::app::Missing {
-            text: "LXD at /nonexistent does not answer".into(),
-            absent: false,
-            docker: docker.map(str::to_owned),
-        }))
-    };
-    model.update(missing(Some(
-        "Docker at /run/docker.sock does not answer: refused",
-    )));
+    // Neither answers: Docker's word is what counts, and it is told once.
+    model.update(neither());
     let shown = draw(&model);
     assert!(
         shown.contains("Docker at /run/docker.sock") && !shown.contains("LXD"),

@@ -7,9 +7,13 @@ use std::{collections::BTreeMap, path::PathBuf};
 use bollard::{body_try_stream, models::BuildInfo, query_parameters::BuildImageOptions};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
-use tokio::time::timeout;
 
-use super::{Docker, call::SILENCE, call::cancelled, import, proxy::Proxy};
+use super::{
+    Docker,
+    call::{SILENCE, cancelled, patient},
+    import,
+    proxy::Proxy,
+};
 use crate::backend::{Error, Progress, Result, about::About, error::fold};
 
 /// Lines of a failing step that its error tells.
@@ -101,14 +105,13 @@ impl Docker {
         let mut reader = Reader::default();
         loop {
             let piece = tokio::select! {
-                piece = timeout(SILENCE, stream.next()) => piece,
+                piece = patient(stream.next(), SILENCE, || self.answers(&about)) => piece?,
                 () = progress.cancel.cancelled() => return Err(cancelled(&about)),
             };
             match piece {
-                Err(_) => return Err(self.late(&about, SILENCE)),
-                Ok(None) => break,
-                Ok(Some(Ok(told))) => reader.read(&told, tell, progress),
-                Ok(Some(Err(error))) => {
+                None => break,
+                Some(Ok(told)) => reader.read(&told, tell, progress),
+                Some(Err(error)) => {
                     if let Some(problem) = import::told(problem).await {
                         return Err(about.no(problem));
                     }

@@ -17,7 +17,7 @@ const NOTICE: Duration = Duration::from_secs(3);
 const GRACE: Duration = Duration::from_secs(5);
 /// How long a call may take that copies or removes the files of a container.
 pub(super) const WORK: Duration = Duration::from_hours(1);
-/// How long a stream of progress may be silent.
+/// How long a stream of progress may be silent; a build may longer, while the engine answers ([`patient`]).
 pub(super) const SILENCE: Duration = Duration::from_mins(15);
 
 impl Docker {
@@ -119,6 +119,11 @@ impl Docker {
         }
     }
 
+    /// Whether the engine still answers; a short question of no weight.
+    pub(super) async fn answers(&self, about: &About) -> Result<()> {
+        self.call(about, self.api.ping()).await.map(|_| ())
+    }
+
     /// The engine took too long.
     pub(super) fn late(&self, about: &About, after: Duration) -> Error {
         Error::Timeout {
@@ -179,6 +184,25 @@ impl Docker {
     }
 }
 
+/// Waits for what may be silent as long as it works, such as a compiler; after each silence `alive` is asked, whose no ends
+/// it.
+pub(super) async fn patient<T, A>(
+    work: impl Future<Output = T>,
+    silence: Duration,
+    alive: impl Fn() -> A,
+) -> Result<T>
+where
+    A: Future<Output = Result<()>>,
+{
+    let mut work = std::pin::pin!(work);
+    loop {
+        match timeout(silence, &mut work).await {
+            Ok(done) => return Ok(done),
+            Err(_) => alive().await?,
+        }
+    }
+}
+
 /// The innermost reason of an error, and the system's kind of it where it is one of the system's.
 fn root_of(error: &Wire) -> (String, Option<ErrorKind>) {
     let mut reason = error.to_string();
@@ -217,5 +241,34 @@ fn refused(about: &About, code: u16, message: &str) -> Error {
 pub(super) fn cancelled(about: &About) -> Error {
     Error::Cancelled {
         what: about.what.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn silence_ends_nothing_as_long_as_the_engine_answers() {
+        let asked = AtomicU32::new(0);
+        let (done, work) = tokio::sync::oneshot::channel();
+        let done = std::sync::Mutex::new(Some(done));
+        // the work ends only after the third question
+        let alive = || async {
+            if asked.fetch_add(1, Ordering::Relaxed) == 2
+                && let Some(done) = done.lock().ok().and_then(|mut done| done.take())
+            {
+                let _ = done.send("built");
+            }
+            Ok(())
+        };
+        let said = patient(work, Duration::from_millis(1), alive).await.unwrap();
+        assert_eq!((said.unwrap(), asked.load(Ordering::Relaxed)), ("built", 3));
+
+        let gone = || async { Err(Error::Cancelled { what: "ask".into() }) };
+        let said = patient(std::future::pending::<()>(), Duration::from_millis(1), gone).await;
+        assert!(matches!(said, Err(Error::Cancelled { .. })), "{said:?}");
     }
 }

@@ -22,7 +22,7 @@ use crate::{
 };
 
 use super::super::{
-    widgets::{Lines, Listing, labelled, wrap},
+    widgets::{Lines, Listing, docker_untold, labelled, wrap},
     words::{bytes, column, fit},
 };
 
@@ -83,9 +83,7 @@ fn head(model: &Model, row: Row<'_>, width: u16) -> Lines {
         text.push_str("; slot and data are kept for who comes back");
     }
     let mut lines = labelled(look, "State", &text, style, width);
-    let away = model
-        .docker_away()
-        .filter(|_| model.standing(row.name) == Standing::Unknown);
+    let away = docker_untold(model).filter(|_| model.standing(row.name) == Standing::Unknown);
     if let Some(why) = away {
         lines.extend(labelled(look, "Engine", &clean(why), look.styles().error, width));
     }

@@ -13,6 +13,8 @@ install_node() {
     # the wheel's copies of these do not find their own files
     ln -sf ../lib/node_modules/npm/bin/npm-cli.js /opt/node/bin/npm
     ln -sf ../lib/node_modules/npm/bin/npx-cli.js /opt/node/bin/npx
+    # what is compiled is seen: minutes without a word look like a build that hangs
+    export npm_config_foreground_scripts=true
     export PATH="/opt/node/bin:$PATH" npm_config_nodedir=/opt/node npm_config_update_notifier=false npm_config_fund=false
     say "node $(node --version), npm $(npm --version)"
 }
