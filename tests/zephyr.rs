@@ -533,15 +533,15 @@ fn an_environment_without_what_could_be_asked_says_so_whether_or_not_it_has_a_py
         (ended.status.code(), text(&ended.stdout), text(&ended.stderr))
     };
     let (code, _, said) = verify(&["--json"]);
-    assert!(code == Some(1) && said.contains("run spack-build first"), "{said}");
+    assert!(
+        code == Some(1) && said.contains("run spack-build first"),
+        "{said}"
+    );
     fs::create_dir_all(home.path("config/spack")).unwrap();
     let lock = |text: &str| fs::write(home.path("config/spack/spack.lock"), text).unwrap();
     lock(r#"{"name":"zlib"}"#);
     let (code, told, _) = verify(&["--json"]);
-    assert_eq!(
-        (code, told.trim()),
-        (Some(0), r#"{"schema":1,"checks":[]}"#)
-    );
+    assert_eq!((code, told.trim()), (Some(0), r#"{"schema":1,"checks":[]}"#));
     let (_, told, _) = verify(&[]);
     assert!(told.contains("neither PyTorch nor JAX"), "{told}");
     // What a build made is not told to be built first.
@@ -585,7 +585,10 @@ fn packages_of_python_go_into_one_environment_that_sees_what_spack_built() {
     assert!(said.contains(&format!(". {venv}/bin/activate")), "{said}");
     // The environment that is there is used, and how uv ended is how it ends.
     let (code, told, said) = install(&["missing"]);
-    assert!(!told.contains(" venv ") && !said.contains("they are in"), "{told} {said}");
+    assert!(
+        !told.contains(" venv ") && !said.contains("they are in"),
+        "{told} {said}"
+    );
     assert_eq!(code, Some(7));
     let bin = home.path("store/views/zephyr/bin");
     fs::create_dir_all(&bin).unwrap();

@@ -145,7 +145,9 @@ impl Engines {
         let answer = match known {
             Found::Here(backend) => return Ok(backend),
             Found::Away(since, why) if since.elapsed() < PAUSE => return Err(why),
-            Found::Away(..) => timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(silent(PATIENCE))),
+            Found::Away(..) => timeout(PATIENCE, asked)
+                .await
+                .unwrap_or_else(|_| Err(silent(PATIENCE))),
             Found::Unasked => asked.await,
         };
         let found = answer.map_err(|error| Away {

@@ -225,7 +225,11 @@ fn mounts<'a>(case: &'a Case<'_>) -> impl Iterator<Item = Data> + 'a {
         .mounts
         .iter()
         .filter(move |m| local && case.holds(m.when.as_ref()));
-    let chosen = case.stage.mounts_root.as_ref().and_then(|id| case.answers.get(id));
+    let chosen = case
+        .stage
+        .mounts_root
+        .as_ref()
+        .and_then(|id| case.answers.get(id));
     let root = match chosen {
         Some(Answer::Text(folder)) if !folder.is_empty() => PathBuf::from(folder),
         _ => case.world.config.data.clone(),

@@ -84,7 +84,9 @@ pub fn parse_set(stage: &Stage, text: &str) -> Result<(String, Answer), SetError
             let words = value.split(',').map(str::trim).filter(|word| !word.is_empty());
             Answer::List(words.map(Into::into).collect())
         }
-        FieldKind::Text | FieldKind::Folder | FieldKind::Choice | FieldKind::Size => Answer::Text(value.to_owned()),
+        FieldKind::Text | FieldKind::Folder | FieldKind::Choice | FieldKind::Size => {
+            Answer::Text(value.to_owned())
+        }
     };
     let answer = validate(field, &answer, &all_choices(field)).map_err(fail)?;
     Ok((key.to_owned(), answer))

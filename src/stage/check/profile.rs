@@ -130,10 +130,11 @@ impl Check<'_> {
                 .map(|field| field.id.clone())
                 .collect();
             if !folders.contains(id) {
-                let place = Place::default().key("mounts_root");
-                let problem = self
-                    .document
-                    .problem(&place, format!("there is no option `{}` of kind folder", id.escape_debug()));
+                let place = Place::default().key("mounts-root");
+                let problem = self.document.problem(
+                    &place,
+                    format!("there is no option `{}` of kind folder", id.escape_debug()),
+                );
                 self.problems.push(problem.allowed(id, folders));
             }
         }
@@ -152,7 +153,11 @@ impl Check<'_> {
                 self.say(&id, format!("a device of the name `{}` exists already", mount.id));
             }
             let path = place.key("path");
-            if mount.source.as_deref().is_some_and(|source| !is_plain_path(source)) {
+            if mount
+                .source
+                .as_deref()
+                .is_some_and(|source| !is_plain_path(source))
+            {
                 let text = "must be an absolute path of this machine, without `.` and `..`, not `/` itself";
                 self.say(&place.key("source"), text);
             }
