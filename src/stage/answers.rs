@@ -300,7 +300,7 @@ pub fn validate(field: &Field, given: &Answer, offered: &[&str]) -> Result<Answe
         FieldKind::Folder => {
             let value = text(given)?;
             one_line(value)?;
-            if !value.is_empty() && !is_plain_path(value) {
+            if !value.is_empty() && !is_plain_path(value.trim_end_matches('/')) {
                 return Err(Complaint::new(
                     "must be an absolute path of this machine, as /srv/builds, without `.` and `..`, not `/` itself",
                 ));
@@ -353,7 +353,7 @@ fn validate_size(field: &Field, given: &str) -> Result<Answer, Complaint> {
 pub(super) fn is_plain_path(path: &str) -> bool {
     let part = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(char::is_control);
     path.strip_prefix('/')
-        .is_some_and(|path| path.trim_end_matches('/').split('/').all(part))
+        .is_some_and(|path| path.split('/').all(part))
 }
 
 fn text(given: &Answer) -> Result<&str, Complaint> {
