@@ -561,7 +561,7 @@ fn what_an_engine_cannot_do_is_a_mistake_of_the_stage_with_the_way_out() {
 }
 
 /// An engine that takes connections at once and answers after a while, as Podman does when a socket starts it.
-async fn slow_engine(socket: &Path, after: Duration) {
+fn slow_engine(socket: &Path, after: Duration) {
     let listener = tokio::net::UnixListener::bind(socket).unwrap();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
@@ -600,8 +600,8 @@ async fn an_engine_that_is_started_by_being_asked_has_the_time_of_its_start() {
         )
     };
     let ((podman, of_podman), (docker, of_docker)) = (at("podman.sock"), at("engine.sock"));
-    slow_engine(&podman, Duration::from_millis(3200)).await;
-    slow_engine(&docker, Duration::from_millis(3200)).await;
+    slow_engine(&podman, Duration::from_millis(3200));
+    slow_engine(&docker, Duration::from_millis(3200));
     let (podman, docker) = tokio::join!(Docker::connect(&of_podman), Docker::connect(&of_docker));
     assert_eq!(podman.unwrap().server().await.unwrap().product, "podman");
     assert!(matches!(docker, Err(Error::Timeout { .. })), "{docker:?}");

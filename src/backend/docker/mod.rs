@@ -80,7 +80,7 @@ impl Docker {
     /// The engine where [`Places`] says. One that is started by being asked has the time that its start takes.
     pub async fn connect(places: &Places) -> Result<Self> {
         let address = places.address()?;
-        let asked = Self::connect_to(&address);
+        let asked = Box::pin(Self::connect_to(&address));
         if locate::starts_by_asking(&address).await {
             return asked.await;
         }

@@ -20,7 +20,7 @@ fi
 python=$(built_python)
 if [ -z "$python" ]; then
   [ -f "$environment/spack.lock" ] || die "nothing is built yet; run spack-build first"
-  die "what is to be asked is not built: there is no Python in $ZEPHYR_STORE/views; run spack-build"
+  die "there is no Python in $ZEPHYR_STORE/views to be asked: it is not built yet, or spack.yaml has no view there"
 fi
 exec "$python" -u - "$@" <<'PYTHON'
 import importlib
