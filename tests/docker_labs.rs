@@ -16,7 +16,15 @@ fn a_lab_of_docker_is_made_broken_put_back_made_anew_and_removed() {
     home.ends(0, &["apply", lab, "--yes", "--set", "colour=blue"]);
     assert_eq!(home.inside(lab, "cat /greeting"), "hello in blue");
     home.inside(lab, "echo kept > /data/models/weights; echo work > /root/work");
-    home.ends(0, &["snapshot", "create", lab, "works", "-m", "it runs"]);
+    let taken = home.ends(0, &["snapshot", "create", lab, "works", "-m", "it runs"]);
+    let data = home.folder.path().join("data").join(lab);
+    assert!(
+        taken
+            .err
+            .contains(&format!("it does not hold what is in {}", data.display())),
+        "{}",
+        taken.err
+    );
     home.inside(
         lab,
         "rm /root/work; echo broken > /greeting; echo more >> /data/models/weights",

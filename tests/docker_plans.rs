@@ -2,12 +2,14 @@
 //! and that each action reaches the engine of its lab.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use halolab::{
     backend::{
         Backend, Connect, Engine, Engines, Error, ExecSpec, ImageInfo, Instance, Power, Progress, Status,
-        Unnamed, fake::Fake,
+        Unnamed,
+        docker::{Docker, Places},
+        fake::Fake,
     },
     config::Config,
     host::Facts,
@@ -17,6 +19,7 @@ use halolab::{
     stage::{Answer, Answers, Catalog, load},
 };
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_util::sync::CancellationToken;
 
 fn catalog() -> Catalog {
@@ -369,6 +372,23 @@ async fn zephyr_is_a_lab_of_docker_whose_stores_outlive_it() {
     for base in ["lab/own", "nvidia/cuda:12.9.1-cudnn-devel-ubuntu24.04"] {
         assert!(asked.iter().any(|alias| alias == base), "{asked:?}");
     }
+    // The root of all stores is chosen, and each lab has a folder of its own in it.
+    let (profile, _, _) = plan(&[("root", "/mnt/builds/")]);
+    for (mount, inside) in [
+        ("spack_store", "/opt/spack_store"),
+        ("monorepo_home", "/home/zephyr"),
+    ] {
+        let device = &profile.devices[&format!("data-{mount}")];
+        assert_eq!(device["source"], format!("/mnt/builds/zephyr/{mount}"));
+        assert_eq!(device["path"], inside);
+    }
+    for wrong in ["builds", "~/builds", "/", "/mnt/../etc"] {
+        let refused = plan::plan(&world, &Catalog::shipped(), &[request(&[("root", wrong)])]).unwrap_err();
+        assert!(
+            refused.to_string().contains("must be an absolute path"),
+            "{wrong}: {refused}"
+        );
+    }
     // Who insists on a GPU hears of it from the engine, and has no lab that only seems to have one.
     let (profile, _, _) = plan(&[("gpu", "on")]);
     assert!(profile.devices.contains_key("gpu-needed") && !profile.devices.contains_key("workspace"));
@@ -538,4 +558,68 @@ fn what_an_engine_cannot_do_is_a_mistake_of_the_stage_with_the_way_out() {
         let files = [("Own".to_owned(), "FROM scratch\n".to_owned())].into();
         load::parse("x.toml", &text, files).unwrap();
     }
+}
+
+/// An engine that takes connections at once and answers after a while, as Podman does when a socket starts it.
+fn slow_engine(socket: &Path, after: Duration) {
+    let listener = tokio::net::UnixListener::bind(socket).unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut asked = vec![0; 4096];
+                while stream.read(&mut asked).await.is_ok_and(|bytes| bytes > 0) {
+                    tokio::time::sleep(after).await;
+                    let body = r#"{"Version":"4.3.1","ApiVersion":"1.41","ID":"one","Components":[{"Name":"Podman Engine","Version":"4.3.1"}]}"#;
+                    let answer = format!(
+                        "HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Type: application/json\r\n\
+                         Content-Length: {}\r\n\r\n{body}",
+                        body.len()
+                    );
+                    if stream.write_all(answer.as_bytes()).await.is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// Podman's service ends where nobody asks, and whoever asks waits for its start; a Docker that hangs holds nobody up.
+#[tokio::test]
+async fn an_engine_that_is_started_by_being_asked_has_the_time_of_its_start() {
+    let home = tempfile::tempdir().unwrap();
+    let at = |name: &str| {
+        let socket = home.path().join(name);
+        let given = Some(socket.display().to_string());
+        (
+            socket,
+            Places {
+                given,
+                ..Places::default()
+            },
+        )
+    };
+    let ((podman, of_podman), (docker, of_docker)) = (at("podman.sock"), at("engine.sock"));
+    slow_engine(&podman, Duration::from_millis(3200));
+    slow_engine(&docker, Duration::from_millis(3200));
+    let (podman, docker) = tokio::join!(Docker::connect(&of_podman), Docker::connect(&of_docker));
+    assert_eq!(podman.unwrap().server().await.unwrap().product, "podman");
+    assert!(matches!(docker, Err(Error::Timeout { .. })), "{docker:?}");
+    let engines = Engines::new(Arc::new(move |engine| {
+        let places = of_docker.clone();
+        Box::pin(async move {
+            match engine {
+                Engine::Lxd => Err(Error::NotFound { looked: vec![] }),
+                Engine::Docker => Ok(Arc::new(Docker::connect(&places).await?) as Arc<dyn Backend>),
+            }
+        })
+    }));
+    let away = engines.docker().await.err().unwrap();
+    assert_eq!(
+        (away.why.as_str(), away.absent),
+        (
+            "Docker did not answer within 3 s; look at it with `docker version`",
+            false
+        )
+    );
 }

@@ -82,6 +82,7 @@ impl Home {
             .env("PATH", path)
             .env("TOLD", self.path("told"))
             .env("HOME", self.path("home"))
+            .env("ZEPHYR_HOME", self.path("none"))
             .env("ZEPHYR_ENTRYPOINTS", assets.join("entrypoints"))
             .env("ZEPHYR_SHIPPED", assets.join("spack_src.yaml"))
             .env("ZEPHYR_STORE", self.path("store"))
@@ -365,6 +366,12 @@ fn the_launcher_says_the_same_mounts_and_why_the_gpu_is_off() {
         "{told}"
     );
     assert_eq!(launch(&["rm", "-rf"], new).0, Some(2));
+    home.program("docker", "#!/bin/sh\nexit 1\n");
+    let (code, _, said) = launch(&["spack-build"], new);
+    assert!(
+        code == Some(1) && said.contains("docker build -t zephyr:base .") && said.contains("ZEPHYR_IMAGE"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -516,6 +523,119 @@ fn what_was_built_says_whether_it_sees_the_gpu() {
     assert_eq!(verify("on", torch).0, Some(1), "it was asked for");
     let (code, checks) = verify("off", r#"{"name":"py-numpy"}"#);
     assert_eq!((code, checks.as_array().map(Vec::len)), (Some(0), Some(0)));
+}
+
+#[test]
+fn an_environment_without_what_could_be_asked_says_so_whether_or_not_it_has_a_python() {
+    let home = Home::new();
+    let verify = |words: &[&str]| {
+        let ended = home.run("entrypoints/verify.sh", words);
+        (ended.status.code(), text(&ended.stdout), text(&ended.stderr))
+    };
+    let (code, _, said) = verify(&["--json"]);
+    assert!(
+        code == Some(1) && said.contains("run spack-build first"),
+        "{said}"
+    );
+    fs::create_dir_all(home.path("config/spack")).unwrap();
+    let lock = |text: &str| fs::write(home.path("config/spack/spack.lock"), text).unwrap();
+    lock(r#"{"name":"zlib"}"#);
+    let (code, told, _) = verify(&["--json"]);
+    assert_eq!((code, told.trim()), (Some(0), r#"{"schema":1,"checks":[]}"#));
+    let (_, told, _) = verify(&[]);
+    assert!(told.contains("neither PyTorch nor JAX"), "{told}");
+    // What a build made is not told to be built first.
+    lock(r#"{"name":"py-torch"}"#);
+    let (code, _, said) = verify(&["--json"]);
+    assert!(
+        code == Some(1) && said.contains("there is no Python in") && !said.contains("first"),
+        "{said}"
+    );
+}
+
+/// A stand-in for uv: writes down what it was told, makes what `uv venv` makes, and fails where it is told to.
+const UV: &str = r#"#!/bin/sh
+echo "$UV_CACHE_DIR $*" >>"$TOLD"
+[ "${1:-}" != run ] || { echo "token from ${HF_TOKEN_PATH:-nowhere} into $HF_HOME" >>"$TOLD"; cat >/dev/null; }
+for last; do :; done
+[ "$1" != venv ] || { mkdir -p "$last/bin"; : >"$last/bin/python"; chmod 755 "$last/bin/python"; }
+[ "$last" != missing ] || exit 7
+"#;
+
+#[test]
+fn packages_of_python_go_into_one_environment_that_sees_what_spack_built() {
+    let home = Home::new();
+    home.program("uv", UV);
+    let install = |words: &[&str]| {
+        let _ = fs::remove_file(home.path("told"));
+        let ended = home.run("entrypoints/uv-install.sh", words);
+        (ended.status.code(), home.told(), text(&ended.stderr))
+    };
+    let venv = home.path("home/venv").display().to_string();
+    let (code, told, said) = install(&["einops", "rich==13"]);
+    assert_eq!(code, Some(0), "{said}");
+    let cache = home.path("cache/uv").display().to_string();
+    assert_eq!(
+        told,
+        format!(
+            "{cache} venv --system-site-packages --python python3 {venv}\n\
+             {cache} pip install --python {venv}/bin/python einops rich==13\n"
+        )
+    );
+    assert!(said.contains(&format!(". {venv}/bin/activate")), "{said}");
+    // The environment that is there is used, and how uv ended is how it ends.
+    let (code, told, said) = install(&["missing"]);
+    assert!(
+        !told.contains(" venv ") && !said.contains("they are in"),
+        "{told} {said}"
+    );
+    assert_eq!(code, Some(7));
+    let bin = home.path("store/views/zephyr/bin");
+    fs::create_dir_all(&bin).unwrap();
+    home.program("python3", "#!/bin/sh\n");
+    fs::copy(home.path("bin/python3"), bin.join("python3")).unwrap();
+    let other = home.path("other").display().to_string();
+    let (_, told, _) = install(&["--into", &other, "rich"]);
+    let python = bin.join("python3").display().to_string();
+    assert!(told.contains(&format!("--python {python} {other}\n")), "{told}");
+    assert_eq!(install(&["--into", &other]).0, Some(2));
+    // In a lab it is the home that outlives the container, whoever asks.
+    let kept = home.path("kept");
+    fs::create_dir_all(&kept).unwrap();
+    let mut script = home.script("entrypoints/uv-install.sh", &["rich"]);
+    let ended = script.env("ZEPHYR_HOME", &kept).output().unwrap();
+    assert!(kept.join("venv/bin/python").exists(), "{}", text(&ended.stderr));
+}
+
+#[test]
+fn a_dataset_goes_into_the_shared_cache_and_its_token_is_read_from_a_file() {
+    let home = Home::new();
+    home.program("uv", UV);
+    let ended = home.run("entrypoints/hf-download.sh", &["org/set", "plain", "train"]);
+    assert!(ended.status.success(), "{}", text(&ended.stderr));
+    let hub = home.path("cache/huggingface").display().to_string();
+    let told = home.told();
+    assert!(
+        told.contains("run --no-project --with datasets python - org/set plain train\n")
+            && told.contains(&format!("token from nowhere into {hub}")),
+        "{told}"
+    );
+    assert!(text(&ended.stderr).contains(&hub), "{}", text(&ended.stderr));
+    let token = home.path("home/.cache/huggingface/token");
+    fs::create_dir_all(token.parent().unwrap()).unwrap();
+    fs::write(&token, "hf_secret").unwrap();
+    home.run("entrypoints/hf-download.sh", &["org/set"]);
+    let told = home.told();
+    assert!(
+        told.contains(&format!("token from {}", token.display())) && !told.contains("hf_secret"),
+        "{told}"
+    );
+    for wrong in [&[][..], &["--flag"], &["a", "b", "c", "d"]] {
+        let ended = home.run("entrypoints/hf-download.sh", wrong);
+        assert_eq!(ended.status.code(), Some(2), "{wrong:?}");
+    }
+    let failed = home.run("entrypoints/hf-download.sh", &["missing"]);
+    assert_eq!(failed.status.code(), Some(7));
 }
 
 /// The program's own verbs on the entrypoints: they are the files of the stage.

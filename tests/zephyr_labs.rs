@@ -78,6 +78,12 @@ fn a_build_is_shown_before_it_begins_and_only_what_is_missing_is_built() {
     );
     let built = build(&home, 0, lab, &["--yes"]);
     assert!(built.out.contains("Installing app-1.0"), "{}", built.out);
+    // There is no Python to be asked, and what has just been built is not told to be built first.
+    assert!(
+        built.err.contains("there is no Python in") && !built.err.contains("first"),
+        "{}",
+        built.err
+    );
     let jobs = std::fs::read_dir(home.folder.path().join("state/jobs")).unwrap();
     let mut logs = jobs.map(|entry| entry.unwrap().path().join("log.raw"));
     let plan = logs.find_map(|log| Plan::beside(&log)).unwrap();

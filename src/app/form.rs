@@ -404,7 +404,7 @@ impl FormField {
                     _ => entry.text().trim(),
                 };
                 // An empty size or secret is no answer; an empty text can be meant.
-                let none = text.is_empty() && self.field.kind != FieldKind::Text;
+                let none = text.is_empty() && !matches!(self.field.kind, FieldKind::Text | FieldKind::Folder);
                 (!none).then(|| Answer::Text(text.into()))
             }
         }

@@ -64,7 +64,12 @@ async fn attempt(backend: &dyn Backend, job: &Job) -> Result<String, JobError> {
         }
         Job::NewSnapshot(lab, name, note) => {
             snapshots::take(backend, lab, name, note, SnapshotKind::User).await?;
-            format!("snapshot {name} of {lab} taken")
+            let of = backend.instance(lab).await.ok().flatten();
+            let outside = of.and_then(|instance| instance.not_in_snapshots());
+            let rest = outside.map_or_else(String::new, |what| {
+                format!("; it does not hold what is in {what}")
+            });
+            format!("snapshot {name} of {lab} taken{rest}")
         }
         Job::Note(lab, name, note) => {
             marks::change(backend, lab, name, |m| m.note.clone_from(note)).await?;

@@ -114,8 +114,7 @@ impl Shared {
         };
         let verified = asked.verify().await.map_err(|error| error.to_string())?;
         if verified.lines.is_empty() {
-            let text = "neither PyTorch nor JAX is in the environment: there is nothing to ask about the GPU";
-            return Ok(News::Verified(vec![text.to_owned()], true));
+            return Ok(News::Verified(vec![zephyr::NOTHING_TO_ASK.to_owned()], true));
         }
         asked.record(&verified).await.map_err(|error| error.to_string())?;
         Ok(News::Verified(verified.lines, verified.ok))

@@ -14,7 +14,8 @@ use tokio::time::timeout;
 
 use super::{Backend, Error, Instance, Result};
 
-/// How long Docker may take to answer where nobody asked for it: nobody waits longer for a list of labs.
+/// How long an engine that did not answer before may take: nobody waits longer for a list of labs. The first time its own
+/// limits count, which are longer for one that is started by being asked.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long one that did not answer is not asked again.
 const PAUSE: Duration = Duration::from_secs(20);
@@ -77,6 +78,15 @@ pub struct Away {
     pub absent: bool,
 }
 
+/// Docker did not answer in time.
+fn silent(after: Duration) -> Error {
+    Error::Timeout {
+        engine: "docker".to_owned(),
+        what: "say who it is".to_owned(),
+        after,
+    }
+}
+
 /// An engine that was asked for.
 #[derive(Clone, Default)]
 enum Found {
@@ -131,25 +141,26 @@ impl Engines {
     /// It is not there, or did not answer in time.
     pub async fn docker(&self) -> std::result::Result<Arc<dyn Backend>, Away> {
         let known = self.docker.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match known {
+        let asked = (self.connect)(Engine::Docker);
+        let answer = match known {
             Found::Here(backend) => return Ok(backend),
             Found::Away(since, why) if since.elapsed() < PAUSE => return Err(why),
-            Found::Away(..) | Found::Unasked => {}
-        }
-        let found = match timeout(PATIENCE, (self.connect)(Engine::Docker)).await {
-            Ok(Ok(backend)) => Ok(backend),
-            Ok(Err(error)) => Err(Away {
-                absent: matches!(error, Error::NoDocker { .. }),
-                why: error.to_string(),
-            }),
-            Err(_) => Err(Away {
-                why: format!(
-                    "Docker did not answer within {} s; look at it with `docker version`",
-                    PATIENCE.as_secs()
-                ),
-                absent: false,
-            }),
+            Found::Away(..) => timeout(PATIENCE, asked)
+                .await
+                .unwrap_or_else(|_| Err(silent(PATIENCE))),
+            Found::Unasked => asked.await,
         };
+        let found = answer.map_err(|error| Away {
+            absent: matches!(error, Error::NoDocker { .. }),
+            why: match error {
+                Error::Timeout { engine, after, .. } => format!(
+                    "{0} did not answer within {1} s; look at it with `{engine} version`",
+                    if engine == "podman" { "Podman" } else { "Docker" },
+                    after.as_secs()
+                ),
+                error => error.to_string(),
+            },
+        });
         let told = match &found {
             Ok(backend) => Found::Here(Arc::clone(backend)),
             Err(why) => Found::Away(Instant::now(), why.clone()),

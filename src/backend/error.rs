@@ -211,13 +211,13 @@ fn docker_hint(engine: &str, address: &str) -> String {
             "is {engine} running there, does it listen, does a firewall let this machine through?"
         );
     }
-    let unit = if address.contains("podman") {
-        "podman.socket"
+    let (unit, program) = if address.contains("podman") {
+        ("podman.socket", "podman system service --time=0")
     } else {
-        "docker"
+        ("docker", "dockerd")
     };
     format!(
-        "is its service running? try `sudo systemctl start {unit}`, or `sudo setsid -f dockerd` without systemd; another \
+        "is its service running? try `sudo systemctl start {unit}`, or `sudo setsid -f {program}` without systemd; another \
          socket is named by `--docker SOCKET` or `DOCKER_HOST`"
     )
 }

@@ -1,7 +1,7 @@
 //! What a daemon knows, in the words of the field. Strings here come from outside: they are shown
 //! through [`crate::log::sanitize`] only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -154,6 +154,18 @@ impl Instance {
             .get(&format!("{TAG}{key}"))
             .map(String::as_str)
             .filter(|v| !v.is_empty())
+    }
+
+    /// Folders of the machine and volumes that are mounted in it, which no snapshot of it holds, as a list for people; none
+    /// where it has none.
+    pub fn not_in_snapshots(&self) -> Option<String> {
+        let sources = self
+            .expanded_devices
+            .values()
+            .filter_map(|device| device.get("source"));
+        let folders = sources.filter(|source| source.starts_with('/')).cloned();
+        let all: BTreeSet<String> = folders.chain(self.unnamed.iter().map(Unnamed::title)).collect();
+        (!all.is_empty()).then(|| all.into_iter().collect::<Vec<_>>().join(", "))
     }
 
     /// The pool of its root disk.

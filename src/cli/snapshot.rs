@@ -306,8 +306,10 @@ async fn create(setup: &Setup, lab: &str, name: Option<String>, message: &str) -
     let backend = setup.backend().await?;
     snapshots::take(backend.as_ref(), lab, &name, message, SnapshotKind::User).await?;
     let of = backend.instance(lab).await.ok().flatten();
-    for volume in of.iter().flat_map(|instance| &instance.unnamed) {
-        note(&format!("it does not hold what is in {}", volume.title()));
+    if let Some(outside) = of.and_then(|instance| instance.not_in_snapshots()) {
+        note(&crate::log::sanitize(&format!(
+            "it does not hold what is in {outside}: no restore touches that"
+        )));
     }
     said(setup, &format!("took the snapshot {name} of {lab}"), lab, &name)
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use crate::{
     backend::{Engine, InstanceSpec, Profile},
     labs::{IMAGE, Presence, profile_name, tag},
-    stage::{FieldKind, Script, StageStep, interpolate::interpolate},
+    stage::{Answer, FieldKind, Script, StageStep, interpolate::interpolate},
 };
 
 use super::{
@@ -225,7 +225,16 @@ fn mounts<'a>(case: &'a Case<'_>) -> impl Iterator<Item = Data> + 'a {
         .mounts
         .iter()
         .filter(move |m| local && case.holds(m.when.as_ref()));
-    let root = case.world.config.data.join(case.lab);
+    let chosen = case
+        .stage
+        .mounts_root
+        .as_ref()
+        .and_then(|id| case.answers.get(id));
+    let root = match chosen {
+        Some(Answer::Text(folder)) if !folder.is_empty() => PathBuf::from(folder),
+        _ => case.world.config.data.clone(),
+    }
+    .join(case.lab);
     wanted.map(move |m| Data {
         id: m.id.clone(),
         folder: m.source.as_ref().map_or_else(|| root.join(&m.id), PathBuf::from),

@@ -297,6 +297,16 @@ pub fn validate(field: &Field, given: &Answer, offered: &[&str]) -> Result<Answe
             one_line(value)?;
             Ok(given.clone())
         }
+        FieldKind::Folder => {
+            let value = text(given)?;
+            one_line(value)?;
+            if !value.is_empty() && !is_plain_path(value.trim_end_matches('/')) {
+                return Err(Complaint::new(
+                    "must be an absolute path of this machine, as /srv/builds, without `.` and `..`, not `/` itself",
+                ));
+            }
+            Ok(given.clone())
+        }
         FieldKind::Choice => {
             let id = text(given)?;
             if offered.contains(&id) {
@@ -337,6 +347,13 @@ fn validate_size(field: &Field, given: &str) -> Result<Answer, Complaint> {
         return beyond("larger", &field.max);
     }
     Ok(Answer::Text(size::format(bytes)))
+}
+
+/// Whether a path begins at the root, and leads below it by names alone.
+pub(super) fn is_plain_path(path: &str) -> bool {
+    let part = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(char::is_control);
+    path.strip_prefix('/')
+        .is_some_and(|path| path.split('/').all(part))
 }
 
 fn text(given: &Answer) -> Result<&str, Complaint> {

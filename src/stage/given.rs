@@ -84,7 +84,9 @@ pub fn parse_set(stage: &Stage, text: &str) -> Result<(String, Answer), SetError
             let words = value.split(',').map(str::trim).filter(|word| !word.is_empty());
             Answer::List(words.map(Into::into).collect())
         }
-        FieldKind::Text | FieldKind::Choice | FieldKind::Size => Answer::Text(value.to_owned()),
+        FieldKind::Text | FieldKind::Folder | FieldKind::Choice | FieldKind::Size => {
+            Answer::Text(value.to_owned())
+        }
     };
     let answer = validate(field, &answer, &all_choices(field)).map_err(fail)?;
     Ok((key.to_owned(), answer))
@@ -313,7 +315,7 @@ fn lab_schema(stage: &Stage) -> serde_json::Value {
             FieldKind::Bool => json!({ "type": "boolean" }),
             FieldKind::Choice => json!({ "enum": ids }),
             FieldKind::Multi => json!({ "type": "array", "items": { "enum": ids } }),
-            FieldKind::Text | FieldKind::Secret => json!({ "type": "string" }),
+            FieldKind::Text | FieldKind::Folder | FieldKind::Secret => json!({ "type": "string" }),
             FieldKind::Size => json!({ "type": "string", "pattern": "^[0-9.]+ ?[A-Za-z]*$" }),
         };
         if let Some(schema) = schema.as_object_mut() {

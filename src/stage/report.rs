@@ -165,6 +165,7 @@ fn show_options(out: &mut String, stage: &Stage) {
 fn describe(field: &Field) -> String {
     let kind = match field.kind {
         FieldKind::Text => "text",
+        FieldKind::Folder => "folder",
         FieldKind::Bool => "yes or no",
         FieldKind::Choice => "one of",
         FieldKind::Multi => "any of",

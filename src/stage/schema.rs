@@ -40,6 +40,10 @@ pub struct Stage {
     /// Host folders that outlive the instance: outside snapshots, restore and recreate.
     #[serde(default, rename = "mount")]
     pub mounts: Vec<Mount>,
+    /// Where those folders are, as `ROOT/LAB/MOUNT`: the name of an option of kind `folder`. The data folder of all labs
+    /// without it, and where it is empty.
+    #[serde(default)]
+    pub mounts_root: Option<String>,
     /// What a first run does, in order.
     #[serde(default, rename = "step")]
     pub steps: Vec<StageStep>,
@@ -234,6 +238,8 @@ pub struct Field {
 pub enum FieldKind {
     /// A line of text.
     Text,
+    /// The absolute path of a folder of this machine, which need not be there yet; or empty.
+    Folder,
     /// Yes or no.
     Bool,
     /// One of `choices`.

@@ -102,12 +102,14 @@ fn engine(model: &Model) -> (&'static str, String, Style) {
     let (glyphs, styles) = (&model.look.glyphs, model.look.styles());
     let read_only = if model.setup.read_only { " (read-only)" } else { "" };
     let named = |server: &Server| format!("{} {}{read_only}", server.title(), clean(&server.version));
-    if needs_docker(model) && !model.is_stale() {
+    // One that is all there is counts everywhere.
+    let of_docker = needs_docker(model);
+    if (of_docker || matches!(model.engine, Engine::Absent(_))) && !model.is_stale() {
         let docker = model.world.as_ref().and_then(|world| world.docker.as_ref());
         if let Some(server) = docker.and_then(|docker| docker.server.as_ref()) {
             return (glyphs.running, named(server), styles.ok);
         }
-        if model.docker_away().is_some() {
+        if of_docker && model.docker_away().is_some() {
             return (glyphs.failed, "no Docker".into(), styles.error);
         }
     }

@@ -153,6 +153,7 @@ pub fn stage(settings: &Settings, (name, user): (&str, &User), slot: u32, secret
             devices: devices(settings, name, user, slot, secrets),
         },
         mounts: mounts(settings, name),
+        mounts_root: None,
         steps: vec![],
         updates: vec![],
         verifies: vec![answers()],

@@ -30,6 +30,8 @@ const USUAL_CUDA: &str = "12.9.1";
 const MOST: usize = 1 << 20;
 /// How long a short command may take.
 const PATIENCE: Duration = Duration::from_mins(2);
+/// Minutes for which Spack may say nothing while it concretizes before that is odd.
+const SILENT: u64 = 60;
 /// Lines of a log that are shown where concretizing failed.
 const LINES: usize = 12;
 
@@ -222,7 +224,7 @@ impl Lab<'_> {
                 env: std::collections::BTreeMap::new(),
                 cwd: "/".to_owned(),
             },
-            stuck_minutes: None,
+            stuck_minutes: Some(SILENT),
             step: None,
         };
         let id = JobId::new("spack-plan")?;

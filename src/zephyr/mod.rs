@@ -23,4 +23,4 @@ pub use facts::Facts;
 pub use failed::{Broken, Failed, Way, save};
 pub use plan::keep_plan;
 pub use settings::{CACHE_FOLDER, LISTED, Settings};
-pub use verify::{Verified, is_unasked, set_asked};
+pub use verify::{NOTHING_TO_ASK, Verified, is_unasked, set_asked};

@@ -23,6 +23,9 @@ use super::{Error, Lab, entry::is_build};
 const STEP: &str = "ask Spack, and what was built with it, whether they work";
 /// The file beside a build's status that says that it was asked.
 const ASKED: &str = "verified";
+/// What is said where none of them is in the environment.
+pub const NOTHING_TO_ASK: &str =
+    "neither PyTorch nor JAX is in the environment: there is nothing to ask about the GPU";
 /// Libraries that are taken at most, and characters of what each says.
 const LIBRARIES: usize = 4;
 const LONGEST: usize = 240;

@@ -26,6 +26,11 @@ case $entrypoint in
   *) say "there is no entrypoint $entrypoint"; exit 2 ;;
 esac
 
+if ! docker image inspect "$image" >/dev/null; then
+  say "the image $image is not to be had: build it with \`docker build -t $image .\` in the folder of its Dockerfile, or name one of
+  \`docker images\` with ZEPHYR_IMAGE"
+  exit 1
+fi
 # Before Docker would make them as root's.
 for folder in monorepo_home spack_store bazel_cache config build_logs jobs; do mkdir -p "$root/$folder"; done
 

@@ -27,7 +27,7 @@ pub(super) fn value(field: &Field, given: Option<&Answer>) -> Value {
             _ => Value::Many(BTreeSet::new()),
         },
         FieldKind::Secret => Value::Line(Box::new(Entry::new(text).masked())),
-        FieldKind::Text | FieldKind::Size => Value::Line(Box::new(Entry::new(text))),
+        FieldKind::Text | FieldKind::Folder | FieldKind::Size => Value::Line(Box::new(Entry::new(text))),
     }
 }
 

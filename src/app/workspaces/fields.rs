@@ -222,6 +222,7 @@ pub(super) fn stage(options: Vec<Field>) -> Stage {
         options,
         profile: ProfileSpec::default(),
         mounts: vec![],
+        mounts_root: None,
         steps: vec![],
         updates: vec![],
         verifies: vec![],

@@ -146,6 +146,21 @@ fn check(given: &str) -> Result<String> {
     }
 }
 
+/// Whether whoever connects to a socket may have to wait for the engine's start: systemd listens for it, which tells the
+/// process that opened the socket, or it is Podman's, which ends when nobody asks. One that refuses is nothing to wait for.
+pub(super) async fn starts_by_asking(address: &str) -> bool {
+    let Some(path) = address.strip_prefix("unix://") else {
+        return false;
+    };
+    let Ok(socket) = tokio::net::UnixStream::connect(path).await else {
+        return false;
+    };
+    let real = fs::canonicalize(path).unwrap_or_default();
+    let listener = socket.peer_cred().ok().and_then(|who| who.pid());
+    let name = listener.and_then(|pid| fs::read_to_string(format!("/proc/{pid}/comm")).ok());
+    real.to_string_lossy().contains("podman") || name.is_some_and(|name| name.trim() == "systemd")
+}
+
 /// The group that may use a socket, for the hint to join it.
 pub(super) fn group_of(address: &str) -> String {
     let path = Path::new(address.strip_prefix("unix://").unwrap_or(address));
@@ -163,8 +178,30 @@ pub(super) fn group_of(address: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Places, check};
+    use super::{Places, check, starts_by_asking};
     use crate::backend::Error;
+
+    #[tokio::test]
+    async fn only_an_engine_that_is_started_by_being_asked_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let address = |name: &str| format!("unix://{}", at(name).display());
+        std::fs::create_dir(at("podman")).unwrap();
+        let podman = tokio::net::UnixListener::bind(at("podman/podman.sock")).unwrap();
+        let _docker = tokio::net::UnixListener::bind(at("engine.sock")).unwrap();
+        std::os::unix::fs::symlink(at("podman/podman.sock"), at("docker.sock")).unwrap();
+        for (name, wanted) in [
+            ("podman/podman.sock", true),
+            ("docker.sock", true),
+            ("engine.sock", false),
+            ("none.sock", false),
+        ] {
+            assert_eq!(starts_by_asking(&address(name)).await, wanted, "{name}");
+        }
+        drop(podman);
+        assert!(!starts_by_asking(&address("docker.sock")).await, "it refuses");
+        assert!(!starts_by_asking("tcp://podman:2375").await);
+    }
 
     #[test]
     fn addresses_of_engines_are_told_from_what_is_none() {

@@ -35,13 +35,13 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
 use bollard::API_DEFAULT_VERSION;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 
 pub use build::{Build, BuildEvent, Built};
 pub use events::Usage;
@@ -62,6 +62,9 @@ use crate::host::docker::Passing;
 /// Seconds that the client's library may wait by itself: our own deadlines are shorter, or meant to be long.
 const LIBRARY: u64 = 24 * 3600;
 
+/// How long an engine that runs may take to say who it is: labs elsewhere are not kept waiting for one that hangs.
+const HELLO: Duration = Duration::from_secs(3);
+
 /// A client of one engine that answered.
 #[derive(Clone, Debug)]
 pub struct Docker {
@@ -74,20 +77,26 @@ pub struct Docker {
 }
 
 impl Docker {
-    /// The engine where [`Places`] says.
+    /// The engine where [`Places`] says. One that is started by being asked has the time that its start takes.
     pub async fn connect(places: &Places) -> Result<Self> {
-        Self::connect_to(&places.address()?).await
+        let address = places.address()?;
+        let asked = Box::pin(Self::connect_to(&address));
+        if locate::starts_by_asking(&address).await {
+            return asked.await;
+        }
+        timeout(HELLO, asked).await.unwrap_or_else(|_| {
+            Err(Error::Timeout {
+                engine: product(&address).to_owned(),
+                what: "say who it is".to_owned(),
+                after: HELLO,
+            })
+        })
     }
 
     /// The engine at `unix://PATH` or `tcp://HOST:PORT`.
     pub async fn connect_to(address: &str) -> Result<Self> {
         let mut server = Server {
-            product: if address.contains("podman") {
-                "podman"
-            } else {
-                "docker"
-            }
-            .to_owned(),
+            product: product(address).to_owned(),
             address: address.to_owned(),
             ..Server::default()
         };
@@ -188,6 +197,15 @@ impl Docker {
     /// Whether the engine is on this machine.
     fn is_local(&self) -> bool {
         self.server.address.starts_with("unix://")
+    }
+}
+
+/// Whose address this is, as long as nobody has answered there.
+fn product(address: &str) -> &'static str {
+    if address.contains("podman") {
+        "podman"
+    } else {
+        "docker"
     }
 }
 

@@ -4,7 +4,7 @@ use crate::{
     host::matrix::Matrix,
     job::Mirror,
     log::sanitize,
-    zephyr::{Lab, Verified, set_asked},
+    zephyr::{Lab, NOTHING_TO_ASK, Verified, set_asked},
 };
 
 use super::{
@@ -17,7 +17,9 @@ use super::{
 
 /// Asks, says it, and records it; 1 where something does not work.
 pub(super) async fn verify(setup: &Setup, lab: &str) -> Result<Code, Stop> {
-    let (verified, verdict) = recorded(setup, lab).await?;
+    let Some((verified, verdict)) = recorded(setup, lab).await? else {
+        return Err(Stop::blocked(NOTHING_TO_ASK));
+    };
     if setup.global.json {
         json(
             &serde_json::json!({"v": 1, "lab": lab, "ok": verified.ok, "said": verified.lines, "verdict": verdict}),
@@ -32,9 +34,13 @@ pub(super) async fn verify(setup: &Setup, lab: &str) -> Result<Code, Stop> {
 /// After a build: the same, where there is something to ask; the build is built, whatever comes of it.
 pub(super) async fn afterwards(setup: &Setup, lab: &str, built: &Mirror) {
     match recorded(setup, lab).await {
-        Ok((verified, _)) => {
+        Ok(Some((verified, _))) => {
             set_asked(built);
             verified.lines.iter().for_each(|line| note(line));
+        }
+        Ok(None) => {
+            set_asked(built);
+            note(NOTHING_TO_ASK);
         }
         Err(stop) => note(&format!(
             "whether it sees the GPU was not recorded: {}",
@@ -43,7 +49,8 @@ pub(super) async fn afterwards(setup: &Setup, lab: &str, built: &Mirror) {
     }
 }
 
-async fn recorded(setup: &Setup, lab: &str) -> Result<(Verified, String), Stop> {
+/// What was built says it, and the verdict; none where nothing was built that could.
+async fn recorded(setup: &Setup, lab: &str) -> Result<Option<(Verified, String)>, Stop> {
     let _lock = setup.hold(&[lab], &format!("zephyr verify {lab}")).await?;
     let (_, instance) = running(setup, lab).await?;
     let backend = setup.backend().await?;
@@ -56,8 +63,8 @@ async fn recorded(setup: &Setup, lab: &str) -> Result<(Verified, String), Stop> 
     };
     let verified = asked.verify().await?;
     if verified.lines.is_empty() {
-        return Err(Stop::blocked("neither PyTorch nor JAX is in the environment"));
+        return Ok(None);
     }
     let verdict = asked.record(&verified).await?;
-    Ok((verified, verdict))
+    Ok(Some((verified, verdict)))
 }

@@ -7,7 +7,7 @@ use crate::{
     document::{Document, Place, Problem},
     stage::{
         Answer,
-        answers::Complaint,
+        answers::{Complaint, is_plain_path},
         interpolate::references,
         schema::{FieldKind, Stage},
     },
@@ -123,6 +123,21 @@ impl Check<'_> {
     }
 
     pub(super) fn mounts(&mut self) {
+        if let Some(id) = &self.stage.mounts_root {
+            let fields = self.stage.options.iter();
+            let folders: Vec<String> = fields
+                .filter(|field| field.kind == FieldKind::Folder)
+                .map(|field| field.id.clone())
+                .collect();
+            if !folders.contains(id) {
+                let place = Place::default().key("mounts-root");
+                let problem = self.document.problem(
+                    &place,
+                    format!("there is no option `{}` of kind folder", id.escape_debug()),
+                );
+                self.problems.push(problem.allowed(id, folders));
+            }
+        }
         let list = Place::default().key("mount");
         self.unique(&list, self.stage.mounts.iter().map(|mount| mount.id.as_str()));
         let mut paths = BTreeSet::new();
@@ -138,16 +153,15 @@ impl Check<'_> {
                 self.say(&id, format!("a device of the name `{}` exists already", mount.id));
             }
             let path = place.key("path");
-            let part = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(char::is_control);
-            let plain = |path: &str| {
-                path.strip_prefix('/')
-                    .is_some_and(|path| path.split('/').all(part))
-            };
-            if mount.source.as_deref().is_some_and(|source| !plain(source)) {
+            if mount
+                .source
+                .as_deref()
+                .is_some_and(|source| !is_plain_path(source))
+            {
                 let text = "must be an absolute path of this machine, without `.` and `..`, not `/` itself";
                 self.say(&place.key("source"), text);
             }
-            if !plain(&mount.path) {
+            if !is_plain_path(&mount.path) {
                 self.say(
                     &path,
                     "must be an absolute path inside the lab, without `.` and `..`, not `/` itself",

@@ -241,9 +241,11 @@ fn option_comparable(field: &Field, other: &Operand) -> Result<(), Complaint> {
         (FieldKind::Bool, Operand::Text(_) | Operand::Number(_)) => Err(Complaint::new(format!(
             "`option.{id}` is true or false: write `option.{id}` or `!option.{id}`"
         ))),
-        (FieldKind::Choice | FieldKind::Text, Operand::Bool(_) | Operand::Number(_)) => Err(Complaint::new(
-            format!("`option.{id}` is a text: put `{other}` in quotes"),
-        )),
+        (FieldKind::Choice | FieldKind::Text | FieldKind::Folder, Operand::Bool(_) | Operand::Number(_)) => {
+            Err(Complaint::new(format!(
+                "`option.{id}` is a text: put `{other}` in quotes"
+            )))
+        }
         (FieldKind::Size, Operand::Bool(_)) => Err(Complaint::new(format!("`option.{id}` is a size"))),
         (FieldKind::Size, Operand::Text(text)) if size::parse(text).is_err() => Err(Complaint::new(format!(
             "`option.{id}` is a size: write it as 16GiB"

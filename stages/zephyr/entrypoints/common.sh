@@ -29,6 +29,9 @@ as_owner() { # SCRIPT ARGUMENT...
 }
 
 as_owner "$0" "$@"
+# The home that outlives the container, for root too: what is in root's own goes with the container.
+ZEPHYR_HOME=${ZEPHYR_HOME:-/home/zephyr}
+[ ! -d "$ZEPHYR_HOME" ] || export HOME="$ZEPHYR_HOME"
 
 # Spack's own settings: nothing of the user's ~/.spack, caches that outlive the container, lines that are not wrapped.
 spack_ready() {

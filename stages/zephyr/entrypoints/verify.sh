@@ -12,8 +12,16 @@ if [ -z "${ZEPHYR_VERIFY:-}" ] && [ -f "$environment/spack.lock" ]; then
   done
   export ZEPHYR_VERIFY
 fi
+# An environment may be without Python.
+if [ "${ZEPHYR_VERIFY:-}" = none ]; then
+  if [ "${1:-}" = --json ]; then echo '{"schema":1,"checks":[]}'; else echo "neither PyTorch nor JAX is in this environment"; fi
+  exit 0
+fi
 python=$(built_python)
-[ -n "$python" ] || die "nothing is built yet: there is no Python in $ZEPHYR_STORE/views; run spack-build first"
+if [ -z "$python" ]; then
+  [ -f "$environment/spack.lock" ] || die "nothing is built yet; run spack-build first"
+  die "there is no Python in $ZEPHYR_STORE/views to be asked: it is not built yet, or spack.yaml has no view there"
+fi
 exec "$python" -u - "$@" <<'PYTHON'
 import importlib
 import json
@@ -75,7 +83,5 @@ for name in wanted:
     tell(name, getattr(module, "__version__", "?"), good, said)
 if as_json:
     print(json.dumps({"schema": 1, "checks": checks}))
-elif not checks:
-    print("neither PyTorch nor JAX is in this environment")
 sys.exit(0 if all(check["ok"] for check in checks) else 1)
 PYTHON
