@@ -177,7 +177,7 @@ pub fn private_folder(path: &Path) -> Result<(), FileError> {
         Ok(found) if found.mode() & 0o777 == 0o700 => return Ok(()),
         Ok(_) => return close_to_others(path).map(|_| ()).map_err(failed),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(failed(error)),
+        Err(error) => return no_file_above(path).and(Err(failed(error))),
     }
     let above = path.parent().filter(|above| !above.as_os_str().is_empty());
     if let Some(above) = above.filter(|above| !above.exists()) {
@@ -191,6 +191,15 @@ pub fn private_folder(path: &Path) -> Result<(), FileError> {
         Ok(()) => close_to_others(path)
             .and_then(|folder| give(&folder, path))
             .map_err(failed),
+    }
+}
+
+/// Refuses a path that leads through a file, and says through which.
+pub fn no_file_above(path: &Path) -> Result<(), FileError> {
+    let is_file = |above: &&Path| fs::metadata(above).is_ok_and(|found| !found.is_dir());
+    match path.ancestors().find(is_file) {
+        Some(file) => Err(FileError::NotAFolder(file.to_owned())),
+        None => Ok(()),
     }
 }
 
@@ -402,9 +411,10 @@ mod tests {
         private_folder(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
         fs::write(path.join("file"), "").unwrap();
-        assert!(matches!(
-            private_folder(&path.join("file")),
-            Err(FileError::NotAFolder(_))
-        ));
+        for below in ["file", "file/trust", "file/trust/more"] {
+            let refused = private_folder(&path.join(below));
+            let named = matches!(&refused, Err(FileError::NotAFolder(file)) if *file == path.join("file"));
+            assert!(named, "{below}: {refused:?}");
+        }
     }
 }

@@ -293,12 +293,9 @@ impl Shared {
     /// Says on the screen that the daemon keeps us waiting.
     pub(super) fn listener(&self) -> late::Listener {
         let messages = self.messages.clone();
-        late::Listener {
-            // Where nobody has time to read it, the next one says the same.
-            tell: Arc::new(move |said| drop(messages.try_send(Msg::Said(said.to_owned())))),
-            cancel: CancellationToken::new(),
-            patient: false,
-        }
+        // Where nobody has time to read it, the next one says the same.
+        let tell = move |said: &str| drop(messages.try_send(Msg::Said(said.to_owned())));
+        late::Listener::new(tell, CancellationToken::new(), false)
     }
 
     async fn start(

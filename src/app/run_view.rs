@@ -197,11 +197,11 @@ impl RunView {
         self.actions.get(id).cloned().unwrap_or_default()
     }
 
-    /// Actions that ended, and all of them.
+    /// Actions that are done or were left out, and all of them: as the journal counts them, so a failed one is not done.
     pub fn counts(&self) -> (usize, usize) {
-        let ended = |s: &&ActionState| !matches!(s.mark, Mark::Waiting | Mark::Running);
+        let done = |s: &&ActionState| matches!(s.mark, Mark::Done | Mark::Skipped);
         (
-            self.actions.values().filter(ended).count(),
+            self.actions.values().filter(done).count(),
             self.plan.actions().count(),
         )
     }

@@ -178,6 +178,12 @@ pub enum Error {
 
 /// What starts a daemon that was named and does not answer, on this machine as it is.
 fn start_hint(engine: &str, address: &str, reason: &str) -> String {
+    // What the system says of a socket whose queue of callers is full.
+    if reason.contains("temporarily unavailable") {
+        return format!(
+            "{engine} runs and takes no more callers now: it hangs, or has very much to do; try again in a moment"
+        );
+    }
     if matches!(engine, "docker" | "podman") {
         return docker_hint(engine, address);
     }

@@ -3,9 +3,18 @@
 //! Whoever does work for a person puts it into [`heard`]; everything that is asked of a daemon inside of it tells when
 //! an answer does not come, says until when it is waited for, and tells when it came at last.
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use tokio_util::sync::CancellationToken;
+
+/// How long the same is not told again: what is asked by several calls at once, as the four websockets of one command, is
+/// late and comes for all of them.
+const ONCE: Duration = Duration::from_secs(1);
 
 tokio::task_local! {
     static LISTENER: Listener;
@@ -15,11 +24,53 @@ tokio::task_local! {
 #[derive(Clone)]
 pub struct Listener {
     /// Takes a sentence; names in it are safe to show.
-    pub tell: Arc<dyn Fn(&str) + Send + Sync>,
+    tell: Arc<dyn Fn(&str) + Send + Sync>,
+    /// What was told a moment ago.
+    told: Arc<Mutex<Vec<(Instant, Told)>>>,
     /// Cancelled by the user: an answer that is late already is waited for a moment longer, and no more.
     pub cancel: CancellationToken,
     /// Questions are given as much time as changes: somebody is told meanwhile, and much work hangs on the answer.
     pub patient: bool,
+}
+
+/// Of which call, and whether its answer came.
+type Told = (String, bool);
+
+impl Listener {
+    /// Whoever `tell` tells it to.
+    pub fn new(
+        tell: impl Fn(&str) + Send + Sync + 'static,
+        cancel: CancellationToken,
+        patient: bool,
+    ) -> Self {
+        Self {
+            tell: Arc::new(tell),
+            told: Arc::default(),
+            cancel,
+            patient,
+        }
+    }
+
+    /// There is no answer yet.
+    pub(super) fn late(&self, what: &str, sentence: &str) {
+        self.once((what.to_owned(), false), sentence);
+    }
+
+    /// It came at last.
+    pub(super) fn came(&self, what: &str, sentence: &str) {
+        self.once((what.to_owned(), true), sentence);
+    }
+
+    fn once(&self, about: Told, sentence: &str) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.retain(|(when, _)| when.elapsed() < ONCE);
+        if told.iter().any(|(_, before)| *before == about) {
+            return;
+        }
+        told.push((Instant::now(), about));
+        drop(told);
+        (self.tell)(sentence);
+    }
 }
 
 impl fmt::Debug for Listener {

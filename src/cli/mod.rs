@@ -214,15 +214,12 @@ pub async fn run(cli: Cli) -> Result<Code, Stop> {
 /// Says on stderr that the daemon keeps us waiting.
 fn listener(global: &Global) -> late::Listener {
     let quiet = global.quiet;
-    late::Listener {
-        tell: Arc::new(move |said| {
-            if !quiet {
-                note(said);
-            }
-        }),
-        cancel: CancellationToken::new(),
-        patient: false,
-    }
+    let tell = move |said: &str| {
+        if !quiet {
+            note(said);
+        }
+    };
+    late::Listener::new(tell, CancellationToken::new(), false)
 }
 
 async fn carry_out(verb: Verb, global: Global) -> Result<Code, Stop> {

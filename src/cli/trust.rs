@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
 use crate::{
+    paths::no_file_above,
     plan::Plan,
     stage::{
         Stage,
@@ -44,10 +45,12 @@ pub(super) fn gate(setup: &Setup, plan: &Plan, given: &[String]) -> Result<(), S
 }
 
 fn decide(setup: &Setup, stage: &Stage, stranger: &Stranger, given: &[String]) -> Result<(), Stop> {
+    setup.may_change()?;
+    // Nobody reads and agrees to what can then not be kept.
+    no_file_above(&setup.paths.state).map_err(Stop::blocked)?;
     if !given.contains(&stranger.sha256) {
         ask(setup, stranger)?;
     }
-    setup.may_change()?;
     store(setup).trust(stage).map_err(Stop::blocked)
 }
 

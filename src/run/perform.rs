@@ -169,11 +169,7 @@ fn listener((worker, lab): (&Worker<'_>, &str), action: &Action, late: &Arc<Mute
             text: said.to_owned(),
         });
     };
-    Listener {
-        tell: Arc::new(tell),
-        cancel: worker.cx.cancel.clone(),
-        patient: true,
-    }
+    Listener::new(tell, worker.cx.cancel.clone(), true)
 }
 
 impl<'a> Hand<'a> {

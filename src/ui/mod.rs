@@ -79,8 +79,8 @@ pub fn view(model: &Model, frame: &mut Frame<'_>) {
 fn too_small(model: &Model, frame: &mut Frame<'_>) {
     let area = frame.area();
     let running = model.run.as_ref().filter(|_| model.is_running()).map(|run| {
-        let (ended, all) = run.counts();
-        format!("The run goes on: {ended} of {all} actions are done. ")
+        let (done, all) = run.counts();
+        format!("The run goes on: {done} of {all} actions are done. ")
     });
     let keys = match (&model.dialog, &running) {
         (Some(_), _) => "A question waits there.",

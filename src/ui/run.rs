@@ -119,7 +119,7 @@ pub(super) fn view(model: &Model, frame: &mut Frame<'_>) {
 /// How far the run is: a bar, counts and a clock.
 fn progress(model: &Model, run: &RunView, width: u16) -> Line<'static> {
     let (glyphs, styles) = (&model.look.glyphs, model.look.styles());
-    let (ended, all) = run.counts();
+    let (done, all) = run.counts();
     let elapsed = run.ended.unwrap_or(model.now).saturating_sub(run.began);
     let (word, style) = match (&run.outcome, run.stopping) {
         (Some(outcome), _) if outcome.code == 0 => ("done", styles.ok),
@@ -128,9 +128,9 @@ fn progress(model: &Model, run: &RunView, width: u16) -> Line<'static> {
         (None, false) => ("running", styles.busy),
     };
     let dot = glyphs.dot;
-    let text = format!(" {word} {dot} {ended} of {all} actions {dot} {} ", clock(elapsed));
+    let text = format!(" {word} {dot} {done} of {all} actions {dot} {} ", clock(elapsed));
     let room = usize::from(width).saturating_sub(text.width() + 1);
-    let full = (room * ended).checked_div(all).unwrap_or(0);
+    let full = (room * done).checked_div(all).unwrap_or(0);
     Line::from(vec![
         Span::styled(text, style),
         Span::styled(glyphs.bar_full.repeat(full), styles.ok),

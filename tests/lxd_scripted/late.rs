@@ -12,6 +12,7 @@ use halolab::backend::{
     lxd::Lxd,
 };
 use serde_json::json;
+use tokio::net::UnixSocket;
 use tokio_util::sync::CancellationToken;
 
 /// A question may take a second here, a change six, and 0.3 s without an answer are said.
@@ -21,12 +22,8 @@ const QUESTION: Duration = Duration::from_secs(1);
 fn listener(patient: bool) -> (Listener, Arc<Mutex<Vec<String>>>) {
     let said: Arc<Mutex<Vec<String>>> = Arc::default();
     let heard = Arc::clone(&said);
-    let listener = Listener {
-        tell: Arc::new(move |text| heard.lock().unwrap().push(text.to_owned())),
-        cancel: CancellationToken::new(),
-        patient,
-    };
-    (listener, said)
+    let tell = move |text: &str| heard.lock().unwrap().push(text.to_owned());
+    (Listener::new(tell, CancellationToken::new(), patient), said)
 }
 
 async fn client(daemon: &Scripted) -> Lxd {
@@ -120,4 +117,33 @@ async fn who_is_stopped_waits_a_moment_longer_and_no_more() {
     let (ended, ()) = tokio::join!(heard(listener, client.delete_profile("a")), stop);
     assert!(matches!(ended, Err(Error::Cancelled { .. })), "{ended:?}");
     assert!(began.elapsed() < QUESTION * 3, "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn what_several_calls_wait_for_at_once_is_told_once() {
+    let daemon = mute();
+    let client = client(&daemon).await;
+    let (listener, said) = listener(false);
+    let all = async { tokio::join!(client.instances(), client.instances(), client.pools()) };
+    let (one, other, third) = heard(listener, all).await;
+    assert!(one.is_err() && other.is_err() && third.is_err());
+    let said = said.lock().unwrap();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert_ne!(said[0], said[1]);
+}
+
+/// A socket whose queue of callers is full: its daemon is there, and hangs or does too much.
+#[tokio::test]
+async fn a_daemon_that_takes_no_more_callers_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("unix.socket");
+    let full = UnixSocket::new_stream().unwrap();
+    full.bind(&socket).unwrap();
+    let _full = full.listen(0).unwrap();
+    let _first = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+    let (listener, said) = listener(false);
+    let connect = Lxd::connect_unix_within(&socket, QUESTION, Duration::from_millis(200));
+    let ended = heard(listener, connect).await;
+    assert!(matches!(ended, Err(Error::Timeout { .. })), "{ended:?}");
+    assert_eq!(said.lock().unwrap().len(), 1);
 }

@@ -33,13 +33,11 @@ impl Docker {
         }
         let left = DEADLINE.saturating_sub(NOTICE);
         let listener = late::listener();
-        let tell = |said: String| {
-            tracing::warn!("{said}");
-            if let Some(listener) = &listener {
-                (listener.tell)(&said);
-            }
-        };
-        tell(late::sentence(self.engine(), &about.what, NOTICE, left));
+        let said = late::sentence(self.engine(), &about.what, NOTICE, left);
+        tracing::warn!("{said}");
+        if let Some(listener) = &listener {
+            listener.late(&about.what, &said);
+        }
         let began = Instant::now();
         let stopped = async {
             match &listener {
@@ -52,11 +50,11 @@ impl Docker {
             () = stopped => timeout(GRACE, &mut call).await.map_err(|_| cancelled(about)),
         };
         let answer = answer?;
-        tell(late::at_last(
-            self.engine(),
-            &about.what,
-            NOTICE + began.elapsed(),
-        ));
+        let said = late::at_last(self.engine(), &about.what, NOTICE + began.elapsed());
+        tracing::info!("{said}");
+        if let Some(listener) = &listener {
+            listener.came(&about.what, &said);
+        }
         answer.map_err(|error| self.said(about, &error))
     }
 
@@ -166,7 +164,9 @@ impl Docker {
                 address: self.address().to_owned(),
                 group: super::locate::group_of(self.address()),
             },
-            Some(ErrorKind::NotFound | ErrorKind::ConnectionRefused) => self.away(&reason),
+            Some(ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::WouldBlock) => {
+                self.away(&reason)
+            }
             _ => Error::Lost {
                 engine: self.engine().to_owned(),
                 what: about.what.clone(),

@@ -123,7 +123,7 @@ impl Transport {
         let said = late::at_last(&self.engine, &about.what, began.elapsed());
         tracing::info!("{said}");
         if let Some(listener) = listener {
-            (listener.tell)(&said);
+            listener.came(&about.what, &said);
         }
         Ok(answer)
     }
@@ -138,7 +138,7 @@ impl Transport {
         let said = late::sentence(&self.engine, &about.what, began.elapsed(), left);
         tracing::warn!("{said}");
         if let Some(listener) = late::listener() {
-            (listener.tell)(&said);
+            listener.late(&about.what, &said);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The road to a daemon: HTTP/1.1 over a unix socket or TLS, websockets beside it, a deadline on everything.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{io::ErrorKind, path::PathBuf, sync::Arc, time::Duration};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, StatusCode};
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Pause before a request is sent again.
-const PAUSE: Duration = Duration::from_millis(200);
+pub(super) const PAUSE: Duration = Duration::from_millis(200);
 
 /// What stays as it is in a path segment: RFC 3986's unreserved characters.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -97,6 +97,16 @@ fn log(ask: &Ask<'_>, status: StatusCode) {
     }
 }
 
+/// What an error comes from, the nearest cause first.
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    std::iter::successors(std::error::Error::source(error), |cause| cause.source())
+}
+
+/// What the system said.
+fn system_error(error: &reqwest::Error) -> Option<ErrorKind> {
+    causes(error).find_map(|cause| Some(cause.downcast_ref::<std::io::Error>()?.kind()))
+}
+
 /// The road to one daemon.
 #[derive(Clone, Debug)]
 pub(super) struct Transport {
@@ -156,8 +166,8 @@ impl Transport {
         Err(about.refused(reply.envelope.error_code, &reply.envelope.error))
     }
 
-    /// Asks; a no is an answer too. A daemon that is starting is asked again until the deadline;
-    /// a question that was lost on the way is asked once more, a change never is.
+    /// Asks; a no is an answer too. A daemon that is starting, or whose socket has no room for one caller more, is asked
+    /// again until the deadline; a question that was lost on the way is asked once more, a change never is.
     pub(super) async fn send(&self, ask: &Ask<'_>, about: &About) -> Result<Reply> {
         let deadline = ask.deadline.unwrap_or_else(|| self.deadlines.of(&ask.method));
         let end = Instant::now() + deadline;
@@ -170,6 +180,10 @@ impl Transport {
         let mut may_repeat = ask.method == Method::GET;
         loop {
             let answer = match self.once(ask).await {
+                Err(error) if error.is_connect() && system_error(&error) == Some(ErrorKind::WouldBlock) => {
+                    sleep(PAUSE).await;
+                    continue;
+                }
                 Err(error) if may_repeat && !error.is_connect() => {
                     tracing::debug!(error = %error.without_url(), "asking again");
                     may_repeat = false;
@@ -224,21 +238,17 @@ impl Transport {
 
     /// Why a try failed.
     pub(super) fn failed(&self, about: &About, error: &reqwest::Error) -> Error {
-        let mut reason = error.to_string();
-        let mut source = std::error::Error::source(error);
-        while let Some(cause) = source {
-            reason = cause.to_string();
-            if let Some(io) = cause.downcast_ref::<std::io::Error>()
-                && io.kind() == std::io::ErrorKind::PermissionDenied
-                && let Target::Unix(path) = &self.target
-            {
-                return Error::Permission {
-                    address: self.address(),
-                    group: socket_group(path),
-                };
-            }
-            source = cause.source();
+        if system_error(error) == Some(ErrorKind::PermissionDenied)
+            && let Target::Unix(path) = &self.target
+        {
+            return Error::Permission {
+                address: self.address(),
+                group: socket_group(path),
+            };
         }
+        let reason = causes(error)
+            .last()
+            .map_or_else(|| error.to_string(), ToString::to_string);
         if error.is_connect() {
             self.unreachable(&reason)
         } else {

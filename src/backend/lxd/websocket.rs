@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    path::Path,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -12,10 +13,11 @@ use reqwest::Method;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
+    time::sleep,
 };
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-use super::transport::{About, Target, Transport};
+use super::transport::{About, PAUSE, Target, Transport};
 use crate::backend::Result;
 
 /// A byte stream to the daemon.
@@ -89,6 +91,16 @@ impl AsyncWrite for ReadsOn {
     }
 }
 
+/// Connects as soon as the daemon takes one caller more.
+async fn connect(socket: &Path) -> io::Result<UnixStream> {
+    loop {
+        match UnixStream::connect(socket).await {
+            Err(full) if full.kind() == io::ErrorKind::WouldBlock => sleep(PAUSE).await,
+            connected => return connected,
+        }
+    }
+}
+
 impl Transport {
     /// Opens a websocket.
     pub(super) async fn websocket(&self, path: &str, about: &About) -> Result<Socket> {
@@ -102,7 +114,7 @@ impl Transport {
         let say = |e: &dyn std::error::Error| e.to_string();
         let (stream, url): (Box<dyn Stream>, String) = match &self.target {
             Target::Unix(socket) => {
-                let stream = UnixStream::connect(socket).await.map_err(|e| say(&e))?;
+                let stream = connect(socket).await.map_err(|e| say(&e))?;
                 (Box::new(stream), format!("ws://lxd{path}"))
             }
             Target::Https { host, port, tls } => {
