@@ -177,7 +177,7 @@ pub fn private_folder(path: &Path) -> Result<(), FileError> {
         Ok(found) if found.mode() & 0o777 == 0o700 => return Ok(()),
         Ok(_) => return close_to_others(path).map(|_| ()).map_err(failed),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return no_file_above(path).and(Err(failed(error))),
+        Err(error) => return no_file_above(path).and_then(|()| Err(failed(error))),
     }
     let above = path.parent().filter(|above| !above.as_os_str().is_empty());
     if let Some(above) = above.filter(|above| !above.exists()) {

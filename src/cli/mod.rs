@@ -1,7 +1,7 @@
 //! The command line: one file a group of verbs. stdout is data, stderr is messages; without a terminal nothing
 //! ever waits for input.
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use tokio_util::sync::CancellationToken;

@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use memchr::{memchr, memchr_iter, memchr2_iter, memmem, memrchr};
+use memchr::{memchr, memchr_iter, memmem, memrchr};
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::{
@@ -251,16 +251,18 @@ impl Matcher {
         let Some((_, inner)) = needle.split_last() else {
             return vec![];
         };
-        let forms = |byte: u8| match fold {
-            true => (byte.to_ascii_lowercase(), byte.to_ascii_uppercase()),
-            false => (byte, byte),
-        };
-        let mut stands = [false; 256];
-        for byte in inner {
-            let (one, other) = forms(*byte);
-            for form in [one, other] {
-                if let Some(slot) = stands.get_mut(usize::from(form)) {
-                    *slot = true;
+        // How much of the text a byte may be the end of.
+        let mut heads = [const { vec![] }; 256];
+        for (byte, head) in inner.iter().zip(1..) {
+            let other = if byte.is_ascii_lowercase() {
+                byte.to_ascii_uppercase()
+            } else {
+                byte.to_ascii_lowercase()
+            };
+            let other = Some(other).filter(|other| fold && other != byte);
+            for form in [Some(*byte), other].into_iter().flatten() {
+                if let Some(heads) = heads.get_mut(usize::from(form)) {
+                    heads.push(head);
                 }
             }
         }
@@ -268,15 +270,12 @@ impl Matcher {
         let mut from = 0;
         for at in memchr_iter(0x1b, bytes) {
             let before = at.checked_sub(1).and_then(|i| bytes.get(i)).copied();
-            let before = before.unwrap_or(b'\n');
-            if at < from || !stands.get(usize::from(before)).copied().unwrap_or(false) {
-                continue;
-            }
-            let (one, other) = forms(before);
-            let begins = memchr2_iter(one, other, inner).any(|last| {
-                at.checked_sub(last + 1)
-                    .is_some_and(|start| begins_with(bytes, start, needle, fold))
-            });
+            let heads = before.and_then(|before| heads.get(usize::from(before)));
+            let begins = at >= from
+                && heads.is_some_and(|heads| {
+                    let mut starts = heads.iter().filter_map(|head| at.checked_sub(*head));
+                    starts.any(|start| begins_with(bytes, start, needle, fold))
+                });
             if begins {
                 let line = line_around(bytes, at);
                 from = line.end;

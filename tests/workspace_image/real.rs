@@ -382,6 +382,17 @@ fn doors(engine: &Engine, anna: &User, ben: &User) {
     assert_eq!(seen.trim(), "0");
 }
 
+async fn a_service_that_ends_is_seen(engine: &Engine, ben: &User) {
+    engine.does(&["exec", "ws-ben", "supervisorctl", "stop", "ssh"]);
+    let reports = engine.look(ben).await;
+    let report = reports.iter().find(|report| report.service == "ssh").unwrap();
+    assert_eq!(report.health, Health::Down);
+    assert!(
+        report.advice.contains("halolab workspace restart ben ssh"),
+        "{report:?}"
+    );
+}
+
 #[tokio::test]
 async fn two_users_have_workspaces_of_one_image_that_outlive_their_containers() {
     let wanted = env::var("HALOLAB_TEST_WORKSPACE").unwrap_or_else(|_| "base".into());
@@ -432,15 +443,7 @@ async fn two_users_have_workspaces_of_one_image_that_outlive_their_containers() 
     );
     engine.ready(&ben).await;
 
-    // a service that ends is seen, with what to type
-    engine.does(&["exec", "ws-ben", "supervisorctl", "stop", "ssh"]);
-    let reports = engine.look(&ben).await;
-    let report = reports.iter().find(|report| report.service == "ssh").unwrap();
-    assert_eq!(report.health, Health::Down);
-    assert!(
-        report.advice.contains("halolab workspace restart ben ssh"),
-        "{report:?}"
-    );
+    a_service_that_ends_is_seen(&engine, &ben).await;
 
     let (_, said) = engine.docker(&[
         "run",
